@@ -1,0 +1,3 @@
+//! The observer's command line.
+
+fn main() {}

@@ -1,0 +1,20 @@
+//! `observer`: push-to-deploy for Marathon, persistent and event-sourced.
+//!
+//! # Layout
+//!
+//! Imports only go down a row, never up or sideways; `tests/suite/layers.rs` enforces it.
+//!
+//! | row | modules | for |
+//! |---|---|---|
+//! | 0 | `id` `clock` `signature` `secret` | ids parsed once, time, HMAC, redaction |
+//! | 1 | `event` `descriptor` `settings` `spec` | what is written to the log, what is read from files and the environment |
+//! | 2 | `history` | pure: events → state; (state, command) → events or a refusal |
+//! | 3 | `plan` | pure: what a deploy will change |
+//! | 4 | `api` | bodies of the HTTP API |
+//! | 5 | `store` `github` `marathon` `discovery` | SQLite, and the two services we talk to |
+//! | 6 | `intake` `deployer` | pushes come in, deploys go out |
+//! | 7 | `web` | pages, API, webhook route |
+//! | 8 | `app` | composition root |
+//! | 9 | `cli` `local` | command lines; the local world |
+
+pub mod local;

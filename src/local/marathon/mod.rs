@@ -1,0 +1,1 @@
+//! A Marathon that runs services as real processes on this machine.

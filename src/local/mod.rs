@@ -1,0 +1,7 @@
+//! The local world: a Marathon and a GitHub that run on this machine, for trying, developing and testing.
+//!
+//! Nothing here imports the clients in `marathon` and `github`: a fake that shares the client's types
+//! cannot catch its misreadings.
+
+pub mod github;
+pub mod marathon;

@@ -1,0 +1,155 @@
+//! The house has layers: imports only go down a row, and never in a circle within a folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The rows of `src/lib.rs`, from the ground up.
+const ROWS: &[&[&str]] = &[
+    &["id", "clock", "signature", "secret"],
+    &["event", "descriptor", "settings", "spec"],
+    &["history"],
+    &["plan"],
+    &["api"],
+    &["store", "github", "marathon", "discovery"],
+    &["intake", "deployer"],
+    &["web"],
+    &["app"],
+    &["cli", "local"],
+];
+
+/// Imports that stay forbidden although the row would allow them, with the reason.
+const NEVER: &[(&str, &[&str], &str)] = &[(
+    "local",
+    &["marathon", "github"],
+    "a fake that shares the client's types cannot catch its misreadings",
+)];
+
+fn row(module: &str) -> Option<usize> {
+    ROWS.iter().position(|row| row.contains(&module))
+}
+
+fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The paths behind each `prefix` in `code`, e.g. `store::writer` for `crate::store::writer::Log`.
+fn paths_after(code: &str, prefix: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(prefix) {
+        let boundary = code[..at].chars().next_back();
+        if boundary.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+            continue;
+        }
+        let rest = &code[at + prefix.len()..];
+        let path: String = rest
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':')
+            .collect();
+        found.push(
+            path.split("::")
+                .filter(|s| !s.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        );
+    }
+    found
+}
+
+fn code_of(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn imports_only_go_down_a_row() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let mut wrong = Vec::new();
+    for file in files {
+        let relative = file.strip_prefix(&src).unwrap();
+        let top = relative.components().next().unwrap().as_os_str();
+        let top = top.to_str().unwrap().trim_end_matches(".rs");
+        if top == "lib" || top == "bin" {
+            continue;
+        }
+        let Some(own) = row(top) else {
+            wrong.push(format!("{}: is in no row", relative.display()));
+            continue;
+        };
+        let code = code_of(&file);
+        if code.contains("use crate::{") {
+            wrong.push(format!("{}: braced `use crate::{{…}}`", relative.display()));
+        }
+        for path in paths_after(&code, "crate::") {
+            let Some(target) = path.first() else { continue };
+            let forbidden = NEVER
+                .iter()
+                .any(|(from, to, _)| *from == top && to.contains(&target.as_str()));
+            if target != top && (forbidden || row(target).is_none_or(|r| r >= own)) {
+                wrong.push(format!("{}: imports crate::{target}", relative.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn siblings_import_each_other_without_a_circle() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    // edges[folder][file] = the siblings it names
+    let mut edges: BTreeMap<PathBuf, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for file in &files {
+        let folder = file.parent().unwrap().to_path_buf();
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        if folder == src || name == "mod" {
+            continue;
+        }
+        let code = code_of(file);
+        let inside: Vec<String> = folder
+            .strip_prefix(&src)
+            .unwrap()
+            .components()
+            .map(|c| c.as_os_str().to_str().unwrap().to_owned())
+            .collect();
+        let mut siblings: BTreeSet<String> = paths_after(&code, "super::")
+            .into_iter()
+            .filter_map(|p| p.first().cloned())
+            .collect();
+        for path in paths_after(&code, "crate::") {
+            if path.starts_with(&inside) && path.len() > inside.len() {
+                siblings.insert(path[inside.len()].clone());
+            }
+        }
+        siblings.remove(&name);
+        edges.entry(folder).or_default().insert(name, siblings);
+    }
+    for (folder, graph) in &edges {
+        for start in graph.keys() {
+            let mut seen = BTreeSet::new();
+            let mut open: Vec<&String> = graph[start].iter().collect();
+            while let Some(next) = open.pop() {
+                assert!(
+                    next != start,
+                    "{}: {start} imports itself through {seen:?}",
+                    folder.display()
+                );
+                if seen.insert(next.clone()) {
+                    open.extend(graph.get(next).into_iter().flatten());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! One test binary: building and linking once keeps the suite quick on two cores.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod layers;
