@@ -6,7 +6,7 @@
 //!
 //! | row | modules | for |
 //! |---|---|---|
-//! | 0 | `id` `clock` `signature` `secret` | ids parsed once, time, HMAC, redaction |
+//! | 0 | `id` `clock` `signature` `secret` `sentence` | ids parsed once, time, HMAC, redaction, codes with their sentences |
 //! | 1 | `event` `descriptor` `settings` `spec` | what is written to the log, what is read from files and the environment |
 //! | 2 | `history` | pure: events → state; (state, command) → events or a refusal |
 //! | 3 | `plan` | pure: what a deploy will change |
@@ -17,4 +17,12 @@
 //! | 8 | `app` | composition root |
 //! | 9 | `cli` `local` | command lines; the local world |
 
+pub mod clock;
+pub mod event;
+pub mod history;
+pub mod id;
 pub mod local;
+pub mod secret;
+pub mod sentence;
+pub mod signature;
+pub mod spec;

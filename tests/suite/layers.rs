@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rows of `src/lib.rs`, from the ground up.
 const ROWS: &[&[&str]] = &[
-    &["id", "clock", "signature", "secret"],
+    &["id", "clock", "signature", "secret", "sentence"],
     &["event", "descriptor", "settings", "spec"],
     &["history"],
     &["plan"],

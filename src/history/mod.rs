@@ -1,0 +1,19 @@
+//! The pure middle: events fold to state, and a command meets the state and becomes events or a refusal.
+//!
+//! Nothing here knows a clock, a socket or a database. The same fold decides, projects and rebuilds.
+
+mod command;
+mod decide;
+mod deploy;
+mod fold;
+mod operate;
+mod state;
+
+pub use command::{Answer, Command, Decision, Known, Push, Refusal, Registering, Target};
+pub use decide::decide;
+pub use deploy::{Accepted, Deploy, DeployState, EndingOf, Progress, Waiting};
+pub use fold::{RowChange, apply};
+pub use operate::plan_token;
+pub use state::{
+    App, AppState, Destroying, Head, Held, Hook, Live, Lock, OurDeployment, Pin, ServiceRecord,
+};

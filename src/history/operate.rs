@@ -1,0 +1,344 @@
+//! What operators command: rollback, deploy, cancel, pin, lock, scale, adopt, destroy.
+
+use sha2::{Digest, Sha256};
+
+use super::command::{Answer, Command, Known, Refusal, Target};
+use super::decide::{Draft, wanted};
+use super::state::App;
+use crate::event::{Cause, DeployQueued, DeployRef, Ending, Fact, ResumeWhen, RollbackRequested};
+use crate::id::{CommitId, DeployNumber, ServiceId};
+
+/// The token of a plan: it changes with target specs, pin, lock, last deploy and drift, never with counts.
+#[must_use]
+pub fn plan_token(app: &App, target_specs: &str) -> String {
+    let drift: Vec<&ServiceId> = app.drift.iter().map(|d| &d.id).collect();
+    let text = format!(
+        "{target_specs}\n{:?}\n{:?}\n{}\n{drift:?}",
+        app.pin, app.lock, app.last_deploy
+    );
+    hex::encode(&Sha256::digest(text.as_bytes())[..16])
+}
+
+pub(super) fn operate(
+    draft: &mut Draft<'_>,
+    app: &App,
+    known: &Known,
+    command: &Command,
+) -> Result<Answer, Refusal> {
+    if let Some(began) = &known.dedup {
+        return Ok(began.map_or(Answer::Duplicate, Answer::Queued));
+    }
+    match command {
+        Command::Rollback(target) => rollback(draft, app, target),
+        Command::Deploy(target) => deploy(draft, app, target, Cause::Cli),
+        Command::Redeploy(target) => deploy(draft, app, target, Cause::Redeploy),
+        Command::Cancel { deploy, reason } => cancel(draft, app, *deploy, reason.as_deref()),
+        Command::Resume { reason } => resume(draft, app, reason.clone()),
+        Command::Lock { reason } => {
+            draft.app(Fact::AppLocked {
+                reason: reason.clone(),
+                head: head(app),
+            });
+            Ok(Answer::Done)
+        }
+        Command::Unlock { reason } => unlock(draft, app, reason.clone()),
+        Command::Scale { service, old, new } => {
+            idle(app)?;
+            draft.app(Fact::ServiceScaled {
+                id: service.clone(),
+                old: *old,
+                new: *new,
+            });
+            Ok(Answer::Done)
+        }
+        Command::Adopt { services } => {
+            let head = head(app).ok_or_else(|| Refusal::Not("no head is known yet".to_owned()))?;
+            unlocked(app, false)?;
+            draft.app(Fact::AppAdopted {
+                services: services.clone(),
+            });
+            Ok(Answer::Queued(draft.queue_head(
+                app,
+                &head,
+                Cause::Cli,
+                None,
+            )))
+        }
+        Command::Destroy { keep_services } => Ok(destroy(draft, app, known, *keep_services)),
+        _ => Err(Refusal::Stale),
+    }
+}
+
+fn head(app: &App) -> Option<CommitId> {
+    app.head.as_ref().map(|h| h.commit.clone())
+}
+
+fn unlocked(app: &App, overridden: bool) -> Result<(), Refusal> {
+    match &app.lock {
+        Some(lock) if !overridden => Err(Refusal::Locked(Box::new(lock.clone()))),
+        _ => Ok(()),
+    }
+}
+
+fn idle(app: &App) -> Result<(), Refusal> {
+    match &app.running {
+        Some(d) => Err(Refusal::Busy(
+            d.number,
+            format!("deploy {} is under way", d.number),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn rollback(draft: &mut Draft<'_>, app: &App, target: &Target) -> Result<Answer, Refusal> {
+    unlocked(app, target.override_lock)?;
+    if target
+        .plan
+        .as_ref()
+        .is_some_and(|plan| *plan != plan_token(app, &target.specs))
+    {
+        return Err(Refusal::PlanStale);
+    }
+    if let Some(running) = app.running.as_ref().filter(|d| d.is_rollback()) {
+        let sentence = format!(
+            "rollback {} to {} is under way",
+            running.number,
+            running.wanted.commit.short()
+        );
+        return Err(Refusal::Busy(running.number, sentence));
+    }
+    let clean = app.services.values().all(|s| !s.dirty) && app.drift.is_empty();
+    let there = app
+        .live
+        .as_ref()
+        .is_some_and(|l| l.commit == target.to.commit);
+    if there && clean && app.running.is_none() && target.only.is_none() {
+        return Ok(Answer::Unchanged);
+    }
+    let from = app.live.as_ref().map(|l| DeployRef {
+        deploy: Some(l.deploy),
+        commit: l.commit.clone(),
+    });
+    draft.app(Fact::RollbackRequested(Box::new(RollbackRequested {
+        to: target.to.clone(),
+        from,
+        reason: target.reason.clone(),
+        resume: target.resume,
+        scale: target.scale,
+        only: target.only.clone(),
+    })));
+    pin(draft, app, target);
+    let number = draft.next();
+    let sentence = format!(
+        "rolled back to {} by {}",
+        target.to.commit.short(),
+        draft.actor
+    );
+    end_touched(draft, app, number, &sentence);
+    Ok(Answer::Queued(
+        draft.queue(app, of_target(target, Cause::Rollback)),
+    ))
+}
+
+/// Ends the running deploy where it touched Marathon already; what follows takes over its rollout.
+fn end_touched(draft: &mut Draft<'_>, app: &App, _by: DeployNumber, sentence: &str) {
+    if let Some(running) = app.running.as_ref().filter(|_| !app.running_untouched()) {
+        let fact = match &running.ending {
+            Some(ending) if ending.outcome == Ending::Failed => Fact::DeployFailed {
+                code: ending.why.code.clone(),
+                sentence: format!("{}; {sentence}", ending.why.sentence),
+                services: Vec::new(),
+            },
+            _ => Fact::DeployCancelled {
+                code: "CANCELLED".to_owned(),
+                sentence: sentence.to_owned(),
+                services: Vec::new(),
+            },
+        };
+        draft.deploy(running.number, fact);
+    }
+}
+
+fn pin(draft: &mut Draft<'_>, app: &App, target: &Target) {
+    draft.app(Fact::AppPinned {
+        commit: target.to.commit.clone(),
+        deploy: target.to.deploy,
+        reason: target.reason.clone(),
+        resume: target.resume,
+        head: head(app),
+    });
+}
+
+fn of_target(target: &Target, cause: Cause) -> DeployQueued {
+    DeployQueued {
+        specs_of: target.specs_of,
+        only: target.only.clone(),
+        scale: target.scale,
+        force: target.force,
+        ..wanted(&target.to.commit, cause, None, target.reason.clone())
+    }
+}
+
+fn deploy(
+    draft: &mut Draft<'_>,
+    app: &App,
+    target: &Target,
+    cause: Cause,
+) -> Result<Answer, Refusal> {
+    unlocked(app, target.override_lock)?;
+    if let Some(running) = app.running.as_ref().filter(|d| d.is_rollback()) {
+        let sentence = format!("rollback {} is under way", running.number);
+        return Err(Refusal::Busy(running.number, sentence));
+    }
+    let is_head = head(app).as_ref() == Some(&target.to.commit);
+    if !is_head && app.pin.as_ref().map(|p| &p.commit) != Some(&target.to.commit) {
+        pin(draft, app, target);
+    } else if is_head && app.pin.is_some() {
+        draft.app(Fact::AppResumed {
+            reason: target.reason.clone(),
+            head: head(app),
+        });
+    }
+    Ok(Answer::Queued(draft.queue(app, of_target(target, cause))))
+}
+
+fn cancel(
+    draft: &mut Draft<'_>,
+    app: &App,
+    number: Option<DeployNumber>,
+    reason: Option<&str>,
+) -> Result<Answer, Refusal> {
+    let deploy = match number {
+        Some(number) => app.open_deploy(number),
+        None => app.running.as_ref(),
+    };
+    let deploy = deploy.ok_or_else(|| Refusal::Not("no such deploy is under way".to_owned()))?;
+    let because = reason.map(|r| format!(": {r}")).unwrap_or_default();
+    let who = draft.actor.strip_prefix("operator:").unwrap_or(draft.actor);
+    let (code, sentence) = (
+        "CANCELLED".to_owned(),
+        format!("cancelled by {who}{because}"),
+    );
+    if deploy.ending.is_some() {
+        return Ok(Answer::Unchanged);
+    }
+    let fact = if deploy.touched {
+        Fact::DeployEnding {
+            outcome: Ending::Cancelled,
+            code,
+            sentence,
+        }
+    } else {
+        Fact::DeployCancelled {
+            code,
+            sentence,
+            services: Vec::new(),
+        }
+    };
+    draft.deploy(deploy.number, fact);
+    Ok(Answer::Done)
+}
+
+fn resume(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<Answer, Refusal> {
+    if app.pin.is_none() && app.held.is_none() {
+        return Ok(Answer::Unchanged);
+    }
+    draft.app(Fact::AppResumed {
+        reason: reason.clone(),
+        head: head(app),
+    });
+    match (head(app), &app.lock) {
+        (Some(head), None) => {
+            end_rollback(draft, app);
+            Ok(Answer::Queued(draft.queue_head(
+                app,
+                &head,
+                Cause::Resume,
+                reason,
+            )))
+        }
+        _ => Ok(Answer::Done),
+    }
+}
+
+/// A rollback that is under way is not what is wanted any more.
+fn end_rollback(draft: &mut Draft<'_>, app: &App) {
+    if app
+        .running
+        .as_ref()
+        .is_some_and(super::deploy::Deploy::is_rollback)
+    {
+        let (number, sentence) = (draft.next(), format!("resumed by {}", draft.actor));
+        end_touched(draft, app, number, &sentence);
+    }
+}
+
+fn unlock(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<Answer, Refusal> {
+    if app.lock.is_none() {
+        return Ok(Answer::Unchanged);
+    }
+    draft.app(Fact::AppUnlocked {
+        reason: reason.clone(),
+        head: head(app),
+    });
+    let live = app.live.as_ref().map(|l| &l.commit);
+    match head(app) {
+        Some(head) if app.pin.is_none() && live != Some(&head) => Ok(Answer::Queued(
+            draft.queue_head(app, &head, Cause::Unlock, reason),
+        )),
+        // pushes held by the lock alone may be newer than the pin
+        Some(head)
+            if app.pin.as_ref().is_some_and(|p| {
+                p.resume == ResumeWhen::NextPush && p.head.as_ref() != Some(&head)
+            }) =>
+        {
+            Ok(Answer::Queued(draft.queue_head(
+                app,
+                &head,
+                Cause::Push,
+                reason,
+            )))
+        }
+        _ => Ok(Answer::Done),
+    }
+}
+
+fn destroy(draft: &mut Draft<'_>, app: &App, known: &Known, keep_services: bool) -> Answer {
+    let services = if keep_services {
+        Vec::new()
+    } else {
+        app.services.keys().chain(&app.orphans).cloned().collect()
+    };
+    let hook = if known.repository_shared {
+        None
+    } else {
+        app.hook.id
+    };
+    draft.app(Fact::DestroyRequested {
+        services,
+        hook,
+        keep_services,
+    });
+    if let Some(running) = &app.running {
+        let fact = Fact::DeployCancelled {
+            code: "CANCELLED".to_owned(),
+            sentence: format!("the app is destroyed by {}", draft.actor),
+            services: Vec::new(),
+        };
+        draft.deploy(running.number, fact);
+    }
+    if let Some(waiting) = &app.waiting {
+        let by = DeployRef {
+            deploy: None,
+            commit: waiting.wanted.commit.clone(),
+        };
+        draft.deploy(
+            waiting.number,
+            Fact::DeploySuperseded {
+                by,
+                sentence: "the app is destroyed".to_owned(),
+            },
+        );
+    }
+    Answer::Done
+}

@@ -1,0 +1,198 @@
+//! Secrets: a type that does not print itself, and redaction of texts that might carry one.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, RwLock};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+/// What stands where a secret was.
+pub const HIDDEN: &str = "••••";
+
+/// A value that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    #[must_use]
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the one place that sends or compares it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// 32 random bytes from the operating system, in hexadecimal.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(hex::encode(bytes)))
+    }
+
+    /// SHA-256 of the value in hexadecimal, by which tokens and sessions are looked up.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.0.as_bytes()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+/// Eight hexadecimal digits that say whether two secret values are equal, and nothing else.
+#[must_use]
+pub fn fingerprint(key: &Secret, value: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes())
+        .expect("HMAC takes keys of any length");
+    mac.update(value.as_bytes());
+    hex::encode(&mac.finalize().into_bytes()[..4])
+}
+
+/// Whether a name (of an environment variable, a label, a field) says that its value is secret.
+#[must_use]
+pub fn looks_secret(name: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "apikey",
+        "api_key",
+        "private_key",
+        "credential",
+        "passphrase",
+        "access_key",
+        "auth",
+    ];
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    WORDS.iter().any(|word| name.contains(word)) || name == "pat" || name.ends_with("_pat")
+}
+
+/// Knows the secrets of this process and takes them out of texts that came from elsewhere.
+///
+/// Values shorter than six characters are not looked for: they would eat ordinary words.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    known: Arc<RwLock<BTreeSet<String>>>,
+}
+
+impl Redactor {
+    /// Remembers a value that must never be shown.
+    pub fn learn(&self, value: &str) {
+        if value.len() >= 6
+            && let Ok(mut known) = self.known.write()
+        {
+            known.insert(value.to_owned());
+        }
+    }
+
+    /// The text without any secret that is known, nor anything shaped like a GitHub token.
+    #[must_use]
+    pub fn clean(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        if let Ok(known) = self.known.read() {
+            // longest first, so that a secret within a longer one leaves no remainder
+            let mut values: Vec<&String> = known.iter().collect();
+            values.sort_by_key(|v| std::cmp::Reverse(v.len()));
+            for value in values {
+                if text.contains(value.as_str()) {
+                    text = text.replace(value.as_str(), HIDDEN);
+                }
+            }
+        }
+        hide_github_tokens(&text)
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+fn hide_github_tokens(text: &str) -> String {
+    const PREFIXES: &[&str] = &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"];
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((at, prefix)) = PREFIXES
+        .iter()
+        .filter_map(|p| rest.find(p).map(|at| (at, *p)))
+        .min()
+    {
+        let tail = &rest[at + prefix.len()..];
+        let len = tail
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(tail.len());
+        out.push_str(&rest[..at]);
+        out.push_str(if len >= 16 {
+            HIDDEN
+        } else {
+            &rest[at..at + prefix.len() + len]
+        });
+        rest = &tail[len..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A text of at most `limit` characters without control or bidirectional characters; says so when it was cut.
+#[must_use]
+pub fn plain(text: &str, limit: usize) -> String {
+    let harmless = |c: char| {
+        !(c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}'))
+    };
+    let cleaned = text
+        .chars()
+        .map(|c| {
+            if c == '\n' || c == '\t' || c == '\r' {
+                ' '
+            } else {
+                c
+            }
+        })
+        .filter(|c| harmless(*c));
+    let mut out: String = cleaned.clone().take(limit).collect();
+    if cleaned.count() > limit {
+        out.push_str("… (cut)");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_secret_leaves_no_trace() {
+        let redactor = Redactor::default();
+        redactor.learn("hunter22");
+        redactor.learn("hunter22-long");
+        assert_eq!(
+            redactor.clean("a hunter22-long b hunter22"),
+            "a •••• b ••••"
+        );
+        assert_eq!(
+            redactor.clean("token ghp_0123456789abcdefghij!"),
+            "token ••••!"
+        );
+        assert_eq!(format!("{:?}", Secret::new("x")), "••••");
+    }
+
+    #[test]
+    fn plain_text_has_no_tricks() {
+        assert_eq!(plain("a\u{202e}b\u{1b}[31m\nc", 20), "ab[31m c");
+        assert_eq!(plain("abcdef", 3), "abc… (cut)");
+    }
+}

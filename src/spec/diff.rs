@@ -1,0 +1,67 @@
+//! What differs between two JSON documents, field by field.
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// One field that differs; `None` where it does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// JSON pointer of the field.
+    pub path: String,
+    /// The value before.
+    pub from: Option<Value>,
+    /// The value after.
+    pub to: Option<Value>,
+}
+
+/// The fields in which `new` differs from `old`. Lists are compared as a whole unless they are equally long.
+#[must_use]
+pub fn diff(old: &Value, new: &Value) -> Vec<Change> {
+    let mut changes = Vec::new();
+    walk("", Some(old), Some(new), &mut changes);
+    changes
+}
+
+fn same_number(a: &Value, b: &Value) -> bool {
+    a.is_number() && b.is_number() && a.as_f64() == b.as_f64()
+}
+
+fn walk(path: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<Change>) {
+    match (old, new) {
+        (Some(a), Some(b)) if a == b || same_number(a, b) => {}
+        (Some(Value::Object(a)), Some(Value::Object(b))) => {
+            let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
+            keys.sort();
+            keys.dedup();
+            for key in keys {
+                let key_path = format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
+                walk(&key_path, a.get(key), b.get(key), changes);
+            }
+        }
+        (Some(Value::Array(a)), Some(Value::Array(b))) if a.len() == b.len() => {
+            for (i, (x, y)) in a.iter().zip(b).enumerate() {
+                walk(&format!("{path}/{i}"), Some(x), Some(y), changes);
+            }
+        }
+        (from, to) => changes.push(Change {
+            path: path.to_owned(),
+            from: from.cloned(),
+            to: to.cloned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_listed() {
+        let old = json!({"cmd": "a", "cpus": 1, "env": {"A": "1", "B/c": "2"}, "args": [1, 2]});
+        let new = json!({"cmd": "b", "cpus": 1.0, "env": {"A": "1"}, "args": [1, 3], "mem": 8});
+        let paths: Vec<String> = diff(&old, &new).into_iter().map(|c| c.path).collect();
+        assert_eq!(paths, ["/args/1", "/cmd", "/env/B~1c", "/mem"]);
+    }
+}

@@ -1,0 +1,17 @@
+//! App specs: reading the JSON of a commit, flattening groups to services, comparing two specs.
+
+mod canonical;
+mod diff;
+mod group;
+mod locate;
+mod warning;
+
+pub use canonical::{canonical, rendering, sha256_hex};
+pub use diff::{Change, diff};
+pub use group::{File, Service, SpecError, flatten};
+pub use warning::warnings;
+
+/// The label that says which app a service belongs to; the original's, and constant.
+pub const LABEL_APP: &str = "DPLOY";
+/// The label that carries the spec hash: `1:<hash>`.
+pub const LABEL_SPEC: &str = "DPLOY_SPEC";

@@ -1,0 +1,160 @@
+//! Traps that a spec walks into, each with its way out. They stop nothing; they are said before it hurts.
+//!
+//! Codes: `MUTABLE_TAG`, `NO_PORT_INDEX`, `NO_HEALTH_CHECK`, `NO_ROOM`, `RESTARTS_ANYWAY`.
+
+use serde_json::Value;
+
+use super::{Service, diff};
+use crate::sentence::Sentence;
+
+/// The warnings for a service that changes from `old` (what was applied last) to what it says now.
+#[must_use]
+pub fn warnings(service: &Service, old: Option<&Value>) -> Vec<Sentence> {
+    let mut found = Vec::new();
+    found.extend(health(service));
+    found.extend(no_room(service));
+    found.extend(mutable_tag(service));
+    if let Some(old) = old {
+        found.extend(restarts_anyway(service, old));
+    }
+    found
+}
+
+fn health(service: &Service) -> Option<Sentence> {
+    let id = &service.id;
+    let checks = service.spec.get("healthChecks").and_then(Value::as_array);
+    let Some(checks) = checks.filter(|c| !c.is_empty()) else {
+        return Some(Sentence::new(
+            "NO_HEALTH_CHECK",
+            format!(
+                "{id} has no health check: it counts as well once it runs, and a bad version cannot be ended without losing healthy instances; add healthChecks"
+            ),
+        ));
+    };
+    let names_ports = [
+        "/portDefinitions",
+        "/container/portMappings",
+        "/container/docker/portMappings",
+        "/ports",
+    ]
+    .iter()
+    .any(|p| service.spec.pointer(p).is_some());
+    let lost = |check: &Value| {
+        check.get("portIndex").is_none()
+            && check.get("port").is_none()
+            && check.get("protocol").and_then(Value::as_str) != Some("COMMAND")
+    };
+    (!names_ports && checks.iter().any(lost)).then(|| {
+        Sentence::new(
+            "NO_PORT_INDEX",
+            format!("{id} has a health check without portIndex and names no ports: Marathon fails every check and kills the tasks for ever; add \"portIndex\": 0 or portDefinitions"),
+        )
+    })
+}
+
+fn no_room(service: &Service) -> Option<Sentence> {
+    let spec = &service.spec;
+    let fixed = spec.get("requirePorts").and_then(Value::as_bool) == Some(true)
+        || ["/container/portMappings", "/container/docker/portMappings"]
+            .iter()
+            .any(|p| {
+                let mappings = spec.pointer(p).and_then(Value::as_array);
+                mappings.is_some_and(|m| {
+                    m.iter().any(|m| {
+                        m.get("hostPort")
+                            .and_then(Value::as_u64)
+                            .is_some_and(|p| p > 0)
+                    })
+                })
+            });
+    let one_host = spec
+        .get("constraints")
+        .and_then(Value::as_array)
+        .is_some_and(|list| {
+            list.iter()
+                .any(|c| c.get(1).and_then(Value::as_str) == Some("CLUSTER"))
+        });
+    let strategy = |key| {
+        spec.pointer(&format!("/upgradeStrategy/{key}"))
+            .and_then(Value::as_f64)
+            .unwrap_or(1.0)
+    };
+    (fixed && one_host && strategy("minimumHealthCapacity") > 0.99).then(|| {
+        Sentence::new(
+            "NO_ROOM",
+            format!("{} wants a fixed port on one host and keeps all old instances until the new ones run: there is no room for them; set upgradeStrategy.minimumHealthCapacity below 1", service.id),
+        )
+    })
+}
+
+fn mutable_tag(service: &Service) -> Option<Sentence> {
+    let image = service
+        .spec
+        .pointer("/container/docker/image")
+        .and_then(Value::as_str)?;
+    if image.contains("@sha256:") {
+        return None;
+    }
+    let name = image.rsplit('/').next().unwrap_or(image);
+    let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);
+    let moves = matches!(
+        tag,
+        "latest" | "stable" | "edge" | "main" | "master" | "dev" | "nightly"
+    );
+    moves.then(|| {
+        Sentence::new(
+            "MUTABLE_TAG",
+            format!("the tag of {image} ({}) can move: a rollback may not bring back the same image; name a version or a digest", service.id),
+        )
+    })
+}
+
+fn restarts_anyway(service: &Service, old: &Value) -> Option<Sentence> {
+    let changes = diff(old, &service.spec);
+    let harmless = |path: &str| path.starts_with("/labels") || path.starts_with("/upgradeStrategy");
+    (!changes.is_empty() && changes.iter().all(|c| harmless(&c.path))).then(|| {
+        Sentence::new(
+            "RESTARTS_ANYWAY",
+            format!(
+                "only labels or upgradeStrategy of {} differ; Marathon restarts it all the same",
+                service.id
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{File, flatten};
+    use super::*;
+
+    fn codes(text: &str, old: Option<&Value>) -> Vec<String> {
+        let files = [File {
+            path: "specs/a.json".to_owned(),
+            bytes: text.as_bytes().to_vec(),
+        }];
+        let services = flatten(&files).unwrap();
+        warnings(&services[0], old)
+            .into_iter()
+            .map(|w| w.code)
+            .collect()
+    }
+
+    #[test]
+    fn each_trap_is_named() {
+        assert_eq!(codes(r#"{"id": "/a"}"#, None), ["NO_HEALTH_CHECK"]);
+        assert_eq!(
+            codes(
+                r#"{"id": "/a", "healthChecks": [{"protocol": "HTTP"}]}"#,
+                None
+            ),
+            ["NO_PORT_INDEX"]
+        );
+        let good = r#"{"id": "/a", "healthChecks": [{"portIndex": 0}], "container": {"docker": {"image": "r:5000/x:1.2"}}}"#;
+        assert!(codes(good, None).is_empty());
+        assert_eq!(codes(&good.replace("x:1.2", "x"), None), ["MUTABLE_TAG"]);
+        let old = serde_json::json!({"id": "/a", "labels": {"x": "1"}, "healthChecks": [{"portIndex": 0}]});
+        let new = r#"{"id": "/a", "healthChecks": [{"portIndex": 0}]}"#;
+        assert_eq!(codes(new, Some(&old)), ["RESTARTS_ANYWAY"]);
+    }
+}
