@@ -26,3 +26,4 @@ pub mod secret;
 pub mod sentence;
 pub mod signature;
 pub mod spec;
+pub mod store;

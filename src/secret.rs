@@ -94,6 +94,9 @@ impl Redactor {
             && let Ok(mut known) = self.known.write()
         {
             known.insert(value.to_owned());
+            // as it looks within JSON
+            let escaped = serde_json::Value::from(value).to_string();
+            known.insert(escaped[1..escaped.len() - 1].to_owned());
         }
     }
 

@@ -176,7 +176,7 @@ pub struct DeployQueued {
 pub struct ApplyIntended {
     /// Which call.
     pub call: Call,
-    /// SHA-256 of its body.
+    /// Blob id of its body: the blob is kept, so that the very same body can be sent again.
     pub body: String,
     /// Whether it overrides a running Marathon deployment.
     pub force: bool,

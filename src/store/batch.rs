@@ -1,0 +1,353 @@
+//! One transaction: commands meet their app's state, become events, and are appended with their projections.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::StoreError;
+use super::projection::Changes;
+use super::writer::CommandRequest;
+use crate::event::{Event, Fact, GENESIS, NewEvent, PAYLOAD_LIMIT};
+use crate::history::{Answer, App, Command, Known, Refusal, decide};
+use crate::id::{AppId, CommitId, DeployNumber};
+use crate::secret::Redactor;
+
+/// The end of the log and the state of all apps, as the last commit left them.
+pub(super) struct Tip {
+    pub seq: i64,
+    pub hash: String,
+    pub apps: BTreeMap<AppId, App>,
+}
+
+impl Tip {
+    pub async fn load(conn: &mut SqliteConnection) -> Result<Self, StoreError> {
+        let last: Option<(i64, String)> =
+            sqlx::query_as("select seq, hash from event order by seq desc limit 1")
+                .fetch_optional(&mut *conn)
+                .await?;
+        let (seq, hash) = last.unwrap_or((0, GENESIS.to_owned()));
+        Ok(Self {
+            seq,
+            hash,
+            apps: super::projection::load(conn).await?,
+        })
+    }
+}
+
+/// What a batch wants to append; nothing counts until the transaction is committed.
+pub(super) struct Batch {
+    seq: i64,
+    hash: String,
+    /// The touched apps as they are after the batch.
+    apps: BTreeMap<AppId, App>,
+    /// The same apps as they were before.
+    before: BTreeMap<AppId, App>,
+    events: Vec<Event>,
+    changes: Changes,
+    dedups: BTreeMap<(AppId, String), Option<DeployNumber>>,
+    /// The key of the command that is being written.
+    key: Option<(AppId, String)>,
+    bodies: BTreeSet<(AppId, String)>,
+    commits: BTreeSet<(AppId, CommitId)>,
+}
+
+impl Batch {
+    pub fn new(tip: &Tip) -> Self {
+        Self {
+            seq: tip.seq,
+            hash: tip.hash.clone(),
+            apps: BTreeMap::new(),
+            before: BTreeMap::new(),
+            events: Vec::new(),
+            changes: Changes::default(),
+            dedups: BTreeMap::new(),
+            key: None,
+            bodies: BTreeSet::new(),
+            commits: BTreeSet::new(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Decides a command on the state that the commands before it in this batch left.
+    pub async fn take(
+        &mut self,
+        conn: &mut SqliteConnection,
+        tip: &Tip,
+        request: &CommandRequest,
+        at: &str,
+        redactor: &Redactor,
+    ) -> Result<Result<Answer, Refusal>, StoreError> {
+        let id = &request.app;
+        if !self.apps.contains_key(id)
+            && let Some(app) = tip.apps.get(id)
+        {
+            self.apps.insert(id.clone(), app.clone());
+            self.before.insert(id.clone(), app.clone());
+        }
+        let known = self.known(conn, tip, request).await?;
+        let dedup = request.dedup.as_deref();
+        let decision = match decide(
+            id,
+            self.apps.get(id),
+            &known,
+            &request.actor,
+            dedup,
+            &request.command,
+        ) {
+            Ok(decision) => decision,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let encoded: Vec<_> = decision
+            .events
+            .into_iter()
+            .map(|e| cleaned(e, redactor))
+            .collect();
+        if let Some((event, ..)) = encoded
+            .iter()
+            .find(|(.., payload)| payload.len() > PAYLOAD_LIMIT)
+        {
+            let kind = event.fact.encode().0;
+            return Ok(Err(Refusal::Not(format!(
+                "a {kind} would be larger than {PAYLOAD_LIMIT} bytes; split the app into several"
+            ))));
+        }
+        self.key = None;
+        for (event, kind, version, payload) in encoded {
+            self.append(at, event, kind, version, payload)?;
+        }
+        Ok(Ok(decision.answer))
+    }
+
+    fn append(
+        &mut self,
+        at: &str,
+        event: NewEvent,
+        kind: String,
+        version: i64,
+        payload: String,
+    ) -> Result<(), StoreError> {
+        self.seq += 1;
+        let mut stored = Event {
+            seq: self.seq,
+            at: at.to_owned(),
+            app: event.app.clone(),
+            kind,
+            version,
+            actor: event.actor.clone(),
+            deploy: event.deploy,
+            dedup: event.dedup.clone(),
+            payload: RawValue::from_string(payload)?,
+            prev_hash: std::mem::take(&mut self.hash),
+            hash: String::new(),
+        };
+        stored.hash = stored.computed_hash();
+        self.hash.clone_from(&stored.hash);
+        self.remember(&event);
+        self.changes.fold(&mut self.apps, stored.seq, at, &event);
+        self.events.push(stored);
+        Ok(())
+    }
+
+    /// What later commands of this batch must know although it is not in the tables yet.
+    fn remember(&mut self, event: &NewEvent) {
+        let Some(app) = &event.app else { return };
+        if let Some(key) = &event.dedup {
+            self.key = Some((app.clone(), key.clone()));
+            self.dedups.insert((app.clone(), key.clone()), None);
+        }
+        if let Fact::PushReceived(push) = &event.fact {
+            self.commits.insert((app.clone(), push.after.clone()));
+            if let Some(body) = &push.body {
+                self.bodies.insert((app.clone(), body.clone()));
+            }
+        }
+        if let Fact::DeployQueued(_) = &event.fact {
+            // the deploy that a key began comes after the event that carries the key, in the same command
+            if let Some(began) = self.key.as_ref().and_then(|key| self.dedups.get_mut(key)) {
+                *began = event.deploy;
+            }
+        }
+    }
+
+    async fn known(
+        &self,
+        conn: &mut SqliteConnection,
+        tip: &Tip,
+        request: &CommandRequest,
+    ) -> Result<Known, StoreError> {
+        let app = &request.app;
+        let mut known = Known::default();
+        if let Some(key) = &request.dedup {
+            known.dedup = match self.dedups.get(&(app.clone(), key.clone())) {
+                Some(began) => Some(*began),
+                None => began_by(conn, app, key).await?,
+            };
+        }
+        match &request.command {
+            Command::Push(push) => {
+                let in_batch = push
+                    .body
+                    .as_ref()
+                    .is_some_and(|b| self.bodies.contains(&(app.clone(), b.clone())));
+                known.body = in_batch || body_seen(conn, app, push.body.as_deref()).await?;
+                known.commit = self.commit_seen(conn, app, &push.after).await?;
+            }
+            Command::HeadMoved { head, .. } => {
+                known.commit = self.commit_seen(conn, app, head).await?
+            }
+            Command::Register(new) => {
+                let same = |a: &&App| {
+                    !a.destroyed
+                        && a.id != *app
+                        && a.source.repository_id == new.source.repository_id
+                        && a.source.branch == new.source.branch
+                };
+                known.source_app = tip
+                    .apps
+                    .values()
+                    .chain(self.apps.values())
+                    .find(same)
+                    .map(|a| a.id.clone());
+            }
+            Command::Destroy { .. } => {
+                let repository = tip.apps.get(app).map(|a| a.source.repository_id);
+                known.repository_shared = tip.apps.values().any(|a| {
+                    a.id != *app
+                        && !a.destroyed
+                        && a.destroying.is_none()
+                        && Some(a.source.repository_id) == repository
+                });
+            }
+            _ => {}
+        }
+        Ok(known)
+    }
+
+    async fn commit_seen(
+        &self,
+        conn: &mut SqliteConnection,
+        app: &AppId,
+        commit: &CommitId,
+    ) -> Result<bool, StoreError> {
+        if self.commits.contains(&(app.clone(), commit.clone())) {
+            return Ok(true);
+        }
+        let seen: bool = sqlx::query_scalar(
+            "select exists (select 1 from push where app = ? and commit_id = ?)",
+        )
+        .bind(app.as_str())
+        .bind(commit.as_str())
+        .fetch_one(conn)
+        .await?;
+        Ok(seen)
+    }
+
+    /// Writes events and projections; the caller commits.
+    pub async fn write(&self, conn: &mut SqliteConnection) -> Result<(), StoreError> {
+        for chunk in self.events.chunks(100) {
+            let mut insert = QueryBuilder::<Sqlite>::new(format!(
+                "insert into event ({}) ",
+                super::rows::COLUMNS
+            ));
+            insert.push_values(chunk, |mut row, event| {
+                row.push_bind(event.seq)
+                    .push_bind(&event.at)
+                    .push_bind(event.app.as_ref().map(AppId::as_str))
+                    .push_bind(&event.kind)
+                    .push_bind(event.version)
+                    .push_bind(&event.actor)
+                    .push_bind(event.deploy.map(|d| i64::from(d.0)))
+                    .push_bind(&event.dedup)
+                    .push_bind(event.payload.get())
+                    .push_bind(&event.prev_hash)
+                    .push_bind(&event.hash);
+            });
+            insert
+                .build()
+                .persistent(chunk.len() == 1)
+                .execute(&mut *conn)
+                .await?;
+        }
+        self.changes.write(conn, &self.before, &self.apps).await
+    }
+
+    /// Makes the batch the tip, once it is committed.
+    pub fn become_tip(self, tip: &mut Tip) {
+        tip.seq = self.seq;
+        tip.hash = self.hash;
+        tip.apps.extend(self.apps);
+    }
+}
+
+/// The event with every outside text cleaned of secrets, and its encoding. What is folded is what is stored.
+fn cleaned(event: NewEvent, redactor: &Redactor) -> (NewEvent, String, i64, String) {
+    let (kind, version, payload) = event.fact.encode();
+    if redactor.clean(&payload) == payload {
+        return (event, kind, version, payload);
+    }
+    let mut value = serde_json::json!({"kind": kind, "payload": serde_json::from_str::<Value>(&payload).unwrap_or_default()});
+    clean_texts(&mut value, false, redactor);
+    let fact = serde_json::from_value(value).unwrap_or(event.fact);
+    let (kind, version, payload) = fact.encode();
+    (NewEvent { fact, ..event }, kind, version, payload)
+}
+
+/// Ids are parsed and cannot carry a secret; texts that people or other programs wrote can.
+fn clean_texts(value: &mut Value, outside: bool, redactor: &Redactor) {
+    const OUTSIDE: &[&str] = &[
+        "sentence", "message", "author", "reason", "url", "pusher", "route", "differed", "stage",
+    ];
+    match value {
+        Value::String(text) if outside => *text = redactor.clean(text),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|v| clean_texts(v, outside, redactor)),
+        Value::Object(map) => {
+            for (key, v) in map.iter_mut() {
+                clean_texts(v, OUTSIDE.contains(&key.as_str()), redactor);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether the key was seen, and the deploy it began.
+async fn began_by(
+    conn: &mut SqliteConnection,
+    app: &AppId,
+    key: &str,
+) -> Result<Option<Option<DeployNumber>>, StoreError> {
+    let seq: Option<i64> = sqlx::query_scalar("select seq from event where app = ? and dedup = ?")
+        .bind(app.as_str())
+        .bind(key)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(seq) = seq else { return Ok(None) };
+    let deploy: Option<i64> = sqlx::query_scalar(
+        "select deploy from event where app = ? and seq between ? and ? and kind = 'deploy_queued' order by seq limit 1",
+    )
+    .bind(app.as_str()).bind(seq).bind(seq + 8).fetch_optional(conn).await?;
+    Ok(Some(
+        deploy.and_then(|d| u32::try_from(d).ok()).map(DeployNumber),
+    ))
+}
+
+async fn body_seen(
+    conn: &mut SqliteConnection,
+    app: &AppId,
+    body: Option<&str>,
+) -> Result<bool, StoreError> {
+    let Some(body) = body else { return Ok(false) };
+    Ok(
+        sqlx::query_scalar("select exists (select 1 from push where app = ? and body = ?)")
+            .bind(app.as_str())
+            .bind(body)
+            .fetch_one(conn)
+            .await?,
+    )
+}

@@ -1,0 +1,109 @@
+//! The log and everything else that is kept, in one SQLite file. All SQL lives in this folder.
+
+mod batch;
+mod connect;
+mod projection;
+mod read;
+mod rows;
+mod side;
+mod verify;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::SqlitePool;
+use tokio::sync::watch;
+
+pub use read::{EventFilter, PushRow};
+pub use side::{Secrets, TokenRow};
+pub use verify::{Report, rebuild, verify};
+pub use writer::{CommandRequest, Log, OnFatal};
+
+use crate::clock::SharedClock;
+use crate::event::Unreadable;
+use crate::history::Refusal;
+
+/// What can go wrong with the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The command is refused; nothing was written.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The log cannot be written now; nothing was written.
+    #[error("the log cannot be written: {0}")]
+    Unavailable(String),
+    /// The file is not ours, too new, in use, or broken.
+    #[error("{0}")]
+    Unusable(String),
+    /// An event that this release cannot read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// SQLite said no.
+    #[error("reading the log: {0}")]
+    Sqlite(#[from] sqlx::Error),
+    /// A row does not hold what this release writes there.
+    #[error("a stored row cannot be read: {0}; `observer rebuild` makes the projections anew")]
+    Row(#[from] serde_json::Error),
+}
+
+/// The open store: a writer, and a small pool of readers.
+#[derive(Clone)]
+pub struct Store {
+    readers: SqlitePool,
+    log: Log,
+    head: watch::Receiver<i64>,
+    // held for as long as any handle lives: one observer per file
+    _lock: Arc<std::fs::File>,
+}
+
+impl Store {
+    /// Opens (and where there is none, creates) the store in `folder`, migrates it, and starts the writer.
+    ///
+    /// # Errors
+    /// When the folder is in use by another observer, the file belongs to another program or a newer
+    /// release, or the disk does not let us.
+    pub async fn open(
+        folder: &Path,
+        clock: SharedClock,
+        on_fatal: OnFatal,
+    ) -> Result<Self, StoreError> {
+        let file = connect::prepare(folder)?;
+        let lock = connect::lock(folder)?;
+        let mut conn = connect::writer(&file).await?;
+        connect::check_and_migrate(&mut conn).await?;
+        projection::renew_if_older(&mut conn).await?;
+        let readers = connect::readers(&file).await?;
+        let (log, head) = writer::start(conn, file, clock, on_fatal).await?;
+        Ok(Self {
+            readers,
+            log,
+            head,
+            _lock: Arc::new(lock),
+        })
+    }
+
+    /// The log, to send commands to.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Follows the number of the newest event.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<i64> {
+        self.head.clone()
+    }
+
+    /// Finishes what was handed to the writer and closes the file.
+    pub async fn close(&self) {
+        self.log.close().await;
+        self.readers.close().await;
+    }
+}
+
+/// The database file within the data folder.
+#[must_use]
+pub fn database(folder: &Path) -> PathBuf {
+    folder.join("observer.db")
+}

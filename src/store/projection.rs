@@ -1,0 +1,255 @@
+//! The tables that pages list, kept by the same fold that decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::StoreError;
+use crate::event::{Event, NewEvent, PushReceived};
+use crate::history::{App, Deploy, RowChange, apply};
+use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
+
+/// Changes when the fold or the tables change: older projections are made anew at start.
+pub(super) const GENERATION: &str = "1";
+
+/// A received push as it is listed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct PushLine {
+    pub app: AppId,
+    pub at: String,
+    pub push: PushReceived,
+    pub outcome: Option<String>,
+}
+
+/// What a run of events changes in the projections.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub deploys: BTreeMap<(AppId, DeployNumber), Deploy>,
+    pub pushes: BTreeMap<i64, PushLine>,
+    /// Outcomes of pushes that were received before this run.
+    pub outcomes: BTreeMap<(AppId, CommitId), String>,
+    pub apps: BTreeSet<AppId>,
+}
+
+impl Changes {
+    /// Folds an event into `apps` and remembers what that changes.
+    pub fn fold(&mut self, apps: &mut BTreeMap<AppId, App>, seq: i64, at: &str, event: &NewEvent) {
+        let Some(id) = &event.app else { return };
+        let mut app = apps.remove(id);
+        for row in apply(&mut app, seq, at, event) {
+            match row {
+                RowChange::Deploy(deploy) => {
+                    self.deploys.insert((id.clone(), deploy.number), *deploy);
+                }
+                RowChange::Push(push) => {
+                    let line = PushLine {
+                        app: id.clone(),
+                        at: at.to_owned(),
+                        push: *push,
+                        outcome: None,
+                    };
+                    self.pushes.insert(seq, line);
+                }
+                RowChange::PushOutcome(commit, outcome) => self.outcome(id, commit, outcome),
+            }
+        }
+        if let Some(app) = app {
+            apps.insert(id.clone(), app);
+            self.apps.insert(id.clone());
+        }
+    }
+
+    fn outcome(&mut self, app: &AppId, commit: CommitId, outcome: String) {
+        let newest = self
+            .pushes
+            .values_mut()
+            .rev()
+            .find(|l| l.app == *app && l.push.after == commit);
+        match newest {
+            Some(line) => line.outcome = Some(outcome),
+            None => {
+                self.outcomes.insert((app.clone(), commit), outcome);
+            }
+        }
+    }
+
+    /// Writes what changed. `before` holds the apps as the tables have them.
+    pub async fn write(
+        &self,
+        conn: &mut SqliteConnection,
+        before: &BTreeMap<AppId, App>,
+        apps: &BTreeMap<AppId, App>,
+    ) -> Result<(), StoreError> {
+        for id in &self.apps {
+            if let Some(app) = apps.get(id) {
+                write_app(conn, app).await?;
+                write_services(conn, before.get(id), app).await?;
+            }
+        }
+        for ((app, _), deploy) in &self.deploys {
+            write_deploy(conn, app, deploy).await?;
+        }
+        for (seq, line) in &self.pushes {
+            write_push(conn, *seq, line).await?;
+        }
+        for ((app, commit), outcome) in &self.outcomes {
+            sqlx::query("update push set outcome = ? where seq = (select max(seq) from push where app = ? and commit_id = ?)")
+                .bind(outcome).bind(app.as_str()).bind(commit.as_str()).execute(&mut *conn).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn write_app(conn: &mut SqliteConnection, app: &App) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into app (id, repository_id, branch, destroyed, state) values (?, ?, ?, ?, ?) \
+         on conflict (id) do update set repository_id = excluded.repository_id, branch = excluded.branch, \
+         destroyed = excluded.destroyed, state = excluded.state",
+    )
+    .bind(app.id.as_str())
+    .bind(app.source.repository_id.cast_signed())
+    .bind(app.source.branch.as_str())
+    .bind(app.destroyed)
+    .bind(serde_json::to_string(app)?)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn write_services(
+    conn: &mut SqliteConnection,
+    before: Option<&App>,
+    app: &App,
+) -> Result<(), StoreError> {
+    let old = before.map(|a| &a.services);
+    let gone: Vec<&ServiceId> = old
+        .iter()
+        .flat_map(|o| o.keys())
+        .filter(|id| !app.services.contains_key(*id))
+        .collect();
+    for id in gone {
+        sqlx::query("delete from service where app = ? and id = ?")
+            .bind(app.id.as_str())
+            .bind(id.as_str())
+            .execute(&mut *conn)
+            .await?;
+    }
+    for (id, record) in &app.services {
+        if old.and_then(|o| o.get(id)) != Some(record) {
+            sqlx::query("insert into service (app, id, data) values (?, ?, ?) on conflict (app, id) do update set data = excluded.data")
+                .bind(app.id.as_str()).bind(id.as_str()).bind(serde_json::to_string(record)?).execute(&mut *conn).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn write_deploy(
+    conn: &mut SqliteConnection,
+    app: &AppId,
+    deploy: &Deploy,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into deploy (app, number, commit_id, state, data) values (?, ?, ?, ?, ?) \
+         on conflict (app, number) do update set commit_id = excluded.commit_id, state = excluded.state, data = excluded.data",
+    )
+    .bind(app.as_str())
+    .bind(i64::from(deploy.number.0))
+    .bind(deploy.wanted.commit.as_str())
+    .bind(deploy.state.word())
+    .bind(serde_json::to_string(deploy)?)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn write_push(
+    conn: &mut SqliteConnection,
+    seq: i64,
+    line: &PushLine,
+) -> Result<(), StoreError> {
+    sqlx::query("insert into push (seq, app, at, commit_id, body, outcome, data) values (?, ?, ?, ?, ?, ?, ?)")
+        .bind(seq)
+        .bind(line.app.as_str())
+        .bind(&line.at)
+        .bind(line.push.after.as_str())
+        .bind(&line.push.body)
+        .bind(&line.outcome)
+        .bind(serde_json::to_string(&line.push)?)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// All apps, as the table has them.
+pub(super) async fn load(conn: &mut SqliteConnection) -> Result<BTreeMap<AppId, App>, StoreError> {
+    let rows: Vec<(String,)> = sqlx::query_as("select state from app")
+        .fetch_all(conn)
+        .await?;
+    rows.iter()
+        .map(|(state,)| {
+            let app: App = serde_json::from_str(state)?;
+            Ok((app.id.clone(), app))
+        })
+        .collect()
+}
+
+/// The fold of the whole log, as it should stand in the tables.
+pub(super) async fn fold_all(
+    conn: &mut SqliteConnection,
+) -> Result<(BTreeMap<AppId, App>, Changes), StoreError> {
+    let (mut apps, mut changes, mut seq) = (BTreeMap::new(), Changes::default(), 0);
+    loop {
+        let page = super::read::page(conn, seq, 2000).await?;
+        let Some(last) = page.last() else { break };
+        seq = last.seq;
+        for event in &page {
+            changes.fold(&mut apps, event.seq, &event.at, &as_new(event)?);
+        }
+    }
+    Ok((apps, changes))
+}
+
+/// The event as it was before the log gave it a number.
+pub(super) fn as_new(event: &Event) -> Result<NewEvent, StoreError> {
+    Ok(NewEvent {
+        app: event.app.clone(),
+        actor: event.actor.clone(),
+        deploy: event.deploy,
+        dedup: event.dedup.clone(),
+        fact: event.fact()?,
+    })
+}
+
+/// Makes the projections anew from the log, in one transaction. Answers how many events were folded.
+pub(super) async fn rebuild(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    use sqlx::Connection;
+    let mut tx = conn.begin_with("begin immediate").await?;
+    let (apps, changes) = fold_all(&mut tx).await?;
+    for table in ["app", "deploy", "push", "service"] {
+        QueryBuilder::<Sqlite>::new(format!("delete from {table}"))
+            .build()
+            .execute(&mut *tx)
+            .await?;
+    }
+    changes.write(&mut tx, &BTreeMap::new(), &apps).await?;
+    sqlx::query("insert into meta (key, value) values ('projections', ?) on conflict (key) do update set value = excluded.value")
+        .bind(GENERATION).execute(&mut *tx).await?;
+    let folded: i64 = sqlx::query_scalar("select ifnull(max(seq), 0) from event")
+        .fetch_one(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(folded)
+}
+
+/// Makes the projections anew where an older release made them.
+pub(super) async fn renew_if_older(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let made_by: Option<String> =
+        sqlx::query_scalar("select value from meta where key = 'projections'")
+            .fetch_optional(&mut *conn)
+            .await?;
+    if made_by.as_deref() != Some(GENERATION) {
+        let folded = rebuild(conn).await?;
+        tracing::info!(events = folded, "projections made anew");
+    }
+    Ok(())
+}

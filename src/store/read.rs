@@ -1,0 +1,295 @@
+//! What pages, API and deployer read. No cursor stays open: every answer is fetched whole and bounded.
+
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::rows::{COLUMNS, EventRow};
+use super::{Store, StoreError};
+use crate::event::{Event, PushReceived};
+use crate::history::{App, Deploy};
+use crate::id::{AppId, BlobId, CommitId, DeployNumber, ServiceId};
+
+/// Which events are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of this app.
+    pub app: Option<AppId>,
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// Of this deploy.
+    pub deploy: Option<DeployNumber>,
+    /// After this one.
+    pub since: Option<i64>,
+    /// Before this one.
+    pub before: Option<i64>,
+    /// Newest first.
+    pub newest_first: bool,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// A received push and what became of it.
+#[derive(Debug, Clone)]
+pub struct PushRow {
+    /// The number of its event.
+    pub seq: i64,
+    /// Its app.
+    pub app: AppId,
+    /// When.
+    pub at: String,
+    /// The payload.
+    pub push: PushReceived,
+    /// What became of it.
+    pub outcome: Option<String>,
+}
+
+pub(super) async fn event(
+    conn: &mut SqliteConnection,
+    seq: i64,
+) -> Result<Option<Event>, StoreError> {
+    let mut query =
+        QueryBuilder::<Sqlite>::new(format!("select {COLUMNS} from event where seq = "));
+    let row: Option<EventRow> = query
+        .push_bind(seq)
+        .build_query_as()
+        .fetch_optional(conn)
+        .await?;
+    row.map(EventRow::event).transpose()
+}
+
+/// The events after `seq`, oldest first.
+pub(super) async fn page(
+    conn: &mut SqliteConnection,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<Event>, StoreError> {
+    let mut query =
+        QueryBuilder::<Sqlite>::new(format!("select {COLUMNS} from event where seq > "));
+    query
+        .push_bind(seq)
+        .push(" order by seq limit ")
+        .push_bind(limit);
+    let rows: Vec<EventRow> = query.build_query_as().fetch_all(conn).await?;
+    rows.into_iter().map(EventRow::event).collect()
+}
+
+fn parse<T: serde::de::DeserializeOwned>(rows: Vec<String>) -> Result<Vec<T>, StoreError> {
+    rows.iter()
+        .map(|text| Ok(serde_json::from_str(text)?))
+        .collect()
+}
+
+impl Store {
+    /// All apps that were not destroyed, by name, after `after`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn apps(&self, after: &str, limit: i64) -> Result<Vec<App>, StoreError> {
+        let rows = sqlx::query_scalar(
+            "select state from app where destroyed = 0 and id > ? order by id limit ?",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        parse(rows)
+    }
+
+    /// An app, also a destroyed one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn app(&self, id: &AppId) -> Result<Option<App>, StoreError> {
+        let row = sqlx::query_scalar("select state from app where id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(parse(row.into_iter().collect())?.pop())
+    }
+
+    /// The apps of a repository that were not destroyed.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn apps_of(&self, repository: u64) -> Result<Vec<App>, StoreError> {
+        let rows = sqlx::query_scalar(
+            "select state from app where destroyed = 0 and repository_id = ? order by id",
+        )
+        .bind(repository.cast_signed())
+        .fetch_all(&self.readers)
+        .await?;
+        parse(rows)
+    }
+
+    /// The repositories that are known, also those of destroyed apps.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn repositories(&self) -> Result<Vec<u64>, StoreError> {
+        let rows: Vec<i64> =
+            sqlx::query_scalar("select distinct repository_id from app where destroyed = 0")
+                .fetch_all(&self.readers)
+                .await?;
+        Ok(rows.into_iter().map(i64::cast_unsigned).collect())
+    }
+
+    /// The app that a service belongs to.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn owner_of(&self, service: &ServiceId) -> Result<Option<AppId>, StoreError> {
+        let row: Option<String> = sqlx::query_scalar("select app from service where id = ?")
+            .bind(service.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(row.and_then(|id| id.parse().ok()))
+    }
+
+    /// One deploy.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn deploy(
+        &self,
+        app: &AppId,
+        number: DeployNumber,
+    ) -> Result<Option<Deploy>, StoreError> {
+        let row = sqlx::query_scalar("select data from deploy where app = ? and number = ?")
+            .bind(app.as_str())
+            .bind(i64::from(number.0))
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(parse(row.into_iter().collect())?.pop())
+    }
+
+    /// The deploys of an app before `before`, newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn deploys(
+        &self,
+        app: &AppId,
+        before: Option<DeployNumber>,
+        limit: i64,
+    ) -> Result<Vec<Deploy>, StoreError> {
+        let rows = sqlx::query_scalar(
+            "select data from deploy where app = ? and number < ? order by number desc limit ?",
+        )
+        .bind(app.as_str())
+        .bind(before.map_or(i64::MAX, |n| i64::from(n.0)))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        parse(rows)
+    }
+
+    /// The deploys of a commit, newest first; the commit may be shortened.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn deploys_of(
+        &self,
+        app: &AppId,
+        commit_prefix: &str,
+    ) -> Result<Vec<Deploy>, StoreError> {
+        let rows = sqlx::query_scalar(
+            "select data from deploy where app = ? and commit_id >= ? and commit_id < ? || 'g' order by number desc limit 500",
+        )
+        .bind(app.as_str()).bind(commit_prefix).bind(commit_prefix).fetch_all(&self.readers).await?;
+        parse(rows)
+    }
+
+    /// The pushes of a commit of any app, newest first; the commit may be shortened.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn pushes_of(&self, commit_prefix: &str) -> Result<Vec<PushRow>, StoreError> {
+        let rows = sqlx::query_as(
+            "select seq, app, at, data, outcome from push where app in (select id from app) \
+             and commit_id >= ? and commit_id < ? || 'g' order by seq desc limit 100",
+        );
+        push_rows(
+            rows.bind(commit_prefix)
+                .bind(commit_prefix)
+                .fetch_all(&self.readers)
+                .await?,
+        )
+    }
+
+    /// The newest push of each of these commits of an app.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn push_of(
+        &self,
+        app: &AppId,
+        commit: &CommitId,
+    ) -> Result<Option<PushRow>, StoreError> {
+        let rows = sqlx::query_as(
+            "select seq, app, at, data, outcome from push where app = ? and commit_id = ? order by seq desc limit 1",
+        );
+        Ok(push_rows(
+            rows.bind(app.as_str())
+                .bind(commit.as_str())
+                .fetch_all(&self.readers)
+                .await?,
+        )?
+        .pop())
+    }
+
+    /// Events by filter.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
+        let mut query =
+            QueryBuilder::<Sqlite>::new(format!("select {COLUMNS} from event where seq > "));
+        query.push_bind(filter.since.unwrap_or(0));
+        if let Some(before) = filter.before {
+            query.push(" and seq < ").push_bind(before);
+        }
+        if let Some(app) = &filter.app {
+            query.push(" and app = ").push_bind(app.as_str());
+        }
+        if let Some(kind) = &filter.kind {
+            query.push(" and kind = ").push_bind(kind);
+        }
+        if let Some(actor) = &filter.actor {
+            query.push(" and actor = ").push_bind(actor);
+        }
+        if let Some(deploy) = filter.deploy {
+            query.push(" and deploy = ").push_bind(i64::from(deploy.0));
+        }
+        query.push(if filter.newest_first {
+            " order by seq desc limit "
+        } else {
+            " order by seq limit "
+        });
+        query.push_bind(filter.limit);
+        let rows: Vec<EventRow> = query.build_query_as().fetch_all(&self.readers).await?;
+        rows.into_iter().map(EventRow::event).collect()
+    }
+
+    /// The content of a blob.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn blob(&self, id: &BlobId) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(sqlx::query_scalar("select data from blob where id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await?)
+    }
+}
+
+fn push_rows(
+    rows: Vec<(i64, String, String, String, Option<String>)>,
+) -> Result<Vec<PushRow>, StoreError> {
+    rows.into_iter()
+        .map(|(seq, app, at, data, outcome)| {
+            let app = app.parse().map_err(|_| StoreError::Unusable(format!("the push of event {seq} names no app; `observer rebuild` makes the projections anew")))?;
+            Ok(PushRow { seq, app, at, push: serde_json::from_str(&data)?, outcome })
+        })
+        .collect()
+}

@@ -1,0 +1,278 @@
+//! The one writer: takes whatever waits, decides and appends it in one transaction, and answers after COMMIT.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sqlx::{Connection, SqliteConnection};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::StoreError;
+use super::batch::{Batch, Tip};
+use super::side::SideWrite;
+use crate::clock::{SharedClock, stamp};
+use crate::history::{Answer, Command};
+use crate::id::{AppId, BlobId};
+use crate::secret::Redactor;
+
+/// How many commands one transaction takes at most.
+const BATCH: usize = 128;
+
+/// How many commands may wait; more are refused as unavailable.
+const QUEUE: usize = 1024;
+
+/// Called when the outcome of a COMMIT is not known: the next start knows the truth, this process does not.
+pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Somebody wants something of an app.
+#[derive(Debug, Clone)]
+pub struct CommandRequest {
+    /// The app.
+    pub app: AppId,
+    /// `github:<login>`, `operator:<token name>` or `observer`.
+    pub actor: String,
+    /// Delivery GUID or idempotency key.
+    pub dedup: Option<String>,
+    /// What is wanted.
+    pub command: Command,
+}
+
+pub(super) enum Work {
+    Command(
+        Box<CommandRequest>,
+        oneshot::Sender<Result<Answer, StoreError>>,
+    ),
+    Side(SideWrite, oneshot::Sender<Result<(), StoreError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// The handle through which everything is written.
+#[derive(Clone)]
+pub struct Log {
+    queue: mpsc::Sender<Work>,
+    redactor: Redactor,
+}
+
+impl Log {
+    /// Hands a command to the writer and waits until its events are on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when it is refused, [`StoreError::Unavailable`] when the log cannot be written.
+    pub async fn command(
+        &self,
+        app: &AppId,
+        actor: &str,
+        dedup: Option<String>,
+        command: Command,
+    ) -> Result<Answer, StoreError> {
+        let request = CommandRequest {
+            app: app.clone(),
+            actor: actor.to_owned(),
+            dedup,
+            command,
+        };
+        self.send(|answer| Work::Command(Box::new(request), answer))
+            .await
+    }
+
+    /// Keeps contents by their git id; those that are there already cost nothing.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn keep_blobs(&self, blobs: Vec<(BlobId, Vec<u8>)>) -> Result<(), StoreError> {
+        if blobs.is_empty() {
+            return Ok(());
+        }
+        self.side(SideWrite::Blobs(blobs)).await
+    }
+
+    pub(super) async fn side(&self, write: SideWrite) -> Result<(), StoreError> {
+        self.send(|answer| Work::Side(write, answer)).await
+    }
+
+    /// What takes secrets out of events before they are written.
+    #[must_use]
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    async fn send<T>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Work,
+    ) -> Result<T, StoreError> {
+        let (answer, done) = oneshot::channel();
+        let full =
+            |_| StoreError::Unavailable("too many commands wait; try again in a moment".to_owned());
+        self.queue.try_send(work(answer)).map_err(full)?;
+        done.await
+            .map_err(|_| StoreError::Unavailable("the writer has stopped".to_owned()))?
+    }
+
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Work::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+struct Writer {
+    conn: Option<SqliteConnection>,
+    file: PathBuf,
+    clock: SharedClock,
+    redactor: Redactor,
+    on_fatal: OnFatal,
+    tip: Tip,
+    head: watch::Sender<i64>,
+}
+
+pub(super) async fn start(
+    mut conn: SqliteConnection,
+    file: PathBuf,
+    clock: SharedClock,
+    on_fatal: OnFatal,
+) -> Result<(Log, watch::Receiver<i64>), StoreError> {
+    let tip = Tip::load(&mut conn).await?;
+    let (head, follow) = watch::channel(tip.seq);
+    let (queue, inbox) = mpsc::channel(QUEUE);
+    let redactor = Redactor::default();
+    let writer = Writer {
+        conn: Some(conn),
+        file,
+        clock,
+        redactor: redactor.clone(),
+        on_fatal,
+        tip,
+        head,
+    };
+    tokio::spawn(writer.run(inbox));
+    Ok((Log { queue, redactor }, follow))
+}
+
+impl Writer {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Work>) {
+        let mut work = Vec::with_capacity(BATCH);
+        while inbox.recv_many(&mut work, BATCH).await > 0 {
+            let mut closing = Vec::new();
+            let mut open = Vec::with_capacity(work.len());
+            for item in work.drain(..) {
+                match item {
+                    Work::Close(done) => closing.push(done),
+                    item => open.push(item),
+                }
+            }
+            self.batch(open).await;
+            if !closing.is_empty() {
+                inbox.close();
+                self.finish().await;
+                for done in closing {
+                    let _ = done.send(());
+                }
+                return;
+            }
+        }
+        self.finish().await;
+    }
+
+    async fn finish(&mut self) {
+        if let Some(mut conn) = self.conn.take() {
+            let _ = sqlx::query("pragma wal_checkpoint(truncate)")
+                .execute(&mut conn)
+                .await;
+            let _ = conn.close().await;
+        }
+    }
+
+    async fn batch(&mut self, work: Vec<Work>) {
+        if work.is_empty() {
+            return;
+        }
+        match self.transaction(&work).await {
+            Ok(answers) => {
+                for (item, answer) in work.into_iter().zip(answers) {
+                    match item {
+                        Work::Command(_, done) => drop(done.send(answer)),
+                        Work::Side(_, done) => drop(done.send(answer.map(|_| ()))),
+                        Work::Close(_) => {}
+                    }
+                }
+            }
+            Err(error) => {
+                // sqlx loses track of SQLite's own rollback: a connection that failed is thrown away
+                self.conn = None;
+                tracing::error!(%error, "the log could not be written");
+                refuse(work, &error.to_string());
+            }
+        }
+    }
+
+    async fn connection(&mut self) -> Result<SqliteConnection, StoreError> {
+        if let Some(conn) = self.conn.take() {
+            return Ok(conn);
+        }
+        let mut conn = super::connect::writer(&self.file).await?;
+        self.tip = Tip::load(&mut conn).await?;
+        Ok(conn)
+    }
+
+    /// Decides and appends everything in `work`; the answers come after COMMIT returned.
+    async fn transaction(
+        &mut self,
+        work: &[Work],
+    ) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+        let mut conn = self.connection().await?;
+        let at = stamp(self.clock.now());
+        let mut tx = conn.begin_with("begin immediate").await?;
+        let mut batch = Batch::new(&self.tip);
+        let mut answers = Vec::with_capacity(work.len());
+        let mut wrote = false;
+        for item in work {
+            answers.push(match item {
+                Work::Command(request, _) => {
+                    let taken = batch
+                        .take(&mut tx, &self.tip, request, &at, &self.redactor)
+                        .await?;
+                    taken.map_err(StoreError::from)
+                }
+                Work::Side(write, _) => {
+                    wrote = true;
+                    write.run(&mut tx, &at).await.map(|()| Answer::Done)
+                }
+                Work::Close(_) => Ok(Answer::Done),
+            });
+        }
+        if batch.is_empty() && !wrote {
+            tx.rollback().await?;
+            self.conn = Some(conn);
+            return Ok(answers);
+        }
+        batch.write(&mut tx).await?;
+        if let Err(error) = tx.commit().await {
+            return Err(self.commit_failed(error));
+        }
+        batch.become_tip(&mut self.tip);
+        self.head.send_replace(self.tip.seq);
+        self.conn = Some(conn);
+        Ok(answers)
+    }
+
+    /// After a failed COMMIT the transaction may be on the disk or not; only a full disk says for certain that it is not.
+    fn commit_failed(&self, error: sqlx::Error) -> StoreError {
+        let full = matches!(&error, sqlx::Error::Database(d) if d.code().as_deref() == Some("13"));
+        if !full {
+            (self.on_fatal)(&format!(
+                "the log could not be committed ({error}) and it is not known whether the disk has it; stopping, the next start knows"
+            ));
+        }
+        error.into()
+    }
+}
+
+fn refuse(work: Vec<Work>, why: &str) {
+    for item in work {
+        match item {
+            Work::Command(_, done) => drop(done.send(Err(StoreError::Unavailable(why.to_owned())))),
+            Work::Side(_, done) => drop(done.send(Err(StoreError::Unavailable(why.to_owned())))),
+            Work::Close(_) => {}
+        }
+    }
+}
