@@ -19,9 +19,11 @@
 
 pub mod clock;
 pub mod event;
+pub mod github;
 pub mod history;
 pub mod id;
 pub mod local;
+pub mod marathon;
 pub mod secret;
 pub mod sentence;
 pub mod signature;
