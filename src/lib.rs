@@ -24,6 +24,7 @@ pub mod history;
 pub mod id;
 pub mod local;
 pub mod marathon;
+pub mod plan;
 pub mod secret;
 pub mod sentence;
 pub mod signature;

@@ -72,7 +72,6 @@ pub struct Client {
 /// An answer: status, headers, body.
 pub(super) struct Reply {
     pub status: StatusCode,
-    pub etag: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -202,8 +201,7 @@ impl Client {
                 .and_then(|v| v.to_str().ok())
                 .map(str::to_owned)
         };
-        let (etag, retry_after, remaining, reset) = (
-            text("etag"),
+        let (retry_after, remaining, reset) = (
             text("retry-after"),
             text("x-ratelimit-remaining"),
             text("x-ratelimit-reset"),
@@ -220,7 +218,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        let reply = Reply { status, etag, body };
+        let reply = Reply { status, body };
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
             return Ok(reply);
         }

@@ -139,6 +139,9 @@ pub struct Deploy {
     pub touched: bool,
     /// The calls that Marathon accepted.
     pub accepted: Vec<Accepted>,
+    /// Services that run more instances than wanted until all are healthy, and how many are wanted then.
+    #[serde(default)]
+    pub raised: BTreeMap<ServiceId, u32>,
     /// The stages of its services.
     pub progress: BTreeMap<ServiceId, Progress>,
     /// How many `service_progressed` it has, which are bounded.
@@ -174,6 +177,7 @@ impl Deploy {
             intent: None,
             touched: false,
             accepted: Vec::new(),
+            raised: BTreeMap::new(),
             progress: BTreeMap::new(),
             progress_events: 0,
             ending: None,

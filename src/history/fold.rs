@@ -306,6 +306,7 @@ impl Fold<'_> {
             Fact::ApplyIntended(intent) => {
                 deploy.state = DeployState::Applying;
                 deploy.touched = true;
+                deploy.raised.extend(intent.raised.clone());
                 deploy.intent = Some((**intent).clone());
             }
             Fact::ApplyAccepted {
