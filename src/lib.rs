@@ -18,6 +18,8 @@
 //! | 9 | `cli` `local` | command lines; the local world |
 
 pub mod clock;
+pub mod deployer;
+pub mod descriptor;
 pub mod event;
 pub mod github;
 pub mod history;

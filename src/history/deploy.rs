@@ -135,6 +135,9 @@ pub struct Deploy {
     pub warnings: Vec<Sentence>,
     /// A call that was intended and not answered yet.
     pub intent: Option<ApplyIntended>,
+    /// When it was intended: an unanswered call may arrive for a while yet.
+    #[serde(default)]
+    pub intent_at: Option<String>,
     /// Whether any call was intended: from then on Marathon may have changed.
     pub touched: bool,
     /// The calls that Marathon accepted.
@@ -175,6 +178,7 @@ impl Deploy {
             plan: None,
             warnings: Vec::new(),
             intent: None,
+            intent_at: None,
             touched: false,
             accepted: Vec::new(),
             raised: BTreeMap::new(),

@@ -8,4 +8,4 @@ mod wire;
 pub use client::{Client, Credentials, MarathonError};
 pub use events::{Watch, Watched};
 pub use explain::{crashing, locked, no_offers, refused, unhealthy};
-pub use wire::{Deployed, LiveApp, QueueItem, RunningDeployment, Task, TaskFailure};
+pub use wire::{Deployed, LiveApp, QueueItem, RunningDeployment, Task, TaskFailure, kept};
