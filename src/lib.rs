@@ -17,6 +17,7 @@
 //! | 8 | `app` | composition root |
 //! | 9 | `cli` `local` | command lines; the local world |
 
+pub mod api;
 pub mod clock;
 pub mod deployer;
 pub mod descriptor;
