@@ -33,3 +33,4 @@ pub mod sentence;
 pub mod signature;
 pub mod spec;
 pub mod store;
+pub mod web;

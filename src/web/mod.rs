@@ -1,0 +1,3 @@
+//! Pages, API and the webhook route.
+
+pub mod html;
