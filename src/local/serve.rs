@@ -1,0 +1,1 @@
+//! The tiny web server that tasks of the local world run.
