@@ -59,6 +59,10 @@ fn rest() -> Router<Gate> {
         .route("/rate_limit", get(account::get_rate_limit))
         .route("/meta", get(account::get_meta))
         .nest("/repos/{owner}/{repo}", repository())
+        // an id that nobody has; one that somebody has was resolved before
+        .route("/repositories/{*rest}", get(account::not_found))
+        .route("/repos/{owner}", get(account::not_found))
+        .route("/users/{login}", get(account::not_found))
         .fallback(account::not_found)
 }
 
