@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::local_github_support::{Bench, Receiver, SECRET, git};
+use crate::local_github_support::{Bench, Clone, Receiver, SECRET, git};
 
 const ZEROS: &str = "0000000000000000000000000000000000000000";
 
@@ -17,9 +17,9 @@ async fn a_push_fires_a_signed_hook_and_the_delivery_is_recorded() {
     clone.push();
     bench.github.settle().await;
 
-    let heard = receiver.take();
-    assert_eq!(heard.len(), 1);
-    let push = &heard[0];
+    let events = receiver.take();
+    assert_eq!(events.len(), 1);
+    let push = &events[0];
     assert!(push.is_signed_with(SECRET));
     assert!(push.header("x-hub-signature").starts_with("sha1="));
     assert_eq!(push.header("x-github-event"), "push");
@@ -54,155 +54,135 @@ async fn a_push_fires_a_signed_hook_and_the_delivery_is_recorded() {
     assert_eq!(whole["response"]["payload"], "Queued as <deploy> #1");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn payloads_say_what_happened_to_the_ref() {
-    let bench = Bench::new().await;
-    let receiver = Receiver::new().await;
-    bench.hook(&receiver).await;
-    let clone = bench.clone();
-    let pushed = async |arguments: &[&str]| -> Value {
-        clone.git(&[&["push", "--quiet", "origin"], arguments].concat());
-        bench.github.settle().await;
-        let mut heard = receiver.take();
-        assert_eq!(heard.len(), 1, "{arguments:?}");
-        heard.remove(0).json()
-    };
-    let facts = |push: &Value| {
-        let of = |name: &str| push[name].as_str().unwrap_or("-").to_owned();
-        let is = |name: &str| push[name].as_bool().unwrap();
-        (
-            of("ref"),
-            of("before"),
-            of("after"),
-            is("created"),
-            is("deleted"),
-            is("forced"),
-        )
-    };
-    let text = str::to_owned;
+/// A bench with a hook and a clone: pushes, and what the hook heard of them.
+struct Story {
+    bench: Bench,
+    receiver: Receiver,
+    clone: Clone,
+}
 
-    let first = clone.commit("specs/web.json", "{}");
-    let new = pushed(&["main"]).await;
+impl Story {
+    async fn new() -> Self {
+        let bench = Bench::new().await;
+        let receiver = Receiver::new().await;
+        bench.hook(&receiver).await;
+        let clone = bench.clone();
+        Self {
+            bench,
+            receiver,
+            clone,
+        }
+    }
+
+    /// Pushes, and gives the payload of the one event that comes of it.
+    async fn push(&self, arguments: &[&str]) -> Value {
+        self.clone
+            .git(&[&["push", "--quiet", "origin"], arguments].concat());
+        self.bench.github.settle().await;
+        let mut events = self.receiver.take();
+        assert_eq!(events.len(), 1, "{arguments:?}");
+        events.remove(0).json()
+    }
+}
+
+/// What a payload says of its ref: name, before, after; created, deleted, forced.
+fn facts(push: &Value) -> ([&str; 3], [bool; 3]) {
+    let text = ["ref", "before", "after"].map(|name| push[name].as_str().unwrap());
+    let flags = ["created", "deleted", "forced"].map(|name| push[name].as_bool().unwrap());
+    (text, flags)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_branch_is_told_with_its_commits_and_the_repository() {
+    let story = Story::new().await;
+    let first = story.clone.commit("specs/web.json", "{}");
+    let new = story.push(&["main"]).await;
     assert_eq!(
         facts(&new),
-        (
-            text("refs/heads/main"),
-            text(ZEROS),
-            first.clone(),
-            true,
-            false,
-            false
-        )
+        (["refs/heads/main", ZEROS, &first], [true, false, false])
     );
     assert_eq!(new["commits"][0]["added"], json!(["specs/web.json"]));
-    assert_eq!(new["head_commit"]["id"], first.as_str());
-    assert_eq!(new["head_commit"]["timestamp"], "2026-11-22T10:00:00+01:00");
+    let head = &new["head_commit"];
+    assert_eq!(head["id"], first.as_str());
+    assert_eq!(head["timestamp"], "2026-11-22T10:00:00+01:00");
     assert_eq!(
-        new["head_commit"]["tree_id"],
-        clone.git(&["rev-parse", "HEAD^{tree}"])
+        head["tree_id"],
+        story.clone.git(&["rev-parse", "HEAD^{tree}"])
     );
-    assert_eq!(new["repository"]["id"], bench.id);
-    assert_eq!(new["repository"]["full_name"], "acme/shop");
-    assert!(new["repository"]["pushed_at"].is_i64() && new["repository"]["created_at"].is_i64());
-    assert_eq!(new["repository"]["owner"]["name"], "acme");
-    assert_eq!(
-        (&new["pusher"]["name"], &new["sender"]["login"]),
-        (&json!("ana"), &json!("ana"))
-    );
+    let repository = &new["repository"];
+    assert_eq!(repository["id"], story.bench.id);
+    assert_eq!(repository["full_name"], "acme/shop");
+    assert_eq!(repository["owner"]["name"], "acme");
+    assert!(repository["pushed_at"].is_i64() && repository["created_at"].is_i64());
+    assert_eq!(new["pusher"]["name"], "ana");
+    assert_eq!(new["sender"]["login"], "ana");
 
-    clone.commit("specs/api.json", "{}");
-    std::fs::remove_file(clone.path.join("specs/web.json")).unwrap();
-    let third = clone.commit("specs/api.json", "[]");
-    let update = pushed(&["main"]).await;
+    let again = story.push(&["main:refs/heads/env/dev"]).await;
+    assert_eq!(
+        facts(&again),
+        (["refs/heads/env/dev", ZEROS, &first], [true, false, false])
+    );
+    assert_eq!(again["commits"], json!([]), "they were known");
+    assert_eq!(again["base_ref"], "refs/heads/main");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_is_told_with_what_each_commit_changed() {
+    let story = Story::new().await;
+    let first = story.clone.commit("specs/web.json", "{}");
+    story.push(&["main"]).await;
+    story.clone.commit("specs/api.json", "{}");
+    std::fs::remove_file(story.clone.path.join("specs/web.json")).unwrap();
+    let third = story.clone.commit("specs/api.json", "[]");
+    let update = story.push(&["main"]).await;
     assert_eq!(
         facts(&update),
-        (
-            text("refs/heads/main"),
-            first.clone(),
-            third.clone(),
-            false,
-            false,
-            false
-        )
+        (["refs/heads/main", &first, &third], [false, false, false])
     );
-    let ids: Vec<&Value> = update["commits"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|c| &c["message"])
-        .collect();
-    assert_eq!(ids.len(), 2);
-    assert_eq!(update["commits"][1]["modified"], json!(["specs/api.json"]));
-    assert_eq!(update["commits"][1]["removed"], json!(["specs/web.json"]));
-    assert_eq!(update["commits"][1]["distinct"], true);
-    assert!(update["compare"].as_str().unwrap().ends_with(&format!(
-        "/compare/{}...{}",
-        &first[..12],
-        &third[..12]
-    )));
+    let commits = update["commits"].as_array().unwrap();
+    assert_eq!(commits.len(), 2, "oldest first");
+    assert_eq!(commits[0]["added"], json!(["specs/api.json"]));
+    assert_eq!(commits[1]["modified"], json!(["specs/api.json"]));
+    assert_eq!(commits[1]["removed"], json!(["specs/web.json"]));
+    assert_eq!(commits[1]["distinct"], true);
+    let compare = format!("/compare/{}...{}", &first[..12], &third[..12]);
+    assert!(update["compare"].as_str().unwrap().ends_with(&compare));
+}
 
-    let branch = pushed(&["main:refs/heads/env/dev"]).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_a_forced_push_and_a_deletion_are_told_as_such() {
+    let story = Story::new().await;
+    let first = story.clone.commit("a", "1");
+    story.push(&["main"]).await;
+    let second = story.clone.commit("a", "2");
+    story.push(&["main:main"]).await;
+
+    story.clone.git(&["tag", "-a", "v1", "-m", "one"]);
+    let tag = story.push(&["v1"]).await;
+    let tag_object = story.clone.git(&["rev-parse", "v1"]);
     assert_eq!(
-        facts(&branch),
-        (
-            text("refs/heads/env/dev"),
-            text(ZEROS),
-            third.clone(),
-            true,
-            false,
-            false
-        )
+        facts(&tag),
+        (["refs/tags/v1", ZEROS, &tag_object], [true, false, false])
     );
+    assert_eq!(tag["head_commit"]["id"], second.as_str());
     assert_eq!(
-        (&branch["commits"], &branch["base_ref"]),
+        (&tag["commits"], &tag["base_ref"]),
         (&json!([]), &json!("refs/heads/main"))
     );
 
-    clone.git(&["tag", "-a", "v1", "-m", "one"]);
-    let tag = pushed(&["v1"]).await;
-    let tag_object = clone.git(&["rev-parse", "v1"]);
-    assert_eq!(
-        facts(&tag),
-        (
-            text("refs/tags/v1"),
-            text(ZEROS),
-            tag_object,
-            true,
-            false,
-            false
-        )
-    );
-    assert_eq!(
-        (&tag["head_commit"]["id"], &tag["commits"]),
-        (&json!(third), &json!([]))
-    );
-
-    clone.git(&["reset", "--quiet", "--hard", &first]);
-    let forced = pushed(&["--force", "main"]).await;
+    story.clone.git(&["reset", "--quiet", "--hard", &first]);
+    let forced = story.push(&["--force", "main"]).await;
     assert_eq!(
         facts(&forced),
-        (
-            text("refs/heads/main"),
-            third.clone(),
-            first,
-            false,
-            false,
-            true
-        )
+        (["refs/heads/main", &second, &first], [false, false, true])
     );
-    assert_eq!(forced["commits"], json!([]));
+    assert_eq!(forced["commits"], json!([]), "back to an ancestor");
 
-    let deleted = pushed(&["--delete", "env/dev"]).await;
+    story.push(&["main:refs/heads/side"]).await;
+    let deleted = story.push(&["--delete", "side"]).await;
     assert_eq!(
         facts(&deleted),
-        (
-            text("refs/heads/env/dev"),
-            third,
-            text(ZEROS),
-            false,
-            true,
-            false
-        )
+        (["refs/heads/side", &first, ZEROS], [false, true, false])
     );
     assert_eq!(
         (&deleted["head_commit"], &deleted["commits"]),
@@ -251,9 +231,10 @@ async fn what_was_pushed_can_be_cloned_and_a_large_push_arrives_whole() {
     let bench = Bench::new().await;
     let clone = bench.clone();
     // larger than http.postBuffer: sent in chunks; and something gzip is used for
-    let noise: String = (0..400_000_u64)
-        .map(|n| format!("{:x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+    let noise: Vec<String> = (0..400_000_u64)
+        .map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_string())
         .collect();
+    let noise = noise.concat();
     for n in 0..40 {
         clone.git(&["commit", "--quiet", "--allow-empty", "-m", &format!("{n}")]);
     }

@@ -27,12 +27,10 @@ pub struct Token {
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let shown = f
-            .debug_struct("Token")
+        f.debug_struct("Token")
             .field("login", &self.login)
             .field("scopes", &self.scopes)
-            .finish_non_exhaustive();
-        shown
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,7 +55,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             hook_timeout: Duration::from_secs(10),
-            limit_reset: Duration::from_secs(60),
+            limit_reset: Duration::from_mins(1),
         }
     }
 }

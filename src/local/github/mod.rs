@@ -64,13 +64,14 @@ impl LocalGithub {
     /// Serves on a listener that is bound to loopback, with the state found in `options.dir`.
     ///
     /// # Errors
-    /// When the listener is not on loopback, or the state cannot be read.
+    /// When the listener is not on loopback, git is not installed, or the state cannot be read.
     pub async fn start(listener: TcpListener, options: Options) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         anyhow::ensure!(
             address.ip().is_loopback(),
             "a local GitHub listens on loopback only, not on {address}"
         );
+        git::ready().await?;
         std::fs::create_dir_all(&options.dir)
             .with_context(|| format!("making {}", options.dir.display()))?;
         let dir = std::fs::canonicalize(&options.dir)?;

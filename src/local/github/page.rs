@@ -31,10 +31,10 @@ table{border-collapse:collapse;width:100%} td,th{text-align:left;padding:.25rem 
 <h1>{{ repository.full_name() }} <small>on this machine's GitHub</small></h1>
 <p>Clone it: <code>git clone {{ base }}/{{ repository.full_name() }}.git</code></p>
 <h2>Branches</h2>
-<table>{% for branch in branches %}<tr><td><code>{{ branch.0 }}</code>{% if branch.0 == repository.default_branch %} <span class="dim">default</span>{% endif %}</td><td><code>{{ branch.1|short }}</code></td></tr>
+<table>{% for branch in branches %}<tr><td><code>{{ branch.0 }}</code>{% if branch.0 == repository.default_branch %} <span class="dim">default</span>{% endif %}</td><td><code>{{ self::short(branch.1) }}</code></td></tr>
 {% else %}<tr><td class="dim">none yet: push one</td></tr>{% endfor %}</table>
 <h2>Commits of {{ repository.default_branch }}</h2>
-<table>{% for commit in commits %}<tr><td><code title="{{ commit.0.id }}">{{ commit.0.id|short }}</code></td><td>{{ commit.0.message|subject }}{% for status in commit.1 %}<br><span class="{% if status.state == "success" %}ok{% else if status.state == "pending" %}dim{% else %}bad{% endif %}">{{ status.context }}: {{ status.state }}</span> <span class="dim">{{ status.description.as_deref().unwrap_or("") }}</span>{% endfor %}</td><td>{{ commit.0.author.name }}</td><td class="dim">{{ commit.0.committer.local_time() }}</td></tr>
+<table>{% for commit in commits %}<tr><td><code title="{{ commit.0.id }}">{{ self::short(commit.0.id) }}</code></td><td>{{ self::subject(commit.0.message) }}{% for status in commit.1 %}<br><span class="{% if status.state == "success" %}ok{% else if status.state == "pending" %}dim{% else %}bad{% endif %}">{{ status.context }}: {{ status.state }}</span> <span class="dim">{{ status.description.as_deref().unwrap_or("") }}</span>{% endfor %}</td><td>{{ commit.0.author.name }}</td><td class="dim">{{ commit.0.committer.local_time() }}</td></tr>
 {% else %}<tr><td class="dim">none yet</td></tr>{% endfor %}</table>
 {% for hook in hooks %}<h2>Hook {{ hook.0.id }} → <code>{{ hook.0.config.url }}</code></h2>
 <p>{{ hook.0.events.join(", ") }} · {{ hook.0.config.content_type }} · {% if hook.0.active %}active{% else %}not active{% endif %} · {% if hook.0.config.secret.is_some() %}signed{% else %}no secret{% endif %}</p>
@@ -153,18 +153,10 @@ fn with_statuses(hub: &Hub, repository: &Repository, commit: Commit) -> (Commit,
     (commit, newest)
 }
 
-mod filters {
-    //! How the page shortens things.
+fn short(id: &str) -> String {
+    id.chars().take(7).collect()
+}
 
-    #[expect(clippy::unnecessary_wraps, reason = "askama asks for a Result")]
-    #[askama::filter_fn]
-    pub fn short(id: &str, _: &dyn askama::Values) -> askama::Result<String> {
-        Ok(id.chars().take(7).collect())
-    }
-
-    #[expect(clippy::unnecessary_wraps, reason = "askama asks for a Result")]
-    #[askama::filter_fn]
-    pub fn subject(message: &str, _: &dyn askama::Values) -> askama::Result<String> {
-        Ok(message.lines().next().unwrap_or_default().to_owned())
-    }
+fn subject(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
 }

@@ -161,12 +161,12 @@ pub fn git_commit(base: &str, record: &Repository, commit: &Commit) -> Value {
 pub fn commit(base: &str, record: &Repository, commit: &Commit) -> Value {
     let url = api_url(base, record);
     let html = format!("{base}/{}/commit", record.full_name());
-    let mut bare = bare_commit(&url, commit);
-    bare["comment_count"] = 0.into();
+    let mut inner = bare_commit(&url, commit);
+    inner["comment_count"] = 0.into();
     json!({
         "sha": commit.id,
         "node_id": node_id("Commit", &commit.id),
-        "commit": bare,
+        "commit": inner,
         "url": format!("{url}/commits/{}", commit.id),
         "html_url": format!("{html}/{}", commit.id),
         "comments_url": format!("{url}/commits/{}/comments", commit.id),

@@ -44,35 +44,31 @@ pub async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) ->
         Err(refusal) => return refusal.into_response(),
     };
     let token = caller.0.clone();
-    let login = token.as_ref().map(|token| token.login.as_str());
-    let free = request.uri().path() == "/rate_limit";
-    let usage = gate.meter.count(login, i32::from(!free), clock::now());
-    let mut response = match gate.exhausted(usage, free) {
-        Some(none_left) => limited(none_left, login),
-        None => {
-            let (method, wanted) = (
-                request.method().clone(),
-                request.headers().get(header::IF_NONE_MATCH).cloned(),
-            );
-            request.extensions_mut().insert(caller);
-            request.extensions_mut().insert(usage);
-            let mut response = tagged(&method, wanted.as_ref(), next.run(request).await).await;
-            let refund = if response.status() == StatusCode::NOT_MODIFIED {
-                -1
-            } else {
-                0
-            };
-            gate.meter
-                .count(login, refund, clock::now())
-                .write(response.headers_mut());
-            response
-        }
-    };
+    request.extensions_mut().insert(caller);
+    let mut response = gate.meter(token.as_ref(), request, next).await;
     finish(response.headers_mut(), token.as_ref());
     response
 }
 
 impl Gate {
+    /// Answers a request that was let in, and counts it.
+    async fn meter(&self, token: Option<&Token>, mut request: Request, next: Next) -> Response {
+        let login = token.map(|token| token.login.as_str());
+        let free = request.uri().path() == "/rate_limit";
+        let usage = self.meter.count(login, i32::from(!free), clock::now());
+        if let Some(none_left) = self.exhausted(usage, free) {
+            return limited(none_left, login);
+        }
+        let method = request.method().clone();
+        let wanted = request.headers().get(header::IF_NONE_MATCH).cloned();
+        request.extensions_mut().insert(usage);
+        let mut response = tagged(&method, wanted.as_ref(), next.run(request).await).await;
+        let unchanged = response.status() == StatusCode::NOT_MODIFIED;
+        let usage = self.meter.count(login, -i32::from(unchanged), clock::now());
+        usage.write(response.headers_mut());
+        response
+    }
+
     /// The usage to show where no more requests are answered.
     fn exhausted(&self, usage: Usage, free: bool) -> Option<Usage> {
         if self.hub.faults.is_rate_limited() {

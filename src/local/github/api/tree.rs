@@ -141,9 +141,9 @@ pub async fn get_content(repo: Repo, headers: HeaderMap, Query(at): Query<At>) -
     let (id, ..) = tree.ok_or_else(Refusal::not_found)?;
     let mut entries = repo.git.tree(&id, false).await?;
     for entry in &mut entries {
-        entry.path = format!("{path}/{}", entry.path)
-            .trim_start_matches('/')
-            .to_owned();
+        if !path.is_empty() {
+            entry.path = format!("{path}/{}", entry.path);
+        }
     }
     let shown: Value = entries
         .iter()

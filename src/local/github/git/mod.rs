@@ -33,6 +33,24 @@ pub fn command(home: &Path) -> Command {
     git
 }
 
+/// Finds out whether the git we need is installed.
+///
+/// # Errors
+/// With a sentence that says what is missing.
+pub async fn ready() -> anyhow::Result<()> {
+    let asked = command(Path::new("/")).arg("--exec-path").output().await;
+    let asked = asked.context("the local GitHub needs git: install it")?;
+    let programs = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    let backend = Path::new(&programs).join("git-http-backend");
+    if !backend.exists() {
+        bail!(
+            "the local GitHub needs {}: install the whole of git (Alpine: git-daemon)",
+            backend.display()
+        );
+    }
+    Ok(())
+}
+
 impl Git {
     /// The bare repository in `dir`.
     pub fn new(dir: PathBuf) -> Self {
