@@ -378,3 +378,70 @@ async fn the_page_for_people_shows_branches_commits_and_deliveries_escaped() {
             .starts_with("default-src 'none'")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_links_of_a_payload_lead_to_pages() {
+    let bench = Bench::new().await;
+    let receiver = crate::local_github_support::Receiver::new().await;
+    bench.hook(&receiver).await;
+    let clone = bench.clone();
+    for content in ["<old>", "<new>"] {
+        clone.commit("page", content);
+        clone.push();
+    }
+    bench.github.settle().await;
+    for push in receiver.take() {
+        let push = push.json();
+        for link in [
+            &push["compare"],
+            &push["head_commit"]["url"],
+            &push["repository"]["url"],
+        ] {
+            let page = reply(bench.http.get(link.as_str().unwrap())).await;
+            assert_eq!(page.status, 200, "{link}");
+            assert!(
+                page.header("content-type").starts_with("text/html"),
+                "{link}"
+            );
+            assert!(!page.text.contains("<new>"), "{link}");
+        }
+    }
+    let page =
+        reply(bench.request(Method::GET, &format!("/acme/shop/commit/{}", clone.head()))).await;
+    assert!(page.text.contains("+&#60;new&#62;") && page.text.contains("-&#60;old&#62;"));
+    let index = bench
+        .request(Method::GET, "/")
+        .header("accept", "text/html,*/*");
+    assert!(reply(index).await.text.contains("href=\"/acme/shop\""));
+    for none in [
+        "/acme/none",
+        "/acme/shop/commit/none",
+        "/acme/shop/compare/a...b",
+    ] {
+        assert_eq!(reply(bench.request(Method::GET, none)).await.status, 404);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_made_once_and_only_under_a_sound_name() {
+    let bench = Bench::new().await;
+    let make = async |owner: &str, name: &str, branch: &str| {
+        let made = bench.github.create_repository(owner, name, branch).await;
+        made.ok()
+    };
+    assert_eq!(make("acme", "shop", "other").await, Some(bench.id));
+    assert!(make("acme", "shop-2.0_x", "dcos").await.is_some());
+    for (owner, name, branch) in [
+        ("..", "shop", "main"),
+        ("acme", "..", "main"),
+        ("acme", "a/b", "main"),
+        ("acme", "x.git", "main"),
+        ("acme", "x", "--bare"),
+    ] {
+        assert_eq!(
+            make(owner, name, branch).await,
+            None,
+            "{owner}/{name} {branch}"
+        );
+    }
+}

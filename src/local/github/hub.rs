@@ -142,16 +142,7 @@ impl Hub {
         {
             return Ok(id);
         }
-        let now = clock::now();
-        let mut repository = Repository {
-            id: 0,
-            owner: owner.to_owned(),
-            name: name.to_owned(),
-            default_branch: default_branch.to_owned(),
-            created_at: now,
-            pushed_at: now,
-            last_push: None,
-        };
+        let mut repository = Repository::new(owner, name, default_branch, clock::now());
         let dir = self.git_dir(&repository);
         Git::init(dir, default_branch)
             .await

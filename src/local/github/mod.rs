@@ -157,7 +157,7 @@ impl LocalGithub {
             self.server.abort();
         }
         self.keeper.abort();
-        self.hub.store.save(u64::MAX);
+        self.hub.store.close();
     }
 }
 

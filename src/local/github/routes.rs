@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRef, Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{StatusCode, Uri};
+use axum::http::{StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -25,6 +25,9 @@ impl FromRef<Gate> for Arc<Hub> {
     }
 }
 
+/// Where a browser that asks for `/` is led.
+const INDEX: &str = "/local/repositories";
+
 /// The whole server.
 pub fn routes(hub: &Arc<Hub>) -> Router {
     let gate = Gate {
@@ -34,7 +37,16 @@ pub fn routes(hub: &Arc<Hub>) -> Router {
     let rest = rest().layer(from_fn_with_state(gate.clone(), pass));
     let inner = rest
         .route("/local/faults", get(show_faults).post(set_faults))
-        .route("/{owner}/{repo}", get(page::show_repository))
+        .route(INDEX, get(page::index::list_repositories))
+        .route("/{owner}/{repo}", get(page::repository::show_repository))
+        .route(
+            "/{owner}/{repo}/commit/{sha}",
+            get(page::change::show_commit),
+        )
+        .route(
+            "/{owner}/{repo}/compare/{*range}",
+            get(page::change::show_comparison),
+        )
         .route("/{owner}/{repo}/info/refs", get(transport::list_refs))
         .route(
             "/{owner}/{repo}/git-upload-pack",
@@ -116,7 +128,11 @@ async fn resolve(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) 
         Some(rest) if rest.starts_with('/') => rest,
         _ => path,
     };
-    let path = by_name(&hub, path).unwrap_or_else(|| path.to_owned());
+    let path = match by_name(&hub, path) {
+        Some(path) => path,
+        None if path == "/" && is_browser(&request) => INDEX.to_owned(),
+        None => path.to_owned(),
+    };
     let path = match asked.query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
@@ -130,6 +146,15 @@ async fn resolve(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) 
     }
     request.extensions_mut().insert(Asked(asked));
     next.run(request).await
+}
+
+fn is_browser(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT);
+    accept.is_some_and(|accept| {
+        accept
+            .to_str()
+            .is_ok_and(|accept| accept.contains("text/html"))
+    })
 }
 
 fn by_name(hub: &Hub, path: &str) -> Option<String> {

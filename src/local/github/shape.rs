@@ -82,22 +82,25 @@ pub fn repository(base: &str, repository: &Repository) -> Value {
         "visibility": "public",
         "default_branch": repository.default_branch,
     });
-    for (name, path) in [
-        ("hooks_url", "/hooks"),
-        ("branches_url", "/branches{/branch}"),
-        ("blobs_url", "/git/blobs{/sha}"),
-        ("git_refs_url", "/git/refs{/sha}"),
-        ("trees_url", "/git/trees{/sha}"),
-        ("statuses_url", "/statuses/{sha}"),
-        ("commits_url", "/commits{/sha}"),
-        ("git_commits_url", "/git/commits{/sha}"),
-        ("contents_url", "/contents/{+path}"),
-        ("compare_url", "/compare/{base}...{head}"),
-    ] {
-        shown[name] = format!("{url}{path}").into();
+    for (name, path) in LINKS {
+        shown[*name] = format!("{url}{path}").into();
     }
     shown
 }
+
+/// Links of a repository, below its own.
+const LINKS: &[(&str, &str)] = &[
+    ("hooks_url", "/hooks"),
+    ("branches_url", "/branches{/branch}"),
+    ("blobs_url", "/git/blobs{/sha}"),
+    ("git_refs_url", "/git/refs{/sha}"),
+    ("trees_url", "/git/trees{/sha}"),
+    ("statuses_url", "/statuses/{sha}"),
+    ("commits_url", "/commits{/sha}"),
+    ("git_commits_url", "/git/commits{/sha}"),
+    ("contents_url", "/contents/{+path}"),
+    ("compare_url", "/compare/{base}...{head}"),
+];
 
 /// A repository as push payloads show it: two times are numbers, `url` is the one for people.
 pub fn pushed_repository(base: &str, record: &Repository, pushed_at: Timestamp) -> Value {

@@ -30,6 +30,19 @@ pub struct Repository {
 }
 
 impl Repository {
+    /// An empty one, still without its id.
+    pub fn new(owner: &str, name: &str, default_branch: &str, now: Timestamp) -> Self {
+        Self {
+            id: 0,
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            default_branch: default_branch.to_owned(),
+            created_at: now,
+            pushed_at: now,
+            last_push: None,
+        }
+    }
+
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.owner, self.name)
     }
@@ -117,6 +130,14 @@ pub struct Status {
     pub created_at: Timestamp,
 }
 
+impl Status {
+    /// Whether both say something of the same thing; contexts are compared without regard to case.
+    pub fn replaces(&self, other: &Self) -> bool {
+        let same = self.repository == other.repository && self.sha == other.sha;
+        same && self.context.eq_ignore_ascii_case(&other.context)
+    }
+}
+
 /// All that is remembered.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct World {
@@ -186,6 +207,8 @@ pub struct Store {
     world: Mutex<World>,
     changes: watch::Sender<u64>,
     saved: watch::Sender<u64>,
+    /// Held while the file is written; says whether that was the last time.
+    closed: Mutex<bool>,
 }
 
 impl Store {
@@ -207,6 +230,7 @@ impl Store {
             world: Mutex::new(world),
             changes: watch::Sender::new(0),
             saved: watch::Sender::new(0),
+            closed: Mutex::new(false),
         })
     }
 
@@ -241,12 +265,27 @@ impl Store {
         }
     }
 
+    /// Writes the file for the last time: whoever comes next in this directory may write it then.
+    pub fn close(&self) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_or_warn();
+        *closed = true;
+    }
+
     /// Writes the file now. A failure is logged: the world in memory goes on.
-    pub fn save(&self, change: u64) {
-        if let Err(error) = self.write() {
-            tracing::warn!(path = %self.path.display(), "the local GitHub could not save its state: {error:#}");
+    fn save(&self, change: u64) {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*closed {
+            self.write_or_warn();
         }
         self.saved.send_modify(|n| *n = change.max(*n));
+    }
+
+    fn write_or_warn(&self) {
+        if let Err(error) = self.write() {
+            let path = self.path.display();
+            tracing::warn!(%path, "the local GitHub could not save its state: {error:#}");
+        }
     }
 
     fn write(&self) -> anyhow::Result<()> {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdout};
+use tokio::process::{Child, ChildStdout, Command};
 
 use super::git::command;
 use super::hub::Hub;
@@ -127,41 +128,8 @@ async fn run(
     request: Request,
 ) -> anyhow::Result<Answer> {
     let (parts, body) = request.into_parts();
-    let text = |name: HeaderName| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let mut git = command(&hub.dir);
-    git.arg("http-backend")
-        .env("GIT_PROJECT_ROOT", &hub.dir)
-        .env("GIT_HTTP_EXPORT_ALL", "1")
-        .env(
-            "PATH_INFO",
-            format!("/{}.git/{what}", repository.full_name()),
-        )
-        .env("REQUEST_METHOD", parts.method.as_str())
-        .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
-        .env(
-            "CONTENT_TYPE",
-            text(header::CONTENT_TYPE).unwrap_or_default(),
-        )
-        .env("REMOTE_ADDR", "127.0.0.1");
-    for (variable, name) in [
-        ("CONTENT_LENGTH", header::CONTENT_LENGTH),
-        ("HTTP_CONTENT_ENCODING", header::CONTENT_ENCODING),
-        ("GIT_PROTOCOL", HeaderName::from_static("git-protocol")),
-    ] {
-        if let Some(value) = text(name) {
-            git.env(variable, value);
-        }
-    }
-    let mut child = git
-        .current_dir(&hub.dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+    let path = format!("/{}.git/{what}", repository.full_name());
+    let mut child = backend(hub, &path, &parts)
         .spawn()
         .context("starting git http-backend")?;
     let mut input = child.stdin.take().context("no stdin")?;
@@ -182,6 +150,42 @@ async fn run(
         child,
         output,
     })
+}
+
+/// The CGI program with the variables that tell it of the request (RFC 3875).
+fn backend(hub: &Hub, path: &str, parts: &Parts) -> Command {
+    let text = |name: HeaderName| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let mut git = command(&hub.dir);
+    git.arg("http-backend")
+        .env("GIT_PROJECT_ROOT", &hub.dir)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("PATH_INFO", path)
+        .env("REQUEST_METHOD", parts.method.as_str())
+        .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
+        .env(
+            "CONTENT_TYPE",
+            text(header::CONTENT_TYPE).unwrap_or_default(),
+        )
+        .env("REMOTE_ADDR", "127.0.0.1");
+    for (variable, name) in [
+        ("CONTENT_LENGTH", header::CONTENT_LENGTH),
+        ("HTTP_CONTENT_ENCODING", header::CONTENT_ENCODING),
+        ("GIT_PROTOCOL", HeaderName::from_static("git-protocol")),
+    ] {
+        if let Some(value) = text(name) {
+            git.env(variable, value);
+        }
+    }
+    git.current_dir(&hub.dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    git
 }
 
 /// CGI headers, up to the empty line.

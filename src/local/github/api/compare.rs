@@ -28,12 +28,6 @@ pub async fn compare_commits(repo: Repo) -> Answer {
     };
     let merge_base = merge_base.ok_or_else(none)?;
     let (ahead, behind) = repo.git.distance(&base_commit.id, &head_commit.id).await?;
-    let status = match (ahead, behind) {
-        (0, 0) => "identical",
-        (_, 0) => "ahead",
-        (0, _) => "behind",
-        _ => "diverged",
-    };
     let mut ids = repo
         .git
         .reachable(
@@ -51,20 +45,34 @@ pub async fn compare_commits(repo: Repo) -> Answer {
         .await?
         .ok_or_else(Refusal::not_found)?;
     let show = |commit| shape::commit(&repo.hub.url, &repo.record, commit);
-    let html_url = format!("{}/compare/{asked}", repo.html_url());
-    Ok(Json(json!({
-        "url": format!("{}/compare/{asked}", repo.url()),
+    let mut shown = links(&repo, &asked);
+    shown["base_commit"] = show(&base_commit);
+    shown["merge_base_commit"] = show(&merge_base);
+    shown["status"] = relation(ahead, behind).into();
+    shown["ahead_by"] = ahead.into();
+    shown["behind_by"] = behind.into();
+    shown["total_commits"] = ahead.into();
+    shown["commits"] = commits.iter().map(show).collect();
+    shown["files"] = json!([]);
+    Ok(Json(shown))
+}
+
+fn links(repo: &Repo, range: &str) -> Value {
+    let html_url = format!("{}/compare/{range}", repo.html_url());
+    json!({
+        "url": format!("{}/compare/{range}", repo.url()),
         "html_url": html_url,
         "permalink_url": html_url,
         "diff_url": format!("{html_url}.diff"),
         "patch_url": format!("{html_url}.patch"),
-        "base_commit": show(&base_commit),
-        "merge_base_commit": show(&merge_base),
-        "status": status,
-        "ahead_by": ahead,
-        "behind_by": behind,
-        "total_commits": ahead,
-        "commits": commits.iter().map(show).collect::<Value>(),
-        "files": [],
-    })))
+    })
+}
+
+fn relation(ahead: usize, behind: usize) -> &'static str {
+    match (ahead, behind) {
+        (0, 0) => "identical",
+        (_, 0) => "ahead",
+        (0, _) => "behind",
+        _ => "diverged",
+    }
 }

@@ -20,19 +20,24 @@ pub struct Window {
     status: Option<String>,
 }
 
+impl Window {
+    /// The id that all wanted deliveries are older than.
+    fn below(&self) -> Result<u64, Refusal> {
+        let Some(cursor) = &self.cursor else {
+            return Ok(u64::MAX);
+        };
+        let id = cursor.strip_prefix("v1_").and_then(|id| id.parse().ok());
+        id.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "Invalid cursor"))
+    }
+}
+
 /// `GET …/deliveries`, newest first.
 pub async fn list_deliveries(
     HookOwner(repo): HookOwner,
     Query(window): Query<Window>,
 ) -> Answer<Response> {
     let hook = repo.hook()?;
-    let below = match window.cursor.as_deref() {
-        None => u64::MAX,
-        Some(cursor) => {
-            let id = cursor.strip_prefix("v1_").and_then(|id| id.parse().ok());
-            id.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "Invalid cursor"))?
-        }
-    };
+    let below = window.below()?;
     // as GitHub documents it: an attempt without any answer is neither
     let codes = match window.status.as_deref() {
         None => 0..=u16::MAX,

@@ -43,52 +43,54 @@ pub async fn create_status(
         None
     };
     let commit = commit.ok_or_else(missing)?;
-    let state = wish.state.unwrap_or_default();
-    if !matches!(state.as_str(), "error" | "failure" | "pending" | "success") {
-        return Err(Refusal::field("Status", "state", "invalid"));
-    }
-    if wish
-        .description
-        .as_ref()
-        .is_some_and(|text| text.chars().count() > DESCRIPTION)
-    {
-        return Err(Refusal::invalid(
-            "Status",
-            "description is too long (maximum is 140 characters)",
-        ));
-    }
-    let context = wish.context.unwrap_or_else(|| "default".to_owned());
-    let status = repo.hub.store.change(|world| {
-        let same = |status: &&Status| {
-            status.repository == repo.record.id
-                && status.sha == commit.id
-                && status.context.eq_ignore_ascii_case(&context)
-        };
-        if world.statuses.iter().filter(same).count() >= STATUSES {
-            return Err(Refusal::invalid(
-                "Status",
-                "This SHA and context has reached the maximum number of statuses.",
-            ));
+    wish.check()?;
+    let mut status = Status {
+        id: 0,
+        repository: repo.record.id,
+        sha: commit.id,
+        state: wish.state.unwrap_or_default(),
+        target_url: wish.target_url,
+        description: wish.description,
+        context: wish.context.unwrap_or_else(|| "default".to_owned()),
+        creator: login,
+        created_at: clock::now(),
+    };
+    repo.hub.store.change(|world| {
+        let same = world
+            .statuses
+            .iter()
+            .filter(|other| other.replaces(&status));
+        if same.count() >= STATUSES {
+            let sentence = "This SHA and context has reached the maximum number of statuses.";
+            return Err(Refusal::invalid("Status", sentence));
         }
-        let status = Status {
-            id: world.new_id(),
-            repository: repo.record.id,
-            sha: commit.id.clone(),
-            state,
-            target_url: wish.target_url,
-            description: wish.description,
-            context: context.clone(),
-            creator: login,
-            created_at: clock::now(),
-        };
+        status.id = world.new_id();
         world.statuses.push(status.clone());
-        Ok(status)
+        Ok(())
     })?;
     let location = [(
         header::LOCATION,
-        format!("{}/statuses/{}", repo.url(), commit.id),
+        format!("{}/statuses/{}", repo.url(), status.sha),
     )];
     Ok((StatusCode::CREATED, location, Json(shown(&repo, &status))).into_response())
+}
+
+impl Wish {
+    fn check(&self) -> Result<(), Refusal> {
+        let state = self.state.as_deref().unwrap_or_default();
+        if !matches!(state, "error" | "failure" | "pending" | "success") {
+            return Err(Refusal::field("Status", "state", "invalid"));
+        }
+        let length = self
+            .description
+            .as_ref()
+            .map_or(0, |text| text.chars().count());
+        if length > DESCRIPTION {
+            let sentence = format!("description is too long (maximum is {DESCRIPTION} characters)");
+            return Err(Refusal::invalid("Status", &sentence));
+        }
+        Ok(())
+    }
 }
 
 /// `GET …/statuses/{sha}`
@@ -112,8 +114,12 @@ pub fn show(repo: &Repo, sha: &str, combined: bool, paging: &Paging) -> Response
         let shown: Vec<Value> = all.iter().map(|status| shown(repo, status)).collect();
         return paging.answer(&repo.hub.url, &repo.asked, &shown);
     }
+    Json(combine(repo, sha, &all)).into_response()
+}
+
+fn combine(repo: &Repo, sha: &str, all: &[Status]) -> Value {
     let mut newest = BTreeMap::new();
-    for status in &all {
+    for status in all {
         newest
             .entry(status.context.to_lowercase())
             .or_insert(status);
@@ -132,7 +138,7 @@ pub fn show(repo: &Repo, sha: &str, combined: bool, paging: &Paging) -> Response
     };
     let url = format!("{}/commits/{sha}", repo.url());
     let statuses: Vec<Value> = newest.values().map(|status| shown(repo, status)).collect();
-    Json(json!({
+    json!({
         "state": state,
         "statuses": statuses,
         "sha": sha,
@@ -140,8 +146,7 @@ pub fn show(repo: &Repo, sha: &str, combined: bool, paging: &Paging) -> Response
         "repository": shape::repository(&repo.hub.url, &repo.record),
         "commit_url": url,
         "url": format!("{url}/status"),
-    }))
-    .into_response()
+    })
 }
 
 fn shown(repo: &Repo, status: &Status) -> Value {

@@ -128,17 +128,11 @@ pub async fn get_content(repo: Repo, headers: HeaderMap, Query(at): Query<At>) -
     let commit = repo.commit(&name).await?.ok_or_else(missing)?;
     let path = repo.parameter("path");
     let path = path.trim_matches('/');
-    let entry = walk(&repo, &commit.tree, path).await?;
-    if let Some(file) = entry.filter(|entry| entry.kind != "tree") {
-        return content(&repo, &file, &name, &headers).await;
-    }
-    let tree = repo
-        .git
-        .find(&[format!("{}:{path}", commit.id)])
-        .await?
-        .pop()
-        .flatten();
-    let (id, ..) = tree.ok_or_else(Refusal::not_found)?;
+    let id = match walk(&repo, &commit.tree, path).await? {
+        Some(file) if file.kind != "tree" => return content(&repo, &file, &name, &headers).await,
+        Some(folder) => folder.id,
+        None => commit.tree,
+    };
     let mut entries = repo.git.tree(&id, false).await?;
     for entry in &mut entries {
         if !path.is_empty() {

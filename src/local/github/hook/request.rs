@@ -25,8 +25,7 @@ pub struct Job {
 
 /// Headers by name, as the delivery record shows them, and the body.
 pub fn form(hook: &Hook, job: &Job) -> (BTreeMap<String, String>, String) {
-    let is_form = hook.config.content_type == "form";
-    let (content_type, body) = if is_form {
+    let (content_type, body) = if hook.config.content_type == "form" {
         let encoded = utf8_percent_encode(&job.payload, NON_ALPHANUMERIC);
         (
             "application/x-www-form-urlencoded",
@@ -35,37 +34,34 @@ pub fn form(hook: &Hook, job: &Job) -> (BTreeMap<String, String>, String) {
     } else {
         ("application/json", job.payload.clone())
     };
-    let mut headers: BTreeMap<String, String> = [
-        ("Accept", "*/*".to_owned()),
-        ("Content-Type", content_type.to_owned()),
-        ("User-Agent", "GitHub-Hookshot/10ca100".to_owned()),
-        ("X-GitHub-Delivery", job.guid.clone()),
-        ("X-GitHub-Event", job.event.to_owned()),
-        ("X-GitHub-Hook-ID", hook.id.to_string()),
-        (
-            "X-GitHub-Hook-Installation-Target-ID",
-            hook.repository.to_string(),
-        ),
-        (
-            "X-GitHub-Hook-Installation-Target-Type",
-            "repository".to_owned(),
-        ),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
+    let mut headers = BTreeMap::new();
+    let mut set = |name: &str, value: String| headers.insert(name.to_owned(), value);
+    set("Accept", "*/*".to_owned());
+    set("Content-Type", content_type.to_owned());
+    set("User-Agent", "GitHub-Hookshot/10ca100".to_owned());
+    set("X-GitHub-Delivery", job.guid.clone());
+    set("X-GitHub-Event", job.event.to_owned());
+    set("X-GitHub-Hook-ID", hook.id.to_string());
+    set(
+        "X-GitHub-Hook-Installation-Target-ID",
+        hook.repository.to_string(),
+    );
+    set(
+        "X-GitHub-Hook-Installation-Target-Type",
+        "repository".to_owned(),
+    );
     let secret = if job.forged {
         Some("forged")
     } else {
         hook.config.secret.as_deref()
     };
     if let Some(secret) = secret {
-        headers.insert(
-            "X-Hub-Signature".into(),
+        set(
+            "X-Hub-Signature",
             format!("sha1={}", sha1_of(secret, body.as_bytes())),
         );
-        headers.insert(
-            "X-Hub-Signature-256".into(),
+        set(
+            "X-Hub-Signature-256",
             format!("sha256={}", sha256_of(secret, body.as_bytes())),
         );
     }
