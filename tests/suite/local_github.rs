@@ -300,3 +300,29 @@ async fn all_hooks_hear_of_one_push_under_one_guid() {
         two.header("x-github-delivery")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushes_at_the_same_time_are_told_one_by_one() {
+    let story = Story::new().await;
+    story.clone.commit("a", "a");
+    story.push(&["main"]).await;
+    let url = format!("{}/acme/shop.git", story.bench.github.url());
+    let pushes = (0..6).map(|n| {
+        let (path, url) = (story.clone.path.clone(), url.clone());
+        let branch = format!("HEAD:refs/heads/side-{n}");
+        tokio::task::spawn_blocking(move || git(&path, &["push", "--quiet", &url, &branch]))
+    });
+    for push in pushes.collect::<Vec<_>>() {
+        push.await.unwrap();
+    }
+    story.bench.github.settle().await;
+    let mut refs: Vec<String> = story
+        .receiver
+        .take()
+        .iter()
+        .map(|heard| heard.json()["ref"].to_string())
+        .collect();
+    refs.sort();
+    let expected: Vec<String> = (0..6).map(|n| format!("\"refs/heads/side-{n}\"")).collect();
+    assert_eq!(refs, expected);
+}

@@ -94,6 +94,23 @@ async fn a_lost_clone_is_made_again_with_the_history() {
     assert_eq!(receiver.take().len(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_that_is_left_alone_is_pushed_to_a_new_server() {
+    let bench = Bench::new().await;
+    let clone = bench.dir.path().join("hello");
+    let marathon = "http://127.0.0.1:8080";
+    seed(&bench.github, "you", "hello", &clone, marathon)
+        .await
+        .unwrap();
+    let head = git(&clone, &["rev-parse", "HEAD"]);
+    let other = Bench::new().await;
+    seed(&other.github, "you", "hello", &clone, marathon)
+        .await
+        .unwrap();
+    let branch = other.get("/repos/you/hello/branches/dcos").await.json();
+    assert_eq!(branch["commit"]["sha"], head.as_str());
+}
+
 #[test]
 fn the_sample_has_three_services_that_are_checked_and_depend_on_each_other() {
     let files = files("http://m", "http://g/you/hello.git");

@@ -16,18 +16,32 @@ pub fn user_id(login: &str) -> u32 {
 /// A user, as `owner`, `sender`, `creator` and so on.
 pub fn user(base: &str, login: &str) -> Value {
     let id = user_id(login);
-    json!({
+    let url = format!("{base}/users/{login}");
+    let mut shown = json!({
         "login": login,
         "id": id,
         "node_id": node_id("User", &id.to_string()),
         "avatar_url": "",
         "gravatar_id": "",
-        "url": format!("{base}/users/{login}"),
+        "url": url,
         "html_url": format!("{base}/{login}"),
-        "repos_url": format!("{base}/users/{login}/repos"),
         "type": "User",
         "site_admin": false,
-    })
+    });
+    for (name, path) in [
+        ("followers_url", "/followers"),
+        ("following_url", "/following{/other_user}"),
+        ("gists_url", "/gists{/gist_id}"),
+        ("starred_url", "/starred{/owner}{/repo}"),
+        ("subscriptions_url", "/subscriptions"),
+        ("organizations_url", "/orgs"),
+        ("repos_url", "/repos"),
+        ("events_url", "/events{/privacy}"),
+        ("received_events_url", "/received_events"),
+    ] {
+        shown[name] = format!("{url}{path}").into();
+    }
+    shown
 }
 
 /// The e-mail address GitHub gives to those who keep theirs private.
@@ -67,28 +81,52 @@ pub fn repository(base: &str, repository: &Repository) -> Value {
         "pushed_at": repository.pushed_at,
         "clone_url": format!("{html_url}.git"),
         "git_url": format!("{html_url}.git"),
-        "homepage": null,
-        "size": 0,
-        "stargazers_count": 0,
-        "watchers_count": 0,
-        "language": null,
-        "forks_count": 0,
-        "archived": false,
-        "disabled": false,
-        "open_issues_count": 0,
-        "license": null,
-        "is_template": false,
+        "ssh_url": format!("{html_url}.git"),
+        "svn_url": html_url,
         "topics": [],
         "visibility": "public",
         "default_branch": repository.default_branch,
     });
+    for name in ["homepage", "language", "license", "mirror_url"] {
+        shown[name] = Value::Null;
+    }
+    for name in COUNTS {
+        shown[*name] = 0.into();
+    }
+    for name in ABILITIES {
+        shown[*name] = false.into();
+    }
     for (name, path) in LINKS {
         shown[*name] = format!("{url}{path}").into();
     }
     shown
 }
 
-/// Links of a repository, below its own.
+/// What a repository here has none of.
+const COUNTS: &[&str] = &[
+    "size",
+    "stargazers_count",
+    "watchers_count",
+    "forks_count",
+    "open_issues_count",
+    "forks",
+    "open_issues",
+    "watchers",
+];
+
+/// What a repository here is not or cannot do.
+const ABILITIES: &[&str] = &[
+    "archived",
+    "disabled",
+    "is_template",
+    "has_issues",
+    "has_projects",
+    "has_downloads",
+    "has_wiki",
+    "has_pages",
+];
+
+/// Links of a repository, below its own; most lead nowhere here, but payloads have them, and their size.
 const LINKS: &[(&str, &str)] = &[
     ("hooks_url", "/hooks"),
     ("branches_url", "/branches{/branch}"),
@@ -100,6 +138,35 @@ const LINKS: &[(&str, &str)] = &[
     ("git_commits_url", "/git/commits{/sha}"),
     ("contents_url", "/contents/{+path}"),
     ("compare_url", "/compare/{base}...{head}"),
+    ("forks_url", "/forks"),
+    ("keys_url", "/keys{/key_id}"),
+    ("collaborators_url", "/collaborators{/collaborator}"),
+    ("teams_url", "/teams"),
+    ("issue_events_url", "/issues/events{/number}"),
+    ("events_url", "/events"),
+    ("assignees_url", "/assignees{/user}"),
+    ("tags_url", "/tags"),
+    ("git_tags_url", "/git/tags{/sha}"),
+    ("languages_url", "/languages"),
+    ("stargazers_url", "/stargazers"),
+    ("contributors_url", "/contributors"),
+    ("subscribers_url", "/subscribers"),
+    ("subscription_url", "/subscription"),
+    ("comments_url", "/comments{/number}"),
+    ("issue_comment_url", "/issues/comments{/number}"),
+    ("merges_url", "/merges"),
+    ("archive_url", "/{archive_format}{/ref}"),
+    ("downloads_url", "/downloads"),
+    ("issues_url", "/issues{/number}"),
+    ("pulls_url", "/pulls{/number}"),
+    ("milestones_url", "/milestones{/number}"),
+    (
+        "notifications_url",
+        "/notifications{?since,all,participating}",
+    ),
+    ("labels_url", "/labels{/name}"),
+    ("releases_url", "/releases{/id}"),
+    ("deployments_url", "/deployments"),
 ];
 
 /// A repository as push payloads show it: two times are numbers, `url` is the one for people.

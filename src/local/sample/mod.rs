@@ -30,7 +30,8 @@ pub fn files(marathon_url: &str, repo_url: &str) -> Vec<(String, String)> {
 
 /// Makes the repository with a first commit on [`BRANCH`], and leaves a clone in `clone` from which `git push` just works.
 ///
-/// What is there stays: a repository with commits gets none, and an old clone is only told where the server is now.
+/// What is there stays: a repository with commits gets none, and an old clone is only told where the server is now. If the
+/// server lost everything and the clone is left, the clone is pushed.
 ///
 /// # Errors
 /// When git fails or `clone` is something else.
@@ -45,24 +46,45 @@ pub async fn seed(
     let url = format!("{}/{owner}/{repo}.git", github.url());
     if clone.join(".git").exists() {
         git(clone, &["remote", "set-url", "origin", &url]).await?;
-        return Ok(());
+    } else {
+        std::fs::create_dir_all(clone).with_context(|| format!("making {}", clone.display()))?;
+        let arguments = [
+            "clone",
+            "--quiet",
+            "-c",
+            "user.name=You",
+            "-c",
+            "user.email=you@example.com",
+        ];
+        git(clone, &[&arguments[..], &[&url, "."]].concat()).await?;
     }
-    std::fs::create_dir_all(clone).with_context(|| format!("making {}", clone.display()))?;
-    git(clone, &["clone", "--quiet", &url, "."]).await?;
-    git(clone, &["config", "user.name", "You"]).await?;
-    git(clone, &["config", "user.email", "you@example.com"]).await?;
-    git(clone, &["config", "push.default", "simple"]).await?;
+    // each step asks whether it was done: the last start may have been cut short
     if git(clone, &["rev-parse", "--quiet", "--verify", "HEAD"])
         .await
         .is_err()
     {
-        first_commit(clone, &files(marathon_url, &url)).await?;
+        commit(clone, &files(marathon_url, &url)).await?;
+    }
+    let there = [
+        "ls-remote",
+        "--quiet",
+        "--exit-code",
+        "--heads",
+        "origin",
+        BRANCH,
+    ];
+    if git(clone, &there).await.is_err() {
+        git(
+            clone,
+            &["push", "--quiet", "--set-upstream", "origin", BRANCH],
+        )
+        .await?;
     }
     Ok(())
 }
 
-async fn first_commit(clone: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
-    // git clones an empty repository onto a branch of its own liking where the server's git is too old to say which
+async fn commit(clone: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
+    // an old git clones an empty repository onto a branch of its own liking
     git(
         clone,
         &["symbolic-ref", "HEAD", &format!("refs/heads/{BRANCH}")],
@@ -79,11 +101,6 @@ async fn first_commit(clone: &Path, files: &[(String, String)]) -> anyhow::Resul
     git(
         clone,
         &["commit", "--quiet", "-m", "Three services, version 1"],
-    )
-    .await?;
-    git(
-        clone,
-        &["push", "--quiet", "--set-upstream", "origin", BRANCH],
     )
     .await
 }

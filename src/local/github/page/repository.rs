@@ -32,12 +32,11 @@ const SHOWN: usize = 20;
 {% for hook in hooks %}<h2>Hook {{ hook.0.id }} → <code>{{ hook.0.config.url }}</code></h2>
 <p>{{ hook.0.events.join(", ") }} · {{ hook.0.config.content_type }} · {% if hook.0.active %}active{% else %}not active{% endif %} · {% if hook.0.config.secret.is_some() %}signed{% else %}no secret{% endif %}</p>
 <h3>Recent deliveries</h3>
-{% for delivery in hook.1 %}<details><summary><span class="{% if delivery.succeeded() %}ok{% else %}bad{% endif %}">{{ delivery.status }}</span> <code>{{ delivery.event }}</code> {{ delivery.status_code }} <span class="dim">{{ delivery.delivered_at }} · {{ delivery.duration }} s · <code>{{ delivery.guid }}</code>{% if delivery.redelivery %} · redelivery{% endif %}</span></summary>
+{% for delivery in hook.1 %}<details><summary><span class="{% if delivery.succeeded() %}ok{% else %}bad{% endif %}">{{ delivery.status }}</span> <code>{{ delivery.event }}</code> {{ delivery.status_code }} <span class="dim">{{ delivery.delivered_at }} · {{ delivery.duration }} s · <code>{{ delivery.guid }}</code>{% if delivery.redelivery %} · redelivery{% endif %}</span>{% if !delivery.response_body.is_empty() %}<br>{{ self::subject(delivery.response_body) }}{% endif %}</summary>
 <pre>{% for header in delivery.request_headers %}{{ header.0 }}: {{ header.1 }}
 {% endfor %}</pre><pre>{{ delivery.payload }}</pre><p>Answer</p><pre>{% for header in delivery.response_headers %}{{ header.0 }}: {{ header.1 }}
 {% endfor %}
 {{ delivery.response_body }}</pre></details>
-{% if loop.first %}{% if !delivery.response_body.is_empty() %}<pre>{{ delivery.response_body }}</pre>{% endif %}{% endif %}
 {% else %}<p class="dim">none yet</p>{% endfor %}
 {% else %}<h2>Hooks</h2><p class="dim">none yet</p>{% endfor %}
 </body></html>
@@ -132,6 +131,7 @@ fn short(id: &str) -> String {
     id.chars().take(7).collect()
 }
 
-fn subject(message: &str) -> &str {
-    message.lines().next().unwrap_or_default()
+/// The first line.
+fn subject(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
