@@ -231,7 +231,7 @@ async fn what_was_pushed_can_be_cloned_and_a_large_push_arrives_whole() {
     let bench = Bench::new().await;
     let clone = bench.clone();
     // larger than http.postBuffer: sent in chunks; and something gzip is used for
-    let noise: Vec<String> = (0..400_000_u64)
+    let noise: Vec<String> = (0..150_000_u64)
         .map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_string())
         .collect();
     let noise = noise.concat();
