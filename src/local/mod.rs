@@ -5,3 +5,5 @@
 
 pub mod github;
 pub mod marathon;
+pub mod sample;
+pub mod serve;

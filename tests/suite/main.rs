@@ -2,3 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod layers;
+mod local_github;
+mod local_github_hooks;
+mod local_github_reads;
+mod local_github_sample;
+mod local_github_support;
