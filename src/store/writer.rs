@@ -86,6 +86,14 @@ impl Log {
         self.side(SideWrite::Blobs(blobs)).await
     }
 
+    /// Asks the writer for a sign of life, through an empty transaction.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.side(SideWrite::Blobs(Vec::new())).await
+    }
+
     pub(super) async fn side(&self, write: SideWrite) -> Result<(), StoreError> {
         self.send(|answer| Work::Side(write, answer)).await
     }
