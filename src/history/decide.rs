@@ -84,7 +84,9 @@ fn with_app(
         }
         Command::Record { deploy, facts } => record(draft, app, *deploy, facts),
         Command::Note(facts) => {
-            facts.iter().for_each(|fact| draft.app(fact.clone()));
+            for fact in facts {
+                draft.app(fact.clone());
+            }
             Ok(Answer::Done)
         }
         Command::Change { source, settings } => {

@@ -362,9 +362,9 @@ impl Fold<'_> {
             Fact::ApplyAccepted {
                 marathon_deployment: Some(id),
                 services,
-                call,
+                call: Call::Put | Call::Restart,
                 ..
-            } if matches!(call, Call::Put | Call::Restart) => {
+            } => {
                 let ours = OurDeployment {
                     id: id.clone(),
                     services: services.clone(),

@@ -33,7 +33,7 @@ pub(super) fn operate(
         Command::Deploy(target) => deploy(draft, app, target, Cause::Cli),
         Command::Redeploy(target) => deploy(draft, app, target, Cause::Redeploy),
         Command::Cancel { deploy, reason } => cancel(draft, app, *deploy, reason.as_deref()),
-        Command::Resume { reason } => resume(draft, app, reason.clone()),
+        Command::Resume { reason } => Ok(resume(draft, app, reason.clone())),
         Command::Lock { reason } => {
             draft.app(Fact::AppLocked {
                 reason: reason.clone(),
@@ -41,7 +41,7 @@ pub(super) fn operate(
             });
             Ok(Answer::Done)
         }
-        Command::Unlock { reason } => unlock(draft, app, reason.clone()),
+        Command::Unlock { reason } => Ok(unlock(draft, app, reason.clone())),
         Command::Scale { service, old, new } => {
             idle(app)?;
             draft.app(Fact::ServiceScaled {
@@ -239,9 +239,9 @@ fn cancel(
     Ok(Answer::Done)
 }
 
-fn resume(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<Answer, Refusal> {
+fn resume(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Answer {
     if app.pin.is_none() && app.held.is_none() {
-        return Ok(Answer::Unchanged);
+        return Answer::Unchanged;
     }
     draft.app(Fact::AppResumed {
         reason: reason.clone(),
@@ -250,14 +250,9 @@ fn resume(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<An
     match (head(app), &app.lock) {
         (Some(head), None) => {
             end_rollback(draft, app);
-            Ok(Answer::Queued(draft.queue_head(
-                app,
-                &head,
-                Cause::Resume,
-                reason,
-            )))
+            Answer::Queued(draft.queue_head(app, &head, Cause::Resume, reason))
         }
-        _ => Ok(Answer::Done),
+        _ => Answer::Done,
     }
 }
 
@@ -273,9 +268,9 @@ fn end_rollback(draft: &mut Draft<'_>, app: &App) {
     }
 }
 
-fn unlock(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<Answer, Refusal> {
+fn unlock(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Answer {
     if app.lock.is_none() {
-        return Ok(Answer::Unchanged);
+        return Answer::Unchanged;
     }
     draft.app(Fact::AppUnlocked {
         reason: reason.clone(),
@@ -283,23 +278,18 @@ fn unlock(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<An
     });
     let live = app.live.as_ref().map(|l| &l.commit);
     match head(app) {
-        Some(head) if app.pin.is_none() && live != Some(&head) => Ok(Answer::Queued(
-            draft.queue_head(app, &head, Cause::Unlock, reason),
-        )),
+        Some(head) if app.pin.is_none() && live != Some(&head) => {
+            Answer::Queued(draft.queue_head(app, &head, Cause::Unlock, reason))
+        }
         // pushes held by the lock alone may be newer than the pin
         Some(head)
             if app.pin.as_ref().is_some_and(|p| {
                 p.resume == ResumeWhen::NextPush && p.head.as_ref() != Some(&head)
             }) =>
         {
-            Ok(Answer::Queued(draft.queue_head(
-                app,
-                &head,
-                Cause::Push,
-                reason,
-            )))
+            Answer::Queued(draft.queue_head(app, &head, Cause::Push, reason))
         }
-        _ => Ok(Answer::Done),
+        _ => Answer::Done,
     }
 }
 

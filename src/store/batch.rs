@@ -118,7 +118,7 @@ impl Batch {
         }
         self.key = None;
         for (event, kind, version, payload) in encoded {
-            self.append(at, event, kind, version, payload)?;
+            self.append(at, &event, kind, version, payload)?;
         }
         Ok(Ok(decision.answer))
     }
@@ -126,7 +126,7 @@ impl Batch {
     fn append(
         &mut self,
         at: &str,
-        event: NewEvent,
+        event: &NewEvent,
         kind: String,
         version: i64,
         payload: String,
@@ -147,8 +147,8 @@ impl Batch {
         };
         stored.hash = stored.computed_hash();
         self.hash.clone_from(&stored.hash);
-        self.remember(&event);
-        self.changes.fold(&mut self.apps, stored.seq, at, &event);
+        self.remember(event);
+        self.changes.fold(&mut self.apps, stored.seq, at, event);
         self.events.push(stored);
         Ok(())
     }
@@ -198,7 +198,7 @@ impl Batch {
                 known.commit = self.commit_seen(conn, app, &push.after).await?;
             }
             Command::HeadMoved { head, .. } => {
-                known.commit = self.commit_seen(conn, app, head).await?
+                known.commit = self.commit_seen(conn, app, head).await?;
             }
             Command::Register(new) => {
                 let same = |a: &&App| {

@@ -44,9 +44,9 @@ async fn open(folder: &Path) -> Result<(std::fs::File, SqliteConnection), StoreE
 /// When an observer runs on the folder, or the file cannot be read.
 pub async fn rebuild(folder: &Path) -> Result<i64, StoreError> {
     let (_lock, mut conn) = open(folder).await?;
-    let folded = super::projection::rebuild(&mut conn).await?;
+    let events = super::projection::rebuild(&mut conn).await?;
     conn.close().await?;
-    Ok(folded)
+    Ok(events)
 }
 
 /// Walks the chain, hashes every blob, and compares every projection with a fresh fold.

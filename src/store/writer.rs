@@ -224,7 +224,7 @@ impl Writer {
         let mut tx = conn.begin_with("begin immediate").await?;
         let mut batch = Batch::new(&self.tip);
         let mut answers = Vec::with_capacity(work.len());
-        let mut wrote = false;
+        let mut dirty = false;
         for item in work {
             answers.push(match item {
                 Work::Command(request, _) => {
@@ -234,13 +234,13 @@ impl Writer {
                     taken.map_err(StoreError::from)
                 }
                 Work::Side(write, _) => {
-                    wrote = true;
+                    dirty = true;
                     write.run(&mut tx, &at).await.map(|()| Answer::Done)
                 }
                 Work::Close(_) => Ok(Answer::Done),
             });
         }
-        if batch.is_empty() && !wrote {
+        if batch.is_empty() && !dirty {
             tx.rollback().await?;
             self.conn = Some(conn);
             return Ok(answers);
