@@ -72,6 +72,7 @@ impl Store {
         let lock = connect::lock(folder)?;
         let mut conn = connect::writer(&file).await?;
         connect::check_and_migrate(&mut conn).await?;
+        connect::check_kinds(&mut conn).await?;
         projection::renew_if_older(&mut conn).await?;
         let readers = connect::readers(&file).await?;
         let (log, head) = writer::start(conn, file, clock, on_fatal).await?;
