@@ -70,6 +70,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let file = connect::prepare(folder)?;
         let lock = connect::lock(folder)?;
+        connect::check_ours(&file).await?;
         let mut conn = connect::writer(&file).await?;
         connect::check_and_migrate(&mut conn).await?;
         connect::check_kinds(&mut conn).await?;

@@ -36,6 +36,7 @@ async fn open(folder: &Path) -> Result<(std::fs::File, SqliteConnection), StoreE
         )));
     }
     let lock = connect::lock(folder)?;
+    connect::check_ours(&file).await?;
     let mut conn = connect::writer(&file).await?;
     connect::check_and_migrate(&mut conn).await?;
     Ok((lock, conn))
