@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::StoreError;
@@ -100,9 +101,12 @@ impl Log {
         work: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Work,
     ) -> Result<T, StoreError> {
         let (answer, done) = oneshot::channel();
-        let full =
-            |_| StoreError::Unavailable("too many commands wait; try again in a moment".to_owned());
-        self.queue.try_send(work(answer)).map_err(full)?;
+        self.queue.try_send(work(answer)).map_err(|e| {
+            StoreError::Unavailable(match e {
+                TrySendError::Full(_) => "too many commands wait; try again in a moment".to_owned(),
+                TrySendError::Closed(_) => "the writer has stopped".to_owned(),
+            })
+        })?;
         done.await
             .map_err(|_| StoreError::Unavailable("the writer has stopped".to_owned()))?
     }
@@ -235,7 +239,10 @@ impl Writer {
                 }
                 Work::Side(write, _) => {
                     dirty = true;
-                    write.run(&mut tx, &at).await.map(|()| Answer::Done)
+                    match write.run(&mut tx, &at).await {
+                        Err(StoreError::Sqlite(e)) if !undone_alone(&e) => return Err(e.into()),
+                        done => done.map(|()| Answer::Done),
+                    }
                 }
                 Work::Close(_) => Ok(Answer::Done),
             });
@@ -265,6 +272,14 @@ impl Writer {
         }
         error.into()
     }
+}
+
+/// Whether SQLite undid the failed statement alone. After any other error it may have undone the whole
+/// transaction without telling sqlx, and what followed would be written outside of one.
+fn undone_alone(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 fn refuse(work: Vec<Work>, why: &str) {
