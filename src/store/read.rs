@@ -122,7 +122,7 @@ impl Store {
         parse(&rows)
     }
 
-    /// The repositories that are known, also those of destroyed apps.
+    /// The repositories of all apps that were not destroyed.
     ///
     /// # Errors
     /// When the file cannot be read.
