@@ -207,16 +207,11 @@ impl Batch {
                         && a.source.repository_id == new.source.repository_id
                         && a.source.branch == new.source.branch
                 };
-                known.source_app = tip
-                    .apps
-                    .values()
-                    .chain(self.apps.values())
-                    .find(same)
-                    .map(|a| a.id.clone());
+                known.source_app = self.current(tip).find(same).map(|a| a.id.clone());
             }
             Command::Destroy { .. } => {
-                let repository = tip.apps.get(app).map(|a| a.source.repository_id);
-                known.repository_shared = tip.apps.values().any(|a| {
+                let repository = self.apps.get(app).map(|a| a.source.repository_id);
+                known.repository_shared = self.current(tip).any(|a| {
                     a.id != *app
                         && !a.destroyed
                         && a.destroying.is_none()
@@ -226,6 +221,12 @@ impl Batch {
             _ => {}
         }
         Ok(known)
+    }
+
+    /// All apps, as the commands before this one in the batch left them.
+    fn current<'a>(&'a self, tip: &'a Tip) -> impl Iterator<Item = &'a App> {
+        let rest = tip.apps.values().filter(|a| !self.apps.contains_key(&a.id));
+        rest.chain(self.apps.values())
     }
 
     async fn commit_seen(
