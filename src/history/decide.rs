@@ -26,10 +26,17 @@ pub fn decide(
     dedup: Option<&str>,
     command: &Command,
 ) -> Result<Decision, Refusal> {
+    if let Some(began) = known.dedup {
+        let answer = match (command, began) {
+            (Command::Push(_), _) | (_, None) => Answer::Duplicate,
+            (_, Some(number)) => Answer::Queued(number),
+        };
+        let events = Vec::new();
+        return Ok(Decision { events, answer });
+    }
     let mut draft = Draft {
         id,
         actor,
-        dedup,
         events: Vec::new(),
         last: app.map_or(DeployNumber(0), |a| a.last_deploy),
     };
@@ -55,10 +62,17 @@ pub fn decide(
             with_app(&mut draft, app, known, other)?
         }
     };
-    Ok(Decision {
-        events: draft.events,
-        answer,
-    })
+    let mut events = draft.events;
+    // the key stands at the deploy it began, so that a repetition is answered with its number
+    let began = |e: &NewEvent| matches!(e.fact, Fact::DeployQueued(_));
+    let keyed = match command {
+        Command::Push(_) => 0,
+        _ => events.iter().position(began).unwrap_or(0),
+    };
+    if let Some(event) = events.get_mut(keyed) {
+        event.dedup = dedup.map(str::to_owned);
+    }
+    Ok(Decision { events, answer })
 }
 
 fn with_app(
@@ -113,25 +127,18 @@ pub(super) struct Draft<'a> {
     id: &'a AppId,
     /// Who commands.
     pub actor: &'a str,
-    /// The key of the first event.
-    dedup: Option<&'a str>,
     events: Vec<NewEvent>,
     last: DeployNumber,
 }
 
 impl Draft<'_> {
     fn push(&mut self, app: bool, actor: &str, deploy: Option<DeployNumber>, fact: Fact) {
-        let dedup = if self.events.is_empty() {
-            self.dedup.map(str::to_owned)
-        } else {
-            None
-        };
         let app = app.then(|| self.id.clone());
         self.events.push(NewEvent {
             app,
             actor: actor.to_owned(),
             deploy,
-            dedup,
+            dedup: None,
             fact,
         });
     }
@@ -286,7 +293,7 @@ fn received(push: &Push, contains_rolled_back: Vec<CommitId>) -> Fact {
 fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Push) -> Answer {
     let head = app.head.as_ref().map(|h| &h.commit);
     let old_answer = push.via == Via::Poll && push.asked_at.as_ref() != head;
-    if known.dedup.is_some() || known.body || head == Some(&push.after) || old_answer {
+    if known.body || head == Some(&push.after) || old_answer {
         return Answer::Duplicate;
     }
     // a push on top of what was rolled back contains it still

@@ -25,9 +25,6 @@ pub(super) fn operate(
     known: &Known,
     command: &Command,
 ) -> Result<Answer, Refusal> {
-    if let Some(began) = &known.dedup {
-        return Ok(began.map_or(Answer::Duplicate, Answer::Queued));
-    }
     match command {
         Command::Rollback(target) => rollback(draft, app, target),
         Command::Deploy(target) => deploy(draft, app, target, Cause::Cli),

@@ -47,8 +47,6 @@ pub(super) struct Batch {
     events: Vec<Event>,
     changes: Changes,
     dedups: BTreeMap<(AppId, String), Option<DeployNumber>>,
-    /// The key of the command that is being written.
-    key: Option<(AppId, String)>,
     bodies: BTreeSet<(AppId, String)>,
     commits: BTreeSet<(AppId, CommitId)>,
 }
@@ -63,7 +61,6 @@ impl Batch {
             events: Vec::new(),
             changes: Changes::default(),
             dedups: BTreeMap::new(),
-            key: None,
             bodies: BTreeSet::new(),
             commits: BTreeSet::new(),
         }
@@ -116,7 +113,6 @@ impl Batch {
                 "a {kind} would be larger than {PAYLOAD_LIMIT} bytes; split the app into several"
             ))));
         }
-        self.key = None;
         for (event, kind, version, payload) in encoded {
             self.append(at, &event, kind, version, payload)?;
         }
@@ -157,19 +153,15 @@ impl Batch {
     fn remember(&mut self, event: &NewEvent) {
         let Some(app) = &event.app else { return };
         if let Some(key) = &event.dedup {
-            self.key = Some((app.clone(), key.clone()));
-            self.dedups.insert((app.clone(), key.clone()), None);
+            let began = event
+                .deploy
+                .filter(|_| matches!(event.fact, Fact::DeployQueued(_)));
+            self.dedups.insert((app.clone(), key.clone()), began);
         }
         if let Fact::PushReceived(push) = &event.fact {
             self.commits.insert((app.clone(), push.after.clone()));
             if let Some(body) = &push.body {
                 self.bodies.insert((app.clone(), body.clone()));
-            }
-        }
-        if let Fact::DeployQueued(_) = &event.fact {
-            // the deploy that a key began comes after the event that carries the key, in the same command
-            if let Some(began) = self.key.as_ref().and_then(|key| self.dedups.get_mut(key)) {
-                *began = event.deploy;
             }
         }
     }
@@ -323,19 +315,18 @@ async fn began_by(
     app: &AppId,
     key: &str,
 ) -> Result<Option<Option<DeployNumber>>, StoreError> {
-    let seq: Option<i64> = sqlx::query_scalar("select seq from event where app = ? and dedup = ?")
-        .bind(app.as_str())
-        .bind(key)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(seq) = seq else { return Ok(None) };
-    let deploy: Option<i64> = sqlx::query_scalar(
-        "select deploy from event where app = ? and seq between ? and ? and kind = 'deploy_queued' order by seq limit 1",
-    )
-    .bind(app.as_str()).bind(seq).bind(seq + 8).fetch_optional(conn).await?;
-    Ok(Some(
-        deploy.and_then(|d| u32::try_from(d).ok()).map(DeployNumber),
-    ))
+    let event: Option<(String, Option<i64>)> =
+        sqlx::query_as("select kind, deploy from event where app = ? and dedup = ?")
+            .bind(app.as_str())
+            .bind(key)
+            .fetch_optional(conn)
+            .await?;
+    Ok(event.map(|(kind, deploy)| {
+        deploy
+            .filter(|_| kind == "deploy_queued")
+            .and_then(|d| u32::try_from(d).ok())
+            .map(DeployNumber)
+    }))
 }
 
 async fn body_seen(
