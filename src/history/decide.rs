@@ -314,11 +314,11 @@ fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Push) -> Answe
 fn new_head(
     draft: &mut Draft<'_>,
     app: &App,
-    logged_before: bool,
+    pushed_before: bool,
     head: &CommitId,
     before: Option<CommitId>,
 ) -> Answer {
-    if let Some(why) = hold(app, logged_before, head) {
+    if let Some(why) = hold(app, pushed_before, head) {
         draft.app(Fact::PushHeld {
             commit: head.clone(),
             code: why.code.clone(),
@@ -330,7 +330,7 @@ fn new_head(
 }
 
 /// Why a head is kept and not deployed.
-fn hold(app: &App, logged_before: bool, head: &CommitId) -> Option<Sentence> {
+fn hold(app: &App, pushed_before: bool, head: &CommitId) -> Option<Sentence> {
     if let Some(lock) = &app.lock {
         let sentence = format!(
             "locked by {} since {}: {}",
@@ -353,7 +353,7 @@ fn hold(app: &App, logged_before: bool, head: &CommitId) -> Option<Sentence> {
     let rest = match pin.resume {
         ResumeWhen::Manual => "; it stays there until somebody resumes".to_owned(),
         ResumeWhen::NextPush
-            if pin.head.is_none() || pin.head.as_ref() == Some(head) || logged_before =>
+            if pin.head.is_none() || pin.head.as_ref() == Some(head) || pushed_before =>
         {
             format!(
                 "; {} was there before the pin, the next new push resumes",

@@ -146,6 +146,7 @@ impl Fold<'_> {
                 head,
             } => {
                 app.held = None;
+                let seq = app.last_seq;
                 app.pin = Some(Pin {
                     commit: commit.clone(),
                     deploy: *deploy,
@@ -154,6 +155,7 @@ impl Fold<'_> {
                     since: at,
                     resume: *resume,
                     head: head.clone(),
+                    seq,
                 });
             }
             Fact::AppResumed { .. } => {

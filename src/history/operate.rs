@@ -38,7 +38,7 @@ pub(super) fn operate(
             });
             Ok(Answer::Done)
         }
-        Command::Unlock { reason } => Ok(unlock(draft, app, reason.clone())),
+        Command::Unlock { reason } => Ok(unlock(draft, app, known, reason.clone())),
         Command::Scale { service, old, new } => {
             idle(app)?;
             draft.app(Fact::ServiceScaled {
@@ -265,7 +265,7 @@ fn end_rollback(draft: &mut Draft<'_>, app: &App) {
     }
 }
 
-fn unlock(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Answer {
+fn unlock(draft: &mut Draft<'_>, app: &App, known: &Known, reason: Option<String>) -> Answer {
     if app.lock.is_none() {
         return Answer::Unchanged;
     }
@@ -281,7 +281,7 @@ fn unlock(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Answer {
         // pushes held by the lock alone may be newer than the pin
         Some(head)
             if app.pin.as_ref().is_some_and(|p| {
-                p.resume == ResumeWhen::NextPush && p.head.as_ref() != Some(&head)
+                p.resume == ResumeWhen::NextPush && p.head.as_ref() != Some(&head) && !known.commit
             }) =>
         {
             Answer::Queued(draft.queue_head(app, &head, Cause::Push, reason))

@@ -48,7 +48,8 @@ pub(super) struct Batch {
     changes: Changes,
     dedups: BTreeMap<(AppId, String), Option<DeployNumber>>,
     bodies: BTreeSet<(AppId, String)>,
-    commits: BTreeSet<(AppId, CommitId)>,
+    /// The first push of each commit in this batch.
+    commits: BTreeMap<(AppId, CommitId), i64>,
 }
 
 impl Batch {
@@ -62,7 +63,7 @@ impl Batch {
             changes: Changes::default(),
             dedups: BTreeMap::new(),
             bodies: BTreeSet::new(),
-            commits: BTreeSet::new(),
+            commits: BTreeMap::new(),
         }
     }
 
@@ -159,7 +160,8 @@ impl Batch {
             self.dedups.insert((app.clone(), key.clone()), began);
         }
         if let Fact::PushReceived(push) = &event.fact {
-            self.commits.insert((app.clone(), push.after.clone()));
+            let commit = (app.clone(), push.after.clone());
+            self.commits.entry(commit).or_insert(self.seq);
             if let Some(body) = &push.body {
                 self.bodies.insert((app.clone(), body.clone()));
             }
@@ -187,10 +189,15 @@ impl Batch {
                     .as_ref()
                     .is_some_and(|b| self.bodies.contains(&(app.clone(), b.clone())));
                 known.body = in_batch || body_seen(conn, app, push.body.as_deref()).await?;
-                known.commit = self.commit_seen(conn, app, &push.after).await?;
+                known.commit = self.pushed_before_pin(conn, app, &push.after).await?;
             }
             Command::HeadMoved { head, .. } => {
-                known.commit = self.commit_seen(conn, app, head).await?;
+                known.commit = self.pushed_before_pin(conn, app, head).await?;
+            }
+            Command::Unlock { .. } => {
+                if let Some(head) = self.apps.get(app).and_then(|a| a.head.as_ref()) {
+                    known.commit = self.pushed_before_pin(conn, app, &head.commit).await?;
+                }
             }
             Command::Register(new) => {
                 let same = |a: &&App| {
@@ -221,23 +228,29 @@ impl Batch {
         rest.chain(self.apps.values())
     }
 
-    async fn commit_seen(
+    /// Whether the commit was pushed before the app was pinned; false where it is not pinned.
+    async fn pushed_before_pin(
         &self,
         conn: &mut SqliteConnection,
         app: &AppId,
         commit: &CommitId,
     ) -> Result<bool, StoreError> {
-        if self.commits.contains(&(app.clone(), commit.clone())) {
+        let Some(pin) = self.apps.get(app).and_then(|a| a.pin.as_ref()) else {
+            return Ok(false);
+        };
+        let first = self.commits.get(&(app.clone(), commit.clone()));
+        if first.is_some_and(|seq| *seq < pin.seq) {
             return Ok(true);
         }
-        let seen: bool = sqlx::query_scalar(
-            "select exists (select 1 from push where app = ? and commit_id = ?)",
+        let pushed: bool = sqlx::query_scalar(
+            "select exists (select 1 from push where app = ? and commit_id = ? and seq < ?)",
         )
         .bind(app.as_str())
         .bind(commit.as_str())
+        .bind(pin.seq)
         .fetch_one(conn)
         .await?;
-        Ok(seen)
+        Ok(pushed)
     }
 
     /// Writes events and projections; the caller commits.
