@@ -128,6 +128,12 @@ impl Fold<'_> {
                 ));
             }
             Fact::RollbackRequested(wish) => self.rollback(wish),
+            // with or without a deploy: an operator's wish belongs to none
+            Fact::ApplyAccepted {
+                call: Call::Scale,
+                services,
+                ..
+            } => self.scaled(services),
             _ => self.gate(),
         }
     }
@@ -258,11 +264,6 @@ impl Fold<'_> {
             | Fact::DeployFailed { .. }
             | Fact::DeployCancelled { .. }
             | Fact::DeploySuperseded { .. } => self.end(number),
-            Fact::ApplyAccepted {
-                call: Call::Scale,
-                services,
-                ..
-            } => self.scaled(services),
             _ => self.middle(number),
         }
     }
