@@ -233,15 +233,19 @@ fn register(
         let same = app.source.repository_id == new.source.repository_id
             && app.source.branch == new.source.branch;
         let owner = format!("{} ({})", app.source.repository, app.source.branch);
-        return if same {
+        return if app.destroying.is_some() {
+            Err(Refusal::Destroying)
+        } else if same {
             Ok(Answer::Unchanged)
         } else {
             Err(Refusal::NameTaken(app.id.clone(), owner))
         };
     }
     if let Some(other) = &known.source_app {
-        let what = format!("{} ({})", new.source.repository, new.source.branch);
-        return Err(Refusal::NameTaken(other.clone(), what));
+        let (repository, branch) = (&new.source.repository, &new.source.branch);
+        return Err(Refusal::Not(format!(
+            "{repository} ({branch}) is deployed by the app {other} already"
+        )));
     }
     draft.app(Fact::AppRegistered {
         source: new.source.clone(),
