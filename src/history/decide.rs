@@ -517,7 +517,12 @@ fn record(
         .as_ref()
         .filter(|d| d.number == number)
         .ok_or(Refusal::Stale)?;
+    let mut ended = false;
     for fact in facts {
+        if ended {
+            return Err(Refusal::Stale);
+        }
+        ended = fact.ends_deploy();
         let starts_something = matches!(fact, Fact::ApplyIntended(i) if matches!(i.call, crate::event::Call::Put | crate::event::Call::Restart));
         if starts_something && deploy.ending.is_some() {
             return Err(Refusal::Stale);

@@ -259,11 +259,7 @@ impl Fold<'_> {
                     self.app.waiting = Some(deploy);
                 }
             }
-            Fact::DeploySucceeded { .. }
-            | Fact::DeployUnchanged { .. }
-            | Fact::DeployFailed { .. }
-            | Fact::DeployCancelled { .. }
-            | Fact::DeploySuperseded { .. } => self.end(number),
+            fact if fact.ends_deploy() => self.end(number),
             _ => self.middle(number),
         }
     }
