@@ -484,7 +484,10 @@ impl Fold<'_> {
         deploy.outcome = services.to_vec();
         let app = &mut *self.app;
         app.trouble = None;
-        app.drift.clear();
+        // a deploy of one service says nothing of the others
+        let only = deploy.wanted.only.clone();
+        app.drift
+            .retain(|d| only.as_ref().is_some_and(|o| d.id != *o));
         if deploy.wanted.only.is_none() {
             app.orphans = orphans.to_vec();
             app.live = Some(Live {

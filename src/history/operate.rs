@@ -1,5 +1,7 @@
 //! What operators command: rollback, deploy, cancel, pin, lock, scale, adopt, destroy.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::command::{Answer, Command, Known, Refusal, Target};
@@ -294,7 +296,8 @@ fn destroy(draft: &mut Draft<'_>, app: &App, known: &Known, keep_services: bool)
     let services = if keep_services {
         Vec::new()
     } else {
-        app.services.keys().chain(&app.orphans).cloned().collect()
+        let all: BTreeSet<&ServiceId> = app.services.keys().chain(&app.orphans).collect();
+        all.into_iter().cloned().collect()
     };
     let hook = if known.repository_shared {
         None
