@@ -111,7 +111,11 @@ fn rollback(draft: &mut Draft<'_>, app: &App, target: &Target) -> Result<Answer,
         .live
         .as_ref()
         .is_some_and(|l| l.commit == target.to.commit);
-    if there && clean && app.running.is_none() && target.only.is_none() {
+    let stays = match &app.pin {
+        Some(pin) => pin.commit == target.to.commit,
+        None => head(app).as_ref() == Some(&target.to.commit),
+    };
+    if there && stays && clean && app.running.is_none() && target.only.is_none() {
         return Ok(Answer::Unchanged);
     }
     let from = app.live.as_ref().map(|l| DeployRef {
