@@ -2,6 +2,7 @@
 //! transaction that writes it down.
 
 use super::command::{Answer, Command, Decision, Known, Push, Refusal, Registering};
+use super::deploy::Deploy;
 use super::operate;
 use super::state::{App, AppState};
 use crate::event::{
@@ -165,6 +166,7 @@ impl Draft<'_> {
     }
 
     /// Queues a deploy; the one that waits, and the running one where it touched nothing yet, are overtaken.
+    /// A push waits for a rollback: should it turn out not to be the head, nobody would go back any more.
     pub fn queue(&mut self, app: &App, wanted: DeployQueued) -> DeployNumber {
         let number = self.next();
         let by = DeployRef {
@@ -172,9 +174,11 @@ impl Draft<'_> {
             commit: wanted.commit.clone(),
         };
         let sentence = format!("overtaken by {number} ({})", wanted.commit.short());
+        let rollback = app.running.as_ref().is_some_and(Deploy::is_rollback);
+        let overtakes = !(rollback && wanted.cause == Cause::Push);
         let overtaken = [
             (&app.waiting, true),
-            (&app.running, app.running_untouched()),
+            (&app.running, overtakes && app.running_untouched()),
         ];
         for deploy in overtaken
             .iter()
