@@ -51,6 +51,9 @@ impl fmt::Debug for Secret {
 }
 
 /// Eight hexadecimal digits that say whether two secret values are equal, and nothing else.
+///
+/// # Panics
+/// Never: HMAC takes keys of any length.
 #[must_use]
 pub fn fingerprint(key: &Secret, value: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes())

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::payload::*;
+use super::payload::{
+    AppSettings, ApplyIntended, DeployQueued, DeployRef, Drift, Outcome, Planned, PushReceived,
+    Registration, RollbackRequested, Source, SpecFile,
+};
 use super::word::{Call, Ending, ResumeWhen};
 use crate::id::{CommitId, DeployNumber, ServiceId};
 use crate::sentence::Sentence;

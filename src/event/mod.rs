@@ -80,6 +80,19 @@ pub struct Unreadable {
 }
 
 impl Fact {
+    /// Whether it is one of the ends of a deploy, of which each has exactly one.
+    #[must_use]
+    pub fn ends_deploy(&self) -> bool {
+        matches!(
+            self,
+            Self::DeploySucceeded { .. }
+                | Self::DeployUnchanged { .. }
+                | Self::DeployFailed { .. }
+                | Self::DeployCancelled { .. }
+                | Self::DeploySuperseded { .. }
+        )
+    }
+
     /// The kind, the version and the payload as they are stored.
     ///
     /// # Panics

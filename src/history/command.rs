@@ -183,7 +183,7 @@ pub struct Known {
     pub dedup: Option<Option<DeployNumber>>,
     /// The body was seen.
     pub body: bool,
-    /// The commit was the head of a push that is in the log.
+    /// The commit of the push, or the head that is about to be deployed, was pushed before the app was pinned.
     pub commit: bool,
     /// Another app that has the same source.
     pub source_app: Option<AppId>,

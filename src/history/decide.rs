@@ -2,6 +2,7 @@
 //! transaction that writes it down.
 
 use super::command::{Answer, Command, Decision, Known, Push, Refusal, Registering};
+use super::deploy::Deploy;
 use super::operate;
 use super::state::{App, AppState};
 use crate::event::{
@@ -26,10 +27,17 @@ pub fn decide(
     dedup: Option<&str>,
     command: &Command,
 ) -> Result<Decision, Refusal> {
+    if let Some(began) = known.dedup {
+        let answer = match (command, began) {
+            (Command::Push(_), _) | (_, None) => Answer::Duplicate,
+            (_, Some(number)) => Answer::Queued(number),
+        };
+        let events = Vec::new();
+        return Ok(Decision { events, answer });
+    }
     let mut draft = Draft {
         id,
         actor,
-        dedup,
         events: Vec::new(),
         last: app.map_or(DeployNumber(0), |a| a.last_deploy),
     };
@@ -55,10 +63,17 @@ pub fn decide(
             with_app(&mut draft, app, known, other)?
         }
     };
-    Ok(Decision {
-        events: draft.events,
-        answer,
-    })
+    let mut events = draft.events;
+    // the key stands at the deploy it began, so that a repetition is answered with its number
+    let began = |e: &NewEvent| matches!(e.fact, Fact::DeployQueued(_));
+    let keyed = match command {
+        Command::Push(_) => 0,
+        _ => events.iter().position(began).unwrap_or(0),
+    };
+    if let Some(event) = events.get_mut(keyed) {
+        event.dedup = dedup.map(str::to_owned);
+    }
+    Ok(Decision { events, answer })
 }
 
 fn with_app(
@@ -84,7 +99,9 @@ fn with_app(
         }
         Command::Record { deploy, facts } => record(draft, app, *deploy, facts),
         Command::Note(facts) => {
-            facts.iter().for_each(|fact| draft.app(fact.clone()));
+            for fact in facts {
+                draft.app(fact.clone());
+            }
             Ok(Answer::Done)
         }
         Command::Change { source, settings } => {
@@ -111,25 +128,18 @@ pub(super) struct Draft<'a> {
     id: &'a AppId,
     /// Who commands.
     pub actor: &'a str,
-    /// The key of the first event.
-    dedup: Option<&'a str>,
     events: Vec<NewEvent>,
     last: DeployNumber,
 }
 
 impl Draft<'_> {
     fn push(&mut self, app: bool, actor: &str, deploy: Option<DeployNumber>, fact: Fact) {
-        let dedup = if self.events.is_empty() {
-            self.dedup.map(str::to_owned)
-        } else {
-            None
-        };
         let app = app.then(|| self.id.clone());
         self.events.push(NewEvent {
             app,
             actor: actor.to_owned(),
             deploy,
-            dedup,
+            dedup: None,
             fact,
         });
     }
@@ -156,6 +166,7 @@ impl Draft<'_> {
     }
 
     /// Queues a deploy; the one that waits, and the running one where it touched nothing yet, are overtaken.
+    /// A push waits for a rollback: should it turn out not to be the head, nobody would go back any more.
     pub fn queue(&mut self, app: &App, wanted: DeployQueued) -> DeployNumber {
         let number = self.next();
         let by = DeployRef {
@@ -163,9 +174,11 @@ impl Draft<'_> {
             commit: wanted.commit.clone(),
         };
         let sentence = format!("overtaken by {number} ({})", wanted.commit.short());
+        let rollback = app.running.as_ref().is_some_and(Deploy::is_rollback);
+        let overtakes = !(rollback && wanted.cause == Cause::Push);
         let overtaken = [
             (&app.waiting, true),
-            (&app.running, app.running_untouched()),
+            (&app.running, overtakes && app.running_untouched()),
         ];
         for deploy in overtaken
             .iter()
@@ -224,15 +237,19 @@ fn register(
         let same = app.source.repository_id == new.source.repository_id
             && app.source.branch == new.source.branch;
         let owner = format!("{} ({})", app.source.repository, app.source.branch);
-        return if same {
+        return if app.destroying.is_some() {
+            Err(Refusal::Destroying)
+        } else if same {
             Ok(Answer::Unchanged)
         } else {
             Err(Refusal::NameTaken(app.id.clone(), owner))
         };
     }
     if let Some(other) = &known.source_app {
-        let what = format!("{} ({})", new.source.repository, new.source.branch);
-        return Err(Refusal::NameTaken(other.clone(), what));
+        let (repository, branch) = (&new.source.repository, &new.source.branch);
+        return Err(Refusal::Not(format!(
+            "{repository} ({branch}) is deployed by the app {other} already"
+        )));
     }
     draft.app(Fact::AppRegistered {
         source: new.source.clone(),
@@ -284,7 +301,7 @@ fn received(push: &Push, contains_rolled_back: Vec<CommitId>) -> Fact {
 fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Push) -> Answer {
     let head = app.head.as_ref().map(|h| &h.commit);
     let old_answer = push.via == Via::Poll && push.asked_at.as_ref() != head;
-    if known.dedup.is_some() || known.body || head == Some(&push.after) || old_answer {
+    if known.body || head == Some(&push.after) || old_answer {
         return Answer::Duplicate;
     }
     // a push on top of what was rolled back contains it still
@@ -305,11 +322,11 @@ fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Push) -> Answe
 fn new_head(
     draft: &mut Draft<'_>,
     app: &App,
-    logged_before: bool,
+    pushed_before: bool,
     head: &CommitId,
     before: Option<CommitId>,
 ) -> Answer {
-    if let Some(why) = hold(app, logged_before, head) {
+    if let Some(why) = hold(app, pushed_before, head) {
         draft.app(Fact::PushHeld {
             commit: head.clone(),
             code: why.code.clone(),
@@ -321,7 +338,7 @@ fn new_head(
 }
 
 /// Why a head is kept and not deployed.
-fn hold(app: &App, logged_before: bool, head: &CommitId) -> Option<Sentence> {
+fn hold(app: &App, pushed_before: bool, head: &CommitId) -> Option<Sentence> {
     if let Some(lock) = &app.lock {
         let sentence = format!(
             "locked by {} since {}: {}",
@@ -344,7 +361,7 @@ fn hold(app: &App, logged_before: bool, head: &CommitId) -> Option<Sentence> {
     let rest = match pin.resume {
         ResumeWhen::Manual => "; it stays there until somebody resumes".to_owned(),
         ResumeWhen::NextPush
-            if pin.head.is_none() || pin.head.as_ref() == Some(head) || logged_before =>
+            if pin.head.is_none() || pin.head.as_ref() == Some(head) || pushed_before =>
         {
             format!(
                 "; {} was there before the pin, the next new push resumes",
@@ -504,7 +521,12 @@ fn record(
         .as_ref()
         .filter(|d| d.number == number)
         .ok_or(Refusal::Stale)?;
+    let mut ended = false;
     for fact in facts {
+        if ended {
+            return Err(Refusal::Stale);
+        }
+        ended = fact.ends_deploy();
         let starts_something = matches!(fact, Fact::ApplyIntended(i) if matches!(i.call, crate::event::Call::Put | crate::event::Call::Restart));
         if starts_something && deploy.ending.is_some() {
             return Err(Refusal::Stale);

@@ -128,6 +128,12 @@ impl Fold<'_> {
                 ));
             }
             Fact::RollbackRequested(wish) => self.rollback(wish),
+            // with or without a deploy: an operator's wish belongs to none
+            Fact::ApplyAccepted {
+                call: Call::Scale,
+                services,
+                ..
+            } => self.scaled(services),
             _ => self.gate(),
         }
     }
@@ -146,6 +152,7 @@ impl Fold<'_> {
                 head,
             } => {
                 app.held = None;
+                let seq = app.last_seq;
                 app.pin = Some(Pin {
                     commit: commit.clone(),
                     deploy: *deploy,
@@ -154,6 +161,7 @@ impl Fold<'_> {
                     since: at,
                     resume: *resume,
                     head: head.clone(),
+                    seq,
                 });
             }
             Fact::AppResumed { .. } => {
@@ -261,11 +269,7 @@ impl Fold<'_> {
                     self.app.waiting = Some(deploy);
                 }
             }
-            Fact::DeploySucceeded { .. }
-            | Fact::DeployUnchanged { .. }
-            | Fact::DeployFailed { .. }
-            | Fact::DeployCancelled { .. }
-            | Fact::DeploySuperseded { .. } => self.end(number),
+            fact if fact.ends_deploy() => self.end(number),
             _ => self.middle(number),
         }
     }
@@ -372,9 +376,9 @@ impl Fold<'_> {
             Fact::ApplyAccepted {
                 marathon_deployment: Some(id),
                 services,
-                call,
+                call: Call::Put | Call::Restart,
                 ..
-            } if matches!(call, Call::Put | Call::Restart) => {
+            } => {
                 let ours = OurDeployment {
                     id: id.clone(),
                     services: services.clone(),
@@ -491,7 +495,10 @@ impl Fold<'_> {
         deploy.outcome = services.to_vec();
         let app = &mut *self.app;
         app.trouble = None;
-        app.drift.clear();
+        // a deploy of one service says nothing of the others
+        let only = deploy.wanted.only.clone();
+        app.drift
+            .retain(|d| only.as_ref().is_some_and(|o| d.id != *o));
         if deploy.wanted.only.is_none() {
             app.orphans = orphans.to_vec();
             app.live = Some(Live {

@@ -1,5 +1,7 @@
 //! What operators command: rollback, deploy, cancel, pin, lock, scale, adopt, destroy.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::command::{Answer, Command, Known, Refusal, Target};
@@ -25,15 +27,12 @@ pub(super) fn operate(
     known: &Known,
     command: &Command,
 ) -> Result<Answer, Refusal> {
-    if let Some(began) = &known.dedup {
-        return Ok(began.map_or(Answer::Duplicate, Answer::Queued));
-    }
     match command {
         Command::Rollback(target) => rollback(draft, app, target),
         Command::Deploy(target) => deploy(draft, app, target, Cause::Cli),
         Command::Redeploy(target) => deploy(draft, app, target, Cause::Redeploy),
         Command::Cancel { deploy, reason } => cancel(draft, app, *deploy, reason.as_deref()),
-        Command::Resume { reason } => resume(draft, app, reason.clone()),
+        Command::Resume { reason } => Ok(resume(draft, app, reason.clone())),
         Command::Lock { reason } => {
             draft.app(Fact::AppLocked {
                 reason: reason.clone(),
@@ -41,7 +40,7 @@ pub(super) fn operate(
             });
             Ok(Answer::Done)
         }
-        Command::Unlock { reason } => unlock(draft, app, reason.clone()),
+        Command::Unlock { reason } => Ok(unlock(draft, app, known, reason.clone())),
         Command::Scale { service, old, new } => {
             idle(app)?;
             draft.app(Fact::ServiceScaled {
@@ -112,7 +111,11 @@ fn rollback(draft: &mut Draft<'_>, app: &App, target: &Target) -> Result<Answer,
         .live
         .as_ref()
         .is_some_and(|l| l.commit == target.to.commit);
-    if there && clean && app.running.is_none() && target.only.is_none() {
+    let stays = match &app.pin {
+        Some(pin) => pin.commit == target.to.commit,
+        None => head(app).as_ref() == Some(&target.to.commit),
+    };
+    if there && stays && clean && app.running.is_none() && target.only.is_none() {
         return Ok(Answer::Unchanged);
     }
     let from = app.live.as_ref().map(|l| DeployRef {
@@ -239,9 +242,9 @@ fn cancel(
     Ok(Answer::Done)
 }
 
-fn resume(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<Answer, Refusal> {
+fn resume(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Answer {
     if app.pin.is_none() && app.held.is_none() {
-        return Ok(Answer::Unchanged);
+        return Answer::Unchanged;
     }
     draft.app(Fact::AppResumed {
         reason: reason.clone(),
@@ -250,14 +253,9 @@ fn resume(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<An
     match (head(app), &app.lock) {
         (Some(head), None) => {
             end_rollback(draft, app);
-            Ok(Answer::Queued(draft.queue_head(
-                app,
-                &head,
-                Cause::Resume,
-                reason,
-            )))
+            Answer::Queued(draft.queue_head(app, &head, Cause::Resume, reason))
         }
-        _ => Ok(Answer::Done),
+        _ => Answer::Done,
     }
 }
 
@@ -273,9 +271,9 @@ fn end_rollback(draft: &mut Draft<'_>, app: &App) {
     }
 }
 
-fn unlock(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<Answer, Refusal> {
+fn unlock(draft: &mut Draft<'_>, app: &App, known: &Known, reason: Option<String>) -> Answer {
     if app.lock.is_none() {
-        return Ok(Answer::Unchanged);
+        return Answer::Unchanged;
     }
     draft.app(Fact::AppUnlocked {
         reason: reason.clone(),
@@ -283,23 +281,18 @@ fn unlock(draft: &mut Draft<'_>, app: &App, reason: Option<String>) -> Result<An
     });
     let live = app.live.as_ref().map(|l| &l.commit);
     match head(app) {
-        Some(head) if app.pin.is_none() && live != Some(&head) => Ok(Answer::Queued(
-            draft.queue_head(app, &head, Cause::Unlock, reason),
-        )),
+        Some(head) if app.pin.is_none() && live != Some(&head) => {
+            Answer::Queued(draft.queue_head(app, &head, Cause::Unlock, reason))
+        }
         // pushes held by the lock alone may be newer than the pin
         Some(head)
             if app.pin.as_ref().is_some_and(|p| {
-                p.resume == ResumeWhen::NextPush && p.head.as_ref() != Some(&head)
+                p.resume == ResumeWhen::NextPush && p.head.as_ref() != Some(&head) && !known.commit
             }) =>
         {
-            Ok(Answer::Queued(draft.queue_head(
-                app,
-                &head,
-                Cause::Push,
-                reason,
-            )))
+            Answer::Queued(draft.queue_head(app, &head, Cause::Push, reason))
         }
-        _ => Ok(Answer::Done),
+        _ => Answer::Done,
     }
 }
 
@@ -307,7 +300,8 @@ fn destroy(draft: &mut Draft<'_>, app: &App, known: &Known, keep_services: bool)
     let services = if keep_services {
         Vec::new()
     } else {
-        app.services.keys().chain(&app.orphans).cloned().collect()
+        let all: BTreeSet<&ServiceId> = app.services.keys().chain(&app.orphans).collect();
+        all.into_iter().cloned().collect()
     };
     let hook = if known.repository_shared {
         None

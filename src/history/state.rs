@@ -47,6 +47,8 @@ pub struct Pin {
     pub resume: ResumeWhen,
     /// The head of the branch at that time: it does not resume.
     pub head: Option<CommitId>,
+    /// The event that pinned it: what was pushed before does not resume either.
+    pub seq: i64,
 }
 
 /// Nobody deploys.

@@ -47,10 +47,9 @@ pub(super) struct Batch {
     events: Vec<Event>,
     changes: Changes,
     dedups: BTreeMap<(AppId, String), Option<DeployNumber>>,
-    /// The key of the command that is being written.
-    key: Option<(AppId, String)>,
     bodies: BTreeSet<(AppId, String)>,
-    commits: BTreeSet<(AppId, CommitId)>,
+    /// The first push of each commit in this batch.
+    commits: BTreeMap<(AppId, CommitId), i64>,
 }
 
 impl Batch {
@@ -63,9 +62,8 @@ impl Batch {
             events: Vec::new(),
             changes: Changes::default(),
             dedups: BTreeMap::new(),
-            key: None,
             bodies: BTreeSet::new(),
-            commits: BTreeSet::new(),
+            commits: BTreeMap::new(),
         }
     }
 
@@ -116,9 +114,8 @@ impl Batch {
                 "a {kind} would be larger than {PAYLOAD_LIMIT} bytes; split the app into several"
             ))));
         }
-        self.key = None;
         for (event, kind, version, payload) in encoded {
-            self.append(at, event, kind, version, payload)?;
+            self.append(at, &event, kind, version, payload)?;
         }
         Ok(Ok(decision.answer))
     }
@@ -126,7 +123,7 @@ impl Batch {
     fn append(
         &mut self,
         at: &str,
-        event: NewEvent,
+        event: &NewEvent,
         kind: String,
         version: i64,
         payload: String,
@@ -147,8 +144,8 @@ impl Batch {
         };
         stored.hash = stored.computed_hash();
         self.hash.clone_from(&stored.hash);
-        self.remember(&event);
-        self.changes.fold(&mut self.apps, stored.seq, at, &event);
+        self.remember(event);
+        self.changes.fold(&mut self.apps, stored.seq, at, event);
         self.events.push(stored);
         Ok(())
     }
@@ -157,19 +154,16 @@ impl Batch {
     fn remember(&mut self, event: &NewEvent) {
         let Some(app) = &event.app else { return };
         if let Some(key) = &event.dedup {
-            self.key = Some((app.clone(), key.clone()));
-            self.dedups.insert((app.clone(), key.clone()), None);
+            let began = event
+                .deploy
+                .filter(|_| matches!(event.fact, Fact::DeployQueued(_)));
+            self.dedups.insert((app.clone(), key.clone()), began);
         }
         if let Fact::PushReceived(push) = &event.fact {
-            self.commits.insert((app.clone(), push.after.clone()));
+            let commit = (app.clone(), push.after.clone());
+            self.commits.entry(commit).or_insert(self.seq);
             if let Some(body) = &push.body {
                 self.bodies.insert((app.clone(), body.clone()));
-            }
-        }
-        if let Fact::DeployQueued(_) = &event.fact {
-            // the deploy that a key began comes after the event that carries the key, in the same command
-            if let Some(began) = self.key.as_ref().and_then(|key| self.dedups.get_mut(key)) {
-                *began = event.deploy;
             }
         }
     }
@@ -195,10 +189,15 @@ impl Batch {
                     .as_ref()
                     .is_some_and(|b| self.bodies.contains(&(app.clone(), b.clone())));
                 known.body = in_batch || body_seen(conn, app, push.body.as_deref()).await?;
-                known.commit = self.commit_seen(conn, app, &push.after).await?;
+                known.commit = self.pushed_before_pin(conn, app, &push.after).await?;
             }
             Command::HeadMoved { head, .. } => {
-                known.commit = self.commit_seen(conn, app, head).await?
+                known.commit = self.pushed_before_pin(conn, app, head).await?;
+            }
+            Command::Unlock { .. } => {
+                if let Some(head) = self.apps.get(app).and_then(|a| a.head.as_ref()) {
+                    known.commit = self.pushed_before_pin(conn, app, &head.commit).await?;
+                }
             }
             Command::Register(new) => {
                 let same = |a: &&App| {
@@ -207,16 +206,11 @@ impl Batch {
                         && a.source.repository_id == new.source.repository_id
                         && a.source.branch == new.source.branch
                 };
-                known.source_app = tip
-                    .apps
-                    .values()
-                    .chain(self.apps.values())
-                    .find(same)
-                    .map(|a| a.id.clone());
+                known.source_app = self.current(tip).find(same).map(|a| a.id.clone());
             }
             Command::Destroy { .. } => {
-                let repository = tip.apps.get(app).map(|a| a.source.repository_id);
-                known.repository_shared = tip.apps.values().any(|a| {
+                let repository = self.apps.get(app).map(|a| a.source.repository_id);
+                known.repository_shared = self.current(tip).any(|a| {
                     a.id != *app
                         && !a.destroyed
                         && a.destroying.is_none()
@@ -228,23 +222,35 @@ impl Batch {
         Ok(known)
     }
 
-    async fn commit_seen(
+    /// All apps, as the commands before this one in the batch left them.
+    fn current<'a>(&'a self, tip: &'a Tip) -> impl Iterator<Item = &'a App> {
+        let rest = tip.apps.values().filter(|a| !self.apps.contains_key(&a.id));
+        rest.chain(self.apps.values())
+    }
+
+    /// Whether the commit was pushed before the app was pinned; false where it is not pinned.
+    async fn pushed_before_pin(
         &self,
         conn: &mut SqliteConnection,
         app: &AppId,
         commit: &CommitId,
     ) -> Result<bool, StoreError> {
-        if self.commits.contains(&(app.clone(), commit.clone())) {
+        let Some(pin) = self.apps.get(app).and_then(|a| a.pin.as_ref()) else {
+            return Ok(false);
+        };
+        let first = self.commits.get(&(app.clone(), commit.clone()));
+        if first.is_some_and(|seq| *seq < pin.seq) {
             return Ok(true);
         }
-        let seen: bool = sqlx::query_scalar(
-            "select exists (select 1 from push where app = ? and commit_id = ?)",
+        let pushed: bool = sqlx::query_scalar(
+            "select exists (select 1 from push where app = ? and commit_id = ? and seq < ?)",
         )
         .bind(app.as_str())
         .bind(commit.as_str())
+        .bind(pin.seq)
         .fetch_one(conn)
         .await?;
-        Ok(seen)
+        Ok(pushed)
     }
 
     /// Writes events and projections; the caller commits.
@@ -324,19 +330,18 @@ async fn began_by(
     app: &AppId,
     key: &str,
 ) -> Result<Option<Option<DeployNumber>>, StoreError> {
-    let seq: Option<i64> = sqlx::query_scalar("select seq from event where app = ? and dedup = ?")
-        .bind(app.as_str())
-        .bind(key)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(seq) = seq else { return Ok(None) };
-    let deploy: Option<i64> = sqlx::query_scalar(
-        "select deploy from event where app = ? and seq between ? and ? and kind = 'deploy_queued' order by seq limit 1",
-    )
-    .bind(app.as_str()).bind(seq).bind(seq + 8).fetch_optional(conn).await?;
-    Ok(Some(
-        deploy.and_then(|d| u32::try_from(d).ok()).map(DeployNumber),
-    ))
+    let event: Option<(String, Option<i64>)> =
+        sqlx::query_as("select kind, deploy from event where app = ? and dedup = ?")
+            .bind(app.as_str())
+            .bind(key)
+            .fetch_optional(conn)
+            .await?;
+    Ok(event.map(|(kind, deploy)| {
+        deploy
+            .filter(|_| kind == "deploy_queued")
+            .and_then(|d| u32::try_from(d).ok())
+            .map(DeployNumber)
+    }))
 }
 
 async fn body_seen(

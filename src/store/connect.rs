@@ -64,6 +64,31 @@ pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Refuses a file that is not ours before anything in it is changed: already the WAL mode would be a change.
+pub(super) async fn check_ours(file: &Path) -> Result<(), StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .busy_timeout(Duration::from_secs(5))
+        .disable_statement_logging();
+    let read = async {
+        let mut conn = SqliteConnection::connect_with(&options).await?;
+        let id: i64 = sqlx::query_scalar("pragma application_id")
+            .fetch_one(&mut conn)
+            .await?;
+        let tables: i64 = sqlx::query_scalar("select count(*) from sqlite_schema")
+            .fetch_one(&mut conn)
+            .await?;
+        conn.close().await?;
+        Ok((id, tables))
+    };
+    match read.await {
+        Ok((APPLICATION_ID, _) | (0, 0)) => Ok(()),
+        Ok(_) => Err(foreign(file)),
+        Err(sqlx::Error::Database(d)) if d.code().as_deref() == Some("26") => Err(foreign(file)),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// A connection that writes: WAL, every commit flushed to the disk.
 pub(super) async fn writer(file: &Path) -> Result<SqliteConnection, StoreError> {
     let options = SqliteConnectOptions::new()
@@ -78,12 +103,7 @@ pub(super) async fn writer(file: &Path) -> Result<SqliteConnection, StoreError> 
         .pragma("journal_size_limit", "67108864")
         .row_buffer_size(1000)
         .disable_statement_logging();
-    SqliteConnection::connect_with(&options)
-        .await
-        .map_err(|e| match &e {
-            sqlx::Error::Database(d) if d.code().as_deref() == Some("26") => foreign(file),
-            _ => e.into(),
-        })
+    Ok(SqliteConnection::connect_with(&options).await?)
 }
 
 fn foreign(file: &Path) -> StoreError {
@@ -111,25 +131,13 @@ pub(super) async fn readers(file: &Path) -> Result<SqlitePool, StoreError> {
     Ok(pool)
 }
 
-/// Refuses files that are not ours or too new, then brings the schema up to date.
+/// Refuses files that are too new, then brings the schema of ours up to date.
 pub(super) async fn check_and_migrate(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     check_sqlite(conn).await?;
-    let id: i64 = sqlx::query("pragma application_id")
+    let id: i64 = sqlx::query_scalar("pragma application_id")
         .fetch_one(&mut *conn)
-        .await?
-        .get(0);
-    let tables: i64 = sqlx::query("select count(*) from sqlite_schema")
-        .fetch_one(&mut *conn)
-        .await?
-        .get(0);
-    if id != APPLICATION_ID && (id != 0 || tables > 0) {
-        let file: String = sqlx::query("select file from pragma_database_list where name = 'main'")
-            .fetch_one(&mut *conn)
-            .await?
-            .get(0);
-        return Err(foreign(Path::new(&file)));
-    }
-    if id == 0 {
+        .await?;
+    if id != APPLICATION_ID {
         sqlx::query(sqlx::AssertSqlSafe(format!(
             "pragma application_id = {APPLICATION_ID}"
         )))
@@ -139,7 +147,7 @@ pub(super) async fn check_and_migrate(conn: &mut SqliteConnection) -> Result<(),
     MIGRATIONS.run(&mut *conn).await.map_err(|e| {
         unusable(format!("the log cannot be brought to this release ({}): {e}; start the release that wrote it, or a newer one", env!("CARGO_PKG_VERSION")))
     })?;
-    check_kinds(conn).await
+    Ok(())
 }
 
 async fn check_sqlite(conn: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -158,7 +166,7 @@ async fn check_sqlite(conn: &mut SqliteConnection) -> Result<(), StoreError> {
 }
 
 /// A kind or version that this release does not know refuses the start: it would be skipped otherwise.
-async fn check_kinds(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+pub(super) async fn check_kinds(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     // a loose scan of the index: one step per kind, however long the log is
     let kinds: Vec<(i64, String)> = sqlx::query_as(
         "with recursive k(kind) as (select min(kind) from event \

@@ -70,8 +70,10 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let file = connect::prepare(folder)?;
         let lock = connect::lock(folder)?;
+        connect::check_ours(&file).await?;
         let mut conn = connect::writer(&file).await?;
         connect::check_and_migrate(&mut conn).await?;
+        connect::check_kinds(&mut conn).await?;
         projection::renew_if_older(&mut conn).await?;
         let readers = connect::readers(&file).await?;
         let (log, head) = writer::start(conn, file, clock, on_fatal).await?;

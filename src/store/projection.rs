@@ -89,12 +89,13 @@ impl Changes {
         for ((app, _), deploy) in &self.deploys {
             write_deploy(conn, app, deploy).await?;
         }
-        for (seq, line) in &self.pushes {
-            write_push(conn, *seq, line).await?;
-        }
+        // before the pushes of this run, which may be of the same commits
         for ((app, commit), outcome) in &self.outcomes {
             sqlx::query("update push set outcome = ? where seq = (select max(seq) from push where app = ? and commit_id = ?)")
                 .bind(outcome).bind(app.as_str()).bind(commit.as_str()).execute(&mut *conn).await?;
+        }
+        for (seq, line) in &self.pushes {
+            write_push(conn, *seq, line).await?;
         }
         Ok(())
     }

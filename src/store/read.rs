@@ -74,7 +74,7 @@ pub(super) async fn page(
     rows.into_iter().map(EventRow::event).collect()
 }
 
-fn parse<T: serde::de::DeserializeOwned>(rows: Vec<String>) -> Result<Vec<T>, StoreError> {
+fn parse<T: serde::de::DeserializeOwned>(rows: &[String]) -> Result<Vec<T>, StoreError> {
     rows.iter()
         .map(|text| Ok(serde_json::from_str(text)?))
         .collect()
@@ -93,7 +93,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.readers)
         .await?;
-        parse(rows)
+        parse(&rows)
     }
 
     /// An app, also a destroyed one.
@@ -105,7 +105,7 @@ impl Store {
             .bind(id.as_str())
             .fetch_optional(&self.readers)
             .await?;
-        Ok(parse(row.into_iter().collect())?.pop())
+        Ok(parse(row.as_slice())?.pop())
     }
 
     /// The apps of a repository that were not destroyed.
@@ -119,10 +119,10 @@ impl Store {
         .bind(repository.cast_signed())
         .fetch_all(&self.readers)
         .await?;
-        parse(rows)
+        parse(&rows)
     }
 
-    /// The repositories that are known, also those of destroyed apps.
+    /// The repositories of all apps that were not destroyed.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -160,7 +160,7 @@ impl Store {
             .bind(i64::from(number.0))
             .fetch_optional(&self.readers)
             .await?;
-        Ok(parse(row.into_iter().collect())?.pop())
+        Ok(parse(row.as_slice())?.pop())
     }
 
     /// The deploys of an app before `before`, newest first.
@@ -181,7 +181,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.readers)
         .await?;
-        parse(rows)
+        parse(&rows)
     }
 
     /// The deploys of a commit, newest first; the commit may be shortened.
@@ -197,7 +197,7 @@ impl Store {
             "select data from deploy where app = ? and commit_id >= ? and commit_id < ? || 'g' order by number desc limit 500",
         )
         .bind(app.as_str()).bind(commit_prefix).bind(commit_prefix).fetch_all(&self.readers).await?;
-        parse(rows)
+        parse(&rows)
     }
 
     /// The pushes of a commit of any app, newest first; the commit may be shortened.

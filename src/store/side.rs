@@ -60,8 +60,9 @@ impl SideWrite {
             }
             Self::DropSession(hash) => sqlx::query("delete from session where hash = ?").bind(hash).execute(conn).await,
             Self::Secret { name, value } => {
-                sqlx::query("insert into secret (name, value, created_at) values (?, ?, ?) on conflict do nothing")
-                    .bind(name).bind(value.expose()).bind(at).execute(conn).await
+                // two may have found none at the same time: the first one made is the one that counts
+                sqlx::query("insert into secret (name, value, created_at) select ?, ?, ? where not exists (select 1 from secret where name = ?)")
+                    .bind(name).bind(value.expose()).bind(at).bind(name).execute(conn).await
             }
             Self::DropSecrets(name) => sqlx::query("delete from secret where name = ?").bind(name).execute(conn).await,
             Self::Observation { key, value } => {
@@ -227,13 +228,13 @@ impl Store {
         }
         let value =
             Secret::random().map_err(|e| StoreError::Unavailable(format!("no randomness: {e}")))?;
-        self.log
-            .side(SideWrite::Secret {
-                name: name.to_owned(),
-                value: value.clone(),
-            })
-            .await?;
-        Ok(value)
+        let write = SideWrite::Secret {
+            name: name.to_owned(),
+            value: value.clone(),
+        };
+        self.log.side(write).await?;
+        let kept = self.secrets(name).await?.into_iter().next();
+        Ok(kept.unwrap_or(value))
     }
 
     /// Remembers something that was seen: an `ETag`, a cursor, a last success.

@@ -1,15 +1,18 @@
 //! `observer verify` and `observer rebuild`: whether the file is what the events say, and making it so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use sqlx::{Connection, SqliteConnection};
 
 use super::projection::{Changes, fold_all};
 use super::{StoreError, connect, database};
-use crate::event::GENESIS;
+use crate::event::{Event, GENESIS};
 use crate::history::App;
 use crate::id::{AppId, BlobId};
+
+/// How many events are read at once.
+const PAGE: i64 = 2000;
 
 /// What `verify` looked at, and what is wrong.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +36,7 @@ async fn open(folder: &Path) -> Result<(std::fs::File, SqliteConnection), StoreE
         )));
     }
     let lock = connect::lock(folder)?;
+    connect::check_ours(&file).await?;
     let mut conn = connect::writer(&file).await?;
     connect::check_and_migrate(&mut conn).await?;
     Ok((lock, conn))
@@ -44,9 +48,9 @@ async fn open(folder: &Path) -> Result<(std::fs::File, SqliteConnection), StoreE
 /// When an observer runs on the folder, or the file cannot be read.
 pub async fn rebuild(folder: &Path) -> Result<i64, StoreError> {
     let (_lock, mut conn) = open(folder).await?;
-    let folded = super::projection::rebuild(&mut conn).await?;
+    let events = super::projection::rebuild(&mut conn).await?;
     conn.close().await?;
-    Ok(folded)
+    Ok(events)
 }
 
 /// Walks the chain, hashes every blob, and compares every projection with a fresh fold.
@@ -78,63 +82,77 @@ pub async fn verify(folder: &Path) -> Result<Report, StoreError> {
 }
 
 async fn chain(conn: &mut SqliteConnection, report: &mut Report) -> Result<(), StoreError> {
-    let mut seq = 0;
+    let (mut seq, mut limit) = (0, PAGE);
     loop {
-        let page = match super::read::page(conn, seq, 2000).await {
+        let page = match super::read::page(conn, seq, limit).await {
             Ok(page) => page,
+            // one by one, to name the event that cannot be read
+            Err(_) if limit > 1 => {
+                limit = 1;
+                continue;
+            }
             Err(StoreError::Unusable(what)) => {
                 report.wrong.push(what);
                 return Ok(());
             }
-            Err(other) => return Err(other),
+            Err(other) => {
+                report
+                    .wrong
+                    .push(format!("the event after event {seq} is damaged: {other}"));
+                return Ok(());
+            }
         };
-        let Some(last) = page.last().map(|e| e.seq) else {
+        if page.is_empty() {
             return Ok(());
-        };
+        }
         for event in &page {
-            if event.seq != seq + 1 {
-                report.wrong.push(format!(
-                    "event {} follows event {seq}: some are missing",
-                    event.seq
-                ));
-            }
-            if event.prev_hash != report.head {
-                report.wrong.push(format!(
-                    "event {} does not follow the event before it: prev_hash differs",
-                    event.seq
-                ));
-            }
-            if event.hash != event.computed_hash() {
-                report.wrong.push(format!(
-                    "event {} was changed: its hash is not the hash of its content",
-                    event.seq
-                ));
-            }
+            link(event, seq, report);
             seq = event.seq;
-            report.head.clone_from(&event.hash);
-            report.events += 1;
             if report.wrong.len() >= 20 {
                 return Ok(());
             }
         }
-        seq = last;
     }
 }
 
+/// Whether the event is itself and follows the one before it, which is the head of the report.
+fn link(event: &Event, before: i64, report: &mut Report) {
+    let seq = event.seq;
+    if seq != before + 1 {
+        report.wrong.push(format!(
+            "event {seq} follows event {before}: some are missing"
+        ));
+    }
+    if event.prev_hash != report.head {
+        report.wrong.push(format!(
+            "event {seq} does not follow the event before it: prev_hash differs"
+        ));
+    }
+    if event.hash != event.computed_hash() {
+        report.wrong.push(format!(
+            "event {seq} was changed: its hash is not the hash of its content"
+        ));
+    }
+    report.head.clone_from(&event.hash);
+    report.events += 1;
+}
+
 async fn blobs(conn: &mut SqliteConnection, report: &mut Report) -> Result<(), StoreError> {
-    let mut after = String::new();
+    let mut after = 0_i64;
     loop {
-        let page: Vec<(String, Vec<u8>)> =
-            sqlx::query_as("select id, data from blob where id > ? order by id limit 100")
-                .bind(&after)
-                .fetch_all(&mut *conn)
-                .await?;
-        let Some((last, _)) = page.last() else {
+        let page: Vec<(i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+            "select rowid, cast(id as blob), data from blob where rowid > ? order by rowid limit 32",
+        )
+        .bind(after)
+        .fetch_all(&mut *conn)
+        .await?;
+        let Some((last, ..)) = page.last() else {
             return Ok(());
         };
-        after.clone_from(last);
-        for (id, data) in &page {
+        after = *last;
+        for (_, id, data) in &page {
             report.blobs += 1;
+            let id = String::from_utf8_lossy(id);
             if !id.parse::<BlobId>().is_ok_and(|blob| blob.is_of(data)) {
                 report.wrong.push(format!(
                     "blob {id} was changed: it is not the content of its id"
@@ -144,73 +162,99 @@ async fn blobs(conn: &mut SqliteConnection, report: &mut Report) -> Result<(), S
     }
 }
 
+/// Compares every column: what a query looks up by must be right, not only what it shows.
 async fn projections(conn: &mut SqliteConnection, report: &mut Report) -> Result<(), StoreError> {
     let (apps, changes) = fold_all(conn).await?;
-    let stored = super::projection::load(conn).await?;
-    for id in apps
-        .keys()
-        .chain(stored.keys())
-        .collect::<std::collections::BTreeSet<_>>()
-    {
-        if apps.get(id) != stored.get(id) {
-            report.wrong.push(format!(
-                "the state of {id} is not what its events say; `observer rebuild` makes it anew"
-            ));
-        }
+    let tables = [
+        (
+            "app",
+            "select cast(id as blob), cast(repository_id || char(10) || branch || char(10) || destroyed \
+             || char(10) || state as blob) from app",
+            app_rows(&apps)?,
+        ),
+        (
+            "deploy",
+            "select cast(app || '#' || number as blob), cast(commit_id || char(10) || state || char(10) || data as blob) \
+             from deploy",
+            deploy_rows(&changes)?,
+        ),
+        (
+            "push",
+            "select cast(seq as blob), cast(app || char(10) || at || char(10) || commit_id || char(10) \
+             || ifnull(body, '') || char(10) || ifnull(outcome, '') || char(10) || data as blob) from push",
+            push_rows(&changes)?,
+        ),
+        (
+            "service",
+            "select cast(app || id as blob), cast(data as blob) from service",
+            service_rows(&apps)?,
+        ),
+    ];
+    for (table, query, wanted) in tables {
+        compare(conn, report, table, query, &wanted).await?;
     }
-    compare(
-        conn,
-        report,
-        "deploy",
-        "select app || '#' || number, data from deploy order by 1",
-        deploys(&changes)?,
-    )
-    .await?;
-    compare(
-        conn,
-        report,
-        "push",
-        "select '' || seq, data || ifnull(outcome, '') from push order by 1",
-        pushes(&changes)?,
-    )
-    .await?;
-    compare(
-        conn,
-        report,
-        "service",
-        "select app || id, data from service order by 1",
-        services(&apps)?,
-    )
-    .await
+    Ok(())
 }
 
-type Rows = BTreeMap<String, String>;
+/// Rows by their key. Bytes, because a damaged text may be no text any more.
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-fn deploys(changes: &Changes) -> Result<Rows, StoreError> {
-    changes
-        .deploys
-        .iter()
-        .map(|((app, n), d)| Ok((format!("{app}#{}", n.0), serde_json::to_string(d)?)))
-        .collect()
+fn row(key: String, columns: &[&str]) -> (Vec<u8>, Vec<u8>) {
+    (key.into_bytes(), columns.join("\n").into_bytes())
 }
 
-fn pushes(changes: &Changes) -> Result<Rows, StoreError> {
-    changes
-        .pushes
-        .iter()
-        .map(|(seq, l)| {
-            Ok((
-                seq.to_string(),
-                serde_json::to_string(&l.push)? + l.outcome.as_deref().unwrap_or(""),
-            ))
+fn app_rows(apps: &BTreeMap<AppId, App>) -> Result<Rows, StoreError> {
+    apps.values()
+        .map(|a| {
+            let repository = a.source.repository_id.cast_signed().to_string();
+            let destroyed = if a.destroyed { "1" } else { "0" };
+            let state = serde_json::to_string(a)?;
+            let columns = [&repository, a.source.branch.as_str(), destroyed, &state];
+            Ok(row(a.id.to_string(), &columns))
         })
         .collect()
 }
 
-fn services(apps: &BTreeMap<AppId, App>) -> Result<Rows, StoreError> {
+fn deploy_rows(changes: &Changes) -> Result<Rows, StoreError> {
+    changes
+        .deploys
+        .iter()
+        .map(|((app, n), d)| {
+            let data = serde_json::to_string(d)?;
+            let columns = [d.wanted.commit.as_str(), d.state.word(), &data];
+            Ok(row(format!("{app}{n}"), &columns))
+        })
+        .collect()
+}
+
+fn push_rows(changes: &Changes) -> Result<Rows, StoreError> {
+    changes
+        .pushes
+        .iter()
+        .map(|(seq, l)| {
+            let data = serde_json::to_string(&l.push)?;
+            let columns = [
+                l.app.as_str(),
+                &l.at,
+                l.push.after.as_str(),
+                l.push.body.as_deref().unwrap_or(""),
+                l.outcome.as_deref().unwrap_or(""),
+                &data,
+            ];
+            Ok(row(seq.to_string(), &columns))
+        })
+        .collect()
+}
+
+fn service_rows(apps: &BTreeMap<AppId, App>) -> Result<Rows, StoreError> {
     apps.values()
         .flat_map(|a| a.services.iter().map(move |(id, record)| (a, id, record)))
-        .map(|(a, id, record)| Ok((format!("{}{id}", a.id), serde_json::to_string(record)?)))
+        .map(|(a, id, record)| {
+            Ok(row(
+                format!("{}{id}", a.id),
+                &[&serde_json::to_string(record)?],
+            ))
+        })
         .collect()
 }
 
@@ -219,20 +263,24 @@ async fn compare(
     report: &mut Report,
     table: &str,
     query: &'static str,
-    wanted: Rows,
+    wanted: &Rows,
 ) -> Result<(), StoreError> {
-    let stored: Rows = sqlx::query_as::<_, (String, String)>(query)
+    let stored: Rows = sqlx::query_as::<_, (Vec<u8>, Vec<u8>)>(query)
         .fetch_all(conn)
         .await?
         .into_iter()
         .collect();
-    let keys: std::collections::BTreeSet<&String> = stored.keys().chain(wanted.keys()).collect();
-    let wrong: Vec<&&String> = keys
+    let keys: BTreeSet<&Vec<u8>> = stored.keys().chain(wanted.keys()).collect();
+    let wrong: Vec<&&Vec<u8>> = keys
         .iter()
         .filter(|k| stored.get(**k) != wanted.get(**k))
         .collect();
     if let Some(first) = wrong.first() {
-        report.wrong.push(format!("{} of the table {table} differ from the events, first {first}; `observer rebuild` makes them anew", wrong.len()));
+        report.wrong.push(format!(
+            "{} of the table {table} differ from the events, first {}; `observer rebuild` makes them anew",
+            wrong.len(),
+            String::from_utf8_lossy(first)
+        ));
     }
     Ok(())
 }

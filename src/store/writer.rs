@@ -4,7 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
+<<<<<<< HEAD
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+=======
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+>>>>>>> lt
 
 use super::StoreError;
 use super::batch::{Batch, Tip};
@@ -115,9 +120,12 @@ impl Log {
         work: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Work,
     ) -> Result<T, StoreError> {
         let (answer, done) = oneshot::channel();
-        let full =
-            |_| StoreError::Unavailable("too many commands wait; try again in a moment".to_owned());
-        self.queue.try_send(work(answer)).map_err(full)?;
+        self.queue.try_send(work(answer)).map_err(|e| {
+            StoreError::Unavailable(match e {
+                TrySendError::Full(_) => "too many commands wait; try again in a moment".to_owned(),
+                TrySendError::Closed(_) => "the writer has stopped".to_owned(),
+            })
+        })?;
         done.await
             .map_err(|_| StoreError::Unavailable("the writer has stopped".to_owned()))?
     }
@@ -249,7 +257,7 @@ impl Writer {
         let mut tx = conn.begin_with("begin immediate").await?;
         let mut batch = Batch::new(&self.tip);
         let mut answers = Vec::with_capacity(work.len());
-        let mut wrote = false;
+        let mut dirty = false;
         for item in work {
             answers.push(match item {
                 Work::Command(request, _) => {
@@ -259,13 +267,16 @@ impl Writer {
                     taken.map_err(StoreError::from)
                 }
                 Work::Side(write, _) => {
-                    wrote = true;
-                    write.run(&mut tx, &at).await.map(|()| Answer::Done)
+                    dirty = true;
+                    match write.run(&mut tx, &at).await {
+                        Err(StoreError::Sqlite(e)) if !undone_alone(&e) => return Err(e.into()),
+                        done => done.map(|()| Answer::Done),
+                    }
                 }
                 Work::Close(_) => Ok(Answer::Done),
             });
         }
-        if batch.is_empty() && !wrote {
+        if batch.is_empty() && !dirty {
             tx.rollback().await?;
             self.conn = Some(conn);
             return Ok(answers);
@@ -292,6 +303,14 @@ impl Writer {
         }
         error.into()
     }
+}
+
+/// Whether SQLite undid the failed statement alone. After any other error it may have undone the whole
+/// transaction without telling sqlx, and what followed would be written outside of one.
+fn undone_alone(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 fn refuse(work: Vec<Work>, why: &str) {

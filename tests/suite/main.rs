@@ -1,9 +1,14 @@
 //! One test binary: building and linking once keeps the suite quick on two cores.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod decisions;
+mod fixtures;
+mod histories;
 mod layers;
 mod local_github;
 mod local_github_hooks;
 mod local_github_reads;
 mod local_github_sample;
 mod local_github_support;
+mod log;
+mod world;
