@@ -4,4 +4,5 @@
 //! cannot catch its misreadings.
 
 pub mod github;
+pub mod guard;
 pub mod marathon;
