@@ -80,7 +80,9 @@ pub fn complete(id: &Id, group: &Id, sent: &Object) -> Object {
         });
     put(
         "healthChecks",
-        given("healthChecks").map(|h| each(h, |c| health_check(c, ports_named))),
+        given("healthChecks")
+            .map(|h| each(h, |c| health_check(c, ports_named)))
+            .map(without_doubles),
     );
     put(
         "readinessChecks",
@@ -356,6 +358,16 @@ fn dependencies(group: &Id, list: &Value) -> Value {
     texts
         .map(|text| json!(Id::resolve(group, text).as_str()))
         .collect()
+}
+
+fn without_doubles(list: Value) -> Value {
+    let mut kept: Vec<Value> = Vec::new();
+    for element in list.as_array().into_iter().flatten() {
+        if !kept.contains(element) {
+            kept.push(element.clone());
+        }
+    }
+    Value::Array(kept)
 }
 
 fn each(list: Value, change: impl Fn(Value) -> Value) -> Value {

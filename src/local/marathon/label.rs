@@ -11,13 +11,14 @@ enum Term {
 pub struct Selector(Vec<Term>);
 
 impl Selector {
-    /// Parses a selector; `None` where the grammar is not met.
-    pub fn parse(text: &str) -> Option<Self> {
-        split(text)
-            .iter()
-            .map(|term| parse_term(term.trim()))
-            .collect::<Option<_>>()
-            .map(Self)
+    /// Parses a selector.
+    ///
+    /// # Errors
+    /// What was expected where the grammar is not met.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let terms = split(text);
+        let terms = terms.iter().map(|term| parse_term(term.trim()));
+        terms.collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether these labels meet all terms.
@@ -50,26 +51,63 @@ fn split(text: &str) -> Vec<String> {
     terms
 }
 
-fn parse_term(term: &str) -> Option<Term> {
+fn parse_term(term: &str) -> Result<Term, String> {
+    let (key, rest) = word(term)?;
+    let rest = rest.trim_start();
     for (operator, wanted) in [("==", true), ("!=", false)] {
-        if let Some((key, value)) = term.split_once(operator) {
-            return Some(Term::Is(word(key)?, vec![word(value)?], wanted));
+        if let Some(value) = rest.strip_prefix(operator) {
+            let (value, rest) = word(value)?;
+            return end(rest).map(|()| Term::Is(key, vec![value], wanted));
         }
     }
-    for (operator, wanted) in [(" notin ", false), (" in ", true)] {
-        if let Some((key, set)) = term.split_once(operator) {
-            let values = set.trim().strip_prefix('(')?.strip_suffix(')')?;
-            let values = values.split(',').map(word).collect::<Option<Vec<_>>>()?;
-            return Some(Term::Is(word(key)?, values, wanted));
+    for (operator, wanted) in [("notin ", false), ("in ", true)] {
+        if let Some(set) = rest.strip_prefix(operator) {
+            return values(set).map(|values| Term::Is(key, values, wanted));
         }
     }
-    word(term).map(Term::Has)
+    end(rest).map(|()| Term::Has(key))
 }
 
-fn word(text: &str) -> Option<String> {
-    let text = text.trim();
-    let good = |c: char| c.is_alphanumeric() || "-_./:".contains(c);
-    (!text.is_empty() && text.chars().all(good)).then(|| text.to_owned())
+fn values(set: &str) -> Result<Vec<String>, String> {
+    let set = set.trim();
+    let found = |rest: &str| {
+        rest.chars()
+            .next()
+            .map_or("end of source".to_owned(), |c| format!("'{c}'"))
+    };
+    let inner = set
+        .strip_prefix('(')
+        .ok_or_else(|| format!("'(' expected but {} found", found(set)))?;
+    let inner = inner
+        .strip_suffix(')')
+        .ok_or("')' expected but end of source found")?;
+    let words = inner.split(',').filter(|w| !w.trim().is_empty());
+    words.map(|w| word(w).map(|(w, _)| w)).collect()
+}
+
+fn end(rest: &str) -> Result<(), String> {
+    match rest.trim().chars().next() {
+        None => Ok(()),
+        Some(c) => Err(format!("',' expected but '{c}' found")),
+    }
+}
+
+/// The word at the beginning, and what comes after it.
+fn word(text: &str) -> Result<(String, &str), String> {
+    let text = text.trim_start();
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let length = text.find(|c| !good(c)).unwrap_or(text.len());
+    if length > 0 {
+        return Ok((text[..length].to_owned(), &text[length..]));
+    }
+    let found = text
+        .chars()
+        .next()
+        .map_or("end of source".to_owned(), |c| format!("'{c}'"));
+    let form = r"(\\.|[-A-Za-z0-9_.])+";
+    Err(format!(
+        "string matching regex '{form}' expected but {found} found"
+    ))
 }
 
 #[cfg(test)]
@@ -99,6 +137,6 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(Selector::parse("!a").is_none() && Selector::parse("a=1").is_none());
+        assert!(Selector::parse("!a").is_err() && Selector::parse("a=1").is_err());
     }
 }

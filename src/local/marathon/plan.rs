@@ -78,8 +78,7 @@ fn verb(old: Option<&App>, new: &App) -> Option<Verb> {
         return None;
     }
     let scaled = old.instances() != new.instances() && old.same_config(new);
-    let emptied = old.instances() > 0 && new.instances() == 0;
-    Some(if scaled || emptied {
+    Some(if scaled || new.instances() == 0 {
         Verb::Scale
     } else {
         Verb::Restart

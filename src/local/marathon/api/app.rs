@@ -50,9 +50,11 @@ fn list(site: &Site, call: &Call) -> Answer {
     let selector = match call.first("label").filter(|l| !l.is_empty()) {
         None => None,
         Some(text) => {
-            let unreadable =
-                || Refusal::message(422, format!("Can not parse label selector {text}"));
-            Some(Selector::parse(text).ok_or_else(unreadable)?)
+            let unreadable = |reason: String| {
+                let text = format!("Can not parse label selector {text}. Reason: {reason}");
+                Refusal::message(422, text)
+            };
+            Some(Selector::parse(text).map_err(unreadable)?)
         }
     };
     let mut embed = Embed {

@@ -39,7 +39,7 @@ pub fn create(site: &Site, call: &Call) -> Answer {
             tree.put(checked.clone());
             Ok(())
         })?;
-        tell_post(world, call, &checked, &accepted);
+        tell_post(world, call, &submitted(&checked, &accepted));
         Ok(accepted)
     })?;
     let mut shown = App {
@@ -120,9 +120,10 @@ fn submit_one(
                 .look(|world| updated(world, &world.tree, id, body))?
         }
         (false, true) => {
-            submit::shaped(body, &shape::APP_UPDATE)?;
+            let body = as_new(body);
+            submit::shaped(&body, &shape::APP_UPDATE)?;
             site.engine
-                .look(|world| submit::update(&world.tree, id, &without_version(body), world.now))?
+                .look(|world| submit::update(&world.tree, id, &body, world.now))?
         }
         (false, false) => {
             let mut body = body.clone();
@@ -136,15 +137,30 @@ fn submit_one(
             tree.put(checked.clone());
             Ok(())
         })?;
-        tell_post(world, call, &checked, &accepted);
+        let shown = match world.tree.apps.get(id).filter(|_| existing) {
+            Some(app) => app.render(),
+            None => submitted(&checked, &accepted),
+        };
+        tell_post(world, call, &shown);
         Ok(accepted)
     })
 }
 
-fn without_version(body: &Value) -> Value {
+/// An update of an app that does not exist: the path names it, and it has no versions.
+fn as_new(body: &Value) -> Value {
     let mut body = body.clone();
     if let Some(object) = body.as_object_mut() {
+        object.remove("id");
         object.remove("version");
+    }
+    body
+}
+
+/// The same in an array, where Marathon adds no default port.
+fn as_new_in_array(body: &Value) -> Value {
+    let mut body = as_new(body);
+    if body["portDefinitions"].is_null() && body["ports"].is_null() {
+        body["portDefinitions"] = json!([]);
     }
     body
 }
@@ -194,26 +210,27 @@ pub fn put_many(site: &Site, call: &Call) -> Answer {
     if !complaints.is_empty() {
         return Err(Refusal::invalid_json(&complaints));
     }
-    let mut accepted = site.engine.with(|world| {
-        let now = world.now;
-        let mut apps = Vec::new();
-        for body in list.iter().filter(|b| b["id"].is_string()) {
-            let id = Id::absolute(body["id"].as_str().unwrap_or_default());
-            apps.push(match partial {
-                true if world.tree.apps.contains_key(&id) => {
-                    updated(world, &world.tree, &id, body)?
-                }
-                true => submit::update(&world.tree, &id, &without_version(body), now)?,
-                false => submit::app(body, &Id::root(), now)?,
-            });
-        }
+    let accepted = site.engine.with(|world| {
+        let apps: Result<Vec<App>, Refusal> = list
+            .iter()
+            .filter(|body| body["id"].is_string())
+            .map(|body| one_of_many(world, body, partial))
+            .collect();
         world.change(call.flag("force", false), &[], |tree, _| {
-            apps.into_iter().for_each(|app| tree.put(app));
+            apps?.into_iter().for_each(|app| tree.put(app));
             Ok(())
         })
     })?;
-    accepted.deployment.shrink_to_fit();
     Ok(call::accepted(200, &accepted))
+}
+
+fn one_of_many(world: &World, body: &Value, partial: bool) -> Result<App, Refusal> {
+    let id = Id::absolute(body["id"].as_str().unwrap_or_default());
+    match partial {
+        true if world.tree.apps.contains_key(&id) => updated(world, &world.tree, &id, body),
+        true => submit::update(&world.tree, &id, &as_new_in_array(body), world.now),
+        false => submit::app(body, &Id::root(), world.now),
+    }
 }
 
 /// POST …/restart.
@@ -252,12 +269,16 @@ fn located(site: &Site, response: Response, id: &Id) -> Response {
     )
 }
 
-fn tell_post(world: &World, call: &Call, app: &App, accepted: &Accepted) {
-    let definition = App {
+/// A new app as Marathon shows it before it knows its ports.
+fn submitted(app: &App, accepted: &Accepted) -> Map<String, Value> {
+    App {
         version: accepted.version,
         ..app.clone()
     }
-    .render_bare();
+    .render_bare()
+}
+
+fn tell_post(world: &World, call: &Call, definition: &Map<String, Value>) {
     let data = json!({ "clientIp": call.peer.ip().to_string(), "uri": call.uri, "appDefinition": definition });
     world.tell("api_post_event", data);
 }

@@ -18,6 +18,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::Response;
+use tower_http::compression::CompressionLayer;
 
 use self::call::{Answer, Call, failure};
 use super::cut::Cut;
@@ -46,6 +47,7 @@ pub fn router(engine: Arc<Engine>, address: SocketAddr) -> Router {
     Router::new()
         .fallback(answer)
         .with_state(site)
+        .layer(CompressionLayer::new().gzip(true))
         .layer(axum::middleware::from_fn(guard::loopback_only))
 }
 
