@@ -4,6 +4,7 @@
 //! cannot catch its misreadings.
 
 pub mod github;
+pub mod guard;
 pub mod marathon;
 pub mod sample;
 pub mod serve;
