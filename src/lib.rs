@@ -18,9 +18,12 @@
 //! | 9 | `cli` `local` | command lines; the local world |
 
 pub mod api;
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod deployer;
 pub mod descriptor;
+pub mod discovery;
 pub mod event;
 pub mod github;
 pub mod history;

@@ -8,3 +8,4 @@ pub mod guard;
 pub mod marathon;
 pub mod sample;
 pub mod serve;
+pub mod world;
