@@ -2,3 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod layers;
+mod local_marathon;
+mod local_marathon_rollback;
