@@ -143,6 +143,7 @@ impl World {
             let data =
                 json!({ "id": deployment.id, "plan": deployment.plan(), "reason": refusal.text() });
             self.tell("deployment_failed", data);
+            self.shelve(&tree);
             return Err(refusal);
         }
         for id in in_the_way {
@@ -165,16 +166,18 @@ impl World {
         Ok(accepted)
     }
 
-    fn commit(&mut self, tree: &Arc<Tree>) {
+    /// Keeps the versions of all apps of a tree; Marathon does so even if the change is refused for a lock.
+    fn shelve(&mut self, tree: &Tree) {
         for app in tree.apps.values() {
             let versions = self.archive.entry(app.id.clone()).or_default();
-            if versions
-                .last()
-                .is_none_or(|last| last.version != app.version)
-            {
+            if !versions.iter().any(|known| known.version == app.version) {
                 versions.push(Arc::clone(app));
             }
         }
+    }
+
+    fn commit(&mut self, tree: &Arc<Tree>) {
+        self.shelve(tree);
         self.tree = Arc::clone(tree);
         self.roots.push(Arc::clone(tree));
         let surplus = self.roots.len().saturating_sub(MOST_ROOTS);

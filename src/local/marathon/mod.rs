@@ -48,6 +48,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use fault::{FaultChange, FaultState, Faults, Refuse};
+pub use leftover::kill_leftovers;
 pub use options::{Options, Pace, Resources};
 
 /// A running local Marathon.

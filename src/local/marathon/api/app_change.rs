@@ -13,7 +13,6 @@ use crate::local::marathon::instant;
 use crate::local::marathon::refusal::Refusal;
 use crate::local::marathon::shape;
 use crate::local::marathon::submit;
-use crate::local::marathon::tree::Tree;
 use crate::local::marathon::world::World;
 
 /// POST of a new app.
@@ -82,13 +81,15 @@ pub fn put(site: &Site, call: &Call, id: &Id) -> Answer {
 /// PATCH of one app: changed if it exists.
 pub fn patch(site: &Site, call: &Call, id: &Id) -> Answer {
     let body = app_body(call, id)?;
-    if !site.engine.look(|world| world.tree.apps.contains_key(id)) {
-        return Err(Refusal::no_app(id));
-    }
-    Ok(call::accepted(
-        200,
-        &submit_one(site, call, id, &body, true)?,
-    ))
+    submit::shaped(&body, &shape::APP_UPDATE)?;
+    let accepted = site.engine.with(|world| {
+        let checked = match world.tree.apps.contains_key(id) {
+            true => updated(world, id, &body),
+            false => Err(Refusal::no_app(id)),
+        };
+        put_one(world, call, id, checked)
+    })?;
+    Ok(call::accepted(200, &accepted))
 }
 
 fn app_body(call: &Call, id: &Id) -> Result<Value, Refusal> {
@@ -110,40 +111,45 @@ fn submit_one(
     body: &Value,
     partial: bool,
 ) -> Result<Accepted, Refusal> {
-    let force = call.flag("force", false);
-    let existing = site.engine.look(|world| world.tree.apps.contains_key(id));
-    // shapes are looked at before anything else happens, so that a bad body is no failed change
-    let checked = match (partial && existing, partial) {
-        (true, _) => {
-            submit::shaped(body, &shape::APP_UPDATE)?;
-            site.engine
-                .look(|world| updated(world, &world.tree, id, body))?
-        }
-        (false, true) => {
-            let body = as_new(body);
-            submit::shaped(&body, &shape::APP_UPDATE)?;
-            site.engine
-                .look(|world| submit::update(&world.tree, id, &body, world.now))?
-        }
-        (false, false) => {
-            let mut body = body.clone();
-            submit::shaped(&body, &shape::APP_UPDATE)?;
-            body["id"] = json!(id.as_str());
-            submit::app(&body, &Id::root(), jiff::Timestamp::UNIX_EPOCH)?
-        }
-    };
+    let exists = site.engine.look(|world| world.tree.apps.contains_key(id));
+    let body = if exists { body.clone() } else { as_new(body) };
+    submit::shaped(&body, &shape::APP_UPDATE)?;
     site.engine.with(|world| {
-        let accepted = world.change(force, &[], |tree, _| {
-            tree.put(checked.clone());
-            Ok(())
-        })?;
-        let shown = match world.tree.apps.get(id).filter(|_| existing) {
-            Some(app) => app.render(),
-            None => submitted(&checked, &accepted),
+        let checked = match (partial, exists) {
+            (true, true) => updated(world, id, &body),
+            (true, false) => submit::update(&world.tree, id, &body, world.now),
+            (false, _) => {
+                let mut body = body.clone();
+                body["id"] = json!(id.as_str());
+                submit::app(&body, &Id::root(), world.now)
+            }
         };
-        tell_post(world, call, &shown);
-        Ok(accepted)
+        match checked {
+            // a body that makes no sense is refused before it becomes a change that failed
+            Err(refusal) if refusal.status != 404 => Err(refusal),
+            checked => put_one(world, call, id, checked),
+        }
     })
+}
+
+fn put_one(
+    world: &mut World,
+    call: &Call,
+    id: &Id,
+    checked: Result<App, Refusal>,
+) -> Result<Accepted, Refusal> {
+    let accepted = world.change(call.flag("force", false), &[], |tree, _| {
+        tree.put(checked?);
+        Ok(())
+    })?;
+    let shown = world
+        .tree
+        .apps
+        .get(id)
+        .map(|app| app.render())
+        .unwrap_or_default();
+    tell_post(world, call, &shown);
+    Ok(accepted)
 }
 
 /// An update of an app that does not exist: the path names it, and it has no versions.
@@ -166,9 +172,9 @@ fn as_new_in_array(body: &Value) -> Value {
 }
 
 /// The app after a partial update, or as it was at the version that the update names.
-fn updated(world: &World, tree: &Tree, id: &Id, body: &Value) -> Result<App, Refusal> {
+fn updated(world: &World, id: &Id, body: &Value) -> Result<App, Refusal> {
     let Some(version) = body["version"].as_str() else {
-        return submit::update(tree, id, body, world.now);
+        return submit::update(&world.tree, id, body, world.now);
     };
     let alone = |object: &Map<String, Value>| object.keys().all(|k| k == "version" || k == "id");
     if !body.as_object().is_some_and(alone) {
@@ -227,7 +233,7 @@ pub fn put_many(site: &Site, call: &Call) -> Answer {
 fn one_of_many(world: &World, body: &Value, partial: bool) -> Result<App, Refusal> {
     let id = Id::absolute(body["id"].as_str().unwrap_or_default());
     match partial {
-        true if world.tree.apps.contains_key(&id) => updated(world, &world.tree, &id, body),
+        true if world.tree.apps.contains_key(&id) => updated(world, &id, body),
         true => submit::update(&world.tree, &id, &as_new_in_array(body), world.now),
         false => submit::app(body, &Id::root(), world.now),
     }
