@@ -85,7 +85,12 @@ impl Observer {
 ///
 /// # Errors
 /// When the observer cannot start.
-pub async fn run(listener: TcpListener, settings: Settings, surroundings: Surroundings, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(
+    listener: TcpListener,
+    settings: Settings,
+    surroundings: Surroundings,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let observer = start(listener, settings, surroundings).await?;
     shutdown.cancelled().await;
     observer.stop().await;
@@ -96,49 +101,108 @@ pub async fn run(listener: TcpListener, settings: Settings, surroundings: Surrou
 ///
 /// # Errors
 /// When the log cannot be opened or a setting is wrong.
-pub async fn start(listener: TcpListener, settings: Settings, surroundings: Surroundings) -> anyhow::Result<Observer> {
+pub async fn start(
+    listener: TcpListener,
+    settings: Settings,
+    surroundings: Surroundings,
+) -> anyhow::Result<Observer> {
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
     let port = listener.local_addr()?.port();
     let public_url = discovery::public_url(&settings, port).await?;
     let github_token = settings.github_token()?;
     let marathon_url = discovery::marathon_url(&settings).await?;
-    let store = Store::open(&settings.data, surroundings.clock.clone(), surroundings.on_fatal.clone()).await?;
+    let store = Store::open(
+        &settings.data,
+        surroundings.clock.clone(),
+        surroundings.on_fatal.clone(),
+    )
+    .await?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     learn_secrets(&store, &settings, github_token.as_ref()).await?;
     operator_token(&store, &settings).await?;
-    let timing = Timing { deadline: Duration::from_secs(settings.deadline), settle: Duration::from_secs(settings.settle), ..surroundings.timing.clone() };
+    let timing = Timing {
+        deadline: Duration::from_secs(settings.deadline),
+        settle: Duration::from_secs(settings.settle),
+        ..surroundings.timing.clone()
+    };
     let marathon = marathon::Client::new(&marathon_url, credentials(&settings)?, timing.http)?;
     let context = Context {
         store: store.clone(),
-        github: github::Client::new(&settings.github_api, github_token, surroundings.clock.clone(), Duration::from_secs(10))?,
+        github: github::Client::new(
+            &settings.github_api,
+            github_token,
+            surroundings.clock.clone(),
+            Duration::from_secs(10),
+        )?,
         watch: marathon::Watch::start(marathon.clone(), stop.clone()),
         marathon,
         clock: surroundings.clock.clone(),
         timing,
-        allow_ids: settings.allow_ids.iter().filter(|p| !p.is_empty()).cloned().collect(),
+        allow_ids: settings
+            .allow_ids
+            .iter()
+            .filter(|p| !p.is_empty())
+            .cloned()
+            .collect(),
         own_id: std::env::var("MARATHON_APP_ID").ok(),
     };
-    let hooks = HookKeeper { context: context.clone(), url: format!("{public_url}/dploy") };
+    let hooks = HookKeeper {
+        context: context.clone(),
+        url: format!("{public_url}/dploy"),
+    };
     let web = web(&settings, &surroundings, &context, &hooks, &public_url).await?;
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
-    tasks.spawn(intake::poll(context.clone(), settings.poll_every(), stop.clone()));
-    tasks.spawn(seed_app(context, settings.clone(), hooks, surroundings.hooks_every, web.private_repository.clone(), stop.clone()));
-    let serving = axum::serve(listener, web::router(web).into_make_service_with_connect_info::<SocketAddr>());
+    tasks.spawn(intake::poll(
+        context.clone(),
+        settings.poll_every(),
+        stop.clone(),
+    ));
+    tasks.spawn(seed_app(
+        context,
+        settings.clone(),
+        hooks,
+        surroundings.hooks_every,
+        web.private_repository.clone(),
+        stop.clone(),
+    ));
+    let serving = axum::serve(
+        listener,
+        web::router(web).into_make_service_with_connect_info::<SocketAddr>(),
+    );
     let closing = stop.clone();
     tasks.spawn(async move {
-        if let Err(error) = serving.with_graceful_shutdown(closing.cancelled_owned()).await {
+        if let Err(error) = serving
+            .with_graceful_shutdown(closing.cancelled_owned())
+            .await
+        {
             tracing::error!(%error, "serving ended");
         }
     });
     tracing::info!(url = %public_url, marathon = %marathon_url, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
-    Ok(Observer { url: public_url, store, stop, tasks })
+    Ok(Observer {
+        url: public_url,
+        store,
+        stop,
+        tasks,
+    })
 }
 
-async fn web(settings: &Settings, surroundings: &Surroundings, context: &Context, hooks: &HookKeeper, public_url: &str) -> anyhow::Result<Web> {
+async fn web(
+    settings: &Settings,
+    surroundings: &Surroundings,
+    context: &Context,
+    hooks: &HookKeeper,
+    public_url: &str,
+) -> anyhow::Result<Web> {
     let trusted_proxy = settings.trusted_proxy.as_deref().filter(|p| !p.is_empty());
-    let trusted_proxy = trusted_proxy.map(|p| p.parse().with_context(|| format!("DPLOY_OBSERVER_TRUSTED_PROXY={p:?} is no IP address"))).transpose()?;
+    let trusted_proxy = trusted_proxy
+        .map(|p| {
+            p.parse()
+                .with_context(|| format!("DPLOY_OBSERVER_TRUSTED_PROXY={p:?} is no IP address"))
+        })
+        .transpose()?;
     Ok(Web {
         context: context.clone(),
         hooks: hooks.clone(),
@@ -157,25 +221,51 @@ async fn web(settings: &Settings, surroundings: &Surroundings, context: &Context
 }
 
 fn credentials(settings: &Settings) -> anyhow::Result<Credentials> {
-    Ok(match (&settings.marathon_user, &settings.marathon_password, &settings.marathon_token) {
-        (None, None, None) => Credentials::None,
-        (Some(user), Some(password), None) => Credentials::Basic { user: user.clone(), password: Secret::new(password.clone()) },
-        (None, None, Some(token)) => Credentials::Token(Secret::new(token.clone())),
-        (_, _, Some(_)) => bail!("DPLOY_MARATHON_TOKEN and DPLOY_MARATHON_USER exclude each other"),
-        _ => bail!("DPLOY_MARATHON_USER and DPLOY_MARATHON_PASSWORD go together"),
-    })
+    Ok(
+        match (
+            &settings.marathon_user,
+            &settings.marathon_password,
+            &settings.marathon_token,
+        ) {
+            (None, None, None) => Credentials::None,
+            (Some(user), Some(password), None) => Credentials::Basic {
+                user: user.clone(),
+                password: Secret::new(password.clone()),
+            },
+            (None, None, Some(token)) => Credentials::Token(Secret::new(token.clone())),
+            (_, _, Some(_)) => {
+                bail!("DPLOY_MARATHON_TOKEN and DPLOY_MARATHON_USER exclude each other")
+            }
+            _ => bail!("DPLOY_MARATHON_USER and DPLOY_MARATHON_PASSWORD go together"),
+        },
+    )
 }
 
 /// What must never be written down is known before anything is.
-async fn learn_secrets(store: &Store, settings: &Settings, github_token: Option<&Secret>) -> anyhow::Result<()> {
+async fn learn_secrets(
+    store: &Store,
+    settings: &Settings,
+    github_token: Option<&Secret>,
+) -> anyhow::Result<()> {
     let redactor = store.log().redactor();
-    let given = [&settings.token, &settings.marathon_password, &settings.marathon_token];
-    given.into_iter().flatten().for_each(|secret| redactor.learn(secret));
+    let given = [
+        &settings.token,
+        &settings.marathon_password,
+        &settings.marathon_token,
+    ];
+    given
+        .into_iter()
+        .flatten()
+        .for_each(|secret| redactor.learn(secret));
     if let Some(token) = github_token {
         redactor.learn(token.expose());
     }
     for repository in store.repositories().await? {
-        store.hook_secrets(repository).await?.iter().for_each(|s| redactor.learn(s.expose()));
+        store
+            .hook_secrets(repository)
+            .await?
+            .iter()
+            .for_each(|s| redactor.learn(s.expose()));
     }
     Ok(())
 }
@@ -186,7 +276,9 @@ async fn operator_token(store: &Store, settings: &Settings) -> anyhow::Result<()
         if token.len() < 16 {
             bail!("DPLOY_OBSERVER_TOKEN is shorter than 16 characters; anybody could guess it");
         }
-        return Ok(store.put_token("operator", &Secret::new(token.clone()).sha256()).await?);
+        return Ok(store
+            .put_token("operator", &Secret::new(token.clone()).sha256())
+            .await?);
     }
     if let Some(hash) = settings.token_sha256.as_ref().filter(|h| !h.is_empty()) {
         let hash = hash.to_ascii_lowercase();
@@ -202,7 +294,8 @@ async fn operator_token(store: &Store, settings: &Settings) -> anyhow::Result<()
     store.log().redactor().learn(token.expose());
     store.put_token("operator", &token.sha256()).await?;
     let file = settings.data.join("operator-token");
-    write_private(&file, token.expose()).with_context(|| format!("the operator token cannot be written to {}", file.display()))?;
+    write_private(&file, token.expose())
+        .with_context(|| format!("the operator token cannot be written to {}", file.display()))?;
     tracing::info!(file = %file.display(), "an operator token was made; log in with what is in this file");
     Ok(())
 }
@@ -210,12 +303,24 @@ async fn operator_token(store: &Store, settings: &Settings) -> anyhow::Result<()
 fn write_private(file: &std::path::Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?;
     writeln!(file, "{text}")
 }
 
 /// The seed's way: with owner and repo set, the app of that branch is registered at the start. Then the hooks are kept.
-async fn seed_app(context: Context, settings: Settings, hooks: HookKeeper, every: Duration, private: Arc<AtomicBool>, stop: CancellationToken) {
+async fn seed_app(
+    context: Context,
+    settings: Settings,
+    hooks: HookKeeper,
+    every: Duration,
+    private: Arc<AtomicBool>,
+    stop: CancellationToken,
+) {
     tokio::select! {
         () = stop.cancelled() => return,
         () = tokio::time::sleep(Duration::from_secs(settings.delay_registration)) => {}
@@ -224,7 +329,9 @@ async fn seed_app(context: Context, settings: Settings, hooks: HookKeeper, every
     while let Some(repository) = seeded(&settings) {
         match register_seed(&context, &settings, repository, &private).await {
             Ok(()) => break,
-            Err(error) => tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs()),
+            Err(error) => {
+                tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs())
+            }
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -240,7 +347,12 @@ fn seeded(settings: &Settings) -> Option<String> {
     (!owner.is_empty() && !repo.is_empty()).then(|| format!("{owner}/{repo}"))
 }
 
-async fn register_seed(context: &Context, settings: &Settings, name: String, private: &AtomicBool) -> anyhow::Result<()> {
+async fn register_seed(
+    context: &Context,
+    settings: &Settings,
+    name: String,
+    private: &AtomicBool,
+) -> anyhow::Result<()> {
     let name: RepositoryName = name.parse()?;
     let branch: Branch = settings.branch.parse()?;
     let repository = context.github.repository(&name).await?;

@@ -22,10 +22,16 @@ pub async fn marathon_url(settings: &Settings) -> anyhow::Result<String> {
     let answer = ask(&settings.mesos_dns, "/v1/hosts/marathon.mesos").await.with_context(|| {
         format!("Marathon is not known: set DPLOY_MARATHON_URL, or DPLOY_MESOS_DNS to a Mesos-DNS that answers (asked {})", settings.mesos_dns)
     })?;
-    let ip = answer.as_array().and_then(|a| a.iter().find_map(|r| r["ip"].as_str().filter(|ip| !ip.is_empty())));
+    let ip = answer.as_array().and_then(|a| {
+        a.iter()
+            .find_map(|r| r["ip"].as_str().filter(|ip| !ip.is_empty()))
+    });
     match ip {
         Some(ip) => Ok(format!("http://{ip}:8080")),
-        None => bail!("Mesos-DNS at {} does not know marathon.mesos; set DPLOY_MARATHON_URL", settings.mesos_dns),
+        None => bail!(
+            "Mesos-DNS at {} does not know marathon.mesos; set DPLOY_MARATHON_URL",
+            settings.mesos_dns
+        ),
     }
 }
 
@@ -41,7 +47,8 @@ pub async fn public_url(settings: &Settings, port: u16) -> anyhow::Result<String
     if let Some(node) = &settings.public_node {
         let mut port = by_marathon.unwrap_or(port);
         if by_marathon.is_none()
-            && let Ok(records) = ask(&settings.mesos_dns, &format!("/v1/services/{OWN_SERVICE}")).await
+            && let Ok(records) =
+                ask(&settings.mesos_dns, &format!("/v1/services/{OWN_SERVICE}")).await
         {
             port = only_port(&records).unwrap_or(port);
         }
@@ -53,7 +60,10 @@ pub async fn public_url(settings: &Settings, port: u16) -> anyhow::Result<String
 /// The port of the record; several records name several observers, and none can be chosen.
 fn only_port(records: &Value) -> Option<u16> {
     let mut ports = records.as_array()?.iter().filter_map(|r| {
-        let port = r["port"].as_str().map_or_else(|| r["port"].as_u64().map(|p| p.to_string()), |p| Some(p.to_owned()));
+        let port = r["port"].as_str().map_or_else(
+            || r["port"].as_u64().map(|p| p.to_string()),
+            |p| Some(p.to_owned()),
+        );
         port.and_then(|p| p.parse().ok())
     });
     let first = ports.next()?;
@@ -61,13 +71,21 @@ fn only_port(records: &Value) -> Option<u16> {
 }
 
 async fn ask(base: &str, path: &str) -> anyhow::Result<Value> {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(3)).redirect(reqwest::redirect::Policy::none()).build()?;
-    let answer = http.get(format!("{}{path}", base.trim_end_matches('/'))).send().await?.error_for_status()?;
+    let http = reqwest::Client::builder()
+        .timeout(Duration::from_secs(3))
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    let answer = http
+        .get(format!("{}{path}", base.trim_end_matches('/')))
+        .send()
+        .await?
+        .error_for_status()?;
     Ok(answer.json().await?)
 }
 
 fn checked(url: &str, name: &str) -> anyhow::Result<String> {
-    let parsed = reqwest::Url::parse(url).with_context(|| format!("{name}={url:?} is no address; write it as http://host:port"))?;
+    let parsed = reqwest::Url::parse(url)
+        .with_context(|| format!("{name}={url:?} is no address; write it as http://host:port"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
         bail!("{name}={url:?} is no address; write it as http://host:port");
     }
@@ -85,9 +103,15 @@ mod tests {
 
     #[test]
     fn one_record_gives_the_port_and_several_do_not() {
-        assert_eq!(only_port(&json!([{"service": "x", "port": "8849"}])), Some(8849));
+        assert_eq!(
+            only_port(&json!([{"service": "x", "port": "8849"}])),
+            Some(8849)
+        );
         assert_eq!(only_port(&json!([{"port": "1"}, {"port": "2"}])), None);
-        assert_eq!(only_port(&json!([{"service": "", "host": "", "ip": "", "port": ""}])), None);
+        assert_eq!(
+            only_port(&json!([{"service": "", "host": "", "ip": "", "port": ""}])),
+            None
+        );
     }
 
     #[test]

@@ -15,7 +15,12 @@ use crate::settings::Settings;
 #[derive(Args)]
 pub(super) struct LocalArgs {
     /// Where its state is kept
-    #[arg(long, value_name = "folder", default_value = "./dploy-local", global = true)]
+    #[arg(
+        long,
+        value_name = "folder",
+        default_value = "./dploy-local",
+        global = true
+    )]
     dir: PathBuf,
     /// Forget the state and start anew
     #[arg(long)]
@@ -74,7 +79,11 @@ struct ServeArgs {
     exit_code: i32,
 }
 
-pub(super) async fn run(args: &LocalArgs, settings: &Settings, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    args: &LocalArgs,
+    settings: &Settings,
+    matches: &ArgMatches,
+) -> anyhow::Result<ExitCode> {
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
     match &args.part {
@@ -94,14 +103,28 @@ pub(super) async fn run(args: &LocalArgs, settings: &Settings, matches: &ArgMatc
             super::logging::start(settings)?;
             let github = world::github(&args.dir, *port).await?;
             println!("local GitHub: {}", github.url());
-            println!("its token is in {}", args.dir.join("github-token").display());
+            println!(
+                "its token is in {}",
+                args.dir.join("github-token").display()
+            );
             signalled().await;
             github.stop().await;
         }
         None => {
             super::logging::start(&quieter(settings, matches))?;
-            let ports = Ports { observer: args.observer_port, marathon: args.marathon_port, github: args.github_port };
-            let world = World::start(&args.dir, args.fresh, ports, settings.clone(), &Settings::shown(matches)).await?;
+            let ports = Ports {
+                observer: args.observer_port,
+                marathon: args.marathon_port,
+                github: args.github_port,
+            };
+            let world = World::start(
+                &args.dir,
+                args.fresh,
+                ports,
+                settings.clone(),
+                &Settings::shown(matches),
+            )
+            .await?;
             println!("{}", world.welcome());
             signalled().await;
             println!("\nstopping");
@@ -115,8 +138,15 @@ pub(super) async fn run(args: &LocalArgs, settings: &Settings, matches: &ArgMatc
 /// Somebody who tries it reads the welcome, not the log, unless they ask for it.
 fn quieter(settings: &Settings, matches: &ArgMatches) -> Settings {
     let asked = matches.value_source("loglevel") != Some(clap::parser::ValueSource::DefaultValue);
-    let loglevel = if asked { settings.loglevel.clone() } else { "warn".to_owned() };
-    Settings { loglevel, ..settings.clone() }
+    let loglevel = if asked {
+        settings.loglevel.clone()
+    } else {
+        "warn".to_owned()
+    };
+    Settings {
+        loglevel,
+        ..settings.clone()
+    }
 }
 
 fn page_of(args: &ServeArgs) -> Page {

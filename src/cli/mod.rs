@@ -24,7 +24,12 @@ use crate::settings::Settings;
 /// Without a command it observes. Flags may be written as Go does (-owner=x, -owner x) or with two dashes; every flag
 /// has an environment variable.
 #[derive(Parser)]
-#[command(name = "observer", version, subcommand_negates_reqs = true, args_conflicts_with_subcommands = false)]
+#[command(
+    name = "observer",
+    version,
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = false
+)]
 struct Cli {
     #[command(flatten)]
     settings: Settings,
@@ -62,7 +67,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("observer: no threads: {error}");
@@ -80,7 +88,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let cli = Cli::from_arg_matches(matches)?;
-    let folder = |args: &DataArgs| args.folder.clone().unwrap_or_else(|| cli.settings.data.clone());
+    let folder = |args: &DataArgs| {
+        args.folder
+            .clone()
+            .unwrap_or_else(|| cli.settings.data.clone())
+    };
     match &cli.command {
         None => {
             logging::start(&cli.settings)?;
@@ -94,9 +106,12 @@ async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
 }
 
 async fn observe(settings: Settings, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let listener = TcpListener::bind(&settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; choose another address with -listen or DPLOY_OBSERVER_LISTEN", settings.listen))?;
+    let listener = TcpListener::bind(&settings.listen).await.with_context(|| {
+        format!(
+            "cannot listen on {}; choose another address with -listen or DPLOY_OBSERVER_LISTEN",
+            settings.listen
+        )
+    })?;
     let surroundings = app::Surroundings::usual(Settings::shown(matches));
     let shutdown = CancellationToken::new();
     let observing = app::run(listener, settings, surroundings, shutdown.clone());

@@ -36,10 +36,16 @@ pub(super) async fn verify(folder: &Path) -> anyhow::Result<ExitCode> {
     let report = store::verify(folder).await?;
     println!("{} events, {} stored files", report.events, report.blobs);
     if report.wrong.is_empty() {
-        println!("the chain is whole and every table is what the events say; the newest hash is {}", report.head);
+        println!(
+            "the chain is whole and every table is what the events say; the newest hash is {}",
+            report.head
+        );
         return Ok(ExitCode::SUCCESS);
     }
-    report.wrong.iter().for_each(|wrong| println!("wrong: {wrong}"));
+    report
+        .wrong
+        .iter()
+        .for_each(|wrong| println!("wrong: {wrong}"));
     Ok(ExitCode::FAILURE)
 }
 
@@ -57,14 +63,24 @@ pub(super) async fn token(args: &TokenArgs, folder: &Path) -> anyhow::Result<Exi
     let store = Store::open(folder, crate::clock::system(), fatal).await?;
     match &args.command {
         TokenCommand::Add { name } => {
-            let plain = !name.is_empty() && name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
-            anyhow::ensure!(plain, "{name:?} is no name for a token: 1 to 40 letters, digits, - _ . @");
+            let plain = !name.is_empty()
+                && name.len() <= 40
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+            anyhow::ensure!(
+                plain,
+                "{name:?} is no name for a token: 1 to 40 letters, digits, - _ . @"
+            );
             let token = Secret::random()?;
             store.put_token(name, &token.sha256()).await?;
             println!("{}", token.expose());
         }
         TokenCommand::Remove { name } => {
-            anyhow::ensure!(store.tokens().await?.iter().any(|t| t.name == *name), "there is no token {name:?}; `observer token list` names them");
+            anyhow::ensure!(
+                store.tokens().await?.iter().any(|t| t.name == *name),
+                "there is no token {name:?}; `observer token list` names them"
+            );
             store.drop_token(name).await?;
             println!("the token {name} is revoked");
         }

@@ -44,7 +44,11 @@ pub struct World {
 async fn listen(port: u16, what: &str, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", port))
         .await
-        .with_context(|| format!("port {port} for {what} is taken; choose another with {flag} (0: any that is free)"))
+        .with_context(|| {
+            format!(
+                "port {port} for {what} is taken; choose another with {flag} (0: any that is free)"
+            )
+        })
 }
 
 /// A secret that is kept in a file of its own.
@@ -57,7 +61,12 @@ fn kept_secret(file: &Path) -> anyhow::Result<Secret> {
         return Ok(Secret::new(text.trim()));
     }
     let secret = Secret::random()?;
-    let mut written = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    let mut written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?;
     writeln!(written, "{}", secret.expose())?;
     Ok(secret)
 }
@@ -79,7 +88,12 @@ fn tools(dir: &Path) -> anyhow::Result<PathBuf> {
 /// When the port is taken or the folder cannot be used.
 pub async fn marathon(dir: &Path, port: u16) -> anyhow::Result<LocalMarathon> {
     let listener = listen(port, "the local Marathon", "-marathon-port").await?;
-    let options = marathon::Options { dir: dir.join("marathon"), tools: Some(tools(dir)?.canonicalize()?), ..marathon::Options::default() };
+    let options = marathon::Options {
+        dir: dir.join("marathon"),
+        tools: Some(tools(dir)?.canonicalize()?),
+        pace: marathon::Pace::default(),
+        resources: marathon::Resources::default(),
+    };
     LocalMarathon::start(listener, options).await
 }
 
@@ -91,14 +105,31 @@ pub async fn github(dir: &Path, port: u16) -> anyhow::Result<LocalGithub> {
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
     let listener = listen(port, "the local GitHub", "-github-port").await?;
     let token = kept_secret(&dir.join("github-token"))?;
-    let tokens = vec![Token { value: token.expose().to_owned(), login: OWNER.to_owned(), scopes: "repo, admin:repo_hook".to_owned() }];
-    LocalGithub::start(listener, github::Options { dir: dir.join("github"), tokens, pace: github::Pace::default() }).await
+    let tokens = vec![Token {
+        value: token.expose().to_owned(),
+        login: OWNER.to_owned(),
+        scopes: "repo, admin:repo_hook".to_owned(),
+    }];
+    LocalGithub::start(
+        listener,
+        github::Options {
+            dir: dir.join("github"),
+            tokens,
+            pace: github::Pace::default(),
+        },
+    )
+    .await
 }
 
 fn lock(dir: &Path) -> anyhow::Result<std::fs::File> {
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
     let file = std::fs::File::create(dir.join("lock"))?;
-    file.try_lock().ok().with_context(|| format!("a local world runs in {} already; stop it, or choose another folder with -dir", dir.display()))?;
+    file.try_lock().ok().with_context(|| {
+        format!(
+            "a local world runs in {} already; stop it, or choose another folder with -dir",
+            dir.display()
+        )
+    })?;
     Ok(file)
 }
 
@@ -107,7 +138,8 @@ fn forget(dir: &Path) -> anyhow::Result<()> {
     for part in ["marathon", "github", "observer", "hello", "tools"] {
         let path = dir.join(part);
         if path.exists() {
-            std::fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+            std::fs::remove_dir_all(&path)
+                .with_context(|| format!("removing {}", path.display()))?;
         }
     }
     Ok(())
@@ -118,7 +150,13 @@ impl World {
     ///
     /// # Errors
     /// When a port is taken, git is missing, or the folder cannot be used.
-    pub async fn start(dir: &Path, fresh: bool, ports: Ports, settings: Settings, shown: &BTreeMap<String, Shown>) -> anyhow::Result<Self> {
+    pub async fn start(
+        dir: &Path,
+        fresh: bool,
+        ports: Ports,
+        settings: Settings,
+        shown: &BTreeMap<String, Shown>,
+    ) -> anyhow::Result<Self> {
         let lock = lock(dir)?;
         let dir = dir.canonicalize()?;
         if fresh {
@@ -131,9 +169,24 @@ impl World {
         let clone = dir.join(REPOSITORY);
         sample::seed(&github, OWNER, REPOSITORY, &clone, marathon.url()).await?;
         let token = kept_secret(&dir.join("operator-token"))?;
-        let settings = observer_settings(settings, shown, &dir, &marathon, &github, &token, listener.local_addr()?.port())?;
+        let settings = observer_settings(
+            settings,
+            shown,
+            &dir,
+            &marathon,
+            &github,
+            &token,
+            listener.local_addr()?.port(),
+        )?;
         let observer = app::start(listener, settings, Surroundings::usual(shown.clone())).await?;
-        let world = Self { marathon, github, observer, token, clone, _lock: lock };
+        let world = Self {
+            marathon,
+            github,
+            observer,
+            token,
+            clone,
+            _lock: lock,
+        };
         world.write_down(&dir)?;
         Ok(world)
     }
@@ -148,7 +201,12 @@ impl World {
             "marathon": {"url": self.marathon.url()},
             "github": {"url": self.github.url(), "token": github_token.expose(), "repository": format!("{OWNER}/{REPOSITORY}"), "clone": self.clone},
         });
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(dir.join("local.json"))?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(dir.join("local.json"))?;
         writeln!(file, "{body:#}")?;
         Ok(())
     }
@@ -161,12 +219,18 @@ impl World {
             ("dashboard", format!("{}/apps/hello", self.observer.url)),
             ("log in with", self.token.expose().to_owned()),
             ("Marathon", format!("{}/v2/apps", self.marathon.url())),
-            ("GitHub", format!("{}/{OWNER}/{REPOSITORY}", self.github.url())),
+            (
+                "GitHub",
+                format!("{}/{OWNER}/{REPOSITORY}", self.github.url()),
+            ),
         ];
         for (what, value) in lines {
             let _ = writeln!(text, "  {what:<12} {value}");
         }
-        let clone = std::env::current_dir().ok().and_then(|here| self.clone.strip_prefix(here).ok().map(Path::to_owned)).unwrap_or_else(|| self.clone.clone());
+        let clone = std::env::current_dir()
+            .ok()
+            .and_then(|here| self.clone.strip_prefix(here).ok().map(Path::to_owned))
+            .unwrap_or_else(|| self.clone.clone());
         let clone = clone.display();
         format!(
             "The local world runs.\n\n{text}\nA first push, in a second terminal:\n\n  \
@@ -212,8 +276,16 @@ fn observer_settings(
     settings.owner = Some(OWNER.to_owned());
     settings.repo = Some(REPOSITORY.to_owned());
     sample::BRANCH.clone_into(&mut settings.branch);
-    (settings.marathon_user, settings.marathon_password, settings.marathon_token) = (None, None, None);
-    for (name, value, quick) in [("poll", &mut settings.poll, 10), ("deadline", &mut settings.deadline, 60), ("settle", &mut settings.settle, 3)] {
+    (
+        settings.marathon_user,
+        settings.marathon_password,
+        settings.marathon_token,
+    ) = (None, None, None);
+    for (name, value, quick) in [
+        ("poll", &mut settings.poll, 10),
+        ("deadline", &mut settings.deadline, 60),
+        ("settle", &mut settings.settle, 3),
+    ] {
         if unset(name) {
             *value = quick;
         }

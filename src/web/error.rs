@@ -71,12 +71,19 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Refused(refusal) => refusal.into(),
-            StoreError::Unavailable(why) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "log_unavailable", format!("the log cannot be written now: {why}")).hint("try again in a moment")
-            }
+            StoreError::Unavailable(why) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "log_unavailable",
+                format!("the log cannot be written now: {why}"),
+            )
+            .hint("try again in a moment"),
             other => {
                 tracing::error!(error = %other, "a request failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the log could not be read; the observer's own log says why")
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "the log could not be read; the observer's own log says why",
+                )
             }
         }
     }
@@ -88,10 +95,14 @@ impl From<Refusal> for Failure {
         match refusal {
             Refusal::UnknownApp => Self::missing(text),
             Refusal::Destroying => Self::new(StatusCode::CONFLICT, "destroying", text),
-            Refusal::NameTaken(..) => Self::new(StatusCode::CONFLICT, "name_taken", text).hint("give the app another app_name in dploy.app"),
-            Refusal::Busy(..) => Self::new(StatusCode::CONFLICT, "busy", text).hint("wait for it, or cancel it first"),
-            Refusal::Locked(_) => Self::new(StatusCode::LOCKED, "locked", text).hint("unlock it, or send override_lock: true"),
-            Refusal::PlanStale => Self::new(StatusCode::CONFLICT, "plan_stale", text).hint("look at the new plan and send its token"),
+            Refusal::NameTaken(..) => Self::new(StatusCode::CONFLICT, "name_taken", text)
+                .hint("give the app another app_name in dploy.app"),
+            Refusal::Busy(..) => Self::new(StatusCode::CONFLICT, "busy", text)
+                .hint("wait for it, or cancel it first"),
+            Refusal::Locked(_) => Self::new(StatusCode::LOCKED, "locked", text)
+                .hint("unlock it, or send override_lock: true"),
+            Refusal::PlanStale => Self::new(StatusCode::CONFLICT, "plan_stale", text)
+                .hint("look at the new plan and send its token"),
             Refusal::Stale => Self::new(StatusCode::CONFLICT, "stale", text),
             Refusal::Not(_) => Self::new(StatusCode::CONFLICT, "not_now", text),
         }
@@ -100,18 +111,27 @@ impl From<Refusal> for Failure {
 
 impl From<MarathonError> for Failure {
     fn from(error: MarathonError) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "marathon", error.to_string()).hint("Marathon is needed for this; try again when it answers")
+        Self::new(StatusCode::BAD_GATEWAY, "marathon", error.to_string())
+            .hint("Marathon is needed for this; try again when it answers")
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let problem = *self.0;
-        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response = (
+            status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            body,
+        )
+            .into_response();
         if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(Rendered(problem));
         response

@@ -45,7 +45,10 @@ impl Refusals {
         let mut map = self.0.lock().ok()?;
         let entry = map.entry(reason.to_owned()).or_default();
         entry.0 += 1;
-        if entry.1.is_some_and(|last| last.elapsed() < Duration::from_secs(60)) {
+        if entry
+            .1
+            .is_some_and(|last| last.elapsed() < Duration::from_secs(60))
+        {
             return None;
         }
         entry.1 = Some(Instant::now());
@@ -56,12 +59,26 @@ impl Refusals {
 impl Web {
     /// Notes a refused call. What it carried is not kept.
     pub(super) async fn refused(&self, route: &str, reason: &str) {
-        let Some(count) = self.refusals.count(reason) else { return };
+        let Some(count) = self.refusals.count(reason) else {
+            return;
+        };
         tracing::warn!(route, reason, count, "a call was refused");
-        let command = Command::Refused { route: route.to_owned(), reason: reason.to_owned(), count };
+        let command = Command::Refused {
+            route: route.to_owned(),
+            reason: reason.to_owned(),
+            count,
+        };
         // it belongs to no app; the log wants a name to look at, and there is none
-        let Ok(nobody) = "-".parse::<AppId>() else { return };
-        if let Err(error) = self.context.store.log().command(&nobody, "observer", None, command).await {
+        let Ok(nobody) = "-".parse::<AppId>() else {
+            return;
+        };
+        if let Err(error) = self
+            .context
+            .store
+            .log()
+            .command(&nobody, "observer", None, command)
+            .await
+        {
             tracing::error!(%error, "a refused call could not be noted");
         }
     }
@@ -76,8 +93,12 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// One answer for every cause: who asks learns nothing about which repositories there are.
 fn unsigned() -> Failure {
-    Failure::new(StatusCode::UNAUTHORIZED, "signature", "no valid signature of a repository that is deployed from here")
-        .hint("GitHub signs with the secret of the webhook; `repair` on the hook page sets it anew")
+    Failure::new(
+        StatusCode::UNAUTHORIZED,
+        "signature",
+        "no valid signature of a repository that is deployed from here",
+    )
+    .hint("GitHub signs with the secret of the webhook; `repair` on the hook page sets it anew")
 }
 
 impl FromRequest<Web> for SignedBody {
@@ -86,32 +107,55 @@ impl FromRequest<Web> for SignedBody {
     async fn from_request(request: Request, web: &Web) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let headers = &parts.headers;
-        let busy = || Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many bodies are being received; deliver again");
-        let _place = tokio::time::timeout(Duration::from_secs(5), web.bodies.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let busy = || {
+            Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "too many bodies are being received; deliver again",
+            )
+        };
+        let _place = tokio::time::timeout(Duration::from_secs(5), web.bodies.acquire())
+            .await
+            .map_err(|_| busy())?
+            .map_err(|_| busy())?;
         let body = read_body(headers, body).await?;
         let Some(repository) = repository(web, headers).await? else {
             web.refused("/dploy", "unknown repository").await;
             return Err(unsigned());
         };
         let secrets = web.context.store.hook_secrets(repository).await?;
-        let signed = text(headers, "x-hub-signature-256").is_some_and(|s| signature::verify(&secrets, &body, s));
+        let signed = text(headers, "x-hub-signature-256")
+            .is_some_and(|s| signature::verify(&secrets, &body, s));
         if !signed {
-            let reason = if headers.contains_key("x-hub-signature-256") { "wrong signature" } else { "no signature" };
+            let reason = if headers.contains_key("x-hub-signature-256") {
+                "wrong signature"
+            } else {
+                "no signature"
+            };
             web.refused("/dploy", reason).await;
             return Err(unsigned());
         }
-        let unreadable = |what: &str| Failure::new(StatusCode::BAD_REQUEST, "unreadable", what.to_owned());
+        let unreadable =
+            |what: &str| Failure::new(StatusCode::BAD_REQUEST, "unreadable", what.to_owned());
         let content_type = text(headers, "content-type").unwrap_or_default();
         let form = match content_type.split(';').next().unwrap_or_default().trim() {
             "application/json" => false,
             "application/x-www-form-urlencoded" => true,
             other => {
                 let detail = format!("the content type {other:?} is not application/json");
-                return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", detail).hint("set the webhook's content type to application/json"));
+                return Err(Failure::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "content_type",
+                    detail,
+                )
+                .hint("set the webhook's content type to application/json"));
             }
         };
-        let delivery = text(headers, "x-github-delivery").filter(|d| !d.is_empty()).ok_or_else(|| unreadable("X-GitHub-Delivery is missing"))?;
-        let event = text(headers, "x-github-event").ok_or_else(|| unreadable("X-GitHub-Event is missing"))?;
+        let delivery = text(headers, "x-github-delivery")
+            .filter(|d| !d.is_empty())
+            .ok_or_else(|| unreadable("X-GitHub-Delivery is missing"))?;
+        let event = text(headers, "x-github-event")
+            .ok_or_else(|| unreadable("X-GitHub-Event is missing"))?;
         Ok(Self {
             repository,
             event: event.to_owned(),
@@ -124,26 +168,49 @@ impl FromRequest<Web> for SignedBody {
 }
 
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
-    let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than 26 MiB; GitHub sends at most 25 MB");
+    let too_large = || {
+        Failure::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            "the body is larger than 26 MiB; GitHub sends at most 25 MB",
+        )
+    };
     let announced = text(headers, "content-length").and_then(|l| l.parse::<usize>().ok());
     if announced.is_some_and(|l| l > LARGEST_BODY) {
         return Err(too_large());
     }
-    let read = tokio::time::timeout(Duration::from_secs(30), axum::body::to_bytes(body, LARGEST_BODY)).await;
-    read.map_err(|_| Failure::new(StatusCode::REQUEST_TIMEOUT, "slow", "the body did not arrive within 30 s"))?.map_err(|_| too_large())
+    let read = tokio::time::timeout(
+        Duration::from_secs(30),
+        axum::body::to_bytes(body, LARGEST_BODY),
+    )
+    .await;
+    read.map_err(|_| {
+        Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "slow",
+            "the body did not arrive within 30 s",
+        )
+    })?
+    .map_err(|_| too_large())
 }
 
 /// The repository whose secret must have signed: the one GitHub names, or the only one that is known.
 async fn repository(web: &Web, headers: &HeaderMap) -> Result<Option<u64>, Failure> {
     let known = web.context.store.repositories().await?;
-    Ok(match (headers.contains_key("x-github-hook-installation-target-id"), known.as_slice()) {
-        (true, known) => {
-            let named = text(headers, "x-github-hook-installation-target-id").and_then(|id| id.parse().ok());
-            named.filter(|id| known.contains(id))
-        }
-        (false, [only]) => Some(*only),
-        _ => None,
-    })
+    Ok(
+        match (
+            headers.contains_key("x-github-hook-installation-target-id"),
+            known.as_slice(),
+        ) {
+            (true, known) => {
+                let named = text(headers, "x-github-hook-installation-target-id")
+                    .and_then(|id| id.parse().ok());
+                named.filter(|id| known.contains(id))
+            }
+            (false, [only]) => Some(*only),
+            _ => None,
+        },
+    )
 }
 
 /// Somebody with an operator token; the name is the actor in the log.
@@ -165,11 +232,17 @@ pub(super) struct Viewer {
 
 /// Where a request comes from, and whether others on the way can read it.
 pub(super) fn is_safe(web: &Web, parts: &Parts) -> bool {
-    let peer: Option<IpAddr> = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
+    let peer: Option<IpAddr> = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|c| c.0.ip());
     let local = peer.is_some_and(|p| p.to_canonical().is_loopback());
-    let by_proxy = peer.is_some() && peer.map(|p| p.to_canonical()) == web.trusted_proxy && text(&parts.headers, "x-forwarded-proto") == Some("https");
+    let by_proxy = peer.is_some()
+        && peer.map(|p| p.to_canonical()) == web.trusted_proxy
+        && text(&parts.headers, "x-forwarded-proto") == Some("https");
     // a request that a proxy on this machine hands on is not local
-    let forwarded = parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key("forwarded");
+    let forwarded =
+        parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key("forwarded");
     (local && !forwarded) || by_proxy || web.plain_login
 }
 
@@ -179,26 +252,48 @@ pub(super) const NOT_SAFE: &str = "this is plain HTTP: anybody on the way could 
 
 async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
     if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
-        let token = value.to_str().ok().and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer ")));
+        let token = value.to_str().ok().and_then(|v| {
+            v.strip_prefix("Bearer ")
+                .or_else(|| v.strip_prefix("bearer "))
+        });
         if !is_safe(web, parts) {
             return Err(Failure::new(StatusCode::FORBIDDEN, "plain_http", NOT_SAFE));
         }
         let name = match token {
-            Some(token) => web.context.store.token_name(&Secret::new(token.trim()).sha256()).await?,
+            Some(token) => {
+                web.context
+                    .store
+                    .token_name(&Secret::new(token.trim()).sha256())
+                    .await?
+            }
             None => None,
         };
         if name.is_none() {
             web.refused("api", "a token that is not ours").await;
-            return Err(Failure::new(StatusCode::UNAUTHORIZED, "token", "the token is not one of this observer").hint("`observer token list` names the tokens, `observer token add NAME` makes one"));
+            return Err(Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "token",
+                "the token is not one of this observer",
+            )
+            .hint("`observer token list` names the tokens, `observer token add NAME` makes one"));
         }
         return Ok(name);
     }
-    let Some(cookie) = CookieJar::from_headers(&parts.headers).get(COOKIE).map(|c| c.value().to_owned()) else { return Ok(None) };
+    let Some(cookie) = CookieJar::from_headers(&parts.headers)
+        .get(COOKIE)
+        .map(|c| c.value().to_owned())
+    else {
+        return Ok(None);
+    };
     if !is_safe(web, parts) {
         return Ok(None);
     }
     let now = stamp(web.context.clock.now());
-    Ok(web.context.store.session(&Secret::new(cookie).sha256(), &now).await?)
+    Ok(web
+        .context
+        .store
+        .session(&Secret::new(cookie).sha256(), &now)
+        .await?)
 }
 
 impl FromRequestParts<Web> for Operator {
@@ -207,7 +302,10 @@ impl FromRequestParts<Web> for Operator {
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
         match who(web, parts).await? {
             Some(name) => Ok(Self { name }),
-            None => Err(Failure::new(StatusCode::UNAUTHORIZED, "login", "this needs an operator").hint("log in, or send Authorization: Bearer <operator token>")),
+            None => Err(
+                Failure::new(StatusCode::UNAUTHORIZED, "login", "this needs an operator")
+                    .hint("log in, or send Authorization: Bearer <operator token>"),
+            ),
         }
     }
 }
@@ -217,9 +315,17 @@ impl FromRequestParts<Web> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
         let operator = who(web, parts).await?;
-        let private = web.private.unwrap_or_else(|| web.private_repository.load(std::sync::atomic::Ordering::Relaxed));
+        let private = web.private.unwrap_or_else(|| {
+            web.private_repository
+                .load(std::sync::atomic::Ordering::Relaxed)
+        });
         if private && operator.is_none() {
-            return Err(Failure::new(StatusCode::UNAUTHORIZED, "login", "this observer shows nothing without a login").hint("log in, or send Authorization: Bearer <operator token>"));
+            return Err(Failure::new(
+                StatusCode::UNAUTHORIZED,
+                "login",
+                "this observer shows nothing without a login",
+            )
+            .hint("log in, or send Authorization: Bearer <operator token>"));
         }
         Ok(Self { operator })
     }

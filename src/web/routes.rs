@@ -24,10 +24,19 @@ pub fn router(web: Web) -> Router {
         .route("/", get(pages::list_apps))
         .route("/apps", get(pages::list_apps).post(operate::register_app))
         .route("/apps.json", get(pages::list_apps))
-        .route("/apps/{id}", get(pages::show_app).delete(operate::destroy_app))
+        .route(
+            "/apps/{id}",
+            get(pages::show_app).delete(operate::destroy_app),
+        )
         .route("/apps/{id}/deploys/{n}", get(pages::show_deploy))
-        .route("/apps/{id}/rollback", get(operate::confirm_rollback).post(rollback))
-        .route("/apps/{id}/destroy", get(operate::confirm_destroy).post(operate::destroy_by_form))
+        .route(
+            "/apps/{id}/rollback",
+            get(operate::confirm_rollback).post(rollback),
+        )
+        .route(
+            "/apps/{id}/destroy",
+            get(operate::confirm_destroy).post(operate::destroy_by_form),
+        )
         .route("/apps/{id}/hook", get(pages::show_hook))
         .route("/apps/{id}/hook.json", get(pages::show_hook))
         .route("/apps/{id}/hook/{action}", post(operate::act_on_hook))
@@ -67,14 +76,20 @@ pub fn router(web: Web) -> Router {
         .with_state(web)
 }
 
-async fn rollback(state: State<Web>, operator: Operator, Path(id): Path<String>, act: super::act::Act<crate::api::ActBody>) -> Result<Response, Failure> {
+async fn rollback(
+    state: State<Web>,
+    operator: Operator,
+    Path(id): Path<String>,
+    act: super::act::Act<crate::api::ActBody>,
+) -> Result<Response, Failure> {
     operate::act(state, operator, Path((id, "rollback".to_owned())), act).await
 }
 
 /// Paths that no route has: a service with its slashes plain, or nothing.
 async fn elsewhere(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
     let path = request.uri().path().to_owned();
-    if request.method() == Method::POST && path.starts_with("/apps/") && path.ends_with("/rollback") {
+    if request.method() == Method::POST && path.starts_with("/apps/") && path.ends_with("/rollback")
+    {
         use axum::extract::{FromRequest, FromRequestParts};
         let (mut parts, body) = request.into_parts();
         let operator = Operator::from_request_parts(&mut parts, &web).await?;
@@ -82,7 +97,11 @@ async fn elsewhere(State(web): State<Web>, request: Request) -> Result<Response,
         let act = super::act::Act::from_request(Request::from_parts(parts, body), &web).await?;
         return operate::act_on_service(State(web), operator, uri, act).await;
     }
-    Err(Failure::missing(format!("there is nothing at {}", crate::secret::plain(&path, 200))).hint("GET / lists the apps"))
+    Err(Failure::missing(format!(
+        "there is nothing at {}",
+        crate::secret::plain(&path, 200)
+    ))
+    .hint("GET / lists the apps"))
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Failure {
@@ -92,13 +111,22 @@ async fn wrong_method(method: Method, uri: Uri) -> Failure {
 
 fn panicked(_cause: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a handler panicked");
-    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong here; the observer's own log says what").into_response()
+    Failure::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "something went wrong here; the observer's own log says what",
+    )
+    .into_response()
 }
 
 /// A handler's error becomes a page where a page was asked for; a browser that is not logged in goes to the login.
 async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) -> Response {
     let reads = wants(request.uri(), request.headers());
-    let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    let path = request
+        .uri()
+        .path_and_query()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let get = request.method() == Method::GET;
     let response = next.run(request).await;
     let Some(Rendered(problem)) = response.extensions().get::<Rendered>().cloned() else {
@@ -117,16 +145,30 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
 
 /// The cross-site check refuses with an empty body; it gets words.
 fn crossed_sites(response: Response, reads: Wants) -> Response {
-    let refused = response.status() == StatusCode::FORBIDDEN && response.extensions().get::<tower_http::csrf::ProtectionError>().is_some();
+    let refused = response.status() == StatusCode::FORBIDDEN
+        && response
+            .extensions()
+            .get::<tower_http::csrf::ProtectionError>()
+            .is_some();
     if refused && reads == Wants::Json {
-        return Failure::new(StatusCode::FORBIDDEN, "cross_site", "another site sent this request").hint("act on the observer's own pages").into_response();
+        return Failure::new(
+            StatusCode::FORBIDDEN,
+            "cross_site",
+            "another site sent this request",
+        )
+        .hint("act on the observer's own pages")
+        .into_response();
     }
     response
 }
 
 async fn asset(Path(name): Path<String>) -> Result<Response, Failure> {
     let found = html::assets().iter().find(|(n, ..)| *n == name);
-    let (_, content_type, content) = found.ok_or_else(|| Failure::missing(format!("there is no {name:?}")))?;
-    let headers = [(header::CONTENT_TYPE, *content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let (_, content_type, content) =
+        found.ok_or_else(|| Failure::missing(format!("there is no {name:?}")))?;
+    let headers = [
+        (header::CONTENT_TYPE, *content_type),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
     Ok((headers, *content).into_response())
 }

@@ -32,39 +32,82 @@ pub(super) struct Credentials {
 
 /// Only a path of ours: a login must not send people elsewhere.
 fn inside(next: &str) -> &str {
-    let ours = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']);
+    let ours =
+        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']);
     if ours { next } else { "/" }
 }
 
-pub(super) async fn show_login(State(web): State<Web>, Query(query): Query<Next>, parts: Parts) -> Response {
+pub(super) async fn show_login(
+    State(web): State<Web>,
+    Query(query): Query<Next>,
+    parts: Parts,
+) -> Response {
     let closed = (!is_safe(&web, &parts)).then_some(NOT_SAFE);
     let chrome = web.chrome(None, "/login").await;
     Html(html::login(&chrome, inside(&query.next), None, closed)).into_response()
 }
 
-pub(super) async fn log_in(State(web): State<Web>, parts: Parts, axum::Form(form): axum::Form<Credentials>) -> Result<Response, Failure> {
+pub(super) async fn log_in(
+    State(web): State<Web>,
+    parts: Parts,
+    axum::Form(form): axum::Form<Credentials>,
+) -> Result<Response, Failure> {
     if !is_safe(&web, &parts) {
         return Err(Failure::new(StatusCode::FORBIDDEN, "plain_http", NOT_SAFE));
     }
     let next = inside(&form.next).to_owned();
-    let Some(name) = web.context.store.token_name(&Secret::new(form.token.trim()).sha256()).await? else {
+    let Some(name) = web
+        .context
+        .store
+        .token_name(&Secret::new(form.token.trim()).sha256())
+        .await?
+    else {
         web.refused("/login", "a token that is not ours").await;
         let chrome = web.chrome(None, "/login").await;
-        let page = html::login(&chrome, &next, Some("This token is not one of this observer."), None);
+        let page = html::login(
+            &chrome,
+            &next,
+            Some("This token is not one of this observer."),
+            None,
+        );
         return Ok((StatusCode::UNAUTHORIZED, Html(page)).into_response());
     };
-    let session = Secret::random().map_err(|e| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "random", e.to_string()))?;
-    let expires = web.context.clock.now().checked_add(12.hours()).map_err(|e| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "clock", e.to_string()))?;
-    web.context.store.put_session(&session.sha256(), &name, &stamp(expires)).await?;
-    let https = parts.headers.get("x-forwarded-proto").is_some_and(|p| p == "https");
-    let cookie = Cookie::build((COOKIE, session.expose().to_owned())).path("/").http_only(true).same_site(SameSite::Strict).secure(https).build();
+    let session = Secret::random()
+        .map_err(|e| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "random", e.to_string()))?;
+    let expires = web
+        .context
+        .clock
+        .now()
+        .checked_add(12.hours())
+        .map_err(|e| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "clock", e.to_string()))?;
+    web.context
+        .store
+        .put_session(&session.sha256(), &name, &stamp(expires))
+        .await?;
+    let https = parts
+        .headers
+        .get("x-forwarded-proto")
+        .is_some_and(|p| p == "https");
+    let cookie = Cookie::build((COOKIE, session.expose().to_owned()))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(https)
+        .build();
     Ok((CookieJar::new().add(cookie), Redirect::to(&next)).into_response())
 }
 
-pub(super) async fn log_out(State(web): State<Web>, headers: HeaderMap, _viewer: Viewer) -> Result<Response, Failure> {
+pub(super) async fn log_out(
+    State(web): State<Web>,
+    headers: HeaderMap,
+    _viewer: Viewer,
+) -> Result<Response, Failure> {
     let jar = CookieJar::from_headers(&headers);
     if let Some(cookie) = jar.get(COOKIE) {
-        web.context.store.drop_session(&Secret::new(cookie.value()).sha256()).await?;
+        web.context
+            .store
+            .drop_session(&Secret::new(cookie.value()).sha256())
+            .await?;
     }
     let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
     Ok(([(header::SET_COOKIE, gone)], Redirect::to("/")).into_response())
