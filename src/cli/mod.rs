@@ -60,7 +60,7 @@ struct DataArgs {
 /// Runs the program. `arguments` begin with its name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let matches = match Cli::command().try_get_matches_from(go_style(arguments)) {
+    let matches = match command().try_get_matches_from(go_style(arguments)) {
         Ok(matches) => matches,
         Err(error) => {
             let _ = error.print();
@@ -84,6 +84,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line; the settings may stand before or behind a command.
+fn command() -> clap::Command {
+    Cli::command().mut_args(|a| a.global(true))
 }
 
 async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
