@@ -1,1 +1,35 @@
 //! Pages: askama templates over the same bodies that the API answers with.
+//!
+//! Every page is one function from data to HTML and works without JavaScript. Forms are written only
+//! for an operator; what an anonymous viewer may see is decided by whoever fills the bodies.
+
+mod app;
+mod assets;
+mod chrome;
+mod deploy;
+mod destroy;
+mod events;
+mod hook;
+mod login;
+mod overview;
+mod part;
+mod problem;
+mod rollback;
+mod status;
+mod summary;
+mod when;
+mod why;
+
+pub use app::app;
+pub use assets::{STYLESHEET, assets, version as assets_version};
+pub use chrome::{Banner, Chrome};
+pub use deploy::{DiffLine, deploy};
+pub use destroy::{destroy, destroyed};
+pub use events::{EventLine, EventsPage, events};
+pub use hook::hook;
+pub use login::login;
+pub use overview::overview;
+pub use problem::problem;
+pub use rollback::rollback;
+pub use summary::summary;
+pub use why::{WhyLine, why};
