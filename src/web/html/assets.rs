@@ -1,0 +1,36 @@
+//! The files that pages link to, compiled in, and the version that makes their addresses cacheable for ever.
+
+use std::sync::LazyLock;
+
+use sha2::{Digest, Sha256};
+
+/// The stylesheet of all pages.
+pub const STYLESHEET: &str = include_str!("../../../static/app.css");
+
+const ICON: &str = include_str!("../../../static/icon.svg");
+
+type Asset = (&'static str, &'static str, &'static [u8]);
+
+const ASSETS: &[Asset] = &[
+    ("app.css", "text/css; charset=utf-8", STYLESHEET.as_bytes()),
+    ("icon.svg", "image/svg+xml", ICON.as_bytes()),
+];
+
+/// Everything under `/static/`: name, content type, bytes.
+#[must_use]
+pub fn assets() -> &'static [(&'static str, &'static str, &'static [u8])] {
+    ASSETS
+}
+
+/// The `?v=` with which pages link assets: it changes exactly when one of them does.
+#[must_use]
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let mut sha = Sha256::new();
+        for (_, _, bytes) in assets() {
+            sha.update(bytes);
+        }
+        hex::encode(&sha.finalize()[..6])
+    });
+    &VERSION
+}

@@ -1,0 +1,68 @@
+//! The overview: every app in one line, those that need attention first.
+
+use askama::Template;
+
+use super::chrome::Chrome;
+use super::part::{self, render};
+use super::status;
+use crate::api::{AppBody, AppsBody, Health};
+use crate::history::AppState;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Page<'a> {
+    chrome: &'a Chrome,
+    title: &'static str,
+    json: Option<String>,
+    apps: Vec<&'a AppBody>,
+    next: Option<&'a String>,
+}
+
+impl Page<'_> {
+    fn count(&self, wanted: impl Fn(&AppBody) -> bool) -> usize {
+        self.apps.iter().filter(|app| wanted(app)).count()
+    }
+
+    fn attention(&self) -> usize {
+        self.count(|a| urgency(a) <= 1)
+    }
+
+    fn deploying(&self) -> usize {
+        self.count(|a| a.health == Health::Deploying)
+    }
+
+    fn pinned(&self) -> usize {
+        self.count(|a| a.pin.is_some())
+    }
+
+    fn locked(&self) -> usize {
+        self.count(|a| a.lock.is_some())
+    }
+}
+
+/// Smaller comes first.
+fn urgency(app: &AppBody) -> u8 {
+    match (app.state, app.health) {
+        (AppState::Destroyed, _) => 6,
+        (_, Health::Failed) => 0,
+        (_, Health::Degraded) | (AppState::Held | AppState::Destroying, _) => 1,
+        (_, Health::Deploying) => 2,
+        (AppState::Locked | AppState::Pinned, _) => 3,
+        (_, Health::Unknown) => 4,
+        (_, Health::Ok) => 5,
+    }
+}
+
+/// `GET /`.
+#[must_use]
+pub fn overview(chrome: &Chrome, page: &AppsBody) -> String {
+    let mut apps: Vec<&AppBody> = page.apps.iter().collect();
+    apps.sort_by(|a, b| urgency(a).cmp(&urgency(b)).then_with(|| a.app.cmp(&b.app)));
+    render(&Page {
+        chrome,
+        title: "Apps",
+        json: Some("/apps.json".to_owned()),
+        apps,
+        next: page.next.as_ref(),
+    })
+}

@@ -1,0 +1,39 @@
+//! An error as a page: what happened, and the way out.
+
+use askama::Template;
+
+use super::chrome::Chrome;
+use super::part::{self, render};
+use crate::api::Problem;
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct Page<'a> {
+    chrome: &'a Chrome,
+    title: &'a str,
+    json: Option<String>,
+    problem: &'a Problem,
+}
+
+impl Page<'_> {
+    /// The comparison to look at again, where the state changed meanwhile.
+    fn again(&self) -> Option<String> {
+        let plan = self.problem.plan.as_ref()?;
+        let to = &plan.to;
+        Some(match to.deploy {
+            Some(number) => format!("/apps/{}/rollback?deploy={}", plan.app, number.0),
+            None => format!("/apps/{}/rollback?to={}", plan.app, to.commit),
+        })
+    }
+}
+
+/// Any error.
+#[must_use]
+pub fn problem(chrome: &Chrome, problem: &Problem) -> String {
+    render(&Page {
+        chrome,
+        title: &problem.title,
+        json: None,
+        problem,
+    })
+}

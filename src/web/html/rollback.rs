@@ -1,0 +1,68 @@
+//! The confirmation of a rollback: from, to, what is undone, what changes, what follows.
+
+use askama::Template;
+
+use super::chrome::Chrome;
+use super::part::{self, render};
+use crate::api::{AppBody, PlanBody, PlanService};
+use crate::event::CommitInfo;
+
+#[derive(Template)]
+#[template(path = "rollback.html")]
+struct Page<'a> {
+    chrome: &'a Chrome,
+    title: String,
+    json: Option<String>,
+    app: &'a AppBody,
+    plan: &'a PlanBody,
+    message: Option<&'a CommitInfo>,
+    error: Option<&'a str>,
+}
+
+impl Page<'_> {
+    /// What the form names as target: the deploy where there is one, else the whole commit.
+    fn target(&self) -> String {
+        let to = &self.plan.to;
+        to.deploy
+            .map_or_else(|| to.commit.to_string(), |number| number.to_string())
+    }
+
+    fn changed(&self) -> Vec<&PlanService> {
+        let all = self.plan.services.iter();
+        all.filter(|s| s.change != "unchanged").collect()
+    }
+
+    fn unchanged(&self) -> Vec<&PlanService> {
+        let all = self.plan.services.iter();
+        all.filter(|s| s.change == "unchanged").collect()
+    }
+
+    /// Services that run another number of instances than the target's spec says.
+    fn scaled(&self) -> Vec<(&PlanService, u32)> {
+        let all = self.plan.services.iter();
+        all.filter(|s| s.change != "remove" && s.instances.running > 0)
+            .filter_map(|s| s.instances.spec.map(|spec| (s, spec)))
+            .filter(|(s, spec)| s.instances.running != *spec)
+            .collect()
+    }
+}
+
+/// `GET /apps/{id}/rollback`.
+#[must_use]
+pub fn rollback(
+    chrome: &Chrome,
+    app: &AppBody,
+    plan: &PlanBody,
+    message: Option<&CommitInfo>,
+    error: Option<&str>,
+) -> String {
+    render(&Page {
+        chrome,
+        title: format!("Roll back {} to {}", app.app, plan.to.commit.short()),
+        json: None,
+        app,
+        plan,
+        message,
+        error,
+    })
+}

@@ -1,0 +1,424 @@
+//! One plain sentence for each kind of event.
+
+use super::part::count;
+use crate::event::{
+    Action, ApplyIntended, Call, Cause, DeployQueued, Fact, Outcome, Planned, PushReceived,
+    Registration, ResumeWhen, RollbackRequested, Via,
+};
+use crate::id::{CommitId, ServiceId};
+
+/// One plain sentence that says what happened.
+#[must_use]
+pub fn summary(fact: &Fact) -> String {
+    app(fact)
+        .or_else(|| hook(fact))
+        .or_else(|| push(fact))
+        .or_else(|| deploy(fact))
+        .or_else(|| marathon(fact))
+        .unwrap_or_default()
+}
+
+fn app(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::AppRegistered { source, .. } => {
+            format!("Registered: {} at {}.", source.repository, source.branch)
+        }
+        Fact::AppChanged { old, new } => changed(old, new),
+        Fact::AppDestroyed { sentence, .. } => format!("Destroyed: {sentence}"),
+        Fact::RollbackRequested(wish) => rollback(wish),
+        Fact::AppPinned {
+            commit,
+            deploy,
+            reason,
+            resume,
+            ..
+        } => format!(
+            "Pinned to {}{}{}; {}.",
+            commit.short(),
+            deploy.map(|d| format!(" ({d})")).unwrap_or_default(),
+            because(reason.as_deref()),
+            until(*resume)
+        ),
+        Fact::AppResumed { reason, head } => format!(
+            "Following the branch again{}{}.",
+            head_of(head.as_ref()),
+            because(reason.as_deref())
+        ),
+        Fact::AppLocked { reason, .. } => format!("Locked: {reason}"),
+        Fact::AppUnlocked { reason, head } => format!(
+            "Unlocked{}{}.",
+            head_of(head.as_ref()),
+            because(reason.as_deref())
+        ),
+        Fact::AppAdopted { services } => {
+            format!("Adopted {}.", ids(services.iter().map(|s| &s.id)))
+        }
+        Fact::DriftSeen { services } => drift(services),
+        Fact::DestroyRequested {
+            services,
+            hook,
+            keep_services,
+        } => format!(
+            "Destroy begins: {}{}.",
+            if *keep_services {
+                "the services stay".to_owned()
+            } else {
+                format!("{} to remove", count(services.len(), "service"))
+            },
+            if hook.is_some() {
+                ", and the webhook"
+            } else {
+                ""
+            }
+        ),
+        Fact::RequestRefused {
+            route,
+            reason,
+            count: times,
+        } => format!(
+            "Refused a call of {route}: {reason}{}",
+            if *times > 1 {
+                format!(" ({times} times)")
+            } else {
+                String::new()
+            }
+        ),
+        _ => return None,
+    })
+}
+
+fn hook(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::HookRegistered { id, url } => {
+            format!("Webhook {id} registered at GitHub; it calls {url}")
+        }
+        Fact::HookRepaired { id, differed, .. } => {
+            format!("Webhook {id} repaired: {} differed.", differed.join(", "))
+        }
+        Fact::HookPinged { id, .. } => format!("GitHub's ping of webhook {id} arrived."),
+        Fact::HookFailed { code, sentence } => format!("Webhook trouble, {code}: {sentence}"),
+        Fact::HookRemoved { sentence, .. } => format!("Webhook removed: {sentence}"),
+        Fact::StatusReported { what, state } => format!("GitHub was told: {what} is {state}."),
+        _ => return None,
+    })
+}
+
+fn push(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::PushReceived(push) => received(push),
+        Fact::PushIgnored {
+            commit, sentence, ..
+        } => format!("Push of {} ignored: {sentence}", commit.short()),
+        Fact::PushHeld {
+            commit, sentence, ..
+        } => format!("Push of {} held: {sentence}", commit.short()),
+        _ => return None,
+    })
+}
+
+fn deploy(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::DeployQueued(wanted) => queued(wanted),
+        Fact::DeployStarted { commit } => format!("Deploy of {} started.", commit.short()),
+        Fact::DeployWaiting { code, sentence, .. } => format!("Waiting, {code}: {sentence}"),
+        Fact::SpecsRead { commit, files, .. } => {
+            format!("Read {} of {}.", count(files.len(), "file"), commit.short())
+        }
+        Fact::PlanMade {
+            services,
+            unchanged,
+            warnings,
+            ..
+        } => planned(services, *unchanged, warnings.len()),
+        Fact::ServiceProgressed {
+            id,
+            stage,
+            sentence,
+        } => match sentence {
+            Some(sentence) => format!("{id} is {stage}: {sentence}"),
+            None => format!("{id} is {stage}."),
+        },
+        Fact::DeployEnding { code, sentence, .. } => {
+            format!("Being ended without losing what is healthy, {code}: {sentence}")
+        }
+        Fact::DeploySucceeded {
+            services, sentence, ..
+        } => said("Succeeded", sentence, services),
+        Fact::DeployUnchanged {
+            services, sentence, ..
+        } => said("Nothing to change", sentence, services),
+        Fact::DeployFailed { code, sentence, .. } => format!("Failed, {code}: {sentence}"),
+        Fact::DeployCancelled { sentence, .. } => format!("Cancelled: {sentence}"),
+        Fact::DeploySuperseded { by, sentence } => match by.deploy {
+            Some(number) => format!("Superseded by {number}: {sentence}"),
+            None => format!("Superseded by {}: {sentence}", by.commit.short()),
+        },
+        _ => return None,
+    })
+}
+
+fn marathon(fact: &Fact) -> Option<String> {
+    Some(match fact {
+        Fact::ApplyIntended(intent) => intended(intent),
+        Fact::ApplyAccepted {
+            call,
+            marathon_deployment,
+            services,
+            ..
+        } => format!(
+            "Marathon accepted to {}{}{}.",
+            verb(*call),
+            about(services),
+            marathon_deployment
+                .as_ref()
+                .map(|id| format!("; its deployment is {id}"))
+                .unwrap_or_default()
+        ),
+        Fact::ApplyRefused {
+            call,
+            code,
+            sentence,
+            ..
+        } => format!("Marathon refused to {}, {code}: {sentence}", verb(*call)),
+        Fact::ServiceScaled { id, old, new } => format!("{id} scaled from {old} to {new}."),
+        Fact::ServiceRemoved { id, sentence } => format!("{id} removed: {sentence}"),
+        _ => return None,
+    })
+}
+
+fn changed(old: &Registration, new: &Registration) -> String {
+    let mut parts = Vec::new();
+    if old.source.repository != new.source.repository {
+        parts.push(format!(
+            "repository {} → {}",
+            old.source.repository, new.source.repository
+        ));
+    }
+    if old.source.branch != new.source.branch {
+        parts.push(format!(
+            "branch {} → {}",
+            old.source.branch, new.source.branch
+        ));
+    }
+    if old.settings.prune != new.settings.prune {
+        parts.push(format!(
+            "prune {} → {}",
+            old.settings.prune, new.settings.prune
+        ));
+    }
+    if old.settings.deadline != new.settings.deadline {
+        let seconds = |d: Option<u64>| d.map_or("default".to_owned(), |s| format!("{s} s"));
+        parts.push(format!(
+            "deadline {} → {}",
+            seconds(old.settings.deadline),
+            seconds(new.settings.deadline)
+        ));
+    }
+    if parts.is_empty() {
+        "Settings recorded.".to_owned()
+    } else {
+        format!("Changed: {}.", parts.join(", "))
+    }
+}
+
+fn rollback(wish: &RollbackRequested) -> String {
+    let from = wish.from.as_ref();
+    format!(
+        "Rollback{} to {}{}{}; {}.",
+        wish.only
+            .as_ref()
+            .map(|id| format!(" of {id} alone"))
+            .unwrap_or_default(),
+        wish.to.commit.short(),
+        from.map(|f| format!(" from {}", f.commit.short()))
+            .unwrap_or_default(),
+        because(wish.reason.as_deref()),
+        until(wish.resume)
+    )
+}
+
+fn until(resume: ResumeWhen) -> &'static str {
+    match resume {
+        ResumeWhen::NextPush => "the next new push resumes",
+        ResumeWhen::Manual => "until an operator resumes",
+    }
+}
+
+fn received(push: &PushReceived) -> String {
+    let via = match push.via {
+        Via::Webhook => "by webhook",
+        Via::Redelivery => "by a redelivery of the webhook",
+        Via::Deliveries => "from the webhook's recorded deliveries",
+        Via::Poll => "by asking the branch",
+        Via::Cli => "from an operator",
+    };
+    let message = push.commit.as_ref().map(|c| c.message.as_str());
+    format!(
+        "{}{} on {}{}{}, learned {via}.{}",
+        if push.forced {
+            "Forced push of "
+        } else {
+            "Push of "
+        },
+        push.after.short(),
+        push.git_ref
+            .strip_prefix("refs/heads/")
+            .unwrap_or(&push.git_ref),
+        push.pusher
+            .as_ref()
+            .map(|who| format!(" by {who}"))
+            .unwrap_or_default(),
+        message.map(|m| format!(", “{m}”")).unwrap_or_default(),
+        again(&push.contains_rolled_back)
+    )
+}
+
+fn again(commits: &[CommitId]) -> String {
+    if commits.is_empty() {
+        return String::new();
+    }
+    let short: Vec<&str> = commits.iter().map(CommitId::short).collect();
+    format!(" It still contains {}, rolled back.", short.join(", "))
+}
+
+fn queued(wanted: &DeployQueued) -> String {
+    let cause = match wanted.cause {
+        Cause::Push => "for a push",
+        Cause::Rollback => "for a rollback",
+        Cause::Redeploy => "to deploy it again",
+        Cause::Resume => "because the pin was lifted",
+        Cause::Unlock => "because the lock was lifted",
+        Cause::Cli => "because an operator asked",
+    };
+    format!(
+        "Queued {}{} {cause}{}.",
+        wanted.commit.short(),
+        wanted
+            .only
+            .as_ref()
+            .map(|id| format!(" ({id} alone)"))
+            .unwrap_or_default(),
+        because(wanted.reason.as_deref())
+    )
+}
+
+fn planned(services: &[Planned], unchanged: u32, warnings: usize) -> String {
+    let mut parts: Vec<String> = [
+        Action::Create,
+        Action::Update,
+        Action::Restart,
+        Action::Remove,
+        Action::Drifted,
+    ]
+    .into_iter()
+    .filter_map(|action| {
+        let number = services.iter().filter(|s| s.change == action).count();
+        (number > 0).then(|| format!("{number} {}", action.word()))
+    })
+    .collect();
+    let watched = services
+        .iter()
+        .filter(|s| s.change == Action::Unchanged)
+        .count();
+    let same = usize::try_from(unchanged).unwrap_or(0).max(watched);
+    if same > 0 {
+        parts.push(format!("{same} unchanged"));
+    }
+    if parts.is_empty() {
+        parts.push("nothing to change".to_owned());
+    }
+    if warnings > 0 {
+        parts.push(count(warnings, "warning"));
+    }
+    format!("Plan: {}.", parts.join(", "))
+}
+
+fn intended(intent: &ApplyIntended) -> String {
+    let services = ids(intent.services.iter().map(|s| &s.id));
+    let target = if services.is_empty() {
+        intent.target.join(", ")
+    } else {
+        services
+    };
+    format!(
+        "Asking Marathon to {}{}{}.",
+        verb(intent.call),
+        if target.is_empty() {
+            String::new()
+        } else {
+            format!(": {target}")
+        },
+        if intent.force {
+            " (over the deployment that runs)"
+        } else {
+            ""
+        }
+    )
+}
+
+fn verb(call: Call) -> &'static str {
+    match call {
+        Call::Put => "change services",
+        Call::Restart => "restart a service",
+        Call::Delete => "remove a service",
+        Call::Scale => "scale a service",
+        Call::Wipe => "clear away tasks that are not healthy",
+        Call::Cancel => "give up its deployment",
+    }
+}
+
+fn drift(services: &[crate::event::Drift]) -> String {
+    let parts: Vec<String> = services
+        .iter()
+        .map(|d| {
+            if d.sentence.is_empty() {
+                format!("{} is as deployed again", d.id)
+            } else {
+                format!("{}: {}", d.id, d.sentence)
+            }
+        })
+        .collect();
+    if parts.is_empty() {
+        "Everything is as deployed again.".to_owned()
+    } else {
+        format!("Changed in Marathon by somebody else: {}", parts.join("; "))
+    }
+}
+
+fn said(word: &str, sentence: &str, services: &[Outcome]) -> String {
+    if sentence.is_empty() {
+        format!("{word}: {}.", count(services.len(), "service"))
+    } else {
+        format!("{word}: {sentence}")
+    }
+}
+
+fn about(services: &[ServiceId]) -> String {
+    if services.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", ids(services.iter()))
+    }
+}
+
+/// The first five ids, and how many more there are.
+fn ids<'a>(all: impl Iterator<Item = &'a ServiceId>) -> String {
+    let all: Vec<&str> = all.map(ServiceId::as_str).collect();
+    if all.len() <= 6 {
+        all.join(", ")
+    } else {
+        format!("{} and {} more", all[..5].join(", "), all.len() - 5)
+    }
+}
+
+fn head_of(head: Option<&CommitId>) -> String {
+    head.map(|h| format!(" at {}", h.short()))
+        .unwrap_or_default()
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason
+        .filter(|r| !r.is_empty())
+        .map(|r| format!(", because “{r}”"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,45 @@
+//! Why a commit is live, or is not.
+
+use askama::Template;
+
+use super::chrome::Chrome;
+use super::part::{self, render};
+
+/// What one app knows of a commit.
+#[derive(Debug, Clone)]
+pub struct WhyLine {
+    /// The app.
+    pub app: String,
+    /// Since when it is so.
+    pub at: String,
+    /// Why.
+    pub sentence: String,
+    /// The deploy it is about.
+    pub deploy: Option<u32>,
+    /// Whether the commit is live.
+    pub live: bool,
+}
+
+#[derive(Template)]
+#[template(path = "why.html")]
+struct Page<'a> {
+    chrome: &'a Chrome,
+    title: String,
+    json: Option<String>,
+    sha: &'a str,
+    lines: &'a [WhyLine],
+}
+
+/// `GET /why/{sha}`.
+#[must_use]
+pub fn why(chrome: &Chrome, sha: &str, lines: &[WhyLine]) -> String {
+    let short: String = sha.chars().take(7).collect();
+    let hex = sha.bytes().all(|b| b.is_ascii_hexdigit());
+    render(&Page {
+        chrome,
+        title: format!("Why is {short} (not) live?"),
+        json: hex.then(|| format!("/why/{sha}.json")),
+        sha,
+        lines,
+    })
+}
