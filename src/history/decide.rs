@@ -175,10 +175,10 @@ impl Draft<'_> {
         };
         let sentence = format!("overtaken by {number} ({})", wanted.commit.short());
         let rollback = app.running.as_ref().is_some_and(Deploy::is_rollback);
-        let overtakes = !(rollback && wanted.cause == Cause::Push);
+        let waits = rollback && wanted.cause == Cause::Push;
         let overtaken = [
             (&app.waiting, true),
-            (&app.running, overtakes && app.running_untouched()),
+            (&app.running, !waits && app.running_untouched()),
         ];
         for deploy in overtaken
             .iter()

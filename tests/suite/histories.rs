@@ -87,7 +87,7 @@ enum Wish {
 
 fn step() -> impl Strategy<Value = Step> {
     let any_commit = || 0..COMMITS;
-    let key = || proptest::option::weighted(0.3, 0..6_u8);
+    let key = || proptest::option::weighted(0.3, 0..12_u8);
     let end = prop_oneof![
         3 => Just(End::Succeeded),
         1 => Just(End::Unchanged),
@@ -96,7 +96,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let work = || {
         prop_oneof![
-            12 => Just(Work::Next),
+            16 => Just(Work::Next),
             2 => any_commit().prop_map(Work::HeadMoved),
             1 => proptest::option::of(any_commit()).prop_map(Work::HeadLags),
             1 => Just(Work::HoldFirstStart),
@@ -117,20 +117,20 @@ fn step() -> impl Strategy<Value = Step> {
         2 => proptest::option::of(1..9_u32).prop_map(Wish::Cancel),
         2 => Just(Wish::Resume),
         1 => Just(Wish::Lock),
-        2 => Just(Wish::Unlock),
+        3 => Just(Wish::Unlock),
         1 => Just(Wish::Scale),
         1 => Just(Wish::Adopt),
         1 => any::<bool>().prop_map(Wish::Destroy),
     ];
     prop_oneof![
         2 => any_commit().prop_map(Step::Register),
-        8 => (any_commit(), key(), key(), any::<bool>())
+        6 => (any_commit(), key(), key(), any::<bool>())
             .prop_map(|(after, guid, body, forced)| Step::Push { after, guid, body, forced }),
         2 => any_commit().prop_map(Step::Poll),
-        12 => work().prop_map(Step::Work),
+        14 => work().prop_map(Step::Work),
         1 => (1..9_u32, work()).prop_map(|(deploy, work)| Step::Late(deploy, work)),
         8 => (wish, key()).prop_map(|(wish, key)| Step::Operator(wish, key)),
-        1 => Just(Step::Settle),
+        2 => Just(Step::Settle),
     ]
 }
 
@@ -140,7 +140,7 @@ fn histories() -> impl Strategy<Value = Vec<Vec<(usize, Step)>>> {
         4 => proptest::collection::vec((0..APPS.len(), step()), 1),
         1 => proptest::collection::vec((0..APPS.len(), step()), 2..6),
     ];
-    proptest::collection::vec(group, 10..60)
+    proptest::collection::vec(group, 20..80)
 }
 
 /// Who commands, with which key, what: as the step comes to in this state.
@@ -192,10 +192,13 @@ fn working(app: Option<&App>, id: &AppId, number: u32, work: &Work) -> Command {
     let fact = match work {
         Work::Next => match running {
             Some(d) if d.started_at.is_none() => return Command::Start(deploy),
-            Some(d) if d.files.is_none() => specs_read(&d.wanted.commit),
-            Some(d) if d.plan.is_none() => plan_made(&web, 1),
             Some(d) if d.accepted.is_empty() && d.intent.is_none() => {
-                apply_intended(&web, 1, Call::Put)
+                let facts = vec![
+                    specs_read(&d.wanted.commit),
+                    plan_made(&web, 1),
+                    apply_intended(&web, 1, Call::Put),
+                ];
+                return report(number, facts);
             }
             Some(d) if d.intent.is_some() => apply_accepted(&web, Call::Put),
             Some(_) => succeeded(&web, 1),
@@ -544,7 +547,7 @@ proptest! {
     #[test]
     fn whatever_happens_the_projections_are_the_fold_and_every_rule_holds(
         groups in histories(),
-        reopen_after in 0..60_usize,
+        reopen_after in 0..80_usize,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(holds(groups, reopen_after));

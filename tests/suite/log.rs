@@ -21,8 +21,8 @@ const SPEC: &[u8] = br#"{"id":"/shop/web","cmd":"sleep 1000"}"#;
 /// A life with something in every table: two apps, pushes, deploys that succeed and fail, a service, a blob, a lock.
 async fn fill(store: &Store) {
     let (shop, blog, web) = (name("shop"), name("blog"), service("/shop/web"));
-    let blob = (BlobId::of(SPEC), SPEC.to_vec());
-    store.log().keep_blobs(vec![blob]).await.unwrap();
+    let specs = vec![(BlobId::of(SPEC), SPEC.to_vec())];
+    store.log().keep_blobs(specs).await.unwrap();
     tell(store, &shop, OPERATOR, register(&shop, 1)).await;
     tell(store, &blog, OPERATOR, register(&blog, 1)).await;
     tell(store, &shop, OBSERVER, Command::Start(DeployNumber(1))).await;
