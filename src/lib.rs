@@ -17,13 +17,25 @@
 //! | 8 | `app` | composition root |
 //! | 9 | `cli` `local` | command lines; the local world |
 
+pub mod api;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod deployer;
+pub mod descriptor;
+pub mod discovery;
 pub mod event;
+pub mod github;
 pub mod history;
 pub mod id;
+pub mod intake;
 pub mod local;
+pub mod marathon;
+pub mod plan;
 pub mod secret;
 pub mod sentence;
+pub mod settings;
 pub mod signature;
 pub mod spec;
 pub mod store;
+pub mod web;

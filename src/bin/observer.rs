@@ -1,3 +1,7 @@
-//! The observer's command line.
+//! `observer`: push-to-deploy for Marathon.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dploy_observer::cli::run(std::env::args_os())
+}

@@ -100,6 +100,8 @@ pub enum Fact {
         call: Call,
         code: String,
         sentence: String,
+        #[serde(default)]
+        services: Vec<ServiceId>,
     },
     ServiceProgressed {
         id: ServiceId,

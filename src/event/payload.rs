@@ -1,5 +1,7 @@
 //! What the payloads of events are made of.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::word::{Action, Call, Cause, ResumeWhen, Scale, Via};
@@ -176,8 +178,8 @@ pub struct DeployQueued {
 pub struct ApplyIntended {
     /// Which call.
     pub call: Call,
-    /// Blob id of its body: the blob is kept, so that the very same body can be sent again.
-    pub body: String,
+    /// Its body, where it has one: the blob is kept, so that the very same body can be sent again.
+    pub body: Option<BlobId>,
     /// Whether it overrides a running Marathon deployment.
     pub force: bool,
     /// The services it changes.
@@ -185,6 +187,9 @@ pub struct ApplyIntended {
     /// What it is about, where it is no service: tasks, a Marathon deployment.
     #[serde(default)]
     pub target: Vec<String>,
+    /// Services that are given more instances than wanted until all are healthy, and how many are wanted then.
+    #[serde(default)]
+    pub raised: BTreeMap<ServiceId, u32>,
 }
 
 /// Payload of `rollback_requested`.

@@ -135,10 +135,16 @@ pub struct Deploy {
     pub warnings: Vec<Sentence>,
     /// A call that was intended and not answered yet.
     pub intent: Option<ApplyIntended>,
+    /// When it was intended: an unanswered call may arrive for a while yet.
+    #[serde(default)]
+    pub intent_at: Option<String>,
     /// Whether any call was intended: from then on Marathon may have changed.
     pub touched: bool,
     /// The calls that Marathon accepted.
     pub accepted: Vec<Accepted>,
+    /// Services that run more instances than wanted until all are healthy, and how many are wanted then.
+    #[serde(default)]
+    pub raised: BTreeMap<ServiceId, u32>,
     /// The stages of its services.
     pub progress: BTreeMap<ServiceId, Progress>,
     /// How many `service_progressed` it has, which are bounded.
@@ -172,8 +178,10 @@ impl Deploy {
             plan: None,
             warnings: Vec::new(),
             intent: None,
+            intent_at: None,
             touched: false,
             accepted: Vec::new(),
+            raised: BTreeMap::new(),
             progress: BTreeMap::new(),
             progress_events: 0,
             ending: None,

@@ -195,6 +195,16 @@ impl Fold<'_> {
                     destroying.services.retain(|s| s != id);
                 }
             }
+            Fact::ApplyAccepted {
+                call: Call::Scale,
+                services,
+                ..
+            }
+            | Fact::ApplyRefused {
+                call: Call::Scale,
+                services,
+                ..
+            } => self.scaled(services),
             Fact::DriftSeen { services } => app.drift.clone_from(services),
             Fact::DestroyRequested {
                 services,
@@ -305,7 +315,9 @@ impl Fold<'_> {
             Fact::ApplyIntended(intent) => {
                 deploy.state = DeployState::Applying;
                 deploy.touched = true;
+                deploy.raised.extend(intent.raised.clone());
                 deploy.intent = Some((**intent).clone());
+                deploy.intent_at = Some(at);
             }
             Fact::ApplyAccepted {
                 call,
@@ -315,6 +327,9 @@ impl Fold<'_> {
             } => {
                 deploy.state = DeployState::Following;
                 deploy.intent = None;
+                if *call == Call::Scale {
+                    deploy.raised.retain(|id, _| !services.contains(id));
+                }
                 deploy.accepted.push(Accepted {
                     call: *call,
                     marathon_deployment: marathon_deployment.clone(),
@@ -357,7 +372,7 @@ impl Fold<'_> {
     /// What an intent or an accepted call means for the services.
     fn services_of(&mut self, deploy: &Deploy) {
         match &self.event.fact {
-            Fact::ApplyIntended(intent) => self.intended(intent, deploy),
+            Fact::ApplyIntended(intent) => self.intended(intent, deploy.number),
             Fact::ApplyAccepted {
                 marathon_deployment: Some(id),
                 services,
@@ -376,20 +391,16 @@ impl Fold<'_> {
         }
     }
 
-    fn intended(&mut self, intent: &ApplyIntended, deploy: &Deploy) {
+    fn intended(&mut self, intent: &ApplyIntended, number: DeployNumber) {
         if !matches!(intent.call, Call::Put | Call::Restart) {
             return;
         }
         for service in &intent.services {
-            let planned = deploy.plan.iter().flatten().find(|p| p.id == service.id);
             let record: &mut ServiceRecord =
                 self.app.services.entry(service.id.clone()).or_default();
             record.dirty = true;
-            record.deploy = Some(deploy.number);
+            record.deploy = Some(number);
             record.applied.clone_from(&service.spec);
-            if let Some(planned) = planned {
-                record.instances = planned.instances;
-            }
         }
     }
 

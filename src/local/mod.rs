@@ -4,4 +4,8 @@
 //! cannot catch its misreadings.
 
 pub mod github;
+pub mod guard;
 pub mod marathon;
+pub mod sample;
+pub mod serve;
+pub mod world;

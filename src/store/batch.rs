@@ -283,10 +283,12 @@ impl Batch {
     }
 
     /// Makes the batch the tip, once it is committed.
-    pub fn become_tip(self, tip: &mut Tip) {
+    /// Answers which apps it changed.
+    pub fn become_tip(self, tip: &mut Tip) -> Vec<AppId> {
         tip.seq = self.seq;
         tip.hash = self.hash;
         tip.apps.extend(self.apps);
+        self.changes.apps.into_iter().collect()
     }
 }
 

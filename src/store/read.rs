@@ -6,7 +6,7 @@ use super::rows::{COLUMNS, EventRow};
 use super::{Store, StoreError};
 use crate::event::{Event, PushReceived};
 use crate::history::{App, Deploy};
-use crate::id::{AppId, BlobId, CommitId, DeployNumber, ServiceId};
+use crate::id::{AppId, BlobId, Branch, CommitId, DeployNumber, ServiceId};
 
 /// Which events are wanted.
 #[derive(Debug, Clone, Default)]
@@ -132,6 +132,16 @@ impl Store {
                 .fetch_all(&self.readers)
                 .await?;
         Ok(rows.into_iter().map(i64::cast_unsigned).collect())
+    }
+
+    /// Whether the app of this source was destroyed and did not come back.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn was_destroyed(&self, repository: u64, branch: &Branch) -> Result<bool, StoreError> {
+        let states: Vec<bool> = sqlx::query_scalar("select destroyed from app where repository_id = ? and branch = ?")
+            .bind(repository.cast_signed()).bind(branch.as_str()).fetch_all(&self.readers).await?;
+        Ok(!states.is_empty() && states.into_iter().all(|destroyed| destroyed))
     }
 
     /// The app that a service belongs to.

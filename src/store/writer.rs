@@ -4,8 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
+<<<<<<< HEAD
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+=======
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
+>>>>>>> lt
 
 use super::StoreError;
 use super::batch::{Batch, Tip};
@@ -51,6 +55,7 @@ pub(super) enum Work {
 pub struct Log {
     queue: mpsc::Sender<Work>,
     redactor: Redactor,
+    touched: broadcast::Sender<AppId>,
 }
 
 impl Log {
@@ -86,8 +91,22 @@ impl Log {
         self.side(SideWrite::Blobs(blobs)).await
     }
 
+    /// Asks the writer for a sign of life, through an empty transaction.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.side(SideWrite::Blobs(Vec::new())).await
+    }
+
     pub(super) async fn side(&self, write: SideWrite) -> Result<(), StoreError> {
         self.send(|answer| Work::Side(write, answer)).await
+    }
+
+    /// Names each app that a committed transaction changed. It only wakes: what is owed is asked of the tables.
+    #[must_use]
+    pub fn touched(&self) -> broadcast::Receiver<AppId> {
+        self.touched.subscribe()
     }
 
     /// What takes secrets out of events before they are written.
@@ -127,6 +146,7 @@ struct Writer {
     on_fatal: OnFatal,
     tip: Tip,
     head: watch::Sender<i64>,
+    touched: broadcast::Sender<AppId>,
 }
 
 pub(super) async fn start(
@@ -139,6 +159,7 @@ pub(super) async fn start(
     let (head, follow) = watch::channel(tip.seq);
     let (queue, inbox) = mpsc::channel(QUEUE);
     let redactor = Redactor::default();
+    let (touched, _) = broadcast::channel(1024);
     let writer = Writer {
         conn: Some(conn),
         file,
@@ -147,9 +168,17 @@ pub(super) async fn start(
         on_fatal,
         tip,
         head,
+        touched: touched.clone(),
     };
     tokio::spawn(writer.run(inbox));
-    Ok((Log { queue, redactor }, follow))
+    Ok((
+        Log {
+            queue,
+            redactor,
+            touched,
+        },
+        follow,
+    ))
 }
 
 impl Writer {
@@ -256,7 +285,9 @@ impl Writer {
         if let Err(error) = tx.commit().await {
             return Err(self.commit_failed(error));
         }
-        batch.become_tip(&mut self.tip);
+        for app in batch.become_tip(&mut self.tip) {
+            let _ = self.touched.send(app);
+        }
         self.head.send_replace(self.tip.seq);
         self.conn = Some(conn);
         Ok(answers)

@@ -1,1 +1,134 @@
 //! A Marathon that runs services as real processes on this machine.
+//!
+//! It answers as Marathon 1.8 does, status codes and wording included, so that clients made for Marathon work with it
+//! unchanged; and it kills tasks in the order in which Marathon kills them. Instead of Mesos there are two agents that
+//! both are this machine. Besides Marathon's own routes there are
+//!
+//! * `GET /local/tasks/{task id}/stdout` and `…/stderr`: what a task wrote (up to 5 MiB)
+//! * `POST /local/faults`: see [`FaultChange`]
+
+mod api;
+mod app;
+mod change;
+mod check;
+mod constraint;
+mod cut;
+mod define;
+mod engine;
+mod event;
+mod fault;
+mod health;
+mod id;
+mod instance;
+mod instant;
+mod kill;
+mod label;
+mod leftover;
+mod offer;
+mod options;
+mod persist;
+mod plan;
+mod probe;
+mod process;
+mod refusal;
+mod render;
+mod rollout;
+mod schema;
+mod shape;
+mod stats;
+mod status;
+mod submit;
+mod tree;
+mod world;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use fault::{FaultChange, FaultState, Faults, Refuse};
+pub use leftover::kill_leftovers;
+pub use options::{Options, Pace, Resources};
+
+/// A running local Marathon.
+pub struct LocalMarathon {
+    url: String,
+    engine: Arc<engine::Engine>,
+    server: JoinHandle<()>,
+}
+
+impl LocalMarathon {
+    /// Starts on a listener that is bound to loopback. What ran in `options.dir` before runs again; processes that an
+    /// earlier, killed run left behind are killed first.
+    ///
+    /// # Errors
+    /// If the listener is not on loopback, or the folder or the state in it cannot be read.
+    pub async fn start(listener: TcpListener, mut options: Options) -> anyhow::Result<Self> {
+        let address = listener
+            .local_addr()
+            .context("the listener has no address")?;
+        anyhow::ensure!(
+            address.ip().is_loopback(),
+            "the local Marathon listens on loopback only, not on {address}"
+        );
+        tokio::fs::create_dir_all(options.dir.join("sandboxes"))
+            .await
+            .context("making the folder for sandboxes")?;
+        options.dir = tokio::fs::canonicalize(&options.dir)
+            .await
+            .context("finding the folder")?;
+        leftover::kill_leftovers(&options.dir).await;
+        let world = persist::read(
+            &options.dir,
+            options.pace.clone(),
+            options.resources.clone(),
+            instant::now(),
+        )
+        .await?;
+        let engine = engine::Engine::new(world, options);
+        engine.begin();
+        let app = api::router(Arc::clone(&engine), address);
+        let stopping = engine.stopping.clone();
+        let server = axum::serve(
+            cut::CutListener::new(listener),
+            app.into_make_service_with_connect_info::<cut::Cut>(),
+        );
+        let server = tokio::spawn(async move {
+            let served = server
+                .with_graceful_shutdown(stopping.cancelled_owned())
+                .await;
+            if let Err(error) = served {
+                tracing::warn!(error = %error, "the local Marathon stopped serving");
+            }
+        });
+        Ok(Self {
+            url: format!("http://{address}"),
+            engine,
+            server,
+        })
+    }
+
+    /// Its base URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The switch for faults; the same as `POST /local/faults`.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.engine.faults
+    }
+
+    /// Saves the state, ends every task with its process group, and closes.
+    pub async fn stop(self) {
+        self.engine.stop().await;
+        let wait = self.engine.options.pace.stop_grace;
+        let abort = self.server.abort_handle();
+        if tokio::time::timeout(wait, self.server).await.is_err() {
+            // a connection that does not end; its requests are done
+            abort.abort();
+        }
+    }
+}

@@ -1,0 +1,540 @@
+//! Bodies of the HTTP API, for the web, for clients and for pages: null rather than absent, commits whole, times RFC 3339.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{Cause, CommitInfo, DeployRef, ResumeWhen, Scale};
+use crate::history::{App, AppState, Deploy, DeployState, Lock, Pin, Waiting};
+use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
+use crate::sentence::Sentence;
+
+/// How well an app is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// What runs is what was deployed, healthy.
+    Ok,
+    /// A deploy is under way.
+    Deploying,
+    /// What runs was changed by somebody else, or something waits for a decision.
+    Degraded,
+    /// The newest deploy failed.
+    Failed,
+    /// Nothing was deployed yet.
+    Unknown,
+}
+
+impl Health {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Deploying => "deploying",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Where an app is deployed from.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceBody {
+    /// `owner/name`.
+    pub repository: String,
+    /// The trigger branch.
+    pub branch: String,
+}
+
+/// The head of the branch.
+#[derive(Debug, Clone, Serialize)]
+pub struct HeadBody {
+    /// The commit.
+    pub commit: CommitId,
+    /// When it was seen first.
+    pub seen_at: String,
+}
+
+/// What runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveBody {
+    /// The deploy.
+    pub deploy: DeployNumber,
+    /// The commit.
+    pub commit: CommitId,
+    /// Since when.
+    pub since: String,
+}
+
+/// A deploy that has not ended, in short.
+#[derive(Debug, Clone, Serialize)]
+pub struct OpenDeploy {
+    /// Its number.
+    pub deploy: DeployNumber,
+    /// Its commit.
+    pub commit: CommitId,
+    /// Where it is.
+    pub state: DeployState,
+}
+
+/// An app, as `GET /apps.json` lists it.
+#[derive(Debug, Clone, Serialize)]
+pub struct AppBody {
+    /// Its name.
+    pub app: AppId,
+    /// Where it stands.
+    pub state: AppState,
+    /// How well it is.
+    pub health: Health,
+    /// Where it is deployed from.
+    pub source: SourceBody,
+    /// It stays at a commit.
+    pub pin: Option<PinBody>,
+    /// Nobody deploys.
+    pub lock: Option<Lock>,
+    /// The head of its branch.
+    pub head: Option<HeadBody>,
+    /// What runs.
+    pub live: Option<LiveBody>,
+    /// The deploy that is under way.
+    pub running: Option<OpenDeploy>,
+    /// The deploy that is next.
+    pub waiting: Option<OpenDeploy>,
+    /// What there is to say: why it waits, failed, or is held.
+    pub sentence: Option<String>,
+}
+
+/// A pin.
+#[derive(Debug, Clone, Serialize)]
+pub struct PinBody {
+    /// The commit.
+    pub commit: CommitId,
+    /// The deploy that was gone back to.
+    pub deploy: Option<DeployNumber>,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when.
+    pub since: String,
+    /// When it ends by itself.
+    pub resume: ResumeWhen,
+}
+
+impl From<&Pin> for PinBody {
+    fn from(pin: &Pin) -> Self {
+        Self {
+            commit: pin.commit.clone(),
+            deploy: pin.deploy,
+            by: pin.by.clone(),
+            reason: pin.reason.clone(),
+            since: pin.since.clone(),
+            resume: pin.resume,
+        }
+    }
+}
+
+/// How well an app is, by its state.
+#[must_use]
+pub fn health(app: &App) -> Health {
+    if app
+        .running
+        .as_ref()
+        .is_some_and(|d| d.state != DeployState::Queued || app.live.is_none())
+    {
+        Health::Deploying
+    } else if app
+        .trouble
+        .as_ref()
+        .is_some_and(|t| t.code != "CANCELLED" && t.code != "first_start")
+    {
+        Health::Failed
+    } else if !app.drift.is_empty()
+        || app
+            .held
+            .as_ref()
+            .is_some_and(|h| h.why.code == "first_start")
+    {
+        Health::Degraded
+    } else if app.live.is_none() {
+        Health::Unknown
+    } else {
+        Health::Ok
+    }
+}
+
+fn sentence(app: &App) -> Option<String> {
+    let waits = app
+        .running
+        .as_ref()
+        .and_then(|d| d.waiting.as_ref())
+        .map(|w| w.sentence.clone());
+    let ends = app
+        .running
+        .as_ref()
+        .and_then(|d| d.ending.as_ref())
+        .map(|e| e.why.sentence.clone());
+    let slow = app
+        .running
+        .as_ref()
+        .and_then(|d| d.progress.values().find_map(|p| p.sentence.clone()));
+    waits
+        .or(ends)
+        .or(slow)
+        .or_else(|| app.held.as_ref().map(|h| h.why.sentence.clone()))
+        .or_else(|| app.trouble.as_ref().map(|t| t.sentence.clone()))
+        .or_else(|| app.drift.first().map(|d| d.sentence.clone()))
+}
+
+fn open(deploy: &Deploy) -> OpenDeploy {
+    OpenDeploy {
+        deploy: deploy.number,
+        commit: deploy.wanted.commit.clone(),
+        state: deploy.state,
+    }
+}
+
+impl From<&App> for AppBody {
+    fn from(app: &App) -> Self {
+        Self {
+            app: app.id.clone(),
+            state: app.state(),
+            health: health(app),
+            source: SourceBody {
+                repository: app.source.repository.to_string(),
+                branch: app.source.branch.to_string(),
+            },
+            pin: app.pin.as_ref().map(PinBody::from),
+            lock: app.lock.clone(),
+            head: app.head.as_ref().map(|h| HeadBody {
+                commit: h.commit.clone(),
+                seen_at: h.seen_at.clone(),
+            }),
+            live: app.live.as_ref().map(|l| LiveBody {
+                deploy: l.deploy,
+                commit: l.commit.clone(),
+                since: l.since.clone(),
+            }),
+            running: app.running.as_ref().map(open),
+            waiting: app.waiting.as_ref().map(open),
+            sentence: sentence(app),
+        }
+    }
+}
+
+/// `GET /apps.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct AppsBody {
+    /// The newest event.
+    pub seq: i64,
+    /// Cursor of the next page.
+    pub next: Option<String>,
+    /// The apps.
+    pub apps: Vec<AppBody>,
+}
+
+/// A service within an app or a deploy.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServiceBody {
+    /// Absolute Marathon id.
+    pub id: ServiceId,
+    /// What the deploy does to it; for an app, what the last one did.
+    pub change: Option<String>,
+    /// Its stage.
+    pub state: Option<String>,
+    /// How many are wanted.
+    pub wanted: Option<u32>,
+    /// How many run.
+    pub running: Option<u32>,
+    /// How many are healthy.
+    pub healthy: Option<u32>,
+    /// Why it does not go on.
+    pub sentence: Option<String>,
+}
+
+/// A deploy.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeployBody {
+    /// The app.
+    pub app: AppId,
+    /// Its number.
+    pub deploy: DeployNumber,
+    /// Where it is.
+    pub state: DeployState,
+    /// Why there is one.
+    pub cause: Cause,
+    /// What is to run.
+    pub commit: CommitId,
+    /// Who caused it.
+    pub actor: String,
+    /// Why, in an operator's words.
+    pub reason: Option<String>,
+    /// When it was recorded.
+    pub queued_at: String,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// Why it failed or was cancelled.
+    pub failure: Option<Sentence>,
+    /// Why it waits.
+    pub waiting: Option<Waiting>,
+    /// The end in words.
+    pub sentence: Option<String>,
+    /// What overtook it.
+    pub superseded_by: Option<DeployRef>,
+    /// The Marathon deployments it began.
+    pub marathon_deployments: Vec<String>,
+    /// Traps the plan walked into.
+    pub warnings: Vec<Sentence>,
+    /// What people want to know of the commit.
+    pub message: Option<CommitInfo>,
+    /// Its services; absent within a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<Vec<ServiceBody>>,
+}
+
+impl DeployBody {
+    /// A deploy without its services.
+    #[must_use]
+    pub fn of(app: &AppId, deploy: &Deploy, message: Option<CommitInfo>) -> Self {
+        Self {
+            app: app.clone(),
+            deploy: deploy.number,
+            state: deploy.state,
+            cause: deploy.wanted.cause,
+            commit: deploy.wanted.commit.clone(),
+            actor: deploy.actor.clone(),
+            reason: deploy.wanted.reason.clone(),
+            queued_at: deploy.queued_at.clone(),
+            started_at: deploy.started_at.clone(),
+            ended_at: deploy.ended_at.clone(),
+            failure: deploy.failure.clone(),
+            waiting: deploy.waiting.clone(),
+            sentence: deploy.sentence.clone(),
+            superseded_by: deploy.superseded_by.clone(),
+            marathon_deployments: deploy
+                .marathon_deployments()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            warnings: deploy.warnings.clone(),
+            message,
+            services: None,
+        }
+    }
+
+    /// The services by what the log says of them; counts are filled in by who asks Marathon.
+    #[must_use]
+    pub fn with_services(mut self, deploy: &Deploy) -> Self {
+        let mut services: BTreeMap<&ServiceId, ServiceBody> = BTreeMap::new();
+        let planned = deploy.plan.iter().flatten().map(|p| (&p.id, p.change));
+        for (id, change) in planned.chain(deploy.outcome.iter().map(|o| (&o.id, o.change))) {
+            let progress = deploy.progress.get(id);
+            let outcome = deploy.outcome.iter().find(|o| o.id == *id);
+            services.entry(id).or_insert_with(|| ServiceBody {
+                id: id.clone(),
+                change: Some(change.word().to_owned()),
+                state: progress.map(|p| p.stage.clone()),
+                wanted: None,
+                running: outcome.map(|o| o.new + o.old),
+                healthy: outcome.map(|o| o.new),
+                sentence: progress.and_then(|p| p.sentence.clone()),
+            });
+        }
+        self.services = Some(services.into_values().collect());
+        self
+    }
+}
+
+/// The webhook.
+#[derive(Debug, Clone, Serialize)]
+pub struct HookBody {
+    /// GitHub's id of it.
+    pub id: Option<u64>,
+    /// Where it calls.
+    pub url: Option<String>,
+    /// When it was registered.
+    pub registered_at: Option<String>,
+    /// When its ping arrived.
+    pub pinged_at: Option<String>,
+    /// What is wrong with it.
+    pub failure: Option<Sentence>,
+    /// When the branch was last asked with success.
+    pub polled_at: Option<String>,
+}
+
+/// A setting and where it came from.
+#[derive(Debug, Clone, Serialize)]
+pub struct SettingBody {
+    /// The value, as text.
+    pub value: String,
+    /// `flag`, `environment`, `dploy.app`, `default`.
+    pub from: String,
+}
+
+/// `GET /apps/{id}.json`.
+#[derive(Debug, Clone, Serialize)]
+pub struct AppPage {
+    /// What the list says.
+    #[serde(flatten)]
+    pub app: AppBody,
+    /// Its services.
+    pub services: Vec<ServiceBody>,
+    /// Its deploys, newest first.
+    pub deploys: Vec<DeployBody>,
+    /// Cursor of older deploys.
+    pub next: Option<String>,
+    /// Its webhook.
+    pub hook: HookBody,
+    /// Its settings.
+    pub settings: BTreeMap<String, SettingBody>,
+    /// Services that run without a spec.
+    pub orphans: Vec<ServiceId>,
+    /// Services that somebody changed in Marathon.
+    pub drift: Vec<crate::event::Drift>,
+}
+
+/// Body of `POST /apps`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterBody {
+    /// `owner/name`.
+    pub repository: String,
+    /// The trigger branch.
+    #[serde(default)]
+    pub branch: Option<String>,
+}
+
+/// Body of the actions of an app. `{}` is one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActBody {
+    /// A commit, possibly shortened, or a deploy: `#40`.
+    #[serde(default, alias = "commit")]
+    pub to: Option<String>,
+    /// A deploy: `40` or `#40`.
+    #[serde(default)]
+    pub deploy: Option<Value>,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// When the pin ends.
+    #[serde(default)]
+    pub resume: Option<ResumeWhen>,
+    /// What happens to instance counts.
+    #[serde(default)]
+    pub scale: Option<Scale>,
+    /// The plan token that was looked at.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// Only show what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Act although the app is locked.
+    #[serde(default)]
+    pub override_lock: bool,
+    /// Override somebody else's Marathon deployment.
+    #[serde(default)]
+    pub force: bool,
+    /// A service.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// Services, for `adopt`.
+    #[serde(default)]
+    pub services: Option<Vec<String>>,
+    /// A number of instances, for `scale`.
+    #[serde(default)]
+    pub instances: Option<u32>,
+}
+
+/// Answer to an action that began a deploy.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueuedBody {
+    /// Its number.
+    pub deploy: DeployNumber,
+    /// Its page.
+    pub url: String,
+}
+
+/// One service of a dry run.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanService {
+    /// The service.
+    pub id: ServiceId,
+    /// What would be done.
+    pub change: String,
+    /// Which fields would change.
+    pub diff: Vec<crate::spec::Change>,
+    /// Instances now, by the spec, and afterwards.
+    pub instances: PlanInstances,
+}
+
+/// Instance counts of a dry run.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanInstances {
+    /// How many run now.
+    pub running: u32,
+    /// How many the spec says.
+    pub spec: Option<u32>,
+    /// How many there would be.
+    pub after: u32,
+}
+
+/// Answer to a dry run.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanBody {
+    /// The app.
+    pub app: AppId,
+    /// What runs now.
+    pub from: Option<DeployRef>,
+    /// What would run.
+    pub to: DeployRef,
+    /// Commits that would be undone, newest first.
+    pub undoes: Vec<CommitId>,
+    /// The services that would change.
+    pub services: Vec<PlanService>,
+    /// Traps.
+    pub warnings: Vec<Sentence>,
+    /// The plan token.
+    pub plan: String,
+}
+
+/// Every error: `application/problem+json` (RFC 9457).
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// Always `about:blank`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What it is, in short.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// For programs.
+    pub code: String,
+    /// What happened.
+    pub detail: String,
+    /// The way out.
+    pub hint: Option<String>,
+    /// The new plan, where the old one is stale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<PlanBody>>,
+}
+
+/// `GET /status`, as the original answered it.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusBody {
+    /// Owner of the repository.
+    pub owner: String,
+    /// Its name.
+    pub repo: String,
+    /// The trigger branch.
+    pub branch: String,
+    /// Address of the public node.
+    pub pubnode: String,
+    /// When the last deploy ended, or empty.
+    pub lastdeploy: String,
+}

@@ -1,0 +1,255 @@
+//! Composition root: settings in, a running observer out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::SharedClock;
+use crate::deployer::{self, Context, Timing};
+use crate::id::{Branch, RepositoryName};
+use crate::intake::{self, HookKeeper};
+use crate::marathon::{self, Credentials};
+use crate::secret::Secret;
+use crate::settings::{Settings, Shown};
+use crate::store::{OnFatal, Store};
+use crate::web::{self, Web};
+use crate::{discovery, github};
+
+/// How long a stop may take.
+const STOP: Duration = Duration::from_secs(10);
+
+/// What a start needs beside the settings.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The settings as they are shown.
+    pub shown: BTreeMap<String, Shown>,
+    /// The time.
+    pub clock: SharedClock,
+    /// How long things take; deadline and settle time come from the settings.
+    pub timing: Timing,
+    /// Time between two comparisons of the webhook.
+    pub hooks_every: Duration,
+    /// Called when the log's state on the disk is not known any more.
+    pub on_fatal: OnFatal,
+}
+
+impl Surroundings {
+    /// As the program runs them.
+    #[must_use]
+    pub fn usual(shown: BTreeMap<String, Shown>) -> Self {
+        Self {
+            shown,
+            clock: crate::clock::system(),
+            timing: Timing::default(),
+            hooks_every: Duration::from_secs(600),
+            on_fatal: Arc::new(|why| {
+                tracing::error!("{why}");
+                eprintln!("observer: {why}");
+                std::process::exit(70);
+            }),
+        }
+    }
+}
+
+/// A running observer.
+pub struct Observer {
+    /// Where it is reached.
+    pub url: String,
+    /// The log.
+    pub store: Store,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Observer {
+    /// Stops taking work, finishes what is under way, and closes the log.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some work did not stop in time; it goes on at the next start");
+        }
+        self.store.close().await;
+    }
+}
+
+/// Runs until `shutdown`.
+///
+/// # Errors
+/// When the observer cannot start.
+pub async fn run(listener: TcpListener, settings: Settings, surroundings: Surroundings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let observer = start(listener, settings, surroundings).await?;
+    shutdown.cancelled().await;
+    observer.stop().await;
+    Ok(())
+}
+
+/// Starts an observer on a listener.
+///
+/// # Errors
+/// When the log cannot be opened or a setting is wrong.
+pub async fn start(listener: TcpListener, settings: Settings, surroundings: Surroundings) -> anyhow::Result<Observer> {
+    // an error only says that somebody installed one before
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let port = listener.local_addr()?.port();
+    let public_url = discovery::public_url(&settings, port).await?;
+    let github_token = settings.github_token()?;
+    let marathon_url = discovery::marathon_url(&settings).await?;
+    let store = Store::open(&settings.data, surroundings.clock.clone(), surroundings.on_fatal.clone()).await?;
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    learn_secrets(&store, &settings, github_token.as_ref()).await?;
+    operator_token(&store, &settings).await?;
+    let timing = Timing { deadline: Duration::from_secs(settings.deadline), settle: Duration::from_secs(settings.settle), ..surroundings.timing.clone() };
+    let marathon = marathon::Client::new(&marathon_url, credentials(&settings)?, timing.http)?;
+    let context = Context {
+        store: store.clone(),
+        github: github::Client::new(&settings.github_api, github_token, surroundings.clock.clone(), Duration::from_secs(10))?,
+        watch: marathon::Watch::start(marathon.clone(), stop.clone()),
+        marathon,
+        clock: surroundings.clock.clone(),
+        timing,
+        allow_ids: settings.allow_ids.iter().filter(|p| !p.is_empty()).cloned().collect(),
+        own_id: std::env::var("MARATHON_APP_ID").ok(),
+    };
+    let hooks = HookKeeper { context: context.clone(), url: format!("{public_url}/dploy") };
+    let web = web(&settings, &surroundings, &context, &hooks, &public_url).await?;
+    tasks.spawn(deployer::run(context.clone(), stop.clone()));
+    tasks.spawn(intake::poll(context.clone(), settings.poll_every(), stop.clone()));
+    tasks.spawn(seed_app(context, settings.clone(), hooks, surroundings.hooks_every, web.private_repository.clone(), stop.clone()));
+    let serving = axum::serve(listener, web::router(web).into_make_service_with_connect_info::<SocketAddr>());
+    let closing = stop.clone();
+    tasks.spawn(async move {
+        if let Err(error) = serving.with_graceful_shutdown(closing.cancelled_owned()).await {
+            tracing::error!(%error, "serving ended");
+        }
+    });
+    tracing::info!(url = %public_url, marathon = %marathon_url, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
+    Ok(Observer { url: public_url, store, stop, tasks })
+}
+
+async fn web(settings: &Settings, surroundings: &Surroundings, context: &Context, hooks: &HookKeeper, public_url: &str) -> anyhow::Result<Web> {
+    let trusted_proxy = settings.trusted_proxy.as_deref().filter(|p| !p.is_empty());
+    let trusted_proxy = trusted_proxy.map(|p| p.parse().with_context(|| format!("DPLOY_OBSERVER_TRUSTED_PROXY={p:?} is no IP address"))).transpose()?;
+    Ok(Web {
+        context: context.clone(),
+        hooks: hooks.clone(),
+        public_url: public_url.to_owned(),
+        public_node: settings.public_node.clone().unwrap_or_default(),
+        settings: Arc::new(surroundings.shown.clone()),
+        private: settings.private,
+        private_repository: Arc::new(AtomicBool::new(false)),
+        plain_login: settings.allow_plain_login,
+        trusted_proxy,
+        poll_seconds: settings.poll,
+        fingerprint: context.store.fingerprint_key().await?,
+        bodies: Arc::new(Semaphore::new(web::BODIES)),
+        refusals: Arc::default(),
+    })
+}
+
+fn credentials(settings: &Settings) -> anyhow::Result<Credentials> {
+    Ok(match (&settings.marathon_user, &settings.marathon_password, &settings.marathon_token) {
+        (None, None, None) => Credentials::None,
+        (Some(user), Some(password), None) => Credentials::Basic { user: user.clone(), password: Secret::new(password.clone()) },
+        (None, None, Some(token)) => Credentials::Token(Secret::new(token.clone())),
+        (_, _, Some(_)) => bail!("DPLOY_MARATHON_TOKEN and DPLOY_MARATHON_USER exclude each other"),
+        _ => bail!("DPLOY_MARATHON_USER and DPLOY_MARATHON_PASSWORD go together"),
+    })
+}
+
+/// What must never be written down is known before anything is.
+async fn learn_secrets(store: &Store, settings: &Settings, github_token: Option<&Secret>) -> anyhow::Result<()> {
+    let redactor = store.log().redactor();
+    let given = [&settings.token, &settings.marathon_password, &settings.marathon_token];
+    given.into_iter().flatten().for_each(|secret| redactor.learn(secret));
+    if let Some(token) = github_token {
+        redactor.learn(token.expose());
+    }
+    for repository in store.repositories().await? {
+        store.hook_secrets(repository).await?.iter().for_each(|s| redactor.learn(s.expose()));
+    }
+    Ok(())
+}
+
+/// The operator token of the settings; where there is none and never was one, one is made and kept in a file.
+async fn operator_token(store: &Store, settings: &Settings) -> anyhow::Result<()> {
+    if let Some(token) = settings.token.as_ref().filter(|t| !t.is_empty()) {
+        if token.len() < 16 {
+            bail!("DPLOY_OBSERVER_TOKEN is shorter than 16 characters; anybody could guess it");
+        }
+        return Ok(store.put_token("operator", &Secret::new(token.clone()).sha256()).await?);
+    }
+    if let Some(hash) = settings.token_sha256.as_ref().filter(|h| !h.is_empty()) {
+        let hash = hash.to_ascii_lowercase();
+        if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+            bail!("DPLOY_OBSERVER_TOKEN_SHA256 is not 64 hexadecimal digits");
+        }
+        return Ok(store.put_token("operator", &hash).await?);
+    }
+    if !store.tokens().await?.is_empty() {
+        return Ok(());
+    }
+    let token = Secret::random()?;
+    store.log().redactor().learn(token.expose());
+    store.put_token("operator", &token.sha256()).await?;
+    let file = settings.data.join("operator-token");
+    write_private(&file, token.expose()).with_context(|| format!("the operator token cannot be written to {}", file.display()))?;
+    tracing::info!(file = %file.display(), "an operator token was made; log in with what is in this file");
+    Ok(())
+}
+
+fn write_private(file: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    writeln!(file, "{text}")
+}
+
+/// The seed's way: with owner and repo set, the app of that branch is registered at the start. Then the hooks are kept.
+async fn seed_app(context: Context, settings: Settings, hooks: HookKeeper, every: Duration, private: Arc<AtomicBool>, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => return,
+        () = tokio::time::sleep(Duration::from_secs(settings.delay_registration)) => {}
+    }
+    let mut pause = Duration::from_secs(1);
+    while let Some(repository) = seeded(&settings) {
+        match register_seed(&context, &settings, repository, &private).await {
+            Ok(()) => break,
+            Err(error) => tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs()),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = (pause * 2).min(Duration::from_secs(60));
+    }
+    hooks.run(every, stop).await;
+}
+
+fn seeded(settings: &Settings) -> Option<String> {
+    let (owner, repo) = (settings.owner.as_ref()?, settings.repo.as_ref()?);
+    (!owner.is_empty() && !repo.is_empty()).then(|| format!("{owner}/{repo}"))
+}
+
+async fn register_seed(context: &Context, settings: &Settings, name: String, private: &AtomicBool) -> anyhow::Result<()> {
+    let name: RepositoryName = name.parse()?;
+    let branch: Branch = settings.branch.parse()?;
+    let repository = context.github.repository(&name).await?;
+    private.store(repository.private, std::sync::atomic::Ordering::Relaxed);
+    if context.store.was_destroyed(repository.id, &branch).await? {
+        tracing::info!(repository = %name, branch = %branch, "this app was destroyed; POST /apps brings it back");
+        return Ok(());
+    }
+    let (app, new) = intake::register(context, &name, &branch, "observer").await?;
+    tracing::info!(app.id = %app, repository = %name, branch = %branch, new, "observing");
+    Ok(())
+}

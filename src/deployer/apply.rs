@@ -1,0 +1,425 @@
+//! Telling Marathon: the intent is written down before each call, the answer after it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::look::Look;
+use super::retreat::{Wiped, wipe};
+use super::worker::Job;
+use super::{Next, Step, StepError, look};
+use crate::event::{Action, ApplyIntended, Call, Fact, Intended, Planned};
+use crate::history::{Command, Deploy};
+use crate::id::{BlobId, DeployNumber, ServiceId, SpecHash};
+use crate::marathon::{Deployed, LiveApp, MarathonError};
+use crate::plan::Plan;
+use crate::sentence::Sentence;
+
+/// The first call of a deploy. A rollout of ours that still holds its services is taken over without losing
+/// what is healthy: what is not healthy goes first, under that rollout's lock.
+pub(super) async fn begin(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    plan: &Plan,
+    apps: &BTreeMap<ServiceId, LiveApp>,
+) -> Step {
+    let ids: BTreeSet<ServiceId> = plan.steps.iter().map(|s| s.planned.id.clone()).collect();
+    let room = make_room(job, deploy.number, &ids).await?;
+    let versions: BTreeMap<&ServiceId, &str> = apps
+        .iter()
+        .map(|(id, a)| (id, a.version.as_str()))
+        .collect();
+    let mut bodies = Vec::new();
+    let mut raised = BTreeMap::new();
+    let mut intended = Vec::new();
+    for step in &plan.steps {
+        let Some(body) = &step.body else { continue };
+        let (body, more) = with_room(
+            body,
+            step.after,
+            room.surplus.get(&step.planned.id).copied(),
+        );
+        if more {
+            raised.insert(step.planned.id.clone(), step.after);
+        }
+        bodies.push(body);
+        intended.push(intent_for(&step.planned, &versions));
+    }
+    let force = room.held || deploy.wanted.force;
+    if bodies.is_empty() {
+        return match next_restart(deploy) {
+            Some(planned) => {
+                restart(
+                    job,
+                    deploy,
+                    planned,
+                    force,
+                    versions.get(&planned.id).copied(),
+                )
+                .await
+            }
+            None => super::follow::without_calls(job, deploy).await,
+        };
+    }
+    let body = Value::Array(bodies).to_string();
+    put(job, deploy, body, intended, raised, force).await
+}
+
+fn intent_for(planned: &Planned, versions: &BTreeMap<&ServiceId, &str>) -> Intended {
+    Intended {
+        id: planned.id.clone(),
+        spec: planned.spec.clone(),
+        version: versions.get(&planned.id).map(|v| (*v).to_owned()),
+    }
+}
+
+/// What was found, and done, about rollouts of ours that still hold the services.
+struct Room {
+    /// A deployment of ours holds at least one of them and is to be overridden.
+    held: bool,
+    /// Active instances, by service, that could not be wiped: Marathon would count them when it kills.
+    surplus: BTreeMap<ServiceId, u32>,
+}
+
+async fn make_room(
+    job: &Job<'_>,
+    number: DeployNumber,
+    ids: &BTreeSet<ServiceId>,
+) -> Result<Room, StepError> {
+    let mut room = Room {
+        held: false,
+        surplus: BTreeMap::new(),
+    };
+    let mut all = ids.clone();
+    let look = job.context.look(all.clone()).await?;
+    let ours: Vec<String> = look
+        .holding(ids)
+        .filter(|d| job.app.marathon.iter().any(|o| o.id == d.id))
+        .map(|d| d.id.clone())
+        .collect();
+    for deployment in look.deployments.iter().filter(|d| ours.contains(&d.id)) {
+        all.extend(
+            deployment
+                .affected_apps
+                .iter()
+                .filter_map(|a| a.parse().ok()),
+        );
+    }
+    room.held = !ours.is_empty();
+    let unwell: BTreeSet<ServiceId> = all
+        .into_iter()
+        .filter(|id| look.apps.get(id).is_none_or(|a| needs_care(a, &look)))
+        .collect();
+    if !room.held {
+        let coverable = |a: &LiveApp| {
+            let well = a.tasks.iter().filter(|t| a.is_well(t)).count();
+            u32::try_from(well).unwrap_or(0) >= a.instances && look.hidden(a) == 0
+        };
+        let (wipeable, rest): (BTreeSet<_>, BTreeSet<_>) = unwell
+            .into_iter()
+            .partition(|id| look.apps.get(id).is_some_and(coverable));
+        wipe(job, number, &wipeable).await?;
+        room.surplus = surplus(&look, &rest);
+        return Ok(room);
+    }
+    if let Wiped::Left(left) = wipe(job, number, &unwell).await? {
+        let look = job.context.look(left.clone()).await?;
+        room.surplus = surplus(&look, &left);
+    }
+    Ok(room)
+}
+
+fn needs_care(app: &LiveApp, look: &Look) -> bool {
+    app.tasks.iter().any(|t| !app.is_well(t)) || look.hidden(app) > 0
+}
+
+fn surplus(look: &Look, ids: &BTreeSet<ServiceId>) -> BTreeMap<ServiceId, u32> {
+    ids.iter()
+        .filter_map(|id| {
+            let app = look.apps.get(id)?;
+            let active = u32::try_from(app.tasks.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(look.hidden(app));
+            Some((id.clone(), active))
+        })
+        .collect()
+}
+
+/// The smallest number of instances, at least the wanted one, of which the upgrade keeps all `active` ones.
+fn with_room(body: &Value, wanted: u32, active: Option<u32>) -> (Value, bool) {
+    let Some(active) = active else {
+        return (body.clone(), false);
+    };
+    let keeps = body
+        .pointer("/upgradeStrategy/minimumHealthCapacity")
+        .and_then(Value::as_f64)
+        .unwrap_or(1.0);
+    let enough = (wanted..=wanted.saturating_add(active.saturating_mul(20)))
+        .find(|n| crate::marathon::kept(*n, keeps) >= active)
+        .unwrap_or(wanted);
+    let mut body = body.clone();
+    if let Some(map) = body.as_object_mut() {
+        map.insert("instances".to_owned(), enough.into());
+    }
+    (body, enough != wanted)
+}
+
+async fn put(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    body: String,
+    services: Vec<Intended>,
+    raised: BTreeMap<ServiceId, u32>,
+    force: bool,
+) -> Step {
+    let blob = BlobId::of(body.as_bytes());
+    job.context
+        .store
+        .log()
+        .keep_blobs(vec![(blob.clone(), body.clone().into_bytes())])
+        .await?;
+    let names: Vec<String> = services.iter().map(|s| s.id.to_string()).collect();
+    let ids: Vec<ServiceId> = services.iter().map(|s| s.id.clone()).collect();
+    let intent = ApplyIntended {
+        call: Call::Put,
+        body: Some(blob),
+        force,
+        services,
+        target: Vec::new(),
+        raised,
+    };
+    job.record(deploy.number, vec![Fact::ApplyIntended(Box::new(intent))])
+        .await?;
+    let answer = job.context.marathon.put_apps(&body, &names, force).await;
+    answered(job, deploy, Call::Put, ids, answer).await
+}
+
+/// The service that is still to be restarted.
+pub(super) fn next_restart(deploy: &Deploy) -> Option<&Planned> {
+    let done = |id: &ServiceId| {
+        deploy
+            .accepted
+            .iter()
+            .any(|a| a.call == Call::Restart && a.services.contains(id))
+    };
+    deploy
+        .plan
+        .iter()
+        .flatten()
+        .find(|p| p.change == Action::Restart && !done(&p.id))
+}
+
+/// Replaces the tasks of a service whose definition is right: an equal PUT would do nothing.
+pub(super) async fn restart(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    planned: &Planned,
+    force: bool,
+    version: Option<&str>,
+) -> Step {
+    let service = Intended {
+        id: planned.id.clone(),
+        spec: planned.spec.clone(),
+        version: version.map(str::to_owned),
+    };
+    let intent = ApplyIntended {
+        call: Call::Restart,
+        body: None,
+        force,
+        services: vec![service],
+        target: Vec::new(),
+        raised: BTreeMap::new(),
+    };
+    job.record(deploy.number, vec![Fact::ApplyIntended(Box::new(intent))])
+        .await?;
+    let answer = job.context.marathon.restart(&planned.id, force).await;
+    answered(job, deploy, Call::Restart, vec![planned.id.clone()], answer).await
+}
+
+/// Writes down what Marathon said to a call.
+async fn answered(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    call: Call,
+    services: Vec<ServiceId>,
+    answer: Result<Deployed, MarathonError>,
+) -> Step {
+    let refused = |code: &str, sentence: String| Fact::ApplyRefused {
+        call,
+        code: code.to_owned(),
+        sentence,
+        services: services.clone(),
+    };
+    match answer {
+        Ok(deployed) => {
+            let accepted = Fact::ApplyAccepted {
+                call,
+                marathon_deployment: deployed.deployment_id,
+                version: deployed.version,
+                services,
+            };
+            job.record(deploy.number, vec![accepted]).await?;
+            Ok(Next::Again)
+        }
+        // it may have arrived: the intent stays open and is looked into once it cannot arrive any more
+        Err(error @ MarathonError::Unreachable(_)) => Err(error.into()),
+        Err(MarathonError::Refused(why)) => {
+            let failed = if deploy
+                .accepted
+                .iter()
+                .any(|a| matches!(a.call, Call::Put | Call::Restart))
+            {
+                Fact::DeployEnding {
+                    outcome: crate::event::Ending::Failed,
+                    code: why.code.clone(),
+                    sentence: why.sentence.clone(),
+                }
+            } else {
+                Fact::DeployFailed {
+                    code: why.code.clone(),
+                    sentence: why.sentence.clone(),
+                    services: Vec::new(),
+                }
+            };
+            job.record(
+                deploy.number,
+                vec![refused(&why.code, why.sentence), failed],
+            )
+            .await?;
+            Ok(Next::Again)
+        }
+        Err(error) => {
+            let why = waits_for(job, &error, &services).await;
+            job.record(
+                deploy.number,
+                vec![refused(&why.code, why.sentence.clone())],
+            )
+            .await?;
+            job.wait(deploy.number, why).await
+        }
+    }
+}
+
+async fn waits_for(job: &Job<'_>, error: &MarathonError, services: &[ServiceId]) -> Sentence {
+    let first = services
+        .first()
+        .map(ServiceId::to_string)
+        .unwrap_or_default();
+    match error {
+        MarathonError::Locked(ids) => {
+            let running = job.context.marathon.deployments().await.unwrap_or_default();
+            match running.iter().find(|d| ids.contains(&d.id)) {
+                Some(deployment) => crate::marathon::locked(&first, deployment),
+                None => Sentence::new(
+                    "LOCKED",
+                    format!(
+                        "{first} is being deployed by somebody else; it goes on when that one ends"
+                    ),
+                ),
+            }
+        }
+        MarathonError::Busy(why) => Sentence::new("MARATHON_BUSY", why.clone()),
+        other => Sentence::new("MARATHON_UNREACHABLE", other.to_string()),
+    }
+}
+
+/// An intent without an answer: the process died or the reply was lost. Once the call cannot arrive any more,
+/// Marathon is asked whether it did.
+pub(super) async fn recover(job: &Job<'_>, deploy: &Deploy) -> Step {
+    let Some(intent) = &deploy.intent else {
+        return Ok(Next::Again);
+    };
+    let since: jiff::Timestamp = deploy
+        .intent_at
+        .as_deref()
+        .and_then(|t| t.parse().ok())
+        .unwrap_or_default();
+    let waited = job.context.clock.now().duration_since(since).unsigned_abs();
+    let patience = job.context.timing.http;
+    let applied = match intent.call {
+        Call::Put | Call::Restart => applied(job, intent).await?,
+        Call::Delete | Call::Scale | Call::Wipe | Call::Cancel => None,
+    };
+    let services: Vec<ServiceId> = intent.services.iter().map(|s| s.id.clone()).collect();
+    let fact = match applied {
+        Some(deployed) => Fact::ApplyAccepted {
+            call: intent.call,
+            marathon_deployment: deployed.deployment_id,
+            version: deployed.version,
+            services,
+        },
+        None if matches!(intent.call, Call::Put | Call::Restart) && waited < patience => {
+            return Ok(Next::After((patience.saturating_sub(waited)).min(job.context.timing.retry)));
+        }
+        None => Fact::ApplyRefused {
+            call: intent.call,
+            code: "NOT_APPLIED".to_owned(),
+            sentence: "the answer never came and Marathon does not show the change; it is looked at afresh".to_owned(),
+            services,
+        },
+    };
+    job.record(deploy.number, vec![fact]).await?;
+    Ok(Next::Again)
+}
+
+/// Whether Marathon carried out the call: a service has the spec and another version than before.
+async fn applied(job: &Job<'_>, intent: &ApplyIntended) -> Result<Option<Deployed>, StepError> {
+    let ids = intent.services.iter().map(|s| s.id.clone()).collect();
+    let apps = job.context.apps(ids).await?;
+    let known: BTreeSet<&str> = job.app.marathon.iter().map(|d| d.id.as_str()).collect();
+    for service in &intent.services {
+        let Some(app) = apps.get(&service.id) else {
+            continue;
+        };
+        let has_spec = |spec: &SpecHash| look::labelled(app).as_ref() == Some(spec);
+        if service.spec.as_ref().is_some_and(has_spec)
+            && service.version.as_deref() != Some(app.version.as_str())
+        {
+            let deployment = app
+                .deployments()
+                .into_iter()
+                .find(|d| !known.contains(d))
+                .map(str::to_owned);
+            return Ok(Some(Deployed {
+                version: Some(app.version.clone()),
+                deployment_id: deployment,
+            }));
+        }
+    }
+    Ok(None)
+}
+
+/// Brings a service to the number of instances an operator asked for.
+pub(super) async fn scale_wishes(job: &Job<'_>) -> Step {
+    let wish = job
+        .app
+        .services
+        .iter()
+        .find_map(|(id, s)| s.scale.map(|n| (id.clone(), n)));
+    let Some((id, instances)) = wish else {
+        return Ok(Next::Idle);
+    };
+    let fact = match job.context.marathon.scale(&id, instances, false).await {
+        Ok(deployed) => Fact::ApplyAccepted {
+            call: Call::Scale,
+            marathon_deployment: deployed.deployment_id,
+            version: deployed.version,
+            services: vec![id],
+        },
+        Err(MarathonError::Refused(why)) => Fact::ApplyRefused {
+            call: Call::Scale,
+            code: why.code,
+            sentence: why.sentence,
+            services: vec![id],
+        },
+        Err(MarathonError::Missing(why)) => Fact::ApplyRefused {
+            call: Call::Scale,
+            code: "REJECTED".to_owned(),
+            sentence: why,
+            services: vec![id],
+        },
+        Err(error) => return Err(error.into()),
+    };
+    job.command(Command::Note(vec![fact])).await?;
+    Ok(Next::Again)
+}

@@ -1,0 +1,453 @@
+//! Following a rollout to its end. "Succeeded" is: our Marathon deployment is gone, every service has our
+//! configuration, all instances run it and are well. Polling decides; Marathon's events only wake.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::look::{self, Look};
+use super::worker::Job;
+use super::{Next, Step, apply, destroy, retreat};
+use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Intended, Planned};
+use crate::history::Deploy;
+use crate::id::{DeployNumber, ServiceId};
+use crate::marathon::{self, LiveApp};
+use crate::sentence::Sentence;
+use crate::spec::rendering;
+
+/// Five failures of this version with none healthy end a rollout at once.
+const FAILURES: u32 = 5;
+
+/// At most so many stages are written down for a deploy.
+const MOST_PROGRESS: u32 = 50;
+
+/// What was observed of a rollout since this process began to look. None of it is needed to go on after a restart.
+#[derive(Default)]
+pub(super) struct Following {
+    deploy: Option<DeployNumber>,
+    progress_at: Option<Instant>,
+    best: u32,
+    services: BTreeMap<ServiceId, Seen>,
+    cause: Option<(String, Instant)>,
+}
+
+#[derive(Default)]
+struct Seen {
+    failures: BTreeSet<String>,
+    running_since: Option<Instant>,
+}
+
+impl Following {
+    /// Begins anew with another deploy.
+    pub fn of(&mut self, deploy: DeployNumber) {
+        if self.deploy != Some(deploy) {
+            *self = Self {
+                deploy: Some(deploy),
+                ..Self::default()
+            };
+        }
+    }
+}
+
+/// How a service stands.
+struct Standing {
+    done: bool,
+    well: u32,
+    stage: &'static str,
+    trouble: Option<Sentence>,
+    hopeless: bool,
+    alien: bool,
+}
+
+pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
+    if let Some(planned) = apply::next_restart(deploy) {
+        let live = job.context.marathon.app(&planned.id).await?;
+        return apply::restart(
+            job,
+            deploy,
+            planned,
+            false,
+            live.as_ref().map(|a| a.version.as_str()),
+        )
+        .await;
+    }
+    let planned: Vec<&Planned> = deploy
+        .plan
+        .iter()
+        .flatten()
+        .filter(|p| p.change != Action::Remove)
+        .collect();
+    let look = job
+        .context
+        .look(planned.iter().map(|p| p.id.clone()).collect())
+        .await?;
+    let settle = job.context.timing.settle;
+    let standings: Vec<(&Planned, Standing)> = planned
+        .iter()
+        .map(|p| (*p, following.standing(p, &look, settle)))
+        .collect();
+    progress(job, deploy, &standings).await?;
+    if let Some((alien, _)) = standings.iter().find(|(_, s)| s.alien) {
+        let sentence = format!(
+            "somebody else changed {} in Marathon while it was rolling",
+            alien.id
+        );
+        return ending(job, deploy, Sentence::new("CANCELLED", sentence)).await;
+    }
+    let ours_gone = deploy
+        .marathon_deployments()
+        .iter()
+        .all(|id| look.deployments.iter().all(|d| d.id != *id));
+    if ours_gone && standings.iter().all(|(_, s)| s.done) {
+        return finish(job, deploy, &look).await;
+    }
+    judge(job, deploy, following, &standings).await
+}
+
+impl Following {
+    fn standing(&mut self, planned: &Planned, look: &Look, settle: Duration) -> Standing {
+        let seen = self.services.entry(planned.id.clone()).or_default();
+        let Some(app) = look.apps.get(&planned.id) else {
+            return Standing {
+                done: false,
+                well: 0,
+                stage: "starting",
+                trouble: None,
+                hopeless: false,
+                alien: false,
+            };
+        };
+        let current: Vec<_> = app.tasks.iter().filter(|t| app.is_current(t)).collect();
+        let well =
+            u32::try_from(current.iter().filter(|t| app.is_well(t)).count()).unwrap_or(u32::MAX);
+        let failures = seen.failures(app);
+        let all =
+            well == app.instances && app.tasks.len() == current.len() && look.hidden(app) == 0;
+        let settled = seen.settled(app, all, settle);
+        let trouble = if all {
+            None
+        } else {
+            trouble(app, look, failures, well)
+        };
+        let stage = match (&trouble, all, settled) {
+            (_, true, true) => "healthy",
+            (_, true, false) => "running",
+            (Some(t), ..) if t.code == "NO_OFFERS" => "waiting",
+            (Some(t), ..) if t.code == "CRASHING" => "crashing",
+            (Some(_), ..) => "unhealthy",
+            (None, ..) => "starting",
+        };
+        let alien = planned.spec.is_some() && look::labelled(app) != planned.spec;
+        Standing {
+            done: all && settled,
+            well,
+            stage,
+            trouble,
+            hopeless: failures >= FAILURES && well == 0,
+            alien,
+        }
+    }
+}
+
+impl Seen {
+    /// How many tasks of the newest configuration have failed, as far as can be seen.
+    fn failures(&mut self, app: &LiveApp) -> u32 {
+        let newest = app
+            .version_info
+            .as_ref()
+            .map_or(app.version.as_str(), |v| v.last_config_change_at.as_str());
+        if let Some(failure) = app
+            .last_task_failure
+            .as_ref()
+            .filter(|f| f.version.as_str() >= newest)
+        {
+            if self.failures.insert(failure.timestamp.clone()) {
+                self.running_since = None;
+            }
+        }
+        let attempts: u32 = app
+            .tasks
+            .iter()
+            .filter(|t| app.is_current(t))
+            .map(|t| t.attempt() - 1)
+            .sum();
+        attempts.max(u32::try_from(self.failures.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Without health checks, "well" is: all running for the settle time without a failure.
+    fn settled(&mut self, app: &LiveApp, all: bool, settle: Duration) -> bool {
+        if !all {
+            self.running_since = None;
+            return false;
+        }
+        let since = *self.running_since.get_or_insert_with(Instant::now);
+        app.has_health_checks() || app.instances == 0 || since.elapsed() >= settle
+    }
+}
+
+/// Why a service does not get on.
+fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sentence> {
+    let unhealthy_kill = app
+        .last_task_failure
+        .as_ref()
+        .is_some_and(|f| f.state == "TASK_KILLED");
+    if failures > 0 && !unhealthy_kill {
+        return Some(marathon::crashing(app, failures));
+    }
+    let queued = look.queue.iter().find(|q| q.app() == app.id);
+    if let Some(item) = queued.filter(|q| q.waits_for_offers()) {
+        return Some(marathon::no_offers(item));
+    }
+    let failing = app.tasks.iter().any(|t| {
+        app.is_current(t)
+            && t.state == "TASK_RUNNING"
+            && !app.is_well(t)
+            && t.failure_cause().is_some()
+    });
+    (failures > 0 || failing).then(|| marathon::unhealthy(app, well, app.instances))
+}
+
+/// Writes down the stages that changed.
+async fn progress(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    standings: &[(&Planned, Standing)],
+) -> Result<(), super::StepError> {
+    let mut facts = Vec::new();
+    for (planned, standing) in standings {
+        let before = deploy.progress.get(&planned.id).map(|p| p.stage.as_str());
+        let written = deploy.progress_events + u32::try_from(facts.len()).unwrap_or(u32::MAX);
+        if before != Some(standing.stage) && written < MOST_PROGRESS {
+            facts.push(Fact::ServiceProgressed {
+                id: planned.id.clone(),
+                stage: standing.stage.to_owned(),
+                sentence: standing.trouble.as_ref().map(|t| t.sentence.clone()),
+            });
+        }
+    }
+    if !facts.is_empty() {
+        job.record(deploy.number, facts).await?;
+    }
+    Ok(())
+}
+
+/// Whether to go on looking, or to end it.
+async fn judge(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    following: &mut Following,
+    standings: &[(&Planned, Standing)],
+) -> Step {
+    let timing = &job.context.timing;
+    let well: u32 = standings.iter().map(|(_, s)| s.well).sum();
+    if following.progress_at.is_none() || well > following.best {
+        following.progress_at = Some(Instant::now());
+        following.best = well;
+    }
+    if let Some((_, hopeless)) = standings.iter().find(|(_, s)| s.hopeless) {
+        let why = hopeless
+            .trouble
+            .clone()
+            .unwrap_or_else(|| deadline_sentence(standings, Duration::ZERO));
+        return ending(job, deploy, why).await;
+    }
+    let trouble = standings.iter().find_map(|(_, s)| s.trouble.clone());
+    let since = following.cause_since(trouble.as_ref());
+    if let (Some(next), Some(why)) = (&job.app.waiting, &trouble)
+        && since.is_some_and(|s| s.elapsed() >= timing.overtake)
+    {
+        let sentence = format!("{}; overtaken by {}", why.sentence, next.number);
+        job.record(
+            deploy.number,
+            vec![Fact::DeployFailed {
+                code: why.code.clone(),
+                sentence,
+                services: Vec::new(),
+            }],
+        )
+        .await?;
+        return Ok(Next::Again);
+    }
+    let deadline = job
+        .app
+        .settings
+        .deadline
+        .map_or(timing.deadline, Duration::from_secs);
+    let quiet = following
+        .progress_at
+        .map(|p| p.elapsed())
+        .unwrap_or_default();
+    if quiet >= deadline.max(longest_grace(job, deploy).await?) {
+        let why = trouble.unwrap_or_else(|| deadline_sentence(standings, quiet));
+        return ending(job, deploy, why).await;
+    }
+    Ok(Next::After(timing.look))
+}
+
+impl Following {
+    /// Since when there is a cause of failure; a task that is killed for its health and started again continues it.
+    fn cause_since(&mut self, trouble: Option<&Sentence>) -> Option<Instant> {
+        match (trouble, &self.cause) {
+            (Some(now), Some((code, since))) if *code == now.code => Some(*since),
+            (Some(now), _) => {
+                let since = Instant::now();
+                self.cause = Some((now.code.clone(), since));
+                Some(since)
+            }
+            // it may be between two tries: the cause ends only with progress
+            (None, Some((_, since))) if self.progress_at.is_some_and(|p| p < *since) => {
+                Some(*since)
+            }
+            (None, _) => {
+                self.cause = None;
+                None
+            }
+        }
+    }
+}
+
+/// A task inside its grace period is not late yet.
+async fn longest_grace(job: &Job<'_>, deploy: &Deploy) -> Result<Duration, super::StepError> {
+    let Some(files) = &deploy.files else {
+        return Ok(Duration::ZERO);
+    };
+    let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
+        return Ok(Duration::ZERO);
+    };
+    let changed = |id: &ServiceId| deploy.plan.iter().flatten().any(|p| p.id == *id);
+    let grace = commit
+        .services
+        .iter()
+        .filter(|s| changed(&s.id))
+        .flat_map(|s| {
+            let checks = s
+                .spec
+                .get("healthChecks")
+                .and_then(serde_json::Value::as_array);
+            checks.into_iter().flatten().map(|c| {
+                c.get("gracePeriodSeconds")
+                    .and_then(serde_json::Value::as_u64)
+                    .unwrap_or(300)
+            })
+        });
+    Ok(Duration::from_secs(grace.max().unwrap_or(0)))
+}
+
+fn deadline_sentence(standings: &[(&Planned, Standing)], quiet: Duration) -> Sentence {
+    let late: Vec<String> = standings
+        .iter()
+        .filter(|(_, s)| !s.done)
+        .map(|(p, s)| format!("{} {} well", p.id, s.well))
+        .collect();
+    Sentence::new(
+        "DEADLINE",
+        format!("no progress for {} s: {}", quiet.as_secs(), late.join(", ")),
+    )
+}
+
+async fn ending(job: &Job<'_>, deploy: &Deploy, why: Sentence) -> Step {
+    let fact = Fact::DeployEnding {
+        outcome: Ending::Failed,
+        code: why.code,
+        sentence: why.sentence,
+    };
+    job.record(deploy.number, vec![fact]).await?;
+    Ok(Next::Again)
+}
+
+/// A plan whose services only have to become well, without any call.
+pub(super) async fn without_calls(job: &Job<'_>, deploy: &Deploy) -> Step {
+    let removals_only = deploy
+        .plan
+        .iter()
+        .flatten()
+        .all(|p| p.change == Action::Remove);
+    if removals_only {
+        let look = job.context.look(BTreeSet::new()).await?;
+        return finish(job, deploy, &look).await;
+    }
+    Ok(Next::After(job.context.timing.look))
+}
+
+/// All is well: go back to the wanted counts, remove what left, and say so.
+async fn finish(job: &Job<'_>, deploy: &Deploy, look: &Look) -> Step {
+    for (id, instances) in &deploy.raised {
+        if look.apps.get(id).is_some_and(|a| a.instances != *instances) {
+            let service = Intended {
+                id: id.clone(),
+                spec: None,
+                version: None,
+            };
+            let intent = ApplyIntended {
+                call: Call::Scale,
+                body: None,
+                force: false,
+                services: vec![service],
+                target: Vec::new(),
+                raised: BTreeMap::new(),
+            };
+            job.record(deploy.number, vec![Fact::ApplyIntended(Box::new(intent))])
+                .await?;
+            let answer = job.context.marathon.scale(id, *instances, false).await?;
+            let fact = Fact::ApplyAccepted {
+                call: Call::Scale,
+                marathon_deployment: answer.deployment_id,
+                version: answer.version,
+                services: vec![id.clone()],
+            };
+            job.record(deploy.number, vec![fact]).await?;
+            return Ok(Next::Again);
+        }
+    }
+    for planned in deploy
+        .plan
+        .iter()
+        .flatten()
+        .filter(|p| p.change == Action::Remove)
+    {
+        if job.app.services.contains_key(&planned.id)
+            || job.context.marathon.app(&planned.id).await?.is_some()
+        {
+            return destroy::remove(job, &planned.id, false).await;
+        }
+    }
+    let mut services = retreat::outcomes(deploy, look);
+    for outcome in &mut services {
+        outcome.rendering = look.apps.get(&outcome.id).map(|a| rendering(&a.raw));
+    }
+    let changed = services
+        .iter()
+        .filter(|s| s.change != Action::Unchanged)
+        .count();
+    let sentence = format!(
+        "{changed} {} changed, all healthy",
+        if changed == 1 { "service" } else { "services" }
+    );
+    let orphans = orphans(job, deploy).await?;
+    job.record(
+        deploy.number,
+        vec![Fact::DeploySucceeded {
+            services,
+            orphans,
+            sentence,
+        }],
+    )
+    .await?;
+    Ok(Next::Again)
+}
+
+/// Services of ours that still run although the commit has no spec of them.
+async fn orphans(job: &Job<'_>, deploy: &Deploy) -> Result<Vec<ServiceId>, super::StepError> {
+    let Some(files) = &deploy.files else {
+        return Ok(Vec::new());
+    };
+    let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
+        return Ok(Vec::new());
+    };
+    let ours = job.context.ours(&job.app.id).await?;
+    Ok(ours
+        .into_iter()
+        .filter(|id| commit.services.iter().all(|s| s.id != *id))
+        .collect())
+}

@@ -1,0 +1,181 @@
+//! From a queued deploy to its end. What is owed is asked of the log, so a restart is no special case:
+//! one worker per app that owes work, each step decided by the state that the log folds to.
+
+mod apply;
+mod destroy;
+mod follow;
+mod look;
+mod prepare;
+mod read;
+mod retreat;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use look::{labelled, running};
+pub use prepare::Preview;
+pub use read::{Commit, ReadError};
+
+use crate::clock::SharedClock;
+use crate::github;
+use crate::id::AppId;
+use crate::marathon;
+use crate::store::{Store, StoreError};
+
+/// How long things take. Tests use smaller numbers; nothing else differs.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// Between two looks at Marathon while something rolls.
+    pub look: Duration,
+    /// Between two tries of what waits.
+    pub retry: Duration,
+    /// A call to Marathon that was not answered for so long may still arrive.
+    pub http: Duration,
+    /// How long GitHub may lag behind its own webhook.
+    pub lag: Duration,
+    /// How long a cause of failure must be true before a newer push ends the rollout.
+    pub overtake: Duration,
+    /// Without progress for so long, a rollout has failed.
+    pub deadline: Duration,
+    /// How long tasks without health checks must run.
+    pub settle: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            look: Duration::from_secs(1),
+            retry: Duration::from_secs(8),
+            http: Duration::from_secs(30),
+            lag: Duration::from_secs(120),
+            overtake: Duration::from_secs(30),
+            deadline: Duration::from_secs(600),
+            settle: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What every step needs.
+#[derive(Clone)]
+pub struct Context {
+    /// The log.
+    pub store: Store,
+    /// GitHub.
+    pub github: github::Client,
+    /// Marathon.
+    pub marathon: marathon::Client,
+    /// Marathon's event stream.
+    pub watch: marathon::Watch,
+    /// The time.
+    pub clock: SharedClock,
+    /// How long things take.
+    pub timing: Timing,
+    /// Prefixes of ids this observer may touch; none: all.
+    pub allow_ids: Vec<String>,
+    /// The observer's own id in Marathon.
+    pub own_id: Option<String>,
+}
+
+/// Starts a worker for every app that owes work, now and whenever the log changes, until `stop`.
+pub async fn run(context: Context, stop: CancellationToken) {
+    let workers = Workers {
+        context,
+        tracker: TaskTracker::new(),
+        awake: Arc::default(),
+        stop: stop.clone(),
+    };
+    let mut touched = workers.context.store.log().touched();
+    workers.scan().await;
+    let mut again = tokio::time::interval(Duration::from_secs(30));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = again.tick() => workers.scan().await,
+            app = touched.recv() => match app {
+                Ok(app) => workers.wake(&app),
+                Err(broadcast::error::RecvError::Lagged(_)) => workers.scan().await,
+                Err(broadcast::error::RecvError::Closed) => break,
+            },
+        }
+    }
+    workers.tracker.close();
+    workers.tracker.wait().await;
+}
+
+struct Workers {
+    context: Context,
+    tracker: TaskTracker,
+    awake: Arc<Mutex<BTreeMap<AppId, Arc<Notify>>>>,
+    stop: CancellationToken,
+}
+
+impl Workers {
+    /// Wakes the worker of every app that owes work; finds what a lost message would have said.
+    async fn scan(&self) {
+        let mut after = String::new();
+        loop {
+            let page = match self.context.store.apps(&after, 200).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::error!(%error, "the apps cannot be read");
+                    return;
+                }
+            };
+            let Some(last) = page.last() else { return };
+            after = last.id.to_string();
+            page.iter()
+                .filter(|a| a.owes_work())
+                .for_each(|a| self.wake(&a.id));
+        }
+    }
+
+    fn wake(&self, app: &AppId) {
+        let Ok(mut awake) = self.awake.lock() else {
+            return;
+        };
+        if let Some(notify) = awake.get(app) {
+            notify.notify_one();
+            return;
+        }
+        let notify = Arc::new(Notify::new());
+        awake.insert(app.clone(), notify.clone());
+        let (context, app, stop, map) = (
+            self.context.clone(),
+            app.clone(),
+            self.stop.clone(),
+            self.awake.clone(),
+        );
+        self.tracker.spawn(async move {
+            worker::run(&context, &app, &notify, &stop, &map).await;
+        });
+    }
+}
+
+/// What to do after a step.
+pub(crate) enum Next {
+    /// The state changed: look again at once.
+    Again,
+    /// Nothing to do before this long, or a change.
+    After(Duration),
+    /// No work is owed.
+    Idle,
+}
+
+/// Why a step broke off. The next one sees the state as it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// The log said no, or cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Marathon did not answer.
+    #[error(transparent)]
+    Marathon(#[from] marathon::MarathonError),
+}
+
+pub(crate) type Step = Result<Next, StepError>;

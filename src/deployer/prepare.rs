@@ -1,0 +1,354 @@
+//! Everything before Marathon is touched: the head, the commit, the plan, the lock. Nothing here has a deadline.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::read::{Commit, ReadError};
+use super::worker::Job;
+use super::{Context, Next, Step, StepError, apply, follow, look};
+use crate::event::{Call, DeployQueued, Fact, Planned};
+use crate::github::GithubError;
+use crate::history::{App, Command, Deploy, plan_token};
+use crate::id::{CommitId, ServiceId};
+use crate::marathon::{self, LiveApp};
+use crate::plan::{Obstacle, Plan, Running, digest, plan};
+use crate::sentence::Sentence;
+use crate::spec::flatten;
+
+pub(super) async fn step(job: &Job<'_>, deploy: &Deploy) -> Step {
+    if deploy.started_at.is_none() {
+        if deploy.wanted.cause.follows() {
+            if let Some(next) = check_head(job, deploy).await? {
+                return Ok(next);
+            }
+        }
+        job.command(Command::Start(deploy.number)).await?;
+        return Ok(Next::Again);
+    }
+    let context = job.context;
+    let read = async {
+        let files = context
+            .files_of(&job.app.id, deploy, job.app.source.repository_id)
+            .await?;
+        context.stored_commit(&job.app.id, files).await
+    };
+    let commit = match read.await {
+        Ok(commit) => commit,
+        Err(ReadError::Store(error)) => return Err(error.into()),
+        Err(error) => return cannot_read(job, deploy, error).await,
+    };
+    if deploy.files.is_none() {
+        let read = Fact::SpecsRead {
+            commit: deploy.wanted.commit.clone(),
+            files: commit.files.clone(),
+            settings: commit.settings.clone(),
+        };
+        job.record(deploy.number, vec![read]).await?;
+        return Ok(Next::Again);
+    }
+    make_plan(job, deploy, &commit).await
+}
+
+/// The branch is the truth; a push is a hint. `None`: the commit is the head, go on.
+async fn check_head(job: &Job<'_>, deploy: &Deploy) -> Result<Option<Next>, StepError> {
+    let (context, source) = (job.context, &job.app.source);
+    let commit = &deploy.wanted.commit;
+    let head = match context
+        .github
+        .head(source.repository_id, &source.branch, Some(commit))
+        .await
+    {
+        Ok(None) => return Ok(None),
+        Ok(Some(head)) if head == *commit => return Ok(None),
+        Ok(Some(head)) => Some(head),
+        Err(GithubError::Missing(_)) => None,
+        Err(error) => {
+            return job
+                .wait(
+                    deploy.number,
+                    Sentence::new(error.code(), error.to_string()),
+                )
+                .await
+                .map(Some);
+        }
+    };
+    match head {
+        Some(head) if deploy.wanted.before.as_ref() != Some(&head) => {
+            job.command(Command::HeadMoved {
+                deploy: deploy.number,
+                head,
+            })
+            .await?;
+            Ok(Some(Next::Again))
+        }
+        // GitHub may lag behind its own webhook
+        head => {
+            let queued: jiff::Timestamp = deploy.queued_at.parse().unwrap_or_default();
+            let waited = context.clock.now().duration_since(queued).unsigned_abs();
+            if waited < context.timing.lag {
+                return Ok(Some(Next::After(
+                    (waited / 4).clamp(context.timing.look, context.timing.retry),
+                )));
+            }
+            let sentence = lag_sentence(&source.branch.to_string(), head.as_ref(), commit);
+            job.command(Command::HeadLags {
+                deploy: deploy.number,
+                head,
+                sentence,
+            })
+            .await?;
+            Ok(Some(Next::Again))
+        }
+    }
+}
+
+fn lag_sentence(branch: &str, head: Option<&CommitId>, commit: &CommitId) -> String {
+    match head {
+        Some(head) => format!(
+            "the branch {branch} is still at {} and never got to {}; push again, or deploy it by hand",
+            head.short(),
+            commit.short()
+        ),
+        None => format!("the branch {branch} does not exist; push it again"),
+    }
+}
+
+async fn cannot_read(job: &Job<'_>, deploy: &Deploy, error: ReadError) -> Step {
+    if let Some(why) = error.waits() {
+        return job.wait(deploy.number, why).await;
+    }
+    fail(
+        job,
+        deploy,
+        Sentence::new("SPEC_INVALID", error.to_string()),
+    )
+    .await
+}
+
+async fn fail(job: &Job<'_>, deploy: &Deploy, why: Sentence) -> Step {
+    let Sentence { code, sentence } = why;
+    job.record(
+        deploy.number,
+        vec![Fact::DeployFailed {
+            code,
+            sentence,
+            services: Vec::new(),
+        }],
+    )
+    .await?;
+    Ok(Next::Again)
+}
+
+/// A plan and what it was made of, as a dry run shows it.
+pub struct Preview {
+    /// The plan.
+    pub plan: Plan,
+    /// What runs.
+    pub live: BTreeMap<ServiceId, Running>,
+    /// The specs that were applied last, by service.
+    pub old_specs: BTreeMap<ServiceId, Value>,
+    /// The commit's services.
+    pub commit: Commit,
+    /// Digest of the commit's services, for the plan token.
+    pub specs: String,
+    /// The plan token.
+    pub token: String,
+}
+
+impl Context {
+    /// What a deploy of `commit` would change now.
+    ///
+    /// # Errors
+    /// When Marathon or the log cannot be read; the inner error says why there is no plan.
+    pub async fn preview(
+        &self,
+        app: &App,
+        wanted: &DeployQueued,
+        commit: Commit,
+    ) -> anyhow::Result<Result<Preview, Obstacle>> {
+        let apps = self.live(app, &commit.services).await?;
+        let old_specs = self.applied_specs(app).await?;
+        Ok(self
+            .preview_of(app, wanted, commit, &apps, old_specs)
+            .await?)
+    }
+
+    async fn preview_of(
+        &self,
+        app: &App,
+        wanted: &DeployQueued,
+        commit: Commit,
+        apps: &BTreeMap<ServiceId, LiveApp>,
+        old_specs: BTreeMap<ServiceId, Value>,
+    ) -> Result<Result<Preview, Obstacle>, crate::store::StoreError> {
+        let live: BTreeMap<ServiceId, Running> = apps
+            .iter()
+            .map(|(id, a)| (id.clone(), look::running(a)))
+            .collect();
+        let bounds = self.bounds(&app.id, &commit.services).await?;
+        let mut with_settings = app.clone();
+        with_settings.settings = commit.settings.clone();
+        Ok(plan(
+            &with_settings,
+            wanted,
+            &commit.services,
+            &live,
+            &old_specs,
+            &bounds,
+        )
+        .map(|plan| {
+            let specs = digest(&commit.services);
+            let token = plan_token(app, &specs);
+            Preview {
+                plan,
+                live,
+                old_specs,
+                commit,
+                specs,
+                token,
+            }
+        }))
+    }
+
+    /// The specs that were applied last, from the deploys that did it.
+    async fn applied_specs(
+        &self,
+        app: &App,
+    ) -> Result<BTreeMap<ServiceId, Value>, crate::store::StoreError> {
+        let numbers: BTreeSet<_> = app.services.values().filter_map(|s| s.deploy).collect();
+        let mut specs = BTreeMap::new();
+        for number in numbers {
+            let Some(files) = self
+                .store
+                .deploy(&app.id, number)
+                .await?
+                .and_then(|d| d.files)
+            else {
+                continue;
+            };
+            let mut contents = Vec::new();
+            for file in files.iter().filter(|f| f.path != "dploy.app") {
+                if let Some(bytes) = self.store.blob(&file.blob).await? {
+                    contents.push(crate::spec::File {
+                        path: file.path.clone(),
+                        bytes,
+                    });
+                }
+            }
+            for service in flatten(&contents).unwrap_or_default() {
+                if app
+                    .services
+                    .get(&service.id)
+                    .is_some_and(|s| s.deploy == Some(number))
+                {
+                    specs.insert(service.id, service.spec);
+                }
+            }
+        }
+        Ok(specs)
+    }
+}
+
+async fn make_plan(job: &Job<'_>, deploy: &Deploy, commit: &Commit) -> Step {
+    let context = job.context;
+    let apps = context.live(job.app, &commit.services).await?;
+    let old_specs = context.applied_specs(job.app).await?;
+    let preview = context
+        .preview_of(job.app, &deploy.wanted, commit.clone(), &apps, old_specs)
+        .await?;
+    let preview = match preview {
+        Ok(preview) => preview,
+        Err(Obstacle::Fails(why)) => return fail(job, deploy, why).await,
+        Err(Obstacle::FirstStart(sentence)) => {
+            job.command(Command::HoldFirstStart {
+                deploy: deploy.number,
+                sentence,
+            })
+            .await?;
+            return Ok(Next::Again);
+        }
+    };
+    let plan = &preview.plan;
+    if !plan.adopted.is_empty() {
+        job.command(Command::Note(vec![Fact::AppAdopted {
+            services: plan.adopted.clone(),
+        }]))
+        .await?;
+        return unchanged(
+            job,
+            deploy,
+            plan,
+            &plan.adopted,
+            "its services ran already and are as the specs say",
+        )
+        .await;
+    }
+    let begun = deploy
+        .accepted
+        .iter()
+        .any(|a| matches!(a.call, Call::Put | Call::Restart | Call::Delete));
+    if plan.steps.is_empty() && begun {
+        return follow::without_calls(job, deploy).await;
+    }
+    if plan.steps.is_empty() {
+        return unchanged(job, deploy, plan, &plan.unchanged, "nothing to change").await;
+    }
+    let planned: Vec<Planned> = plan.steps.iter().map(|s| s.planned.clone()).collect();
+    if !begun && deploy.plan.as_ref() != Some(&planned) {
+        let made = Fact::PlanMade {
+            services: planned,
+            unchanged: u32::try_from(plan.unchanged.len()).unwrap_or(u32::MAX),
+            plan: preview.token.clone(),
+            warnings: plan.warnings.iter().take(50).cloned().collect(),
+        };
+        job.record(deploy.number, vec![made]).await?;
+        return Ok(Next::Again);
+    }
+    if let Some(why) = held_by_others(job, deploy, plan).await? {
+        return job.wait(deploy.number, why).await;
+    }
+    apply::begin(job, deploy, plan, &apps).await
+}
+
+async fn unchanged(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    plan: &Plan,
+    services: &[crate::event::Outcome],
+    sentence: &str,
+) -> Step {
+    let fact = Fact::DeployUnchanged {
+        services: services.to_vec(),
+        orphans: plan.orphans.clone(),
+        sentence: sentence.to_owned(),
+    };
+    job.record(deploy.number, vec![fact]).await?;
+    Ok(Next::Again)
+}
+
+/// Somebody else's deployment that holds one of the services.
+async fn held_by_others(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    plan: &Plan,
+) -> Result<Option<Sentence>, StepError> {
+    if deploy.wanted.force {
+        return Ok(None);
+    }
+    for running in job.context.marathon.deployments().await? {
+        if job.app.marathon.iter().any(|ours| ours.id == running.id) {
+            continue;
+        }
+        let held = plan.steps.iter().find(|s| {
+            running
+                .affected_apps
+                .iter()
+                .any(|a| a == s.planned.id.as_str())
+        });
+        if let Some(held) = held {
+            return Ok(Some(marathon::locked(held.planned.id.as_str(), &running)));
+        }
+    }
+    Ok(None)
+}

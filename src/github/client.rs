@@ -1,0 +1,387 @@
+//! Asking GitHub: one budget, clear errors, no token to anybody else (GitHub docs, "Best practices for using the REST API").
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, header};
+use serde_json::Value;
+
+use crate::clock::SharedClock;
+use crate::id::{Branch, CommitId, RepositoryName};
+use crate::secret::{Secret, plain};
+
+/// The API version that is spoken.
+const VERSION: &str = "2022-11-28";
+
+/// Answers larger than this are not read.
+const LARGEST: usize = 32 * 1024 * 1024;
+
+/// Why GitHub did not give what was asked for.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum GithubError {
+    /// No answer, a slow one, or an error of its own.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The token is missing, wrong, or lacks a right.
+    #[error("{0}")]
+    Token(String),
+    /// A limit is reached; seconds until it may be asked again.
+    #[error("{0}")]
+    Limited(String, u64),
+    /// It does not exist, or the token may not see it.
+    #[error("{0}")]
+    Missing(String),
+    /// It understood and refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl GithubError {
+    /// The code of a deploy that waits for this: `GITHUB_TOKEN` or `GITHUB_UNREACHABLE`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "GITHUB_TOKEN",
+            _ => "GITHUB_UNREACHABLE",
+        }
+    }
+}
+
+/// A repository, by what is used of it.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    /// GitHub's id of it.
+    pub id: u64,
+    /// Its present name.
+    pub name: RepositoryName,
+    /// Whether only some may see it.
+    pub private: bool,
+}
+
+/// The client. Clones share the token and the budget.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<Secret>,
+    clock: SharedClock,
+    /// Until when (seconds since 1970) nothing is asked, because a limit was reached.
+    rest_until: Arc<Mutex<i64>>,
+}
+
+/// An answer: status, headers, body.
+pub(super) struct Reply {
+    pub status: StatusCode,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+impl Client {
+    /// A client of the API at `base`, e.g. `https://api.github.com`.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(
+        base: &str,
+        token: Option<Secret>,
+        clock: SharedClock,
+        timeout: Duration,
+    ) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5).min(timeout))
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self {
+            http,
+            base: base.trim_end_matches('/').to_owned(),
+            token,
+            clock,
+            rest_until: Arc::default(),
+        })
+    }
+
+    /// Where the API is.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether there is a token to ask with.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        accept: &str,
+        etag: Option<&str>,
+    ) -> Result<Reply, GithubError> {
+        self.call(Method::GET, path, accept, etag, None).await
+    }
+
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Reply, GithubError> {
+        self.call(method, path, "application/vnd.github+json", None, body)
+            .await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        etag: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Reply, GithubError> {
+        self.may_ask()?;
+        let mut url = format!("{}{path}", self.base);
+        for _ in 0..3 {
+            let mut request = self
+                .http
+                .request(method.clone(), &url)
+                .header(header::ACCEPT, accept)
+                .header("X-GitHub-Api-Version", VERSION);
+            if let Some(token) = &self.token {
+                request = request.bearer_auth(token.expose());
+            }
+            if let Some(etag) = etag {
+                request = request.header(header::IF_NONE_MATCH, etag);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+            if answer.status().is_redirection() && answer.status() != StatusCode::NOT_MODIFIED {
+                url = self.moved_to(&answer)?;
+                continue;
+            }
+            return self.read(answer).await;
+        }
+        Err(GithubError::Unreachable(format!(
+            "GitHub at {} redirects in a circle",
+            self.base
+        )))
+    }
+
+    /// A renamed repository answers with its new address; the token goes to no other host.
+    fn moved_to(&self, answer: &reqwest::Response) -> Result<String, GithubError> {
+        let location = answer
+            .headers()
+            .get(header::LOCATION)
+            .and_then(|l| l.to_str().ok())
+            .unwrap_or_default();
+        if location.starts_with(&format!("{}/", self.base)) {
+            Ok(location.to_owned())
+        } else {
+            Err(GithubError::Unreachable(format!(
+                "GitHub at {} redirects to another host; it is not followed",
+                self.base
+            )))
+        }
+    }
+
+    async fn read(&self, mut answer: reqwest::Response) -> Result<Reply, GithubError> {
+        let text = |name: &str| {
+            answer
+                .headers()
+                .get(name)
+                .and_then(|v| v.to_str().ok())
+                .map(str::to_owned)
+        };
+        let (retry_after, remaining, reset) = (
+            text("retry-after"),
+            text("x-ratelimit-remaining"),
+            text("x-ratelimit-reset"),
+        );
+        let accepted =
+            text("x-accepted-github-permissions").or_else(|| text("x-accepted-oauth-scopes"));
+        let status = answer.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| self.unreachable(&e))? {
+            if body.len() + chunk.len() > LARGEST {
+                return Err(GithubError::Refused(
+                    "GitHub's answer is larger than 32 MiB".to_owned(),
+                ));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let reply = Reply { status, body };
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(reply);
+        }
+        let message = plain(reply.json()["message"].as_str().unwrap_or_default(), 300);
+        let limited = remaining.as_deref() == Some("0")
+            || retry_after.is_some()
+            || message.to_lowercase().contains("rate limit");
+        Err(match status.as_u16() {
+            403 | 429 if limited => {
+                self.limited(retry_after.as_deref(), reset.as_deref(), &message)
+            }
+            401 => GithubError::Token(format!(
+                "GitHub does not take the token ({message}); make a new one and set DPLOY_OBSERVER_GITHUB_PAT or .pat"
+            )),
+            403 => GithubError::Token(format!(
+                "the token lacks a right at GitHub: {message}{}",
+                accepted
+                    .map(|a| format!(" (needed: {a})"))
+                    .unwrap_or_default()
+            )),
+            404 | 409 | 410 => GithubError::Missing(format!("GitHub: {message}")),
+            400..=499 => GithubError::Refused(format!(
+                "GitHub refused: {message}{}",
+                details(&reply.json())
+            )),
+            code => GithubError::Unreachable(format!(
+                "GitHub at {} answers {code}: {message}",
+                self.base
+            )),
+        })
+    }
+
+    fn may_ask(&self) -> Result<(), GithubError> {
+        let until = self.rest_until.lock().map(|u| *u).unwrap_or(0);
+        let left = until - self.clock.now().as_second();
+        if left > 0 {
+            return Err(GithubError::Limited(
+                format!("GitHub's limit is reached; asking again in {left} s"),
+                left.cast_unsigned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn limited(
+        &self,
+        retry_after: Option<&str>,
+        reset: Option<&str>,
+        message: &str,
+    ) -> GithubError {
+        let now = self.clock.now().as_second();
+        let by_reset = reset.and_then(|r| r.parse::<i64>().ok()).map(|r| r - now);
+        let wait = retry_after
+            .and_then(|r| r.parse().ok())
+            .or(by_reset)
+            .unwrap_or(60)
+            .clamp(1, 3700);
+        if let Ok(mut until) = self.rest_until.lock() {
+            *until = now + wait;
+        }
+        GithubError::Limited(
+            format!("GitHub's limit is reached ({message}); asking again in {wait} s"),
+            wait.cast_unsigned(),
+        )
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> GithubError {
+        let why = if error.is_timeout() {
+            "does not answer in time"
+        } else {
+            "cannot be reached"
+        };
+        GithubError::Unreachable(format!("GitHub at {} {why}", self.base))
+    }
+
+    /// A repository by its name.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub async fn repository(&self, name: &RepositoryName) -> Result<Repository, GithubError> {
+        self.repository_at(&format!("/repos/{name}")).await
+    }
+
+    /// A repository by its id, which survives renames.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub async fn repository_by_id(&self, id: u64) -> Result<Repository, GithubError> {
+        self.repository_at(&format!("/repositories/{id}")).await
+    }
+
+    async fn repository_at(&self, path: &str) -> Result<Repository, GithubError> {
+        let value = self
+            .get(path, "application/vnd.github+json", None)
+            .await?
+            .json();
+        let name = value["full_name"].as_str().and_then(|n| n.parse().ok());
+        match (value["id"].as_u64(), name) {
+            (Some(id), Some(name)) => Ok(Repository {
+                id,
+                name,
+                private: value["private"].as_bool().unwrap_or(false),
+            }),
+            _ => Err(GithubError::Unreachable(format!(
+                "{} does not answer as GitHub's API; check DPLOY_OBSERVER_GITHUB_API",
+                self.base
+            ))),
+        }
+    }
+
+    /// The head of a branch; `None` when it is still `known`, which costs nothing.
+    ///
+    /// # Errors
+    /// [`GithubError::Missing`] when there is no such branch.
+    pub async fn head(
+        &self,
+        repository: u64,
+        branch: &Branch,
+        known: Option<&CommitId>,
+    ) -> Result<Option<CommitId>, GithubError> {
+        let etag = known.map(|c| format!("\"{c}\""));
+        let path = format!(
+            "/repositories/{repository}/commits/heads/{}",
+            encode(branch.as_str())
+        );
+        let reply = match self
+            .get(&path, "application/vnd.github.sha", etag.as_deref())
+            .await
+        {
+            Err(GithubError::Refused(why)) => return Err(GithubError::Missing(why)),
+            other => other?,
+        };
+        if reply.status == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(&reply.body);
+        let head = text.trim().parse().map_err(|_| {
+            GithubError::Unreachable(format!("{} names no commit for {branch}", self.base))
+        })?;
+        Ok(Some(head))
+    }
+}
+
+/// Percent-encodes one segment of a path.
+pub(super) fn encode(segment: &str) -> String {
+    percent_encoding::utf8_percent_encode(segment, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+fn details(body: &Value) -> String {
+    let texts: Vec<String> = body["errors"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|e| {
+            e["message"]
+                .as_str()
+                .or_else(|| e["code"].as_str())
+                .map(str::to_owned)
+        })
+        .collect();
+    if texts.is_empty() {
+        String::new()
+    } else {
+        plain(&format!(" ({})", texts.join("; ")), 300)
+    }
+}

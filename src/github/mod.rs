@@ -1,0 +1,9 @@
+//! The client of GitHub's REST API: reading a branch and a commit, keeping the webhook.
+
+mod client;
+mod content;
+mod hook;
+
+pub use client::{Client, GithubError, Repository};
+pub use content::{CommitTree, Entry};
+pub use hook::{HookState, hook_differs};

@@ -1,0 +1,11 @@
+//! What comes in: apps that are registered, pushes by webhook and poll, the webhook that is kept in shape.
+
+mod hook;
+mod poll;
+mod push;
+mod register;
+
+pub use hook::{HookKeeper, KeepError};
+pub use poll::run as poll;
+pub use push::{Received, payload, pinged, receive};
+pub use register::{RegisterError, register};

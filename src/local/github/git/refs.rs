@@ -1,0 +1,122 @@
+//! Branches and tags, and how two commits lie to each other.
+
+use std::collections::BTreeMap;
+
+use super::{Git, is_ref_name, is_sha, is_short_sha};
+
+/// Ref (`refs/heads/x`) to the object id it holds.
+pub type Refs = BTreeMap<String, String>;
+
+impl Git {
+    /// All branches and tags.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn refs(&self) -> anyhow::Result<Refs> {
+        let format = "--format=%(objectname) %(refname)";
+        let printed = self
+            .run(&["for-each-ref", format, "refs/heads/", "refs/tags/"], b"")
+            .await?;
+        let text = String::from_utf8_lossy(&printed);
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        Ok(pairs
+            .map(|(id, name)| (name.to_owned(), id.to_owned()))
+            .collect())
+    }
+
+    /// Ids of the commits that `of` can reach and none of `not` can, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn reachable(
+        &self,
+        of: &str,
+        not: &[String],
+        limit: usize,
+        skip: usize,
+    ) -> anyhow::Result<Vec<String>> {
+        let count = format!("--max-count={limit}");
+        let skip = format!("--skip={skip}");
+        let mut input = format!("{of}\n");
+        for id in not {
+            input.push('^');
+            input.push_str(id);
+            input.push('\n');
+        }
+        let arguments = [
+            "rev-list",
+            "--topo-order",
+            &count,
+            &skip,
+            "--ignore-missing",
+            "--stdin",
+        ];
+        let printed = self.run(&arguments, input.as_bytes()).await?;
+        Ok(String::from_utf8_lossy(&printed)
+            .lines()
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// Whether `old` is an ancestor of `new` (or the same commit).
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn is_ancestor(&self, old: &str, new: &str) -> anyhow::Result<bool> {
+        self.asks(&["merge-base", "--is-ancestor", old, new]).await
+    }
+
+    /// The commit where two histories part, if they have one in common.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn merge_base(&self, one: &str, other: &str) -> anyhow::Result<Option<String>> {
+        if !self.asks(&["merge-base", one, other]).await? {
+            return Ok(None);
+        }
+        let printed = self.run(&["merge-base", one, other], b"").await?;
+        Ok(String::from_utf8_lossy(&printed)
+            .lines()
+            .next()
+            .map(str::to_owned))
+    }
+
+    /// How many commits the first lacks of the second, and the second of the first.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn distance(&self, base: &str, head: &str) -> anyhow::Result<(usize, usize)> {
+        let range = format!("{base}...{head}");
+        let printed = self
+            .run(&["rev-list", "--left-right", "--count", &range], b"")
+            .await?;
+        let text = String::from_utf8_lossy(&printed);
+        let mut counts = text
+            .split_ascii_whitespace()
+            .map(|n| n.parse().unwrap_or(0));
+        let behind = counts.next().unwrap_or(0);
+        Ok((counts.next().unwrap_or(0), behind))
+    }
+}
+
+/// What git may know a commit by that a person calls `name`: a branch, a tag, an id or its beginning; none when it is no name at all.
+pub fn candidates(name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if is_sha(name) {
+        found.push(format!("{name}^{{commit}}"));
+    } else if is_ref_name(name) {
+        let full = name.strip_prefix("refs/").unwrap_or(name);
+        if full.starts_with("heads/") || full.starts_with("tags/") {
+            found.push(format!("refs/{full}^{{commit}}"));
+        }
+        found.push(format!("refs/heads/{name}^{{commit}}"));
+        found.push(format!("refs/tags/{name}^{{commit}}"));
+        if name == "HEAD" {
+            found.push("HEAD^{commit}".to_owned());
+        }
+        if is_short_sha(name) {
+            found.push(format!("{name}^{{commit}}"));
+        }
+    }
+    found
+}

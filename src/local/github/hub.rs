@@ -1,0 +1,225 @@
+//! What all parts of the local GitHub share, and what is true of the server as a whole.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use base64::Engine as _;
+
+use super::clock;
+use super::fault::Faults;
+use super::git::{Git, is_ref_name};
+use super::hook::post::Post;
+use super::state::{Repository, Store};
+
+/// A personal access token that the local GitHub accepts.
+#[derive(Clone)]
+pub struct Token {
+    /// What the client sends.
+    pub value: String,
+    /// Whose it is; pushes and statuses with it carry this name.
+    pub login: String,
+    /// As GitHub writes them, for example `repo, admin:repo_hook`.
+    pub scopes: String,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token")
+            .field("login", &self.login)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Token {
+    /// Whether one of these scopes was granted.
+    pub(super) fn may(&self, accepted: &[&str]) -> bool {
+        let mut granted = self.scopes.split(',').map(str::trim);
+        granted.any(|scope| accepted.contains(&scope))
+    }
+}
+
+/// How long things take.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// A hook that has not answered by then has failed.
+    pub hook_timeout: Duration,
+    /// How far off `x-ratelimit-reset` is while the fault `rate_limited` is on.
+    pub limit_reset: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            hook_timeout: Duration::from_secs(10),
+            limit_reset: Duration::from_mins(1),
+        }
+    }
+}
+
+/// Shared by all requests.
+#[derive(Debug)]
+pub struct Hub {
+    pub dir: PathBuf,
+    pub url: String,
+    pub tokens: Vec<Token>,
+    pub pace: Pace,
+    pub store: Arc<Store>,
+    pub faults: Arc<Faults>,
+    pub post: Arc<Post>,
+    /// One push at a time per repository.
+    pushing: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>,
+    /// The last move of each ref, for the fault `lag`.
+    moves: Mutex<HashMap<(u64, String), Move>>,
+}
+
+/// A ref that moved.
+#[derive(Debug, Clone)]
+pub struct Move {
+    pub before: Option<String>,
+    pub after: String,
+    pub tree: Option<String>,
+}
+
+impl Hub {
+    pub fn new(
+        dir: PathBuf,
+        url: String,
+        tokens: Vec<Token>,
+        pace: Pace,
+        store: Arc<Store>,
+        faults: Arc<Faults>,
+        post: Arc<Post>,
+    ) -> Self {
+        Self {
+            dir,
+            url,
+            tokens,
+            pace,
+            store,
+            faults,
+            post,
+            pushing: Mutex::default(),
+            moves: Mutex::default(),
+        }
+    }
+
+    /// The bare repository of a record.
+    pub fn git(&self, repository: &Repository) -> Git {
+        Git::new(self.git_dir(repository))
+    }
+
+    fn git_dir(&self, repository: &Repository) -> PathBuf {
+        let name = format!("{}.git", repository.name);
+        self.dir.join(&repository.owner).join(name)
+    }
+
+    /// Makes a repository, or finds it.
+    ///
+    /// # Errors
+    /// When a name is not one GitHub would take, or git fails.
+    pub async fn create_repository(
+        &self,
+        owner: &str,
+        name: &str,
+        default_branch: &str,
+    ) -> anyhow::Result<u64> {
+        ensure!(is_owner(owner), "{owner:?} is no name of an owner");
+        ensure!(
+            is_repository_name(name),
+            "{name:?} is no name of a repository"
+        );
+        ensure!(
+            is_ref_name(default_branch),
+            "{default_branch:?} is no name of a branch"
+        );
+        if let Some(id) = self
+            .store
+            .read(|world| world.repository(owner, name).map(|r| r.id))
+        {
+            return Ok(id);
+        }
+        let mut repository = Repository::new(owner, name, default_branch, clock::now());
+        let dir = self.git_dir(&repository);
+        Git::init(dir, default_branch)
+            .await
+            .context("making the bare repository")?;
+        let id = self.store.change(|world| {
+            if let Some(there) = world.repository(owner, name) {
+                return there.id;
+            }
+            repository.id = world.new_id();
+            let id = repository.id;
+            world.repositories.push(repository);
+            id
+        });
+        self.store.durable().await;
+        Ok(id)
+    }
+
+    /// The turn to push to a repository.
+    pub fn turn(&self, repository: u64) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(lock(&self.pushing).entry(repository).or_default())
+    }
+
+    /// Remembers a move, so that reads can lag behind it.
+    pub fn moved(&self, repository: u64, name: &str, how: Move) {
+        lock(&self.moves).insert((repository, name.to_owned()), how);
+    }
+
+    /// The head of a ref as a replica shows it that may lag (the fault `lag`).
+    pub fn head(&self, repository: u64, name: &str, real: &str) -> Option<String> {
+        let last = lock(&self.moves)
+            .get(&(repository, name.to_owned()))
+            .cloned();
+        match last {
+            Some(last) if last.after == real && self.faults.take_lag() => last.before,
+            _ => Some(real.to_owned()),
+        }
+    }
+
+    /// Whether a replica that lags does not have this object yet.
+    pub fn is_missing(&self, repository: u64, sha: &str) -> bool {
+        let fresh = lock(&self.moves).iter().any(|((id, _), last)| {
+            *id == repository && (last.after == sha || last.tree.as_deref() == Some(sha))
+        });
+        fresh && self.faults.take_lag()
+    }
+
+    /// Whom an `Authorization` header names: `Bearer`, `token`, or a password of `Basic`.
+    pub fn token(&self, authorization: &str) -> Option<&Token> {
+        let (scheme, value) = authorization.split_once(' ')?;
+        let value = if scheme.eq_ignore_ascii_case("basic") {
+            let decoded = base64::engine::general_purpose::STANDARD
+                .decode(value.trim())
+                .ok()?;
+            let pair = String::from_utf8(decoded).ok()?;
+            pair.split_once(':')?.1.to_owned()
+        } else {
+            value.trim().to_owned()
+        };
+        self.tokens.iter().find(|token| token.value == value)
+    }
+}
+
+fn is_owner(name: &str) -> bool {
+    let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    (1..=39).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(sound)
+}
+
+fn is_repository_name(name: &str) -> bool {
+    let sound = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (1..=100).contains(&name.len())
+        && name.bytes().all(sound)
+        && !matches!(name, "." | "..")
+        && std::path::Path::new(name)
+            .extension()
+            .is_none_or(|e| e != "git")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

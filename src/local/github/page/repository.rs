@@ -1,0 +1,137 @@
+//! One repository: its branches and commits, and how its hooks were called.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::{answer, find, missing};
+use crate::local::github::git::object::Commit;
+use crate::local::github::hub::Hub;
+use crate::local::github::state::{Delivery, Hook, Repository, Status};
+
+/// Commits and deliveries shown.
+const SHOWN: usize = 20;
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ repository.full_name() }} · local GitHub</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>{{ self::super::STYLE|safe }}</style></head><body>
+<h1>{{ repository.full_name() }} <small>on this machine's GitHub</small></h1>
+<p>Clone it: <code>git clone {{ base }}/{{ repository.full_name() }}.git</code></p>
+<h2>Branches</h2>
+<table>{% for branch in branches %}<tr><td><code>{{ branch.0 }}</code>{% if branch.0 == repository.default_branch %} <span class="dim">default</span>{% endif %}</td><td><code>{{ self::short(branch.1) }}</code></td></tr>
+{% else %}<tr><td class="dim">none yet: push one</td></tr>{% endfor %}</table>
+<h2>Commits of {{ repository.default_branch }}</h2>
+<table>{% for commit in commits %}<tr><td><a href="/{{ repository.full_name() }}/commit/{{ commit.0.id }}"><code>{{ self::short(commit.0.id) }}</code></a></td><td>{{ self::subject(commit.0.message) }}{% for status in commit.1 %}<br><span class="{% if status.state == "success" %}ok{% else if status.state == "pending" %}dim{% else %}bad{% endif %}">{{ status.context }}: {{ status.state }}</span> <span class="dim">{{ status.description.as_deref().unwrap_or("") }}</span>{% endfor %}</td><td>{{ commit.0.author.name }}</td><td class="dim">{{ commit.0.committer.local_time() }}</td></tr>
+{% else %}<tr><td class="dim">none yet</td></tr>{% endfor %}</table>
+{% for hook in hooks %}<h2>Hook {{ hook.0.id }} → <code>{{ hook.0.config.url }}</code></h2>
+<p>{{ hook.0.events.join(", ") }} · {{ hook.0.config.content_type }} · {% if hook.0.active %}active{% else %}not active{% endif %} · {% if hook.0.config.secret.is_some() %}signed{% else %}no secret{% endif %}</p>
+<h3>Recent deliveries</h3>
+{% for delivery in hook.1 %}<details><summary><span class="{% if delivery.succeeded() %}ok{% else %}bad{% endif %}">{{ delivery.status }}</span> <code>{{ delivery.event }}</code> {{ delivery.status_code }} <span class="dim">{{ delivery.delivered_at }} · {{ delivery.duration }} s · <code>{{ delivery.guid }}</code>{% if delivery.redelivery %} · redelivery{% endif %}</span>{% if !delivery.response_body.is_empty() %}<br>{{ self::subject(delivery.response_body) }}{% endif %}</summary>
+<pre>{% for header in delivery.request_headers %}{{ header.0 }}: {{ header.1 }}
+{% endfor %}</pre><pre>{{ delivery.payload }}</pre><p>Answer</p><pre>{% for header in delivery.response_headers %}{{ header.0 }}: {{ header.1 }}
+{% endfor %}
+{{ delivery.response_body }}</pre></details>
+{% else %}<p class="dim">none yet</p>{% endfor %}
+{% else %}<h2>Hooks</h2><p class="dim">none yet</p>{% endfor %}
+</body></html>
+"#
+)]
+struct RepositoryPage {
+    base: String,
+    repository: Repository,
+    branches: Vec<(String, String)>,
+    commits: Vec<(Commit, Vec<Status>)>,
+    hooks: Vec<(Hook, Vec<Delivery>)>,
+}
+
+/// `GET /{owner}/{repo}`
+pub async fn show_repository(
+    State(hub): State<Arc<Hub>>,
+    Path(path): Path<(String, String)>,
+) -> Response {
+    let Some(repository) = find(&hub, &path.0, &path.1) else {
+        return missing("repository");
+    };
+    let page = look(&hub, repository).await;
+    answer(page.and_then(|page| Ok(page.render()?)))
+}
+
+async fn look(hub: &Hub, repository: Repository) -> anyhow::Result<RepositoryPage> {
+    let git = hub.git(&repository);
+    let refs = git.refs().await?;
+    let heads = refs
+        .iter()
+        .filter_map(|(name, id)| Some((name.strip_prefix("refs/heads/")?.to_owned(), id.clone())));
+    let branches: Vec<(String, String)> = heads.collect();
+    let mut main = branches
+        .iter()
+        .filter(|(name, _)| *name == repository.default_branch);
+    let ids = match main.next() {
+        Some((_, head)) => git.reachable(head, &[], SHOWN, 0).await?,
+        None => Vec::new(),
+    };
+    let commits = git.commits(&ids).await?.into_iter();
+    Ok(RepositoryPage {
+        base: hub.url.clone(),
+        commits: commits
+            .map(|commit| with_statuses(hub, &repository, commit))
+            .collect(),
+        hooks: with_deliveries(hub, &repository),
+        branches,
+        repository,
+    })
+}
+
+fn with_deliveries(hub: &Hub, repository: &Repository) -> Vec<(Hook, Vec<Delivery>)> {
+    hub.store.read(|world| {
+        let hooks = world
+            .hooks
+            .iter()
+            .filter(|hook| hook.repository == repository.id);
+        let recent = |id: u64| {
+            world
+                .deliveries
+                .iter()
+                .rev()
+                .filter(move |d| d.hook == id)
+                .take(SHOWN)
+                .cloned()
+        };
+        hooks
+            .map(|hook| (hook.clone(), recent(hook.id).collect()))
+            .collect()
+    })
+}
+
+/// A commit with the newest status of each context.
+fn with_statuses(hub: &Hub, repository: &Repository, commit: Commit) -> (Commit, Vec<Status>) {
+    let mut newest: Vec<Status> = Vec::new();
+    hub.store.read(|world| {
+        for status in world
+            .statuses
+            .iter()
+            .rev()
+            .filter(|s| s.repository == repository.id && s.sha == commit.id)
+        {
+            if !newest.iter().any(|known| known.context == status.context) {
+                newest.push(status.clone());
+            }
+        }
+    });
+    (commit, newest)
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(7).collect()
+}
+
+/// The first line.
+fn subject(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,43 @@
+//! What only the local Marathon has: task logs and faults.
+
+use axum::http::Method;
+use axum::response::Response;
+use serde_json::json;
+
+use super::Site;
+use super::call::{self, Answer, Call};
+use crate::local::marathon::fault::FaultChange;
+use crate::local::marathon::instance::instance_of;
+use crate::local::marathon::refusal::Refusal;
+
+/// `/local/faults`: GET shows, POST changes. It works whatever fault is set.
+pub fn faults(site: &Site, call: &Call) -> Response {
+    let faults = &site.engine.faults;
+    match call.method {
+        Method::GET => call::json(200, &json!(faults.state())),
+        Method::POST => match serde_json::from_slice::<FaultChange>(&call.body) {
+            Ok(change) => call::json(200, &json!(faults.apply(change))),
+            Err(error) => call::failure(&Refusal::message(400, error.to_string())),
+        },
+        _ => call::failure(&Refusal::message(405, "Method Not Allowed")),
+    }
+}
+
+/// `GET /local/tasks/{task}/stdout` or `stderr`.
+pub fn log(site: &Site, call: &Call, task: &str, log: &str) -> Answer {
+    call.allow(&[Method::GET])?;
+    let missing = || Refusal::message(404, format!("No {log} of task '{task}'"));
+    // only names that are task ids: nothing else may reach the file system
+    let plain = instance_of(task).is_some()
+        && !task.contains(['/', '\\', '\0'])
+        && matches!(log, "stdout" | "stderr");
+    if !plain {
+        return Err(missing());
+    }
+    let bytes = std::fs::read(site.engine.sandbox(task).join(log)).map_err(|_| missing())?;
+    Ok(call::text(
+        200,
+        "text/plain;charset=utf-8",
+        String::from_utf8_lossy(&bytes).into_owned(),
+    ))
+}

@@ -1,0 +1,378 @@
+//! From a body that somebody sent to a complete definition: defaults, old names, nulls.
+
+use serde_json::{Map, Number, Value, json};
+
+use super::id::Id;
+
+type Object = Map<String, Value>;
+
+/// Lays a partial update over a definition: absent and null fields keep, others are replaced whole.
+pub fn merged(old: &Object, update: &Object) -> Object {
+    let mut body = old.clone();
+    let ports = update.get("portDefinitions").is_none_or(Value::is_null);
+    for (key, value) in update.iter().filter(|(_, v)| !v.is_null()) {
+        match key.as_str() {
+            "ports" if ports => {
+                body.remove("portDefinitions");
+            }
+            "uris" => {
+                body.remove("fetch");
+            }
+            "networks" => {
+                body.remove("portDefinitions");
+            }
+            _ => {}
+        }
+        body.insert(key.clone(), value.clone());
+    }
+    body
+}
+
+/// The complete definition of the app `id` in `group` (dependencies are resolved there).
+pub fn complete(id: &Id, group: &Id, sent: &Object) -> Object {
+    let mut app = Object::new();
+    let given = |key: &str| sent.get(key).filter(|v| !v.is_null()).cloned();
+    app.insert("id".to_owned(), json!(id.as_str()));
+    for (key, default) in DEFAULTS {
+        let value = given(key).unwrap_or_else(|| serde_json::from_str(default).unwrap_or_default());
+        app.insert(key.to_owned(), plain(value));
+    }
+    for key in [
+        "acceptedResourceRoles",
+        "cmd",
+        "tty",
+        "user",
+        "taskKillGracePeriodSeconds",
+        "resourceLimits",
+    ] {
+        if let Some(value) = given(key) {
+            app.insert(key.to_owned(), value);
+        }
+    }
+    let filled = |v: &Value| {
+        v.as_array().is_some_and(|l| !l.is_empty()) || v.as_object().is_some_and(|o| !o.is_empty())
+    };
+    for key in ["args", "constraints", "env", "secrets"] {
+        if let Some(value) = given(key).filter(filled) {
+            app.insert(key.to_owned(), value);
+        }
+    }
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value.filter(filled) {
+            app.insert(key.to_owned(), value);
+        }
+    };
+    put(
+        "dependencies",
+        given("dependencies").map(|d| dependencies(group, &d)),
+    );
+    put(
+        "fetch",
+        given("fetch")
+            .or_else(|| given("uris").map(|u| uris(&u)))
+            .map(|f| each(f, fetch)),
+    );
+    let ports_named = given("portDefinitions")
+        .or_else(|| given("ports"))
+        .is_some()
+        || given("container").is_some_and(|c| {
+            c["portMappings"].is_array() || c["docker"]["portMappings"].is_array()
+        });
+    put(
+        "healthChecks",
+        given("healthChecks")
+            .map(|h| each(h, |c| health_check(c, ports_named)))
+            .map(without_doubles),
+    );
+    put(
+        "readinessChecks",
+        given("readinessChecks").map(|r| each(r, readiness_check)),
+    );
+    put("check", given("check").map(mesos_check));
+    choices(&mut app);
+    containers(&mut app, sent);
+    app
+}
+
+const DEFAULTS: [(&str, &str); 15] = [
+    ("backoffFactor", "1.15"),
+    ("backoffSeconds", "1"),
+    ("cpus", "1"),
+    ("disk", "0"),
+    ("executor", "\"\""),
+    ("instances", "1"),
+    ("labels", "{}"),
+    ("maxLaunchDelaySeconds", "300"),
+    ("mem", "128"),
+    ("gpus", "0"),
+    ("networks", "[]"),
+    ("requirePorts", "false"),
+    (
+        "upgradeStrategy",
+        r#"{"maximumOverCapacity":1,"minimumHealthCapacity":1}"#,
+    ),
+    ("killSelection", "\"YOUNGEST_FIRST\""),
+    (
+        "unreachableStrategy",
+        r#"{"inactiveAfterSeconds":0,"expungeAfterSeconds":0}"#,
+    ),
+];
+
+/// Writes whole numbers without a fraction, as Marathon does.
+pub fn plain(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::Number(whole(&number).unwrap_or(number)),
+        Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, plain(v))).collect()),
+        other => other,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be whole and small"
+)]
+fn whole(number: &Number) -> Option<Number> {
+    let float = number
+        .as_f64()
+        .filter(|f| !number.is_i64() && f.fract() == 0.0 && f.abs() < 1e15)?;
+    Some(Number::from(float as i64))
+}
+
+fn choices(app: &mut Object) {
+    let strategy = app.get("unreachableStrategy").cloned().unwrap_or_default();
+    let strategy = match strategy.as_object() {
+        None => json!("disabled"),
+        Some(given) => {
+            let number = |key: &str| {
+                given
+                    .get(key)
+                    .filter(|v| v.is_number())
+                    .cloned()
+                    .unwrap_or(json!(0))
+            };
+            json!({ "inactiveAfterSeconds": number("inactiveAfterSeconds"), "expungeAfterSeconds": number("expungeAfterSeconds") })
+        }
+    };
+    app.insert("unreachableStrategy".to_owned(), strategy);
+    let upgrade = app.get("upgradeStrategy").cloned().unwrap_or_default();
+    let upgrade = json!({
+        "maximumOverCapacity": upgrade["maximumOverCapacity"], "minimumHealthCapacity": upgrade["minimumHealthCapacity"],
+    });
+    app.insert("upgradeStrategy".to_owned(), upgrade);
+    let selection = app
+        .get("killSelection")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_uppercase();
+    app.insert("killSelection".to_owned(), json!(selection));
+}
+
+fn containers(app: &mut Object, sent: &Object) {
+    let given = |key: &str| sent.get(key).filter(|v| !v.is_null());
+    let container = given("container").map(container);
+    let mut networks = app
+        .get("networks")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let bridge = given("container").is_some_and(|c| c["docker"]["network"] == "BRIDGE");
+    if networks.is_empty() {
+        networks.push(json!({ "mode": if bridge { "container/bridge" } else { "host" } }));
+    }
+    for network in networks.iter_mut().filter_map(Value::as_object_mut) {
+        let mode = network
+            .get("mode")
+            .and_then(Value::as_str)
+            .unwrap_or("container")
+            .to_lowercase();
+        network.insert("mode".to_owned(), json!(mode));
+    }
+    let host = networks.iter().all(|n| n["mode"] == "host");
+    app.insert("networks".to_owned(), Value::Array(networks));
+    if let Some(mut container) = container {
+        if host && let Some(object) = container.as_object_mut() {
+            object.remove("portMappings");
+        }
+        app.insert("container".to_owned(), container);
+    }
+    if !host {
+        return;
+    }
+    let ports = match (given("portDefinitions"), given("ports")) {
+        (Some(definitions), _) => each(definitions.clone(), port_definition),
+        (None, Some(ports)) => each(
+            ports.clone(),
+            |port| json!({ "port": port, "protocol": "tcp" }),
+        ),
+        (None, None) => json!([{ "port": 0, "name": "default", "protocol": "tcp" }]),
+    };
+    app.insert("portDefinitions".to_owned(), ports);
+}
+
+fn container(sent: &Value) -> Value {
+    let list = |value: &Value| {
+        if value.is_array() {
+            value.clone()
+        } else {
+            json!([])
+        }
+    };
+    let kind = sent["type"].as_str().unwrap_or("DOCKER").to_uppercase();
+    let mut container = json!({ "type": kind, "volumes": list(&sent["volumes"]) });
+    if let Some(docker) = sent["docker"].as_object() {
+        let flag = |key: &str| docker.get(key) == Some(&Value::Bool(true));
+        container["docker"] = json!({
+            "image": docker.get("image"), "forcePullImage": flag("forcePullImage"), "privileged": flag("privileged"),
+            "parameters": list(docker.get("parameters").unwrap_or(&Value::Null)),
+        });
+        if kind == "MESOS"
+            && let Some(object) = container["docker"].as_object_mut()
+        {
+            object.retain(|k, _| k == "image" || k == "forcePullImage");
+        }
+    }
+    let mappings = [&sent["portMappings"], &sent["docker"]["portMappings"]]
+        .into_iter()
+        .find(|m| m.is_array());
+    if let Some(mappings) = mappings {
+        container["portMappings"] = each(mappings.clone(), port_mapping);
+    }
+    container
+}
+
+fn port_mapping(mapping: Value) -> Value {
+    let or = |key: &str, default: Value| {
+        if mapping[key].is_null() {
+            default
+        } else {
+            mapping[key].clone()
+        }
+    };
+    let mut full = json!({
+        "containerPort": or("containerPort", json!(0)), "hostPort": or("hostPort", json!(0)), "labels": or("labels", json!({})),
+        "protocol": or("protocol", json!("tcp")), "servicePort": or("servicePort", json!(0)),
+    });
+    if mapping["name"].is_string() {
+        full["name"] = mapping["name"].clone();
+    }
+    full
+}
+
+fn port_definition(port: Value) -> Value {
+    let mut full = json!({ "port": port["port"].as_u64().unwrap_or_default() });
+    full["protocol"] = json!(port["protocol"].as_str().unwrap_or("tcp"));
+    for key in ["name", "labels"] {
+        if !port[key].is_null() && port[key] != json!({}) {
+            full[key] = port[key].clone();
+        }
+    }
+    full
+}
+
+fn health_check(check: Value, ports_named: bool) -> Value {
+    let or = |key: &str, default: u64| {
+        if check[key].is_null() {
+            json!(default)
+        } else {
+            check[key].clone()
+        }
+    };
+    let protocol = check["protocol"].as_str().unwrap_or("HTTP").to_uppercase();
+    let mut full = json!({
+        "gracePeriodSeconds": or("gracePeriodSeconds", 300), "intervalSeconds": or("intervalSeconds", 60),
+        "maxConsecutiveFailures": or("maxConsecutiveFailures", 3), "timeoutSeconds": or("timeoutSeconds", 20),
+        "delaySeconds": or("delaySeconds", 15), "protocol": protocol, "ipProtocol": check["ipProtocol"].as_str().unwrap_or("IPv4"),
+    });
+    if matches!(protocol.as_str(), "HTTP" | "HTTPS") {
+        full["ignoreHttp1xx"] = json!(check["ignoreHttp1xx"] == true);
+    }
+    if protocol.contains("HTTP") && check["path"].is_string() {
+        full["path"] = check["path"].clone();
+    }
+    if protocol == "COMMAND" {
+        full["command"] = check["command"].clone();
+        return full;
+    }
+    for key in ["port", "portIndex"] {
+        if !check[key].is_null() {
+            full[key] = check[key].clone();
+        }
+    }
+    if ports_named && check["port"].is_null() && check["portIndex"].is_null() {
+        full["portIndex"] = json!(0);
+    }
+    full
+}
+
+fn readiness_check(check: Value) -> Value {
+    let or = |key: &str, default: Value| {
+        if check[key].is_null() {
+            default
+        } else {
+            check[key].clone()
+        }
+    };
+    json!({
+        "name": or("name", json!("readinessCheck")), "protocol": or("protocol", json!("HTTP")), "path": or("path", json!("/")),
+        "portName": or("portName", json!("http-api")), "intervalSeconds": or("intervalSeconds", json!(30)),
+        "timeoutSeconds": or("timeoutSeconds", json!(10)), "httpStatusCodesForReady": or("httpStatusCodesForReady", json!([200])),
+        "preserveLastResponse": or("preserveLastResponse", json!(false)),
+    })
+}
+
+fn mesos_check(mut check: Value) -> Value {
+    for (key, default) in [
+        ("intervalSeconds", 60),
+        ("timeoutSeconds", 20),
+        ("delaySeconds", 15),
+    ] {
+        if check[key].is_null() && check.is_object() {
+            check[key] = json!(default);
+        }
+    }
+    if check["http"].is_object() && check["http"]["scheme"].is_null() {
+        check["http"]["scheme"] = json!("HTTP");
+    }
+    check
+}
+
+fn fetch(fetch: Value) -> Value {
+    let flag = |key: &str, default: bool| fetch[key].as_bool().unwrap_or(default);
+    json!({ "uri": fetch["uri"], "extract": flag("extract", true), "executable": flag("executable", false), "cache": flag("cache", false) })
+}
+
+fn uris(uris: &Value) -> Value {
+    uris.as_array()
+        .into_iter()
+        .flatten()
+        .map(|uri| json!({ "uri": uri }))
+        .collect()
+}
+
+fn dependencies(group: &Id, list: &Value) -> Value {
+    let texts = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    texts
+        .map(|text| json!(Id::resolve(group, text).as_str()))
+        .collect()
+}
+
+fn without_doubles(list: Value) -> Value {
+    let mut kept: Vec<Value> = Vec::new();
+    for element in list.as_array().into_iter().flatten() {
+        if !kept.contains(element) {
+            kept.push(element.clone());
+        }
+    }
+    Value::Array(kept)
+}
+
+fn each(list: Value, change: impl Fn(Value) -> Value) -> Value {
+    match list {
+        Value::Array(list) => list.into_iter().map(change).collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,316 @@
+//! Between the state and the real world: the lock around the state, timers, and the carrying out of its effects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::app::{App, ReadinessCheck};
+use super::fault::Faults;
+use super::health::Target;
+use super::id::Id;
+use super::instance::{Condition, Readiness};
+use super::instant;
+use super::options::Options;
+use super::persist;
+use super::probe;
+use super::process::{Ending, Process};
+use super::world::{Effect, Launch, World};
+
+/// Shortest pause between two checks, for apps that ask for none.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The running local Marathon.
+pub struct Engine {
+    world: Mutex<World>,
+    /// Where things are kept and how fast they are.
+    pub options: Options,
+    /// What is wrong on purpose.
+    pub faults: Faults,
+    /// Ends timers and streams.
+    pub stopping: CancellationToken,
+    kills: Mutex<BTreeMap<String, watch::Sender<Option<Duration>>>>,
+    watched: Mutex<BTreeSet<(Id, Timestamp)>>,
+    tasks: TaskTracker,
+    changed: Notify,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Engine {
+    /// Takes over a state; nothing moves before [`Engine::begin`].
+    pub fn new(world: World, options: Options) -> Arc<Self> {
+        Arc::new(Self {
+            world: Mutex::new(world),
+            options,
+            faults: Faults::default(),
+            stopping: CancellationToken::new(),
+            kills: Mutex::default(),
+            watched: Mutex::default(),
+            tasks: TaskTracker::new(),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Starts the timers and lets the state go on from where it was.
+    pub fn begin(self: &Arc<Self>) {
+        let pace = self.options.pace.clone();
+        self.every(pace.offers, |engine| {
+            let no_offers = engine.faults.state().no_offers;
+            engine.with(|world| {
+                world.no_offers = no_offers;
+                world.make_offers();
+            });
+        });
+        self.every(pace.scale_check, |engine| {
+            engine.with(World::check_all_scales)
+        });
+        let engine = Arc::clone(self);
+        self.tasks.spawn(async move { engine.keep_saving().await });
+        self.with(|_| ());
+    }
+
+    /// Looks at the state or changes it; what follows from the change happens too.
+    pub fn with<T>(self: &Arc<Self>, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = lock(&self.world);
+        world.now = instant::now();
+        let result = change(&mut world);
+        world.settle();
+        // under the lock, so that a task is always launched before it is killed
+        for effect in std::mem::take(&mut world.effects) {
+            self.carry_out(effect);
+        }
+        if world.dirty {
+            self.changed.notify_one();
+        }
+        result
+    }
+
+    /// Looks at the state.
+    pub fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        let mut world = lock(&self.world);
+        world.now = instant::now();
+        look(&world)
+    }
+
+    /// Where the files of a task are.
+    pub fn sandbox(&self, task: &str) -> PathBuf {
+        self.options.dir.join("sandboxes").join(task)
+    }
+
+    /// Ends every task and waits until all of them are dead. The state is saved as it was before.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.save().await;
+        for kill in lock(&self.kills).values() {
+            let grace = self.options.pace.stop_grace;
+            kill.send_replace(Some(grace));
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn every(self: &Arc<Self>, period: Duration, act: impl Fn(&Arc<Self>) + Send + 'static) {
+        let engine = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let period = period.max(Duration::from_millis(1));
+            let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+            timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            while engine
+                .stopping
+                .run_until_cancelled(timer.tick())
+                .await
+                .is_some()
+            {
+                act(&engine);
+            }
+        });
+    }
+
+    async fn keep_saving(&self) {
+        while self
+            .stopping
+            .run_until_cancelled(self.changed.notified())
+            .await
+            .is_some()
+        {
+            self.save().await;
+        }
+    }
+
+    async fn save(&self) {
+        let state = {
+            let mut world = lock(&self.world);
+            world.dirty = false;
+            persist::snapshot(&world)
+        };
+        if let Err(error) = persist::write(&self.options.dir, &state).await {
+            tracing::warn!(error = %error, "the local Marathon cannot save its state");
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, effect: Effect) {
+        let engine = Arc::clone(self);
+        match effect {
+            Effect::Launch(launch) => {
+                let (sender, kill) = watch::channel(None);
+                lock(&self.kills).insert(launch.task.clone(), sender);
+                self.tasks
+                    .spawn(async move { engine.run(launch, kill).await });
+            }
+            Effect::Kill { task, grace } => {
+                if let Some(kill) = lock(&self.kills).get(&task) {
+                    kill.send_replace(Some(grace));
+                }
+            }
+            Effect::Watch(app) => {
+                if lock(&self.watched).insert((app.id.clone(), app.version)) {
+                    for index in 0..app.list("healthChecks").len() {
+                        let (engine, app) = (Arc::clone(self), Arc::clone(&app));
+                        self.tasks
+                            .spawn(async move { engine.keep_checking(&app, index).await });
+                    }
+                }
+            }
+            Effect::Ready { app, task, ports } => {
+                for check in app.readiness_checks() {
+                    let (engine, task, ports) = (Arc::clone(self), task.clone(), ports.clone());
+                    self.tasks
+                        .spawn(async move { engine.keep_asking(&check, &task, &ports).await });
+                }
+            }
+        }
+    }
+
+    /// The life of a task.
+    async fn run(self: Arc<Self>, launch: Launch, kill: watch::Receiver<Option<Duration>>) {
+        let ending = self.live(&launch, kill).await;
+        lock(&self.kills).remove(&launch.task);
+        if !self.stopping.is_cancelled() {
+            self.with(|world| world.task_ended(&launch.task, ending.failed, &ending.message));
+        }
+    }
+
+    async fn live(
+        self: &Arc<Self>,
+        launch: &Launch,
+        kill: watch::Receiver<Option<Duration>>,
+    ) -> Ending {
+        let pace = &self.options.pace;
+        let killed_early = || Ending {
+            failed: true,
+            message: "Command terminated with signal Terminated".to_owned(),
+        };
+        if !pause(pace.starting, &kill).await {
+            return killed_early();
+        }
+        self.with(|world| world.task_is(&launch.task, Condition::Starting));
+        let started = Process::start(
+            launch,
+            &self.sandbox(&launch.task),
+            self.options.tools.as_deref(),
+        )
+        .await;
+        let process = match started {
+            Ok(process) => process,
+            Err(ending) => return ending,
+        };
+        if pause(pace.running, &kill).await {
+            self.with(|world| world.task_is(&launch.task, Condition::Running));
+        }
+        process.run(kill).await
+    }
+
+    /// The health checks of one version of an app, on a timer of their own.
+    async fn keep_checking(self: &Arc<Self>, app: &Arc<App>, index: usize) {
+        let Some(check) = app.health_checks().into_iter().nth(index) else {
+            return;
+        };
+        let interval = self.look(|w| w.real(check.interval)).max(SHORTEST_INTERVAL);
+        let timeout = self.look(|w| w.real(check.timeout)).max(SHORTEST_INTERVAL);
+        while self
+            .stopping
+            .run_until_cancelled(tokio::time::sleep(interval))
+            .await
+            .is_some()
+        {
+            let Some(targets) = self.look(|world| world.targets(&app.id, app.version, &check))
+            else {
+                break;
+            };
+            for target in targets {
+                let (engine, check) = (Arc::clone(self), check.clone());
+                self.tasks.spawn(async move {
+                    let sandbox = engine.sandbox(&target.task);
+                    let looked = probe::look(&check, &target, &sandbox, timeout);
+                    if let Some(result) = engine.stopping.run_until_cancelled(looked).await {
+                        engine.with(|world| world.health_result(&target.task, index, result));
+                    }
+                });
+            }
+        }
+        lock(&self.watched).remove(&(app.id.clone(), app.version));
+    }
+
+    /// The readiness checks of a task, until it is ready or gone.
+    async fn keep_asking(self: &Arc<Self>, check: &ReadinessCheck, task: &str, ports: &[u16]) {
+        let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
+        let target = Target {
+            task: task.to_owned(),
+            host: "127.0.0.1",
+            ports: ports.to_vec(),
+        };
+        loop {
+            let result = ask(check, &target, timeout).await;
+            if self.stopping.is_cancelled()
+                || self.with(|world| world.readiness_result(task, result))
+            {
+                return;
+            }
+            if self
+                .stopping
+                .run_until_cancelled(tokio::time::sleep(interval.max(SHORTEST_INTERVAL)))
+                .await
+                .is_none()
+            {
+                return;
+            }
+        }
+    }
+}
+
+async fn ask(check: &ReadinessCheck, target: &Target, timeout: Duration) -> Readiness {
+    let mut result = Readiness {
+        name: check.name.clone(),
+        ready: false,
+        last: None,
+    };
+    let Some(port) = target.ports.get(check.port) else {
+        return result;
+    };
+    if let Ok(Ok(answer)) =
+        tokio::time::timeout(timeout, probe::get(target.host, *port, &check.path)).await
+    {
+        result.ready = check.codes.contains(&u64::from(answer.status));
+        if check.keep_last {
+            result.last = Some((answer.status, String::new(), answer.body));
+        }
+    }
+    result
+}
+
+/// Waits; `false` if the task was killed meanwhile.
+async fn pause(length: Duration, kill: &watch::Receiver<Option<Duration>>) -> bool {
+    let mut kill = kill.clone();
+    tokio::select! {
+        () = tokio::time::sleep(length) => true,
+        _ = kill.wait_for(Option::is_some) => false,
+    }
+}

@@ -1,0 +1,248 @@
+//! Offers: what the agents have, which waiting instance fits, and why the others do not.
+
+use jiff::Timestamp;
+
+use super::app::App;
+use super::constraint::is_met;
+use super::id::Id;
+use super::instance::{Condition, Instance, Task};
+use super::world::{Effect, Launch, Offers, World};
+use std::sync::Arc;
+
+/// Why an offer is not taken, in the order in which it is looked at.
+pub const REASONS: [&str; 10] = [
+    "UnfulfilledRole",
+    "UnfulfilledConstraint",
+    "NoCorrespondingReservationFound",
+    "AgentMaintenance",
+    "InsufficientCpus",
+    "InsufficientMemory",
+    "InsufficientDisk",
+    "InsufficientGpus",
+    "InsufficientPorts",
+    "DeclinedScarceResources",
+];
+
+/// How many tasks of an app go into one offer.
+const PER_OFFER: usize = 5;
+
+impl World {
+    /// Adds an instance of this definition, waiting for an offer.
+    pub fn add_instance(&mut self, app: &Arc<App>) -> String {
+        let instance = Instance::new(Arc::clone(app), self.now);
+        let id = instance.id.clone();
+        self.tell_condition(&instance, Condition::Scheduled);
+        self.instances
+            .entry(app.id.clone())
+            .or_default()
+            .push(instance);
+        self.watch(app);
+        self.dirty = true;
+        id
+    }
+
+    /// Has the health checks of this definition made.
+    pub fn watch(&mut self, app: &Arc<App>) {
+        if !app.list("healthChecks").is_empty() {
+            self.effects.push(Effect::Watch(Arc::clone(app)));
+        }
+    }
+
+    /// Whether the next launch of the app has to wait, and until when.
+    pub fn delayed_until(&self, app: &App) -> Option<Timestamp> {
+        let delay = self
+            .delays
+            .get(&app.id)
+            .filter(|d| d.configured == app.configured)?;
+        Some(delay.until).filter(|until| *until > self.now)
+    }
+
+    /// Each agent offers what it has; waiting instances take what fits.
+    pub fn make_offers(&mut self) {
+        let waiting: Vec<Id> = self
+            .instances
+            .iter()
+            .filter(|(_, l)| l.iter().any(Instance::is_waiting))
+            .map(|(id, _)| id.clone())
+            .collect();
+        if waiting.is_empty() || self.no_offers {
+            return;
+        }
+        let load = |agent: usize| {
+            self.all()
+                .filter(|i| {
+                    i.condition.is_alive() && i.task.as_ref().is_some_and(|t| t.agent == agent)
+                })
+                .count()
+        };
+        let order = if load(1) < load(0) { [1, 0] } else { [0, 1] };
+        for id in waiting {
+            let open: Vec<String> = self
+                .of(&id)
+                .iter()
+                .filter(|i| i.is_waiting())
+                .map(|i| i.id.clone())
+                .collect();
+            let mut open = open.into_iter().peekable();
+            let share = open.len().div_ceil(2);
+            for (turn, agent) in order.into_iter().enumerate() {
+                let most = if turn == 0 {
+                    share.min(PER_OFFER)
+                } else {
+                    PER_OFFER
+                };
+                for _ in 0..most {
+                    let Some(next) = open.peek() else { break };
+                    if !self.try_launch(next, agent) {
+                        break;
+                    }
+                    open.next();
+                }
+            }
+        }
+    }
+
+    /// Launches an instance on an agent if the agent's offer fits.
+    fn try_launch(&mut self, id: &str, agent: usize) -> bool {
+        let Some(app) = self.find(id).map(|i| Arc::clone(&i.app)) else {
+            return false;
+        };
+        if self.delayed_until(&app).is_some() {
+            return false;
+        }
+        let fit = self.fit(&app, agent);
+        self.note_offer(&app, agent, fit.as_ref().err().copied());
+        let Ok(ports) = fit else { return false };
+        let (now, host) = (self.now, self.agents[agent].host);
+        let Some(instance) = self.find_mut(id) else {
+            return false;
+        };
+        instance.attempt += 1;
+        instance.condition = Condition::Provisioned;
+        let task = format!("{id}._app.{}", instance.attempt);
+        let launch = Launch {
+            task: task.clone(),
+            app: Arc::clone(&app),
+            host,
+            ports: ports.clone(),
+        };
+        instance.task = Some(Task {
+            id: task,
+            agent,
+            ports,
+            staged: now,
+            started: None,
+            dying: false,
+            sick: None,
+        });
+        let instance = instance.clone();
+        self.tell_condition(&instance, Condition::Provisioned);
+        self.watch(&app);
+        self.effects.push(Effect::Launch(launch));
+        self.dirty = true;
+        true
+    }
+
+    /// The host ports the task would get, or the index of the reason why the offer does not fit.
+    fn fit(&self, app: &App, agent: usize) -> Result<Vec<u16>, usize> {
+        let roles = app
+            .body
+            .get("acceptedResourceRoles")
+            .and_then(|r| r.as_array());
+        if roles.is_some_and(|r| !r.iter().any(|role| role == "*")) {
+            return Err(0);
+        }
+        let hosts = [self.agents[0].host, self.agents[1].host];
+        let alive = self.of(&app.id).iter().filter(|i| i.condition.is_alive());
+        let others: Vec<&str> = alive
+            .filter_map(|i| i.task.as_ref())
+            .map(|t| hosts[t.agent])
+            .collect();
+        if !app
+            .list("constraints")
+            .iter()
+            .all(|c| is_met(c, hosts[agent], &others, &hosts))
+        {
+            return Err(1);
+        }
+        let has = [
+            ("cpus", self.resources.cpus, 4),
+            ("mem", self.resources.mem, 5),
+            ("disk", self.resources.disk, 6),
+        ];
+        for (key, most, reason) in has {
+            let wanted = app.number(key);
+            if wanted > 0.0 && wanted > most - self.used(agent, key) + 1e-9 {
+                return Err(reason);
+            }
+        }
+        self.choose_ports(app, agent).ok_or(8)
+    }
+
+    fn used(&self, agent: usize, key: &str) -> f64 {
+        let on = |i: &&Instance| {
+            i.condition.is_alive() && i.task.as_ref().is_some_and(|t| t.agent == agent)
+        };
+        self.all().filter(on).map(|i| i.app.number(key)).sum()
+    }
+
+    fn choose_ports(&self, app: &App, agent: usize) -> Option<Vec<u16>> {
+        let range = self.resources.ports[agent].clone();
+        let tasks = self
+            .all()
+            .filter(|i| i.condition.is_alive())
+            .filter_map(|i| i.task.as_ref());
+        let mut taken: Vec<u16> = tasks.flat_map(|t| t.ports.iter().copied()).collect();
+        let start = range.start
+            + u16::try_from(
+                uuid::Uuid::new_v4().as_u128() % u128::from((range.end - range.start).max(1)),
+            )
+            .ok()?;
+        let mut chosen = Vec::new();
+        for wanted in app.host_ports() {
+            let free = |port: &u16| !taken.contains(port) && is_free(*port);
+            let port = match u16::try_from(wanted).ok()? {
+                0 => (start..range.end).chain(range.start..start).find(free)?,
+                fixed if range.contains(&fixed) && free(&fixed) => fixed,
+                _ => return None,
+            };
+            taken.push(port);
+            chosen.push(port);
+        }
+        Some(chosen)
+    }
+
+    fn note_offer(&mut self, app: &App, agent: usize, rejected: Option<usize>) {
+        let now = self.now;
+        let offers = self.offers.entry(app.id.clone()).or_default();
+        if offers.configured != app.configured {
+            *offers = Offers {
+                configured: app.configured,
+                ..Offers::default()
+            };
+        }
+        offers.processed += 1;
+        let reached = rejected.unwrap_or(REASONS.len() - 1);
+        for (index, (declined, processed)) in offers.all.iter_mut().enumerate().take(reached + 1) {
+            *processed += 1;
+            *declined += u64::from(rejected == Some(index));
+        }
+        match rejected {
+            None => {
+                offers.last_used = Some(now);
+                offers.last = Default::default();
+            }
+            Some(reason) => {
+                offers.unused += 1;
+                offers.last_unused = Some(now);
+                offers.last[agent] =
+                    std::array::from_fn(|i| (u64::from(i == reason), u64::from(i <= reason)));
+            }
+        }
+    }
+}
+
+/// Whether nobody on this machine listens on the port.
+fn is_free(port: u16) -> bool {
+    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+}

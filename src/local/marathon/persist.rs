@@ -1,0 +1,227 @@
+//! `state.json`: what survives a stop, a crash or a SIGKILL of the local Marathon.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::app::App;
+use super::id::Id;
+use super::instance::Instance;
+use super::options::{Pace, Resources};
+use super::plan::Action;
+use super::tree::Tree;
+use super::world::{Deployment, World};
+
+/// The file.
+const FILE: &str = "state.json";
+
+/// All that is saved. Apps are written once; everything else names them by id and version.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct State {
+    apps: Vec<App>,
+    roots: Vec<SavedTree>,
+    archive: BTreeMap<Id, Vec<Timestamp>>,
+    deployments: Vec<SavedDeployment>,
+    instances: Vec<SavedInstance>,
+    failures: BTreeMap<Id, serde_json::Value>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedTree {
+    version: Timestamp,
+    apps: Vec<(Id, Timestamp)>,
+    groups: BTreeMap<Id, Vec<Id>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedDeployment {
+    id: String,
+    version: Timestamp,
+    from: SavedTree,
+    to: SavedTree,
+    steps: Vec<Vec<Action>>,
+    step: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedInstance {
+    id: String,
+    app: (Id, Timestamp),
+    attempt: u32,
+    wanted: bool,
+}
+
+type Shelf = BTreeMap<(Id, Timestamp), Arc<App>>;
+
+/// What is worth saving of the present state.
+pub fn snapshot(world: &World) -> State {
+    let mut shelf = Shelf::new();
+    let roots = world
+        .roots
+        .iter()
+        .map(|tree| save_tree(tree, &mut shelf))
+        .collect();
+    let deployments = world.deployments.iter().map(|d| SavedDeployment {
+        id: d.id.clone(),
+        version: d.version,
+        from: save_tree(&d.from, &mut shelf),
+        to: save_tree(&d.to, &mut shelf),
+        steps: d.steps.clone(),
+        step: d.step,
+    });
+    let deployments = deployments.collect();
+    let mut archive: BTreeMap<Id, Vec<Timestamp>> = BTreeMap::new();
+    for app in world
+        .archive
+        .values()
+        .flatten()
+        .chain(world.all().map(|i| &i.app))
+    {
+        shelf.insert((app.id.clone(), app.version), Arc::clone(app));
+    }
+    for (id, versions) in &world.archive {
+        archive.insert(id.clone(), versions.iter().map(|a| a.version).collect());
+    }
+    let saved = |i: &Instance| SavedInstance {
+        id: i.id.clone(),
+        app: (i.app.id.clone(), i.app.version),
+        attempt: i.attempt,
+        wanted: i.wanted,
+    };
+    State {
+        instances: world.all().map(saved).collect(),
+        apps: shelf.into_values().map(|app| App::clone(&app)).collect(),
+        roots,
+        archive,
+        deployments,
+        failures: world.failures.clone(),
+    }
+}
+
+fn save_tree(tree: &Tree, shelf: &mut Shelf) -> SavedTree {
+    for app in tree.apps.values() {
+        shelf
+            .entry((app.id.clone(), app.version))
+            .or_insert_with(|| Arc::clone(app));
+    }
+    let apps = tree
+        .apps
+        .values()
+        .map(|a| (a.id.clone(), a.version))
+        .collect();
+    SavedTree {
+        version: tree.version,
+        apps,
+        groups: tree.groups.clone(),
+    }
+}
+
+/// Writes the state so that there is always a whole file.
+pub async fn write(dir: &Path, state: &State) -> anyhow::Result<()> {
+    let bytes = serde_json::to_vec(state)?;
+    let next = dir.join(format!("{FILE}.next"));
+    tokio::fs::write(&next, bytes)
+        .await
+        .with_context(|| format!("writing {}", next.display()))?;
+    tokio::fs::rename(&next, dir.join(FILE))
+        .await
+        .context("renaming the state into place")
+}
+
+/// The world as it was saved, or an empty one. What ran is to be started again; deployments go on.
+pub async fn read(
+    dir: &Path,
+    pace: Pace,
+    resources: Resources,
+    now: Timestamp,
+) -> anyhow::Result<World> {
+    let mut world = World::new(pace, resources);
+    world.now = now;
+    let path = dir.join(FILE);
+    let bytes = match tokio::fs::read(&path).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(world),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    };
+    let state: State =
+        serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
+    restore(&mut world, state);
+    Ok(world)
+}
+
+fn restore(world: &mut World, state: State) {
+    let shelf: Shelf = state
+        .apps
+        .into_iter()
+        .map(|app| ((app.id.clone(), app.version), Arc::new(app)))
+        .collect();
+    world.roots = state
+        .roots
+        .into_iter()
+        .map(|tree| Arc::new(load_tree(tree, &shelf)))
+        .collect();
+    match world.roots.last() {
+        Some(last) => world.tree = Arc::clone(last),
+        None => world.roots.push(Arc::clone(&world.tree)),
+    }
+    world.failures = state.failures;
+    for (id, versions) in state.archive {
+        let apps = versions
+            .into_iter()
+            .filter_map(|v| shelf.get(&(id.clone(), v)).cloned())
+            .collect();
+        world.archive.insert(id, apps);
+    }
+    for saved in state.instances.into_iter().filter(|i| i.wanted) {
+        let Some(app) = shelf.get(&saved.app) else {
+            continue;
+        };
+        let mut instance = Instance::new(Arc::clone(app), world.now);
+        (instance.id, instance.attempt) = (saved.id, saved.attempt);
+        world.watch(app);
+        world
+            .instances
+            .entry(app.id.clone())
+            .or_default()
+            .push(instance);
+    }
+    world.last_version = shelf
+        .keys()
+        .map(|(_, v)| *v)
+        .chain([world.tree.version])
+        .max()
+        .unwrap_or_default();
+    world.deployments = state
+        .deployments
+        .into_iter()
+        .map(|saved| load_deployment(saved, &shelf))
+        .collect();
+}
+
+fn load_deployment(saved: SavedDeployment, shelf: &Shelf) -> Deployment {
+    Deployment {
+        id: saved.id,
+        version: saved.version,
+        from: Arc::new(load_tree(saved.from, shelf)),
+        to: Arc::new(load_tree(saved.to, shelf)),
+        steps: saved.steps,
+        step: saved.step,
+        running: Vec::new(),
+    }
+}
+
+fn load_tree(saved: SavedTree, shelf: &Shelf) -> Tree {
+    let apps = saved
+        .apps
+        .into_iter()
+        .filter_map(|key| Some((key.0.clone(), Arc::clone(shelf.get(&key)?))));
+    Tree {
+        version: saved.version,
+        apps: apps.collect(),
+        groups: saved.groups,
+    }
+}

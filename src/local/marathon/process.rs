@@ -1,0 +1,331 @@
+//! Tasks as real processes: own process group, own sandbox, bounded logs, the environment Mesos gives.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::app::App;
+use super::instant;
+use super::world::Launch;
+
+const SIGTERM: i32 = 15;
+/// A log file grows no longer than this; the rest is thrown away.
+const LOG_LIMIT: usize = 5 * 1024 * 1024;
+/// How long logs are drained after the process is gone.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// How a task ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// It did not end with status 0.
+    pub failed: bool,
+    /// What Mesos says about it.
+    pub message: String,
+}
+
+impl Ending {
+    fn failed(message: impl Into<String>) -> Self {
+        Self {
+            failed: true,
+            message: message.into(),
+        }
+    }
+}
+
+/// A process and what its logs said last.
+pub struct Process {
+    child: Box<dyn ChildWrapper>,
+    logs: JoinSet<()>,
+    last_error: LastLine,
+}
+
+type LastLine = Arc<Mutex<VecDeque<u8>>>;
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // whatever happens to us, the group does not outlive its watcher; it is gone already as a rule
+        let _ = self.child.start_kill();
+    }
+}
+
+impl Process {
+    /// Starts the command of a task in its sandbox.
+    pub async fn start(
+        launch: &Launch,
+        sandbox: &Path,
+        tools: Option<&Path>,
+    ) -> Result<Self, Ending> {
+        let container = launch.app.body.get("container");
+        if container.is_some_and(|c| c["docker"].is_object()) {
+            return Err(Ending::failed(
+                "Docker is not run by the local Marathon: give the service a cmd without a container image",
+            ));
+        }
+        let trouble =
+            |error: std::io::Error| Ending::failed(format!("Failed to launch the task: {error}"));
+        tokio::fs::create_dir_all(sandbox).await.map_err(trouble)?;
+        let mut command = command(&launch.app);
+        command
+            .env_clear()
+            .envs(environment(launch, sandbox, tools))
+            .current_dir(sandbox);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = CommandWrap::from(command)
+            .wrap(ProcessGroup::leader())
+            .spawn()
+            .map_err(trouble)?;
+        let (mut logs, last_error) = (JoinSet::new(), LastLine::default());
+        if let Some(out) = child.stdout().take() {
+            logs.spawn(copy(out, sandbox.join("stdout"), None));
+        }
+        if let Some(error) = child.stderr().take() {
+            logs.spawn(copy(
+                error,
+                sandbox.join("stderr"),
+                Some(Arc::clone(&last_error)),
+            ));
+        }
+        Ok(Self {
+            child,
+            logs,
+            last_error,
+        })
+    }
+
+    /// Waits for its end. When `kill` says so, the group gets SIGTERM and, after that grace, SIGKILL.
+    pub async fn run(mut self, mut kill: watch::Receiver<Option<Duration>>) -> Ending {
+        let order = async {
+            match kill.wait_for(Option::is_some).await {
+                Ok(grace) => *grace,
+                Err(_) => Some(Duration::ZERO),
+            }
+        };
+        let status = tokio::select! {
+            status = leader_exit(&mut self.child) => status,
+            grace = order => self.terminate(grace.unwrap_or_default()).await,
+        };
+        // what the leader left behind in its group goes with it, as under Mesos
+        let _ = self.child.start_kill();
+        let _ = tokio::time::timeout(DRAIN, async {
+            while self.logs.join_next().await.is_some() {}
+        })
+        .await;
+        self.logs.abort_all();
+        match status {
+            Ok(status) => self.ending(status),
+            Err(error) => Ending::failed(format!("The task got lost: {error}")),
+        }
+    }
+
+    async fn terminate(&mut self, grace: Duration) -> std::io::Result<ExitStatus> {
+        // the group may be gone already
+        let _ = self.child.signal(SIGTERM);
+        if let Ok(status) = tokio::time::timeout(grace, leader_exit(&mut self.child)).await {
+            return status;
+        }
+        let _ = self.child.start_kill();
+        leader_exit(&mut self.child).await
+    }
+
+    fn ending(&self, status: ExitStatus) -> Ending {
+        use std::os::unix::process::ExitStatusExt;
+        if let Some(signal) = status.signal() {
+            return Ending::failed(format!(
+                "Command terminated with signal {}",
+                signal_name(signal)
+            ));
+        }
+        let code = status.code().unwrap_or_default();
+        let message = format!("Command exited with status {code}");
+        match self.last_line() {
+            Some(line) if code != 0 => Ending::failed(format!("{message}: {line}")),
+            _ => Ending {
+                failed: code != 0,
+                message,
+            },
+        }
+    }
+
+    fn last_line(&self) -> Option<String> {
+        let mut tail = self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(tail.make_contiguous()).into_owned();
+        text.lines()
+            .rfind(|line| !line.trim().is_empty())
+            .map(|line| line.trim().chars().take(300).collect())
+    }
+}
+
+/// Waits for the leader of the group alone: children it left behind must not keep us waiting.
+async fn leader_exit(child: &mut Box<dyn ChildWrapper>) -> std::io::Result<ExitStatus> {
+    child.inner_mut().wait().await
+}
+
+fn command(app: &App) -> Command {
+    let args: Vec<&str> = app.list("args").iter().filter_map(Value::as_str).collect();
+    match (app.text("cmd"), args.split_first()) {
+        (None, Some((program, rest))) => {
+            let mut command = Command::new(program);
+            command.args(rest);
+            command
+        }
+        (cmd, _) => {
+            let mut command = Command::new("/bin/sh");
+            command.arg("-c").arg(cmd.unwrap_or("true"));
+            command
+        }
+    }
+}
+
+/// Copies a stream into a file, up to the limit; `tail` keeps the last 4 KiB.
+async fn copy(mut from: impl AsyncRead + Unpin, to: PathBuf, tail: Option<LastLine>) {
+    let mut file = tokio::fs::File::create(to).await.ok();
+    let (mut buffer, mut written) = (vec![0; 8192], 0);
+    while let Ok(count) = from.read(&mut buffer).await {
+        let Some(bytes) = buffer.get(..count).filter(|b| !b.is_empty()) else {
+            break;
+        };
+        if let Some(tail) = &tail {
+            let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+            tail.extend(bytes);
+            let surplus = tail.len().saturating_sub(4096);
+            tail.drain(..surplus);
+        }
+        let room = LOG_LIMIT.saturating_sub(written).min(bytes.len());
+        if let Some(file) = file.as_mut().filter(|_| room > 0) {
+            // a full disk must not block the task
+            let _ = file.write_all(&bytes[..room]).await;
+            let _ = file.flush().await;
+            written += room;
+        }
+    }
+}
+
+/// The environment of a task: what Marathon and Mesos give, and of ours only `PATH`, `HOME`, `LANG` and `USER`.
+pub fn environment(launch: &Launch, sandbox: &Path, tools: Option<&Path>) -> Vec<(String, String)> {
+    let mut env: Vec<(String, String)> = Vec::new();
+    let mut put = |key: String, value: String| env.push((key, value));
+    for key in ["HOME", "LANG", "USER"] {
+        if let Ok(value) = std::env::var(key) {
+            put(key.to_owned(), value);
+        }
+    }
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
+    put(
+        "PATH".to_owned(),
+        tools.map_or(path.clone(), |tools| format!("{}:{path}", tools.display())),
+    );
+    let app = &launch.app;
+    for (key, value) in app
+        .body
+        .get("env")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        put(key.clone(), value.as_str().unwrap_or_default().to_owned());
+    }
+    for (key, value) in ports(launch).into_iter().chain(marathon(app)) {
+        put(key, value);
+    }
+    put("HOST".to_owned(), launch.host.to_owned());
+    put("MESOS_TASK_ID".to_owned(), launch.task.clone());
+    put("MESOS_SANDBOX".to_owned(), sandbox.display().to_string());
+    put("MESOS_DIRECTORY".to_owned(), sandbox.display().to_string());
+    // a name with `=` or a NUL cannot be passed on
+    env.retain(|(key, value)| {
+        !key.is_empty() && !key.contains(['=', '\0']) && !value.contains('\0')
+    });
+    env
+}
+
+fn ports(launch: &Launch) -> Vec<(String, String)> {
+    let mut env = Vec::new();
+    let texts: Vec<String> = launch.ports.iter().map(ToString::to_string).collect();
+    if let Some(first) = texts.first() {
+        env.push(("PORT".to_owned(), first.clone()));
+        env.push(("PORTS".to_owned(), texts.join(",")));
+    }
+    for (index, (port, (service, name))) in texts.iter().zip(launch.app.service_ports()).enumerate()
+    {
+        env.push((format!("PORT{index}"), port.clone()));
+        env.push((format!("PORT_{service}"), port.clone()));
+        if let Some(name) = name.filter(|n| *n != "default") {
+            env.push((format!("PORT_{}", name.to_uppercase()), port.clone()));
+        }
+    }
+    env
+}
+
+fn marathon(app: &App) -> Vec<(String, String)> {
+    let mut env = vec![
+        ("MARATHON_APP_ID".to_owned(), app.id.to_string()),
+        (
+            "MARATHON_APP_VERSION".to_owned(),
+            instant::text(app.version),
+        ),
+        (
+            "MARATHON_APP_RESOURCE_GPUS".to_owned(),
+            app.number("gpus").to_string(),
+        ),
+    ];
+    for key in ["cpus", "mem", "disk"] {
+        env.push((
+            format!("MARATHON_APP_RESOURCE_{}", key.to_uppercase()),
+            format!("{:?}", app.number(key)),
+        ));
+    }
+    let mut names = Vec::new();
+    for (key, value) in app
+        .body
+        .get("labels")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        };
+        let name: String = key.chars().map(plain).collect();
+        env.push((
+            format!("MARATHON_APP_LABEL_{name}"),
+            value.as_str().unwrap_or_default().to_owned(),
+        ));
+        names.push(name);
+    }
+    env.push(("MARATHON_APP_LABELS".to_owned(), names.join(" ")));
+    env
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "Hangup",
+        2 => "Interrupt",
+        6 => "Aborted",
+        8 => "Floating point exception",
+        9 => "Killed",
+        11 => "Segmentation fault",
+        13 => "Broken pipe",
+        15 => "Terminated",
+        other => return other.to_string(),
+    };
+    name.to_owned()
+}

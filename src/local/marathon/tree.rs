@@ -1,0 +1,210 @@
+//! The tree of groups and apps, kept flat: every app and every group by its absolute id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::app::App;
+use super::id::Id;
+use super::refusal::Refusal;
+
+/// Everything that is meant to run, at one version.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// When it became so.
+    pub version: Timestamp,
+    /// The apps.
+    pub apps: BTreeMap<Id, Arc<App>>,
+    /// The groups, the root among them, with the ids they depend on.
+    pub groups: BTreeMap<Id, Vec<Id>>,
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self {
+            version: Timestamp::UNIX_EPOCH,
+            apps: BTreeMap::new(),
+            groups: BTreeMap::from([(Id::root(), Vec::new())]),
+        }
+    }
+}
+
+impl Tree {
+    /// Adds or replaces an app and makes the groups above it.
+    pub fn put(&mut self, app: App) {
+        self.make_groups(&app.id);
+        self.apps.insert(app.id.clone(), Arc::new(app));
+    }
+
+    /// Makes the groups above `id`.
+    pub fn make_groups(&mut self, id: &Id) {
+        for group in id.ancestors() {
+            self.groups.entry(group).or_default();
+        }
+    }
+
+    /// Removes a group with all that is in it; the root is only emptied.
+    pub fn remove_group(&mut self, group: &Id) {
+        self.apps.retain(|id, _| !id.is_below(group));
+        self.groups
+            .retain(|id, _| id != group && !id.is_below(group));
+        self.groups.entry(Id::root()).or_default();
+    }
+
+    /// All apps below a group, at any depth.
+    pub fn below<'a>(&'a self, group: &'a Id) -> impl Iterator<Item = &'a Arc<App>> {
+        self.apps.values().filter(move |app| app.id.is_below(group))
+    }
+
+    /// The apps that `app` waits for: its own dependencies and those of the groups above it.
+    pub fn dependencies(&self, app: &App) -> BTreeSet<Id> {
+        let inherited = app
+            .id
+            .ancestors()
+            .filter_map(|group| self.groups.get(&group))
+            .flatten()
+            .cloned();
+        let mut found = BTreeSet::new();
+        for target in app.dependencies().chain(inherited) {
+            if self.apps.contains_key(&target) {
+                found.insert(target);
+            } else if !app.id.is_below(&target) {
+                found.extend(self.below(&target).map(|a| a.id.clone()));
+            }
+        }
+        found
+    }
+
+    /// How many apps stand before each app in its longest chain of dependencies; `None` if there is a circle.
+    pub fn depths(&self) -> Option<BTreeMap<Id, usize>> {
+        let mut depths = BTreeMap::new();
+        for app in self.apps.values() {
+            self.depth(app, &mut depths, &mut BTreeSet::new())?;
+        }
+        Some(depths)
+    }
+
+    fn depth(
+        &self,
+        app: &App,
+        known: &mut BTreeMap<Id, usize>,
+        path: &mut BTreeSet<Id>,
+    ) -> Option<usize> {
+        if let Some(depth) = known.get(&app.id) {
+            return Some(*depth);
+        }
+        if !path.insert(app.id.clone()) {
+            return None;
+        }
+        let mut depth = 0;
+        for target in self
+            .dependencies(app)
+            .iter()
+            .chain(app.dependencies().find(|d| *d == app.id).as_ref())
+        {
+            let target = self.apps.get(target)?;
+            depth = depth.max(self.depth(target, known, path)? + 1);
+        }
+        path.remove(&app.id);
+        known.insert(app.id.clone(), depth);
+        Some(depth)
+    }
+
+    /// What Marathon refuses about the tree as a whole.
+    pub fn validate(&self) -> Result<(), Refusal> {
+        if let Some(id) = self.apps.keys().find(|id| self.groups.contains_key(*id)) {
+            let error = "Groups and Applications may not have the same identifier.";
+            return Err(Refusal::invalid_at(&self.place_of(id), error));
+        }
+        match self.depths() {
+            Some(_) => Ok(()),
+            None => Err(Refusal::invalid_at(
+                "/",
+                "Dependency graph has cyclic dependencies.",
+            )),
+        }
+    }
+
+    /// `/` for something directly in the root, else the position of its top-level group.
+    fn place_of(&self, id: &Id) -> String {
+        let Some(top) = id.ancestors().filter(|a| !a.is_root()).last() else {
+            return "/".to_owned();
+        };
+        let tops = self
+            .groups
+            .keys()
+            .filter(|g| g.parent() == Some(Id::root()));
+        format!("/groups({})", tops.take_while(|g| **g != top).count())
+    }
+
+    /// Gives every port 0 a service port: those the app had before, then the lowest free ones from 10000 up.
+    pub fn assign_service_ports(&mut self, before: &Self) {
+        let mut taken: BTreeSet<u64> = self
+            .apps
+            .values()
+            .flat_map(|a| a.service_ports())
+            .map(|(p, _)| p)
+            .collect();
+        let open: Vec<Id> = self
+            .apps
+            .values()
+            .filter(|a| a.service_ports().iter().any(|(p, _)| *p == 0))
+            .map(|a| a.id.clone())
+            .collect();
+        for id in &open {
+            let kept = before
+                .apps
+                .get(id)
+                .map(|old| old.service_ports())
+                .unwrap_or_default();
+            taken.extend(kept.iter().map(|(p, _)| p));
+        }
+        for id in open {
+            let Some(app) = self.apps.get(&id) else {
+                continue;
+            };
+            let fixed: Vec<u64> = app.service_ports().into_iter().map(|(p, _)| p).collect();
+            let kept = before
+                .apps
+                .get(&id)
+                .map(|old| old.service_ports())
+                .unwrap_or_default();
+            let mut kept = kept
+                .into_iter()
+                .map(|(p, _)| p)
+                .filter(|p| *p != 0 && !fixed.contains(p))
+                .collect::<Vec<_>>()
+                .into_iter();
+            let mut app = App::clone(app);
+            for port in open_ports(&mut app) {
+                let next = kept
+                    .next()
+                    .or_else(|| (10000..20000).find(|p| !taken.contains(p)))
+                    .unwrap_or_default();
+                taken.insert(next);
+                *port = json!(next);
+            }
+            self.apps.insert(id, Arc::new(app));
+        }
+    }
+}
+
+/// The service ports of an app that are still 0.
+fn open_ports(app: &mut App) -> Vec<&mut Value> {
+    let mapped = app.mappings().is_some();
+    let (list, key) = match mapped {
+        true => (
+            app.body
+                .get_mut("container")
+                .and_then(|c| c.get_mut("portMappings")),
+            "servicePort",
+        ),
+        false => (app.body.get_mut("portDefinitions"), "port"),
+    };
+    let list = list.and_then(Value::as_array_mut).into_iter().flatten();
+    list.filter_map(|port| port.get_mut(key))
+        .filter(|port| **port == json!(0))
+        .collect()
+}

@@ -1,0 +1,222 @@
+//! The whole local world: local Marathon, local GitHub, the observer between them, a sample repository and its clone.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::github::{LocalGithub, Token};
+use super::marathon::LocalMarathon;
+use super::{github, marathon, sample, serve};
+use crate::app::{self, Observer, Surroundings};
+use crate::secret::Secret;
+use crate::settings::{Settings, Shown};
+
+/// Owner and name of the sample repository.
+const OWNER: &str = "you";
+const REPOSITORY: &str = "hello";
+
+/// Ports; 0 is any that is free.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// Of the observer.
+    pub observer: u16,
+    /// Of the local Marathon.
+    pub marathon: u16,
+    /// Of the local GitHub.
+    pub github: u16,
+}
+
+/// A running local world.
+pub struct World {
+    marathon: LocalMarathon,
+    github: LocalGithub,
+    observer: Observer,
+    token: Secret,
+    clone: PathBuf,
+    // another world on the same folder would fight for the same processes
+    _lock: std::fs::File,
+}
+
+async fn listen(port: u16, what: &str, flag: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(("127.0.0.1", port))
+        .await
+        .with_context(|| format!("port {port} for {what} is taken; choose another with {flag} (0: any that is free)"))
+}
+
+/// A secret that is kept in a file of its own.
+fn kept_secret(file: &Path) -> anyhow::Result<Secret> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt;
+    if let Ok(text) = std::fs::read_to_string(file)
+        && !text.trim().is_empty()
+    {
+        return Ok(Secret::new(text.trim()));
+    }
+    let secret = Secret::random()?;
+    let mut written = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    writeln!(written, "{}", secret.expose())?;
+    Ok(secret)
+}
+
+/// The folder that is put first on the tasks' `PATH`: it lends them the web server `serve`.
+fn tools(dir: &Path) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let tools = dir.join("tools");
+    std::fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;
+    let script = tools.join("serve");
+    std::fs::write(&script, serve::script(&std::env::current_exe()?))?;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    Ok(tools)
+}
+
+/// The local Marathon alone.
+///
+/// # Errors
+/// When the port is taken or the folder cannot be used.
+pub async fn marathon(dir: &Path, port: u16) -> anyhow::Result<LocalMarathon> {
+    let listener = listen(port, "the local Marathon", "-marathon-port").await?;
+    let options = marathon::Options { dir: dir.join("marathon"), tools: Some(tools(dir)?.canonicalize()?), ..marathon::Options::default() };
+    LocalMarathon::start(listener, options).await
+}
+
+/// The local GitHub alone.
+///
+/// # Errors
+/// When the port is taken or the folder cannot be used.
+pub async fn github(dir: &Path, port: u16) -> anyhow::Result<LocalGithub> {
+    std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    let listener = listen(port, "the local GitHub", "-github-port").await?;
+    let token = kept_secret(&dir.join("github-token"))?;
+    let tokens = vec![Token { value: token.expose().to_owned(), login: OWNER.to_owned(), scopes: "repo, admin:repo_hook".to_owned() }];
+    LocalGithub::start(listener, github::Options { dir: dir.join("github"), tokens, pace: github::Pace::default() }).await
+}
+
+fn lock(dir: &Path) -> anyhow::Result<std::fs::File> {
+    std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    let file = std::fs::File::create(dir.join("lock"))?;
+    file.try_lock().ok().with_context(|| format!("a local world runs in {} already; stop it, or choose another folder with -dir", dir.display()))?;
+    Ok(file)
+}
+
+/// Forgets what a world left, but only in a folder that is one.
+fn forget(dir: &Path) -> anyhow::Result<()> {
+    for part in ["marathon", "github", "observer", "hello", "tools"] {
+        let path = dir.join(part);
+        if path.exists() {
+            std::fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+impl World {
+    /// Starts everything in `dir`.
+    ///
+    /// # Errors
+    /// When a port is taken, git is missing, or the folder cannot be used.
+    pub async fn start(dir: &Path, fresh: bool, ports: Ports, settings: Settings, shown: &BTreeMap<String, Shown>) -> anyhow::Result<Self> {
+        let lock = lock(dir)?;
+        let dir = dir.canonicalize()?;
+        if fresh {
+            marathon::kill_leftovers(&dir.join("marathon")).await;
+            forget(&dir)?;
+        }
+        let listener = listen(ports.observer, "the observer", "-observer-port").await?;
+        let github = github(&dir, ports.github).await?;
+        let marathon = marathon(&dir, ports.marathon).await?;
+        let clone = dir.join(REPOSITORY);
+        sample::seed(&github, OWNER, REPOSITORY, &clone, marathon.url()).await?;
+        let token = kept_secret(&dir.join("operator-token"))?;
+        let settings = observer_settings(settings, shown, &dir, &marathon, &github, &token, listener.local_addr()?.port())?;
+        let observer = app::start(listener, settings, Surroundings::usual(shown.clone())).await?;
+        let world = Self { marathon, github, observer, token, clone, _lock: lock };
+        world.write_down(&dir)?;
+        Ok(world)
+    }
+
+    /// `<dir>/local.json` tells programs what runs.
+    fn write_down(&self, dir: &Path) -> anyhow::Result<()> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt;
+        let github_token = kept_secret(&dir.join("github-token"))?;
+        let body = json!({
+            "observer": {"url": self.observer.url, "token": self.token.expose()},
+            "marathon": {"url": self.marathon.url()},
+            "github": {"url": self.github.url(), "token": github_token.expose(), "repository": format!("{OWNER}/{REPOSITORY}"), "clone": self.clone},
+        });
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(dir.join("local.json"))?;
+        writeln!(file, "{body:#}")?;
+        Ok(())
+    }
+
+    /// What runs where, and the three commands of a first push.
+    #[must_use]
+    pub fn welcome(&self) -> String {
+        let mut text = String::new();
+        let lines = [
+            ("dashboard", format!("{}/apps/hello", self.observer.url)),
+            ("log in with", self.token.expose().to_owned()),
+            ("Marathon", format!("{}/v2/apps", self.marathon.url())),
+            ("GitHub", format!("{}/{OWNER}/{REPOSITORY}", self.github.url())),
+        ];
+        for (what, value) in lines {
+            let _ = writeln!(text, "  {what:<12} {value}");
+        }
+        let clone = std::env::current_dir().ok().and_then(|here| self.clone.strip_prefix(here).ok().map(Path::to_owned)).unwrap_or_else(|| self.clone.clone());
+        let clone = clone.display();
+        format!(
+            "The local world runs.\n\n{text}\nA first push, in a second terminal:\n\n  \
+             sed -i 's/--version [0-9]*/--version 2/; s/#2563eb/#c2410c/' {clone}/specs/web.json\n  \
+             git -C {clone} commit -qam 'web: version 2'\n  \
+             git -C {clone} push -q\n\nCtrl-C stops everything."
+        )
+    }
+
+    /// The observer of this world.
+    #[must_use]
+    pub fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// Stops everything; no process is left.
+    pub async fn stop(self) {
+        self.observer.stop().await;
+        self.github.stop().await;
+        self.marathon.stop().await;
+    }
+}
+
+/// The settings hold for the local observer too; what is not set is quicker than usual.
+fn observer_settings(
+    mut settings: Settings,
+    shown: &BTreeMap<String, Shown>,
+    dir: &Path,
+    marathon: &LocalMarathon,
+    github: &LocalGithub,
+    token: &Secret,
+    port: u16,
+) -> anyhow::Result<Settings> {
+    let unset = |name: &str| shown.get(name).is_none_or(|s| s.from == "default");
+    settings.listen = format!("127.0.0.1:{port}");
+    settings.data = dir.join("observer");
+    settings.marathon_url = Some(marathon.url().to_owned());
+    settings.github_api = github.url().to_owned();
+    settings.pat = Some(kept_secret(&dir.join("github-token"))?.expose().to_owned());
+    settings.token = Some(token.expose().to_owned());
+    settings.token_sha256 = None;
+    settings.public_url = Some(format!("http://127.0.0.1:{port}"));
+    settings.owner = Some(OWNER.to_owned());
+    settings.repo = Some(REPOSITORY.to_owned());
+    sample::BRANCH.clone_into(&mut settings.branch);
+    (settings.marathon_user, settings.marathon_password, settings.marathon_token) = (None, None, None);
+    for (name, value, quick) in [("poll", &mut settings.poll, 10), ("deadline", &mut settings.deadline, 60), ("settle", &mut settings.settle, 3)] {
+        if unset(name) {
+            *value = quick;
+        }
+    }
+    Ok(settings)
+}

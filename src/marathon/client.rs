@@ -1,0 +1,383 @@
+//! One method a call. Nothing is retried here: who calls knows whether that is safe.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::explain;
+use super::wire::{Deployed, LiveApp, QueueItem, RunningDeployment};
+use crate::id::ServiceId;
+use crate::secret::{Secret, plain};
+use crate::sentence::Sentence;
+
+/// Answers larger than this are cut off.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// How we show who we are.
+#[derive(Debug, Clone, Default)]
+pub enum Credentials {
+    /// Not at all.
+    #[default]
+    None,
+    /// HTTP basic authentication (`--http_credentials`).
+    Basic {
+        /// The user.
+        user: String,
+        /// Its password.
+        password: Secret,
+    },
+    /// DC/OS: `Authorization: token=…`.
+    Token(Secret),
+}
+
+/// Why a call did not do what it should.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MarathonError {
+    /// No answer, or one that is not Marathon's. The call may have been carried out.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A deployment that is not ours holds an app.
+    #[error("locked by deployments {}", .0.join(", "))]
+    Locked(Vec<String>),
+    /// The limit of running deployments is reached.
+    #[error("{0}")]
+    Busy(String),
+    /// It does not exist.
+    #[error("{0}")]
+    Missing(String),
+    /// Credentials are missing or wrong.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Marathon understood and refused.
+    #[error("{0}")]
+    Refused(Sentence),
+}
+
+/// The client.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    credentials: Credentials,
+}
+
+impl Client {
+    /// A client of the Marathon at `base`, e.g. `http://leader.mesos:8080` or `https://cluster/service/marathon`.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(base: &str, credentials: Credentials, timeout: Duration) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5).min(timeout))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
+            .read_timeout(timeout)
+            .build()?;
+        Ok(Self {
+            http,
+            base: base.trim_end_matches('/').to_owned(),
+            credentials,
+        })
+    }
+
+    /// Where this Marathon is.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(super) fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.credentials {
+            Credentials::None => request,
+            Credentials::Basic { user, password } => {
+                request.basic_auth(user, Some(password.expose()))
+            }
+            Credentials::Token(token) => {
+                request.header(header::AUTHORIZATION, format!("token={}", token.expose()))
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        services: &[String],
+    ) -> Result<Value, MarathonError> {
+        let mut request = self
+            .request(method, &format!("{}{path}", self.base))
+            .header(header::ACCEPT, "application/json");
+        if let Some(body) = body {
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.to_owned());
+        }
+        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = answer.status();
+        let bytes = read_capped(answer)
+            .await
+            .map_err(|e| self.unreachable(&e))?;
+        let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        self.judge(status, value, &bytes, services)
+    }
+
+    fn judge(
+        &self,
+        status: StatusCode,
+        value: Value,
+        bytes: &[u8],
+        services: &[String],
+    ) -> Result<Value, MarathonError> {
+        let message = value.get("message").and_then(Value::as_str).map_or_else(
+            || plain(&String::from_utf8_lossy(bytes), 200),
+            |m| plain(m, 500),
+        );
+        match status.as_u16() {
+            200..=299 => Ok(value),
+            401 => Err(MarathonError::Unauthorized(format!(
+                "Marathon at {} wants credentials, or does not take these: set DPLOY_MARATHON_USER and DPLOY_MARATHON_PASSWORD, or DPLOY_MARATHON_TOKEN",
+                self.base
+            ))),
+            403 if message.contains("running deployments") => Err(MarathonError::Busy(format!(
+                "Marathon runs as many deployments as it can: {message}"
+            ))),
+            403 => Err(MarathonError::Unauthorized(format!(
+                "Marathon at {} does not let us: {message}",
+                self.base
+            ))),
+            404 => Err(MarathonError::Missing(message)),
+            409 if value.get("deployments").is_some() => {
+                let ids = value["deployments"].as_array().into_iter().flatten();
+                Err(MarathonError::Locked(
+                    ids.filter_map(|d| d["id"].as_str().map(str::to_owned))
+                        .collect(),
+                ))
+            }
+            400..=499 => Err(MarathonError::Refused(explain::refused(
+                services,
+                status.as_u16(),
+                &value,
+            ))),
+            300..=399 => Err(MarathonError::Unreachable(format!(
+                "{} redirects elsewhere; name the Marathon itself",
+                self.base
+            ))),
+            _ => Err(MarathonError::Unreachable(format!(
+                "Marathon at {} answers {status}: {message}",
+                self.base
+            ))),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> MarathonError {
+        let why = if error.is_timeout() {
+            "does not answer in time".to_owned()
+        } else if error.is_connect() {
+            "cannot be reached".to_owned()
+        } else {
+            format!("broke off: {}", root_cause(error))
+        };
+        MarathonError::Unreachable(format!("Marathon at {} {why}", self.base))
+    }
+
+    /// The app, with tasks, deployments and its last failure; `None` where there is none.
+    ///
+    /// # Errors
+    /// When Marathon does not answer.
+    pub async fn app(&self, id: &ServiceId) -> Result<Option<LiveApp>, MarathonError> {
+        match self
+            .call(Method::GET, &format!("/v2/apps{id}"), None, &[])
+            .await
+        {
+            Ok(mut value) => LiveApp::read(value["app"].take())
+                .map(Some)
+                .map_err(|e| self.unreadable(&e)),
+            Err(MarathonError::Missing(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// All apps with this label, without tasks.
+    ///
+    /// # Errors
+    /// When Marathon does not answer.
+    pub async fn apps_labelled(
+        &self,
+        label: &str,
+        value: &str,
+    ) -> Result<Vec<LiveApp>, MarathonError> {
+        let mut answer = self
+            .call(
+                Method::GET,
+                &format!("/v2/apps?label={label}%3D%3D{value}"),
+                None,
+                &[],
+            )
+            .await?;
+        let Value::Array(apps) = answer["apps"].take() else {
+            return Ok(Vec::new());
+        };
+        apps.into_iter()
+            .map(|a| LiveApp::read(a).map_err(|e| self.unreadable(&e)))
+            .collect()
+    }
+
+    fn unreadable(&self, error: &serde_json::Error) -> MarathonError {
+        MarathonError::Unreachable(format!(
+            "{} answers what is not Marathon's: {error}",
+            self.base
+        ))
+    }
+
+    /// The deployments that run now.
+    ///
+    /// # Errors
+    /// When Marathon does not answer.
+    pub async fn deployments(&self) -> Result<Vec<RunningDeployment>, MarathonError> {
+        let value = self.call(Method::GET, "/v2/deployments", None, &[]).await?;
+        serde_json::from_value(value).map_err(|e| self.unreadable(&e))
+    }
+
+    /// What waits to be launched.
+    ///
+    /// # Errors
+    /// When Marathon does not answer.
+    pub async fn queue(&self) -> Result<Vec<QueueItem>, MarathonError> {
+        let mut value = self.call(Method::GET, "/v2/queue", None, &[]).await?;
+        serde_json::from_value(value["queue"].take()).map_err(|e| self.unreadable(&e))
+    }
+
+    /// Version and leader, to show and to see that it is Marathon.
+    ///
+    /// # Errors
+    /// When Marathon does not answer.
+    pub async fn info(&self) -> Result<Value, MarathonError> {
+        self.call(Method::GET, "/v2/info", None, &[]).await
+    }
+
+    /// Replaces the definitions of several apps in one deployment: `PUT /v2/apps?partialUpdate=false`.
+    ///
+    /// # Errors
+    /// See [`MarathonError`]; after [`MarathonError::Unreachable`] it may have been carried out.
+    pub async fn put_apps(
+        &self,
+        body: &str,
+        services: &[String],
+        force: bool,
+    ) -> Result<Deployed, MarathonError> {
+        let path = format!("/v2/apps?partialUpdate=false&force={force}");
+        self.deployed(Method::PUT, &path, Some(body), services)
+            .await
+    }
+
+    /// Sets the number of instances alone.
+    ///
+    /// # Errors
+    /// See [`MarathonError`].
+    pub async fn scale(
+        &self,
+        id: &ServiceId,
+        instances: u32,
+        force: bool,
+    ) -> Result<Deployed, MarathonError> {
+        let body = json!({"instances": instances}).to_string();
+        self.deployed(
+            Method::PUT,
+            &format!("/v2/apps{id}?force={force}"),
+            Some(&body),
+            &[id.to_string()],
+        )
+        .await
+    }
+
+    /// Replaces all tasks of an app whose definition is right.
+    ///
+    /// # Errors
+    /// See [`MarathonError`].
+    pub async fn restart(&self, id: &ServiceId, force: bool) -> Result<Deployed, MarathonError> {
+        self.deployed(
+            Method::POST,
+            &format!("/v2/apps{id}/restart?force={force}"),
+            None,
+            &[id.to_string()],
+        )
+        .await
+    }
+
+    /// Deletes an app.
+    ///
+    /// # Errors
+    /// See [`MarathonError`].
+    pub async fn delete_app(&self, id: &ServiceId, force: bool) -> Result<Deployed, MarathonError> {
+        self.deployed(
+            Method::DELETE,
+            &format!("/v2/apps{id}?force={force}"),
+            None,
+            &[id.to_string()],
+        )
+        .await
+    }
+
+    async fn deployed(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        services: &[String],
+    ) -> Result<Deployed, MarathonError> {
+        let value = self.call(method, path, body, services).await?;
+        serde_json::from_value(value).map_err(|e| self.unreadable(&e))
+    }
+
+    /// Takes tasks away without replacement: `POST /v2/tasks/delete?wipe=true`.
+    ///
+    /// # Errors
+    /// See [`MarathonError`].
+    pub async fn wipe(&self, tasks: &[String]) -> Result<(), MarathonError> {
+        let body = json!({"ids": tasks}).to_string();
+        self.call(Method::POST, "/v2/tasks/delete?wipe=true", Some(&body), &[])
+            .await
+            .map(|_| ())
+    }
+
+    /// Stops a deployment and leaves everything as it is. One that is gone already counts as stopped.
+    ///
+    /// # Errors
+    /// See [`MarathonError`].
+    pub async fn cancel(&self, deployment: &str) -> Result<(), MarathonError> {
+        match self
+            .call(
+                Method::DELETE,
+                &format!("/v2/deployments/{deployment}?force=true"),
+                None,
+                &[],
+            )
+            .await
+        {
+            Ok(_) | Err(MarathonError::Missing(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
+    }
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    plain(&cause.to_string(), 200)
+}
+
+async fn read_capped(mut answer: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if bytes.len() + chunk.len() > LARGEST {
+            break;
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}

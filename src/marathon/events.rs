@@ -1,0 +1,163 @@
+//! Marathon's event stream. It only wakes; what is true is asked for. Besides, it is the only place that names
+//! instances that were never launched, which are needed to end a rollout safely.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use reqwest::{Method, header};
+use serde_json::Value;
+use sse_stream::SseStream;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::client::Client;
+
+/// How many instances are remembered over all apps.
+const REMEMBERED: usize = 20_000;
+
+/// What was heard on the stream.
+#[derive(Default)]
+pub struct Watched {
+    scheduled: Mutex<BTreeMap<String, BTreeSet<String>>>,
+}
+
+impl Watched {
+    /// The instances of an app that are scheduled and were not launched, as far as they were heard of.
+    #[must_use]
+    pub fn never_launched(&self, app: &str) -> Vec<String> {
+        self.scheduled
+            .lock()
+            .map(|s| s.get(app).into_iter().flatten().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    fn hear(&self, event: &Value) {
+        let text = |key: &str| event.get(key).and_then(Value::as_str);
+        if text("eventType") != Some("instance_changed_event") {
+            return;
+        }
+        let (Some(app), Some(instance), Some(condition)) =
+            (text("runSpecId"), text("instanceId"), text("condition"))
+        else {
+            return;
+        };
+        let Ok(mut scheduled) = self.scheduled.lock() else {
+            return;
+        };
+        if condition == "Scheduled" {
+            if scheduled.values().map(BTreeSet::len).sum::<usize>() < REMEMBERED {
+                scheduled
+                    .entry(app.to_owned())
+                    .or_default()
+                    .insert(instance.to_owned());
+            }
+        } else if let Some(instances) = scheduled.get_mut(app) {
+            instances.remove(instance);
+            if instances.is_empty() {
+                scheduled.remove(app);
+            }
+        }
+    }
+}
+
+/// A running subscription.
+#[derive(Clone)]
+pub struct Watch {
+    changes: watch::Receiver<u64>,
+    watched: Arc<Watched>,
+}
+
+impl Watch {
+    /// Subscribes, and subscribes again whenever the stream ends, until `stop`.
+    #[must_use]
+    pub fn start(client: Client, stop: CancellationToken) -> Self {
+        let (sender, changes) = watch::channel(0);
+        let watched = Arc::new(Watched::default());
+        let heard = watched.clone();
+        tokio::spawn(async move {
+            let mut pause = Duration::from_millis(250);
+            loop {
+                let connected = tokio::select! {
+                    () = stop.cancelled() => return,
+                    connected = listen(&client, &sender, &heard) => connected,
+                };
+                pause = if connected {
+                    Duration::from_millis(250)
+                } else {
+                    (pause * 2).min(Duration::from_secs(15))
+                };
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        });
+        Self { changes, watched }
+    }
+
+    /// What was heard.
+    #[must_use]
+    pub fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    /// Follows a counter that moves with every event.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+}
+
+/// Reads the stream until it ends; answers whether it was connected at all.
+async fn listen(client: &Client, changes: &watch::Sender<u64>, watched: &Watched) -> bool {
+    let Some(answer) = connect(client).await else {
+        return false;
+    };
+    let mut stream = SseStream::from_bytes_stream(answer.bytes_stream());
+    while let Some(Ok(event)) = stream.next().await {
+        if let Some(value) = event
+            .data
+            .as_deref()
+            .and_then(|d| serde_json::from_str::<Value>(d).ok())
+        {
+            watched.hear(&value);
+            changes.send_modify(|n| *n += 1);
+        }
+    }
+    true
+}
+
+/// A standby redirects this one route to the leader; credentials go along only to the leader that it names itself.
+async fn connect(client: &Client) -> Option<reqwest::Response> {
+    let ask = |url: String| {
+        client
+            .request(Method::GET, &url)
+            .header(header::ACCEPT, "text/event-stream")
+            .timeout(Duration::from_secs(3600))
+            .send()
+    };
+    let answer = ask(format!("{}/v2/events", client.base())).await.ok()?;
+    if answer.status().is_success() {
+        return Some(answer);
+    }
+    let location = answer.headers().get(header::LOCATION)?.to_str().ok()?;
+    let target = reqwest::Url::parse(location).ok()?;
+    let leader = client
+        .request(Method::GET, &format!("{}/v2/leader", client.base()))
+        .send()
+        .await
+        .ok()?
+        .json::<Value>()
+        .await
+        .ok()?;
+    let named = format!("{}:{}", target.host_str()?, target.port_or_known_default()?);
+    if leader.get("leader").and_then(Value::as_str) != Some(named.as_str()) {
+        return None;
+    }
+    ask(location.to_owned())
+        .await
+        .ok()
+        .filter(|a| a.status().is_success())
+}

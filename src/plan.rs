@@ -1,0 +1,396 @@
+//! (State, specs, what runs) → what a deploy changes. Pure, so that a page, a dry run and the deployer say the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::event::{Action, DeployQueued, Outcome, Planned, Scale};
+use crate::history::{App, ServiceRecord};
+use crate::id::{AppId, ServiceId, SpecHash};
+use crate::sentence::Sentence;
+use crate::spec::{LABEL_APP, LABEL_SPEC, Service, canonical, sha256_hex, warnings};
+
+/// A service as it runs in Marathon.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// Its `DPLOY` label.
+    pub app: Option<String>,
+    /// The hash in its `DPLOY_SPEC` label.
+    pub spec: Option<SpecHash>,
+    /// How many instances are wanted.
+    pub instances: u32,
+    /// Hash of Marathon's rendering.
+    pub rendering: SpecHash,
+    /// Whether all its tasks run the newest configuration and a deployment or nothing touches it.
+    pub settled: bool,
+    /// Its `version` in Marathon.
+    pub version: String,
+    /// As Marathon shows it.
+    pub definition: Value,
+}
+
+/// Which services this observer may touch.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    /// Prefixes of ids; none: all.
+    pub allowed: Vec<String>,
+    /// The observer's own id in Marathon.
+    pub own: Option<String>,
+    /// Services that belong to other apps.
+    pub taken: BTreeMap<ServiceId, AppId>,
+}
+
+/// One service of a plan.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// As it is written to the log.
+    pub planned: Planned,
+    /// How many instances run now.
+    pub running: u32,
+    /// How many there will be.
+    pub after: u32,
+    /// What Marathon is given; none where it is removed or left alone.
+    pub body: Option<Value>,
+}
+
+/// What a deploy changes.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Services that change, are removed, or are still to be watched.
+    pub steps: Vec<Step>,
+    /// How many are right as they are.
+    pub unchanged: Vec<Outcome>,
+    /// Services of ours without a spec that are left running.
+    pub orphans: Vec<ServiceId>,
+    /// Running services that become ours as they are.
+    pub adopted: Vec<Outcome>,
+    /// Traps.
+    pub warnings: Vec<Sentence>,
+}
+
+impl Plan {
+    /// Whether Marathon has to be told anything.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|s| s.planned.change != Action::Unchanged)
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The deploy fails with this.
+    Fails(Sentence),
+    /// The log is empty and what runs differs: somebody has to decide.
+    FirstStart(String),
+}
+
+/// A digest of the services of a commit, for the plan token.
+#[must_use]
+pub fn digest(services: &[Service]) -> String {
+    let lines: Vec<String> = services
+        .iter()
+        .map(|s| format!("{} {} {:?}", s.id, s.hash, s.instances))
+        .collect();
+    sha256_hex(lines.join("\n").as_bytes())
+}
+
+/// What Marathon is given for a service: its spec, our labels, the number of instances.
+#[must_use]
+pub fn body(service: &Service, app: &AppId, instances: u32) -> Value {
+    let mut spec = service.spec.clone();
+    if let Some(map) = spec.as_object_mut() {
+        map.insert("instances".to_owned(), json!(instances));
+        let labels = map.entry("labels").or_insert_with(|| json!({}));
+        if let Some(labels) = labels.as_object_mut() {
+            labels.insert(LABEL_APP.to_owned(), json!(app));
+            labels.insert(LABEL_SPEC.to_owned(), json!(format!("1:{}", service.hash)));
+        }
+    }
+    spec
+}
+
+/// What a deploy of `services` changes, given what runs. `old_specs` are the specs that were applied last.
+///
+/// # Errors
+/// An [`Obstacle`].
+pub fn plan(
+    app: &App,
+    wanted: &DeployQueued,
+    services: &[Service],
+    live: &BTreeMap<ServiceId, Running>,
+    old_specs: &BTreeMap<ServiceId, Value>,
+    bounds: &Bounds,
+) -> Result<Plan, Obstacle> {
+    let services: Vec<&Service> = services
+        .iter()
+        .filter(|s| wanted.only.as_ref().is_none_or(|only| *only == s.id))
+        .collect();
+    if let Some(only) = wanted.only.as_ref().filter(|_| services.is_empty()) {
+        return Err(fails(
+            "SPEC_INVALID",
+            format!("{only} has no spec at {}", wanted.commit.short()),
+        ));
+    }
+    for service in &services {
+        allowed(&service.id, bounds)?;
+    }
+    if !app.ever_applied()
+        && live
+            .values()
+            .any(|r| r.app.as_deref() == Some(app.id.as_str()))
+        && wanted.cause == crate::event::Cause::Push
+    {
+        return first_start(app, &services, live);
+    }
+    let mut plan = Plan::default();
+    for service in &services {
+        let record = app.services.get(&service.id).cloned().unwrap_or_default();
+        let step = step(app, wanted, service, &record, live.get(&service.id))?;
+        if step.planned.change == Action::Unchanged && !record.dirty {
+            plan.unchanged
+                .push(outcome(service, Action::Unchanged, live.get(&service.id)));
+        } else {
+            plan.warnings
+                .extend(warnings(service, old_specs.get(&service.id)));
+            plan.steps.push(step);
+        }
+    }
+    if wanted.only.is_none() {
+        leavers(app, &services, live, &mut plan);
+    }
+    Ok(plan)
+}
+
+fn fails(code: &str, sentence: String) -> Obstacle {
+    Obstacle::Fails(Sentence::new(code, sentence))
+}
+
+fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
+    if bounds.own.as_deref() == Some(id.as_str()) {
+        return Err(fails(
+            "NOT_OURS",
+            format!("{id} is this observer itself; change the id"),
+        ));
+    }
+    if let Some(other) = bounds.taken.get(id) {
+        return Err(fails(
+            "NOT_OURS",
+            format!("{id} belongs to the app {other}; change the id"),
+        ));
+    }
+    let within = |prefix: &String| {
+        let prefix = prefix.trim_end_matches('/');
+        id.as_str() == prefix
+            || id
+                .as_str()
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    if !bounds.allowed.is_empty() && !bounds.allowed.iter().any(within) {
+        let allowed = bounds.allowed.join(", ");
+        return Err(fails(
+            "NOT_OURS",
+            format!(
+                "{id} is outside of what this observer may touch ({allowed}, DPLOY_OBSERVER_ALLOW_IDS)"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn outcome(service: &Service, change: Action, live: Option<&Running>) -> Outcome {
+    Outcome {
+        id: service.id.clone(),
+        change,
+        new: live.map_or(0, |l| l.instances),
+        old: 0,
+        spec: Some(service.hash.clone()),
+        instances: service.instances,
+        rendering: live.map(|l| l.rendering.clone()),
+    }
+}
+
+fn step(
+    app: &App,
+    wanted: &DeployQueued,
+    service: &Service,
+    record: &ServiceRecord,
+    live: Option<&Running>,
+) -> Result<Step, Obstacle> {
+    let after = instances(wanted, service, record, live);
+    let change = match live {
+        None => Action::Create,
+        Some(live) => {
+            if live.app.as_deref() != Some(app.id.as_str()) && !record.adopted {
+                return Err(fails(
+                    "NOT_OURS",
+                    format!(
+                        "{} exists in Marathon and was not made by dploy for {}; adopt it (POST /apps/{}/adopt) or change the id",
+                        service.id, app.id, app.id
+                    ),
+                ));
+            }
+            change(service, record, live, after)
+        }
+    };
+    let planned = Planned {
+        id: service.id.clone(),
+        change,
+        spec: Some(service.hash.clone()),
+        instances: service.instances,
+    };
+    let body = change.puts().then(|| body(service, &app.id, after));
+    Ok(Step {
+        planned,
+        running: live.map_or(0, |l| l.instances),
+        after,
+        body,
+    })
+}
+
+fn change(service: &Service, record: &ServiceRecord, live: &Running, after: u32) -> Action {
+    let as_left = record.rendering.as_ref() == Some(&live.rendering);
+    let labelled = live.spec.as_ref() == Some(&service.hash);
+    let right = if record.applied.as_ref() == Some(&service.hash) && !record.dirty {
+        as_left || (labelled && record.rendering.is_none())
+    } else {
+        labelled && (record.dirty || record.rendering.is_none() || as_left)
+    };
+    match (right, after == live.instances) {
+        (true, true) if record.dirty && !live.settled => Action::Restart,
+        (true, true) => Action::Unchanged,
+        (true, false) => Action::Update,
+        (false, _) if record.applied.as_ref() == Some(&service.hash) && !record.dirty => {
+            Action::Drifted
+        }
+        (false, _) => Action::Update,
+    }
+}
+
+/// If `instances` did not change between the two specs, the running count stays.
+fn instances(
+    wanted: &DeployQueued,
+    service: &Service,
+    record: &ServiceRecord,
+    live: Option<&Running>,
+) -> u32 {
+    match live {
+        Some(live) if wanted.scale == Scale::Keep => {
+            let same = record.applied.is_some() && record.instances == service.instances;
+            if same {
+                live.instances
+            } else {
+                service.instances.unwrap_or(live.instances)
+            }
+        }
+        _ => service.instances.unwrap_or(1),
+    }
+}
+
+/// Services of ours whose spec is not in this commit: removed with `prune`, otherwise listed.
+fn leavers(app: &App, services: &[&Service], live: &BTreeMap<ServiceId, Running>, plan: &mut Plan) {
+    let wanted: BTreeSet<&ServiceId> = services.iter().map(|s| &s.id).collect();
+    let labelled = live
+        .iter()
+        .filter(|(_, r)| r.app.as_deref() == Some(app.id.as_str()))
+        .map(|(id, _)| id);
+    let gone: BTreeSet<&ServiceId> = app
+        .services
+        .keys()
+        .chain(labelled)
+        .filter(|id| !wanted.contains(id))
+        .collect();
+    for id in gone.into_iter().filter(|id| live.contains_key(*id)) {
+        if app.settings.prune {
+            let planned = Planned {
+                id: id.clone(),
+                change: Action::Remove,
+                spec: None,
+                instances: None,
+            };
+            plan.steps.push(Step {
+                planned,
+                running: live[id].instances,
+                after: 0,
+                body: None,
+            });
+        } else {
+            plan.orphans.push(id.clone());
+        }
+    }
+}
+
+/// An empty log meets running services of ours: equal, they are adopted; different, somebody has to decide.
+fn first_start(
+    app: &App,
+    services: &[&Service],
+    live: &BTreeMap<ServiceId, Running>,
+) -> Result<Plan, Obstacle> {
+    let ours = live
+        .iter()
+        .filter(|(_, r)| r.app.as_deref() == Some(app.id.as_str()));
+    let mut differ: Vec<String> = Vec::new();
+    for (id, running) in ours {
+        match services.iter().find(|s| s.id == *id) {
+            None => differ.push(format!("{id} runs and has no spec")),
+            Some(service) if !covers(&running.definition, &without_ours(&service.spec)) => {
+                differ.push(format!("{id} runs with another definition"))
+            }
+            Some(_) => {}
+        }
+    }
+    for service in services.iter().filter(|s| !live.contains_key(&s.id)) {
+        differ.push(format!("{} does not run", service.id));
+    }
+    if differ.is_empty() {
+        let adopted = services
+            .iter()
+            .map(|s| outcome(s, Action::Unchanged, live.get(&s.id)))
+            .collect();
+        return Ok(Plan {
+            adopted,
+            ..Plan::default()
+        });
+    }
+    Err(Obstacle::FirstStart(format!(
+        "services of {} run already and the log is empty: {}; deploy the head (POST /apps/{}/deploy) or push to go on",
+        app.id,
+        differ.join("; "),
+        app.id
+    )))
+}
+
+fn without_ours(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Some(map) = spec.as_object_mut() {
+        map.remove("instances");
+        if let Some(labels) = map.get_mut("labels").and_then(Value::as_object_mut) {
+            labels.remove(LABEL_APP);
+            labels.remove(LABEL_SPEC);
+        }
+    }
+    spec
+}
+
+/// Whether everything that `wanted` says is so in `shown`, which may say more (Marathon fills in defaults).
+fn covers(shown: &Value, wanted: &Value) -> bool {
+    match (shown, wanted) {
+        (Value::Object(shown), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, value)| match shown.get(key) {
+                Some(s) => covers(s, value),
+                None => {
+                    value.is_null()
+                        || value.as_array().is_some_and(Vec::is_empty)
+                        || value.as_object().is_some_and(serde_json::Map::is_empty)
+                }
+            })
+        }
+        (Value::Array(shown), Value::Array(wanted)) => {
+            shown.len() == wanted.len() && shown.iter().zip(wanted).all(|(s, w)| covers(s, w))
+        }
+        (shown, wanted) => canonical(shown) == canonical(wanted),
+    }
+}

@@ -1,0 +1,288 @@
+//! The settings of the observer: flag, environment, default. The README's table is compared with this file by a test.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, parser::ValueSource};
+
+use crate::secret::Secret;
+
+/// A setting as it is shown: its value as text, and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The value; `••••` for a secret.
+    pub value: String,
+    /// `flag`, `environment` or `default`.
+    pub from: &'static str,
+}
+
+/// The settings. The seed's names are kept; ours follow its pattern.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// The GitHub owner, for example 'mhausenblas' or 'mesosphere'
+    #[arg(long, env = "DPLOY_OBSERVER_GITHUB_OWNER", value_name = "string")]
+    pub owner: Option<String>,
+    /// The GitHub repo, for example 'dploy' or 'marathon'
+    #[arg(long, env = "DPLOY_OBSERVER_GITHUB_REPO", value_name = "string")]
+    pub repo: Option<String>,
+    /// The branch whose pushes are deployed
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_TARGETBRANCH",
+        value_name = "string",
+        default_value = "dcos"
+    )]
+    pub branch: String,
+    /// The personal access token, via <https://github.com/settings/tokens>
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_GITHUB_PAT",
+        value_name = "string",
+        hide_env_values = true
+    )]
+    pub pat: Option<String>,
+    /// A file with the personal access token; without it, .pat in the working directory
+    #[arg(long, env = "DPLOY_OBSERVER_GITHUB_PAT_FILE", value_name = "file")]
+    pub pat_file: Option<PathBuf>,
+    /// IP address or FQDN of the public node
+    #[arg(long, env = "DPLOY_PUBLIC_NODE", value_name = "host")]
+    pub public_node: Option<String>,
+    /// Seconds to wait before the webhook is registered
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_DELAY_REGISTRATION",
+        value_name = "seconds",
+        default_value_t = 0
+    )]
+    pub delay_registration: u64,
+    /// How much is logged: error, warn, info, debug or trace
+    #[arg(
+        long,
+        env = "DPLOY_LOGLEVEL",
+        value_name = "level",
+        default_value = "info"
+    )]
+    pub loglevel: String,
+    /// How it is logged: text or json
+    #[arg(long, env = "DPLOY_OBSERVER_LOG_FORMAT", value_name = "format", default_value = "text", value_parser = ["text", "json"])]
+    pub log_format: String,
+    /// Where to listen
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_LISTEN",
+        value_name = "address",
+        default_value = "0.0.0.0:8888"
+    )]
+    pub listen: String,
+    /// The data folder, which holds the log
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_DATA",
+        value_name = "folder",
+        default_value = "./data"
+    )]
+    pub data: PathBuf,
+    /// The operator token; made at the first start if neither this nor its hash is given
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_TOKEN",
+        value_name = "string",
+        hide_env_values = true
+    )]
+    pub token: Option<String>,
+    /// SHA-256 of the operator token, in hexadecimal
+    #[arg(long, env = "DPLOY_OBSERVER_TOKEN_SHA256", value_name = "hex")]
+    pub token_sha256: Option<String>,
+    /// GitHub's API
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_GITHUB_API",
+        value_name = "url",
+        default_value = "https://api.github.com"
+    )]
+    pub github_api: String,
+    /// Marathon; without it, it is looked up in Mesos-DNS
+    #[arg(long, env = "DPLOY_MARATHON_URL", value_name = "url")]
+    pub marathon_url: Option<String>,
+    /// Mesos-DNS
+    #[arg(
+        long,
+        env = "DPLOY_MESOS_DNS",
+        value_name = "url",
+        default_value = "http://leader.mesos:8123"
+    )]
+    pub mesos_dns: String,
+    /// User for Marathon's basic authentication
+    #[arg(long, env = "DPLOY_MARATHON_USER", value_name = "string")]
+    pub marathon_user: Option<String>,
+    /// Password for Marathon's basic authentication
+    #[arg(
+        long,
+        env = "DPLOY_MARATHON_PASSWORD",
+        value_name = "string",
+        hide_env_values = true
+    )]
+    pub marathon_password: Option<String>,
+    /// DC/OS authentication token for Marathon
+    #[arg(
+        long,
+        env = "DPLOY_MARATHON_TOKEN",
+        value_name = "string",
+        hide_env_values = true
+    )]
+    pub marathon_token: Option<String>,
+    /// The address under which GitHub and browsers reach this observer
+    #[arg(long, env = "DPLOY_OBSERVER_PUBLIC_URL", value_name = "url")]
+    pub public_url: Option<String>,
+    /// Seconds between two looks at a branch
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_POLL",
+        value_name = "seconds",
+        default_value_t = 60
+    )]
+    pub poll: u64,
+    /// Seconds without progress after which a rollout has failed
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_DEADLINE",
+        value_name = "seconds",
+        default_value_t = 600
+    )]
+    pub deadline: u64,
+    /// Seconds that tasks without health checks must run
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_SETTLE",
+        value_name = "seconds",
+        default_value_t = 10
+    )]
+    pub settle: u64,
+    /// Prefixes of Marathon ids that may be touched, separated by commas; none: all
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_ALLOW_IDS",
+        value_name = "prefixes",
+        value_delimiter = ','
+    )]
+    pub allow_ids: Vec<String>,
+    /// Take logins and tokens on plain HTTP, where anybody on the way can read them
+    #[arg(long, env = "DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN", value_name = "bool", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub allow_plain_login: bool,
+    /// Address of a TLS-terminating proxy whose X-Forwarded-Proto is believed
+    #[arg(long, env = "DPLOY_OBSERVER_TRUSTED_PROXY", value_name = "address")]
+    pub trusted_proxy: Option<String>,
+    /// Ask for a login for everything but health and the webhook; without it, when a repository is private
+    #[arg(long, env = "DPLOY_OBSERVER_PRIVATE", value_name = "bool", num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub private: Option<bool>,
+}
+
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Alone {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Settings whose value is never shown.
+const SECRET: &[&str] = &["pat", "token", "marathon_password", "marathon_token"];
+
+impl Settings {
+    /// The settings that the environment and the defaults give.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        Alone::try_parse_from(Vec::<String>::new()).map_or_else(|e| e.exit(), |a| a.settings)
+    }
+
+    /// The settings that `arguments` give, without looking at who asks.
+    ///
+    /// # Errors
+    /// What is wrong with them, as clap says it.
+    pub fn parse_from(arguments: &[&str]) -> Result<Self, clap::Error> {
+        let matches = Alone::command().try_get_matches_from(arguments)?;
+        Ok(Alone::from_arg_matches(&matches)?.settings)
+    }
+
+    /// Every setting as it is shown, by its flag.
+    #[must_use]
+    pub fn shown(matches: &ArgMatches) -> BTreeMap<String, Shown> {
+        let command = Alone::command();
+        command
+            .get_arguments()
+            .filter(|a| a.get_env().is_some())
+            .map(|a| {
+                let id = a.get_id().as_str();
+                let from = match matches.value_source(id) {
+                    Some(ValueSource::CommandLine) => "flag",
+                    Some(ValueSource::EnvVariable) => "environment",
+                    _ => "default",
+                };
+                let raw = matches.get_raw(id).map(|v| {
+                    v.map(|v| v.to_string_lossy().into_owned())
+                        .collect::<Vec<_>>()
+                        .join(",")
+                });
+                let value = match raw {
+                    Some(value) if SECRET.contains(&id) && !value.is_empty() => {
+                        crate::secret::HIDDEN.to_owned()
+                    }
+                    Some(value) => value,
+                    None => String::new(),
+                };
+                (id.replace('_', "-"), Shown { value, from })
+            })
+            .collect()
+    }
+
+    /// Flag, environment variable, default and meaning of every setting: the README's table.
+    #[must_use]
+    pub fn table() -> Vec<[String; 4]> {
+        Alone::command()
+            .get_arguments()
+            .filter_map(|a| {
+                let env = a.get_env()?.to_string_lossy().into_owned();
+                let default = a
+                    .get_default_values()
+                    .first()
+                    .map_or(String::new(), |v| v.to_string_lossy().into_owned());
+                Some([
+                    format!("-{}", a.get_long()?),
+                    env,
+                    default,
+                    a.get_help()?.to_string(),
+                ])
+            })
+            .collect()
+    }
+
+    /// The personal access token: given, from the named file, or from `.pat`.
+    ///
+    /// # Errors
+    /// When a named file cannot be read.
+    pub fn github_token(&self) -> anyhow::Result<Option<Secret>> {
+        if let Some(pat) = self.pat.as_ref().filter(|p| !p.trim().is_empty()) {
+            return Ok(Some(Secret::new(pat.trim())));
+        }
+        let (file, named) = match &self.pat_file {
+            Some(file) => (file.clone(), true),
+            None => (PathBuf::from(".pat"), false),
+        };
+        match std::fs::read_to_string(&file) {
+            Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::new(text.trim()))),
+            Ok(_) if !named => Ok(None),
+            Ok(_) => anyhow::bail!("{} is empty; put the GitHub token there", file.display()),
+            Err(_) if !named => Ok(None),
+            Err(error) => anyhow::bail!(
+                "the GitHub token cannot be read from {}: {error}",
+                file.display()
+            ),
+        }
+    }
+
+    /// Time between two polls.
+    #[must_use]
+    pub fn poll_every(&self) -> Duration {
+        Duration::from_secs(self.poll.max(1))
+    }
+}

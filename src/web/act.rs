@@ -1,0 +1,68 @@
+//! Bodies of actions: JSON or form, `{}` or nothing at all; what does not fit is said with its place.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::Web;
+use super::error::Failure;
+
+/// Larger bodies are no actions.
+const LARGEST: usize = 64 * 1024;
+
+/// The body of an action.
+pub(super) struct Act<T> {
+    pub body: T,
+    /// Whether a browser's form sent it, and wants a page for an answer.
+    pub form: bool,
+    /// `Idempotency-Key`.
+    pub key: Option<String>,
+}
+
+impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _web: &Web) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|c| c.to_str().ok()).unwrap_or_default().to_owned();
+        let key = parts.headers.get("idempotency-key").and_then(|k| k.to_str().ok()).map(|k| format!("key:{}", crate::secret::plain(k, 200)));
+        let bytes = axum::body::to_bytes(body, LARGEST)
+            .await
+            .map_err(|_| Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than 64 KiB"))?;
+        let form = content_type.starts_with("application/x-www-form-urlencoded") && !bytes.trim_ascii_start().starts_with(b"{");
+        let value = if form { form_value(&bytes) } else { json_value(&bytes)? };
+        let body = serde_json::from_value(value).map_err(|e| Failure::unprocessable("invalid", format!("the body: {e}")))?;
+        Ok(Self { body, form, key })
+    }
+}
+
+fn json_value(bytes: &[u8]) -> Result<Value, Failure> {
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    serde_json::from_slice(bytes).map_err(|e| {
+        let detail = format!("the body is not JSON: {e}");
+        Failure::new(StatusCode::BAD_REQUEST, "unreadable", detail).hint("send JSON, e.g. {} for no options")
+    })
+}
+
+/// A form as JSON: empty fields are left out, `on` and `true` are true, counts are numbers.
+fn form_value(bytes: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(bytes);
+    let decode = |t: &str| percent_encoding::percent_decode_str(&t.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let mut map = Map::new();
+    for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+        let (name, value) = (decode(name), decode(value));
+        if value.trim().is_empty() {
+            continue;
+        }
+        let value = match name.as_str() {
+            "dry_run" | "override_lock" | "force" | "keep_services" => Value::Bool(matches!(value.as_str(), "on" | "true" | "1")),
+            "instances" => value.trim().parse::<u32>().map_or(Value::String(value), Value::from),
+            _ => Value::String(value),
+        };
+        map.insert(name, value);
+    }
+    Value::Object(map)
+}

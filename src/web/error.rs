@@ -1,0 +1,119 @@
+//! Errors as `application/problem+json` (RFC 9457) or as a page. The cause is logged here, once, and never sent.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::api::{PlanBody, Problem};
+use crate::history::Refusal;
+use crate::marathon::MarathonError;
+use crate::store::StoreError;
+
+/// An error as it leaves a handler.
+#[derive(Debug)]
+pub struct Failure(pub Box<Problem>);
+
+/// Marks a response whose body is made of this problem, once it is known what the caller reads.
+#[derive(Clone)]
+pub(super) struct Rendered(pub Problem);
+
+impl Failure {
+    /// An error with its code, what happened, and the way out.
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Problem {
+            kind: "about:blank",
+            title: title(code, status),
+            status: status.as_u16(),
+            code: code.to_owned(),
+            detail: detail.into(),
+            hint: None,
+            plan: None,
+        }))
+    }
+
+    /// With the way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// With the plan that holds now.
+    #[must_use]
+    pub fn plan(mut self, plan: PlanBody) -> Self {
+        self.0.plan = Some(Box::new(plan));
+        self
+    }
+
+    /// Nothing of this name.
+    pub fn missing(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", what)
+    }
+
+    /// It cannot be done as asked.
+    pub fn unprocessable(code: &str, why: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, why)
+    }
+}
+
+fn title(code: &str, status: StatusCode) -> String {
+    let known = match code {
+        "plan_stale" => "Plan is stale",
+        "busy" => "Busy",
+        "locked" => "Locked",
+        "not_rollbackable" => "Cannot roll back to this",
+        "login" => "Login needed",
+        _ => status.canonical_reason().unwrap_or("Error"),
+    };
+    known.to_owned()
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(refusal) => refusal.into(),
+            StoreError::Unavailable(why) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "log_unavailable", format!("the log cannot be written now: {why}")).hint("try again in a moment")
+            }
+            other => {
+                tracing::error!(error = %other, "a request failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the log could not be read; the observer's own log says why")
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::UnknownApp => Self::missing(text),
+            Refusal::Destroying => Self::new(StatusCode::CONFLICT, "destroying", text),
+            Refusal::NameTaken(..) => Self::new(StatusCode::CONFLICT, "name_taken", text).hint("give the app another app_name in dploy.app"),
+            Refusal::Busy(..) => Self::new(StatusCode::CONFLICT, "busy", text).hint("wait for it, or cancel it first"),
+            Refusal::Locked(_) => Self::new(StatusCode::LOCKED, "locked", text).hint("unlock it, or send override_lock: true"),
+            Refusal::PlanStale => Self::new(StatusCode::CONFLICT, "plan_stale", text).hint("look at the new plan and send its token"),
+            Refusal::Stale => Self::new(StatusCode::CONFLICT, "stale", text),
+            Refusal::Not(_) => Self::new(StatusCode::CONFLICT, "not_now", text),
+        }
+    }
+}
+
+impl From<MarathonError> for Failure {
+    fn from(error: MarathonError) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "marathon", error.to_string()).hint("Marathon is needed for this; try again when it answers")
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let problem = *self.0;
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(Rendered(problem));
+        response
+    }
+}

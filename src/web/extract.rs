@@ -1,0 +1,226 @@
+//! What a handler may do stands in its signature: [`SignedBody`], [`Operator`], [`Viewer`]. There is no unverified variant.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum_extra::extract::CookieJar;
+use tokio::time::{Duration, Instant};
+
+use super::Web;
+use super::error::Failure;
+use crate::clock::stamp;
+use crate::history::Command;
+use crate::id::AppId;
+use crate::secret::Secret;
+use crate::signature;
+
+/// GitHub sends at most 25 MB; a little slack.
+const LARGEST_BODY: usize = 26 * 1024 * 1024;
+
+/// The name of the session cookie.
+pub(super) const COOKIE: &str = "dploy_session";
+
+/// A webhook body whose signature was verified with the secret of a repository.
+pub(super) struct SignedBody {
+    pub repository: u64,
+    pub event: String,
+    pub delivery: String,
+    pub hook: Option<u64>,
+    pub form: bool,
+    pub body: Bytes,
+}
+
+/// Counts refused calls, so that the log says so at most once a minute and reason.
+#[derive(Default)]
+pub struct Refusals(Mutex<BTreeMap<String, (u64, Option<Instant>)>>);
+
+impl Refusals {
+    /// Counts one; answers how many to write down now, if it is time.
+    fn count(&self, reason: &str) -> Option<u64> {
+        let mut map = self.0.lock().ok()?;
+        let entry = map.entry(reason.to_owned()).or_default();
+        entry.0 += 1;
+        if entry.1.is_some_and(|last| last.elapsed() < Duration::from_secs(60)) {
+            return None;
+        }
+        entry.1 = Some(Instant::now());
+        Some(std::mem::take(&mut entry.0))
+    }
+}
+
+impl Web {
+    /// Notes a refused call. What it carried is not kept.
+    pub(super) async fn refused(&self, route: &str, reason: &str) {
+        let Some(count) = self.refusals.count(reason) else { return };
+        tracing::warn!(route, reason, count, "a call was refused");
+        let command = Command::Refused { route: route.to_owned(), reason: reason.to_owned(), count };
+        // it belongs to no app; the log wants a name to look at, and there is none
+        let Ok(nobody) = "-".parse::<AppId>() else { return };
+        if let Err(error) = self.context.store.log().command(&nobody, "observer", None, command).await {
+            tracing::error!(%error, "a refused call could not be noted");
+        }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?.to_str().ok()?;
+    // two values of one header is nothing that GitHub sends
+    values.next().is_none().then_some(first)
+}
+
+/// One answer for every cause: who asks learns nothing about which repositories there are.
+fn unsigned() -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, "signature", "no valid signature of a repository that is deployed from here")
+        .hint("GitHub signs with the secret of the webhook; `repair` on the hook page sets it anew")
+}
+
+impl FromRequest<Web> for SignedBody {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, web: &Web) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let headers = &parts.headers;
+        let busy = || Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many bodies are being received; deliver again");
+        let _place = tokio::time::timeout(Duration::from_secs(5), web.bodies.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let body = read_body(headers, body).await?;
+        let Some(repository) = repository(web, headers).await? else {
+            web.refused("/dploy", "unknown repository").await;
+            return Err(unsigned());
+        };
+        let secrets = web.context.store.hook_secrets(repository).await?;
+        let signed = text(headers, "x-hub-signature-256").is_some_and(|s| signature::verify(&secrets, &body, s));
+        if !signed {
+            let reason = if headers.contains_key("x-hub-signature-256") { "wrong signature" } else { "no signature" };
+            web.refused("/dploy", reason).await;
+            return Err(unsigned());
+        }
+        let unreadable = |what: &str| Failure::new(StatusCode::BAD_REQUEST, "unreadable", what.to_owned());
+        let content_type = text(headers, "content-type").unwrap_or_default();
+        let form = match content_type.split(';').next().unwrap_or_default().trim() {
+            "application/json" => false,
+            "application/x-www-form-urlencoded" => true,
+            other => {
+                let detail = format!("the content type {other:?} is not application/json");
+                return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", detail).hint("set the webhook's content type to application/json"));
+            }
+        };
+        let delivery = text(headers, "x-github-delivery").filter(|d| !d.is_empty()).ok_or_else(|| unreadable("X-GitHub-Delivery is missing"))?;
+        let event = text(headers, "x-github-event").ok_or_else(|| unreadable("X-GitHub-Event is missing"))?;
+        Ok(Self {
+            repository,
+            event: event.to_owned(),
+            delivery: delivery.to_owned(),
+            hook: text(headers, "x-github-hook-id").and_then(|h| h.parse().ok()),
+            form,
+            body,
+        })
+    }
+}
+
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
+    let too_large = || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than 26 MiB; GitHub sends at most 25 MB");
+    let announced = text(headers, "content-length").and_then(|l| l.parse::<usize>().ok());
+    if announced.is_some_and(|l| l > LARGEST_BODY) {
+        return Err(too_large());
+    }
+    let read = tokio::time::timeout(Duration::from_secs(30), axum::body::to_bytes(body, LARGEST_BODY)).await;
+    read.map_err(|_| Failure::new(StatusCode::REQUEST_TIMEOUT, "slow", "the body did not arrive within 30 s"))?.map_err(|_| too_large())
+}
+
+/// The repository whose secret must have signed: the one GitHub names, or the only one that is known.
+async fn repository(web: &Web, headers: &HeaderMap) -> Result<Option<u64>, Failure> {
+    let known = web.context.store.repositories().await?;
+    Ok(match (headers.contains_key("x-github-hook-installation-target-id"), known.as_slice()) {
+        (true, known) => {
+            let named = text(headers, "x-github-hook-installation-target-id").and_then(|id| id.parse().ok());
+            named.filter(|id| known.contains(id))
+        }
+        (false, [only]) => Some(*only),
+        _ => None,
+    })
+}
+
+/// Somebody with an operator token; the name is the actor in the log.
+pub(super) struct Operator {
+    pub name: String,
+}
+
+impl Operator {
+    /// The actor in the log.
+    pub fn actor(&self) -> String {
+        format!("operator:{}", self.name)
+    }
+}
+
+/// Somebody who looks; perhaps an operator.
+pub(super) struct Viewer {
+    pub operator: Option<String>,
+}
+
+/// Where a request comes from, and whether others on the way can read it.
+pub(super) fn is_safe(web: &Web, parts: &Parts) -> bool {
+    let peer: Option<IpAddr> = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
+    let local = peer.is_some_and(|p| p.to_canonical().is_loopback());
+    let by_proxy = peer.is_some() && peer.map(|p| p.to_canonical()) == web.trusted_proxy && text(&parts.headers, "x-forwarded-proto") == Some("https");
+    // a request that a proxy on this machine hands on is not local
+    let forwarded = parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key("forwarded");
+    (local && !forwarded) || by_proxy || web.plain_login
+}
+
+/// Why credentials are not taken here, and the ways out.
+pub(super) const NOT_SAFE: &str = "this is plain HTTP: anybody on the way could read the token; put a TLS-terminating proxy in front and name it with \
+     DPLOY_OBSERVER_TRUSTED_PROXY, use the observer from its own machine, or set DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN=true";
+
+async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
+    if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
+        let token = value.to_str().ok().and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer ")));
+        if !is_safe(web, parts) {
+            return Err(Failure::new(StatusCode::FORBIDDEN, "plain_http", NOT_SAFE));
+        }
+        let name = match token {
+            Some(token) => web.context.store.token_name(&Secret::new(token.trim()).sha256()).await?,
+            None => None,
+        };
+        if name.is_none() {
+            web.refused("api", "a token that is not ours").await;
+            return Err(Failure::new(StatusCode::UNAUTHORIZED, "token", "the token is not one of this observer").hint("`observer token list` names the tokens, `observer token add NAME` makes one"));
+        }
+        return Ok(name);
+    }
+    let Some(cookie) = CookieJar::from_headers(&parts.headers).get(COOKIE).map(|c| c.value().to_owned()) else { return Ok(None) };
+    if !is_safe(web, parts) {
+        return Ok(None);
+    }
+    let now = stamp(web.context.clock.now());
+    Ok(web.context.store.session(&Secret::new(cookie).sha256(), &now).await?)
+}
+
+impl FromRequestParts<Web> for Operator {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        match who(web, parts).await? {
+            Some(name) => Ok(Self { name }),
+            None => Err(Failure::new(StatusCode::UNAUTHORIZED, "login", "this needs an operator").hint("log in, or send Authorization: Bearer <operator token>")),
+        }
+    }
+}
+
+impl FromRequestParts<Web> for Viewer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        let operator = who(web, parts).await?;
+        let private = web.private.unwrap_or_else(|| web.private_repository.load(std::sync::atomic::Ordering::Relaxed));
+        if private && operator.is_none() {
+            return Err(Failure::new(StatusCode::UNAUTHORIZED, "login", "this observer shows nothing without a login").hint("log in, or send Authorization: Bearer <operator token>"));
+        }
+        Ok(Self { operator })
+    }
+}

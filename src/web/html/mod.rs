@@ -1,0 +1,1 @@
+//! Pages: askama templates over the same bodies that the API answers with.

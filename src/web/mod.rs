@@ -1,0 +1,62 @@
+//! Pages, API and the webhook route.
+
+mod act;
+mod error;
+mod extract;
+pub mod html;
+mod negotiate;
+mod operate;
+mod pages;
+mod routes;
+mod session;
+mod target;
+mod view;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+pub use extract::Refusals;
+pub use routes::router;
+
+use crate::deployer::Context;
+use crate::intake::HookKeeper;
+use crate::secret::Secret;
+use crate::settings::Shown;
+
+/// Bodies of webhooks that are held in memory at once: strangers cannot make us hold more.
+pub const BODIES: usize = 8;
+
+/// Everything the routes need.
+#[derive(Clone)]
+pub struct Web {
+    /// Log, GitHub, Marathon, clock.
+    pub context: Context,
+    /// Keeps the webhook.
+    pub hooks: HookKeeper,
+    /// The address under which browsers reach us, without a slash at the end.
+    pub public_url: String,
+    /// Address of the public node, for the seed's status.
+    pub public_node: String,
+    /// The settings, as they are shown.
+    pub settings: Arc<BTreeMap<String, Shown>>,
+    /// Whether everything asks for a login; `None`: when a repository is private.
+    pub private: Option<bool>,
+    /// Whether one of the repositories is private.
+    pub private_repository: Arc<std::sync::atomic::AtomicBool>,
+    /// Logins and tokens are taken on plain HTTP.
+    pub plain_login: bool,
+    /// A proxy that ends TLS and is believed.
+    pub trusted_proxy: Option<IpAddr>,
+    /// Seconds between two polls.
+    pub poll_seconds: u64,
+    /// Key of the fingerprints of secret values.
+    pub fingerprint: Secret,
+    /// Places for webhook bodies.
+    pub bodies: Arc<Semaphore>,
+    /// Refused calls since the last event that says so.
+    pub refusals: Arc<Refusals>,
+}

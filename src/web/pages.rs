@@ -1,0 +1,230 @@
+//! What is read: each page is HTML for browsers and the same data as JSON.
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Web;
+use super::error::Failure;
+use super::extract::Viewer;
+use super::html::{self, EventsPage, WhyLine};
+use super::negotiate::{json, respond, wants};
+use super::view::line;
+use crate::api::{AppBody, AppsBody, StatusBody};
+use crate::event::Fact;
+use crate::history::App;
+use crate::id::{AppId, DeployNumber};
+use crate::store::EventFilter;
+
+/// Every kind of event, for the filter.
+pub(super) const KINDS: &[&str] = &[
+    "app_registered", "app_changed", "app_destroyed", "hook_registered", "hook_repaired", "hook_pinged", "hook_failed", "hook_removed",
+    "push_received", "push_ignored", "push_held", "request_refused", "deploy_queued", "deploy_started", "deploy_waiting", "specs_read",
+    "plan_made", "apply_intended", "apply_accepted", "apply_refused", "service_progressed", "deploy_ending", "deploy_succeeded",
+    "deploy_unchanged", "deploy_failed", "deploy_cancelled", "deploy_superseded", "rollback_requested", "app_pinned", "app_resumed",
+    "app_locked", "app_unlocked", "app_adopted", "service_scaled", "service_removed", "drift_seen", "destroy_requested", "status_reported",
+];
+
+#[derive(Deserialize)]
+pub(super) struct Page {
+    after: Option<String>,
+    before: Option<String>,
+}
+
+impl Web {
+    /// The app of this name; `.json` at its end only says what the caller reads.
+    pub(super) async fn app_named(&self, name: &str) -> Result<App, Failure> {
+        let name = name.strip_suffix(".json").unwrap_or(name);
+        let missing = || Failure::missing(format!("there is no app {name:?}")).hint("GET /apps lists them");
+        let id: AppId = name.parse().map_err(|_| missing())?;
+        self.context.store.app(&id).await?.ok_or_else(missing)
+    }
+}
+
+pub(super) async fn list_apps(State(web): State<Web>, viewer: Viewer, uri: Uri, headers: HeaderMap, Query(page): Query<Page>) -> Result<Response, Failure> {
+    let seq = *web.context.store.head().borrow();
+    let apps = web.context.store.apps(page.after.as_deref().unwrap_or_default(), 1001).await?;
+    let next = (apps.len() > 1000).then(|| apps[999].id.to_string());
+    let body = AppsBody { seq, next, apps: apps.iter().take(1000).map(AppBody::from).collect() };
+    let mut chrome = web.chrome(viewer.operator, "/").await;
+    for app in apps.iter().filter(|a| a.hook.failure.is_some()).take(3) {
+        chrome.banners.extend(web.app_banners(app).await);
+    }
+    Ok(respond(wants(&uri, &headers), &body, || html::overview(&chrome, &body)))
+}
+
+pub(super) async fn show_app(State(web): State<Web>, viewer: Viewer, Path(name): Path<String>, uri: Uri, headers: HeaderMap, Query(page): Query<Page>) -> Result<Response, Failure> {
+    let app = web.app_named(&name).await?;
+    let before = page.before.as_deref().and_then(|b| b.trim_start_matches('#').parse().ok());
+    let body = web.app_page(&app, before).await?;
+    let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}", app.id)).await;
+    chrome.banners.extend(web.app_banners(&app).await);
+    if body.services.iter().any(|s| s.wanted.is_none() && s.state.as_deref() != Some("missing")) {
+        let text = format!("Marathon at {} does not answer; counts are not known.", web.context.marathon.base());
+        chrome.banners.push(html::Banner { level: "warn", text, link: None });
+    }
+    Ok(respond(wants(&uri, &headers), &body, || html::app(&chrome, &body)))
+}
+
+pub(super) async fn show_deploy(State(web): State<Web>, viewer: Viewer, Path((name, number)): Path<(String, String)>, uri: Uri, headers: HeaderMap) -> Result<Response, Failure> {
+    let app = web.app_named(&name).await?;
+    let missing = || Failure::missing(format!("{} has no deploy {number}", app.id));
+    let number = number.strip_suffix(".json").unwrap_or(&number).parse().map(DeployNumber).map_err(|_| missing())?;
+    let deploy = web.context.store.deploy(&app.id, number).await?.ok_or_else(missing)?;
+    let body = web.deploy_body(&app, &deploy).await;
+    let filter = EventFilter { app: Some(app.id.clone()), deploy: Some(number), limit: 300, ..EventFilter::default() };
+    let timeline: Vec<_> = web.context.store.events(&filter).await?.iter().map(line).collect();
+    let diff = web.deploy_diff(&app, &deploy, viewer.operator.is_some()).await?;
+    let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}/deploys/{}", app.id, number.0)).await;
+    chrome.banners.extend(web.app_banners(&app).await);
+    Ok(respond(wants(&uri, &headers), &body, || html::deploy(&chrome, &AppBody::from(&app), &body, &timeline, &diff)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct EventsQuery {
+    app: Option<String>,
+    kind: Option<String>,
+    actor: Option<String>,
+    since: Option<i64>,
+    before: Option<i64>,
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|t| !t.is_empty())
+}
+
+impl EventsQuery {
+    fn filter(self) -> Result<EventFilter, Failure> {
+        let app = filled(self.app).map(|a| a.parse().map_err(|e| Failure::unprocessable("invalid", format!("app: {e}")))).transpose()?;
+        let kind = filled(self.kind);
+        if let Some(kind) = kind.as_ref().filter(|k| !KINDS.contains(&k.as_str())) {
+            return Err(Failure::unprocessable("invalid", format!("kind: there are no {kind:?} events")).hint(format!("one of {}", KINDS.join(", "))));
+        }
+        Ok(EventFilter { app, kind, actor: filled(self.actor), since: self.since, before: self.before, ..EventFilter::default() })
+    }
+}
+
+pub(super) async fn list_events(State(web): State<Web>, viewer: Viewer, uri: Uri, headers: HeaderMap, Query(query): Query<EventsQuery>) -> Result<Response, Failure> {
+    // with `since` alone one reads on from there, oldest first; otherwise the newest come first
+    let newest_first = query.since.is_none() || query.before.is_some();
+    let filter = EventFilter { newest_first, limit: 101, ..query.filter()? };
+    let mut events = web.context.store.events(&filter).await?;
+    let more = events.len() > 100;
+    events.truncate(100);
+    if !newest_first {
+        events.reverse();
+    }
+    let older = events.last().filter(|e| (more || !newest_first) && e.seq > 1).map(|e| e.seq);
+    let newer = events.first().filter(|_| filter.before.is_some() || filter.since.is_some()).map(|e| e.seq);
+    let page = EventsPage {
+        app: filter.app.as_ref().map(ToString::to_string),
+        kind: filter.kind.clone(),
+        actor: filter.actor.clone(),
+        lines: events.iter().map(line).collect(),
+        older,
+        newer,
+        kinds: KINDS.to_vec(),
+    };
+    let chrome = web.chrome(viewer.operator, "/events").await;
+    let body = json!({"events": events, "older": older, "newer": newer});
+    Ok(respond(wants(&uri, &headers), &body, || html::events(&chrome, &page)))
+}
+
+/// The log as JSON lines, oldest first. It is read in pages, so that no cursor stays open while a client is slow.
+pub(super) async fn export_events(State(web): State<Web>, _viewer: Viewer, Query(query): Query<EventsQuery>) -> Result<Response, Failure> {
+    let filter = EventFilter { limit: 500, ..query.filter()? };
+    let pages = futures_util::stream::try_unfold((web, filter), |(web, filter)| async move {
+        let events = web.context.store.events(&filter).await.map_err(std::io::Error::other)?;
+        let Some(last) = events.last() else { return Ok::<_, std::io::Error>(None) };
+        let next = EventFilter { since: Some(last.seq), ..filter };
+        let mut lines = Vec::new();
+        for event in &events {
+            serde_json::to_writer(&mut lines, event).map_err(std::io::Error::other)?;
+            lines.push(b'\n');
+        }
+        Ok(Some((lines, (web, next))))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::from_stream(pages)).into_response())
+}
+
+pub(super) async fn show_hook(State(web): State<Web>, viewer: Viewer, Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response, Failure> {
+    let app = web.app_named(&name).await?;
+    let body = web.hook(&app).await?;
+    let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}/hook", app.id)).await;
+    chrome.banners.extend(web.app_banners(&app).await);
+    Ok(respond(wants(&uri, &headers), &body, || html::hook(&chrome, &AppBody::from(&app), &body, web.poll_seconds)))
+}
+
+/// Why a commit is, or is not, live.
+pub(super) async fn explain_commit(State(web): State<Web>, viewer: Viewer, Path(sha): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response, Failure> {
+    let text = sha.strip_suffix(".json").unwrap_or(&sha).to_ascii_lowercase();
+    if text.len() < 4 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Failure::unprocessable("invalid", format!("{text:?} is no commit: 4 to 64 hexadecimal digits")));
+    }
+    let mut lines: Vec<WhyLine> = Vec::new();
+    for push in web.context.store.pushes_of(&text).await? {
+        let outcome = push.outcome.as_deref().unwrap_or("recorded");
+        let sentence = format!("{} came by {} and was {outcome}", push.push.after.short(), push.push.via.word());
+        lines.push(WhyLine { app: push.app.to_string(), at: push.at, sentence, deploy: None, live: false });
+    }
+    for app in web.context.store.apps("", 1000).await? {
+        for deploy in web.context.store.deploys_of(&app.id, &text).await? {
+            let live = app.live.as_ref().is_some_and(|l| l.deploy == deploy.number);
+            let end = deploy.sentence.as_deref().or(deploy.waiting.as_ref().map(|w| w.sentence.as_str())).unwrap_or_default();
+            let sentence = format!("deploy {} ({}) {}: {end}", deploy.number, deploy.wanted.cause.word(), deploy.state.word());
+            lines.push(WhyLine { app: app.id.to_string(), at: deploy.ended_at.unwrap_or(deploy.queued_at), sentence, deploy: Some(deploy.number.0), live });
+        }
+    }
+    lines.sort_by(|a, b| b.at.cmp(&a.at));
+    let chrome = web.chrome(viewer.operator, &format!("/why/{text}")).await;
+    let body = json!({"commit": text, "lines": lines.iter().map(|l| json!({"app": l.app, "at": l.at, "sentence": l.sentence, "deploy": l.deploy, "live": l.live})).collect::<Vec<_>>()});
+    Ok(respond(wants(&uri, &headers), &body, || html::why(&chrome, &text, &lines)))
+}
+
+/// The seed's status, of the first app.
+pub(super) async fn show_status(State(web): State<Web>) -> Result<Response, Failure> {
+    let app = web.context.store.apps("", 1).await?.into_iter().next();
+    let source = app.as_ref().map(|a| &a.source);
+    let last = match &app {
+        Some(app) => web.context.store.deploys(&app.id, None, 1).await?.into_iter().next(),
+        None => None,
+    };
+    let body = StatusBody {
+        owner: source.map(|s| s.repository.owner().to_owned()).unwrap_or_default(),
+        repo: source.map(|s| s.repository.name().to_owned()).unwrap_or_default(),
+        branch: source.map(|s| s.branch.to_string()).unwrap_or_default(),
+        pubnode: web.public_node.clone(),
+        lastdeploy: last.and_then(|d| d.ended_at).unwrap_or_default(),
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Ready is what only we can break: the log. GitHub or Marathon down is degraded, so that webhooks go on arriving.
+pub(super) async fn readyz(State(web): State<Web>) -> Response {
+    if let Err(error) = web.context.store.log().ping().await {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("the log cannot be written: {error}\n")).into_response();
+    }
+    let marathon = tokio::time::timeout(std::time::Duration::from_secs(2), web.context.marathon.info()).await;
+    match marathon {
+        Ok(Ok(_)) => "ready\n".into_response(),
+        Ok(Err(error)) => format!("ready\ndegraded: {error}\n").into_response(),
+        Err(_) => format!("ready\ndegraded: Marathon at {} does not answer\n", web.context.marathon.base()).into_response(),
+    }
+}
+
+/// The end of a destroy, for its page.
+pub(super) async fn destroyed_sentence(web: &Web, app: &AppId) -> Result<Option<String>, Failure> {
+    let filter = EventFilter { app: Some(app.clone()), kind: Some("app_destroyed".to_owned()), newest_first: true, limit: 1, ..EventFilter::default() };
+    let event = web.context.store.events(&filter).await?.into_iter().next();
+    Ok(event.and_then(|e| e.fact().ok()).and_then(|f| match f {
+        Fact::AppDestroyed { sentence, .. } => Some(sentence),
+        _ => None,
+    }))
+}

@@ -1,0 +1,132 @@
+//! The routes, and what surrounds them.
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::csrf::CsrfLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+
+use super::error::{Failure, Rendered};
+use super::extract::Operator;
+use super::negotiate::{Wants, wants};
+use super::{Web, html, operate, pages, session, webhook};
+
+/// All routes.
+#[must_use]
+pub fn router(web: Web) -> Router {
+    let people = Router::new()
+        .route("/", get(pages::list_apps))
+        .route("/apps", get(pages::list_apps).post(operate::register_app))
+        .route("/apps.json", get(pages::list_apps))
+        .route("/apps/{id}", get(pages::show_app).delete(operate::destroy_app))
+        .route("/apps/{id}/deploys/{n}", get(pages::show_deploy))
+        .route("/apps/{id}/rollback", get(operate::confirm_rollback).post(rollback))
+        .route("/apps/{id}/destroy", get(operate::confirm_destroy).post(operate::destroy_by_form))
+        .route("/apps/{id}/hook", get(pages::show_hook))
+        .route("/apps/{id}/hook.json", get(pages::show_hook))
+        .route("/apps/{id}/hook/{action}", post(operate::act_on_hook))
+        .route("/apps/{id}/{action}", post(operate::act))
+        .route("/events", get(pages::list_events))
+        .route("/events.json", get(pages::list_events))
+        .route("/events.jsonl", get(pages::export_events))
+        .route("/why/{sha}", get(pages::explain_commit))
+        .route("/login", get(session::show_login).post(session::log_in))
+        .route("/logout", post(session::log_out))
+        .route("/static/{name}", get(asset))
+        .route("/status", get(pages::show_status))
+        .route("/healthz", get(pages::healthz))
+        .route("/readyz", get(pages::readyz))
+        .fallback(elsewhere)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CsrfLayer::new());
+    // GitHub sends no Origin and has no cookie: its route stands outside of the cross-site check
+    let github = Router::new().route("/dploy", post(webhook::receive_push).fallback(wrong_method));
+    people
+        .merge(github)
+        .layer(from_fn_with_state(web.clone(), errors_as_read))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"),
+        ))
+        .layer(SetResponseHeaderLayer::overriding(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")))
+        .layer(SetResponseHeaderLayer::overriding(header::REFERRER_POLICY, HeaderValue::from_static("same-origin")))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &Request| {
+            let id = request.headers().get("x-request-id").and_then(|i| i.to_str().ok()).unwrap_or_default();
+            tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+        }))
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .with_state(web)
+}
+
+async fn rollback(state: State<Web>, operator: Operator, Path(id): Path<String>, act: super::act::Act<crate::api::ActBody>) -> Result<Response, Failure> {
+    operate::act(state, operator, Path((id, "rollback".to_owned())), act).await
+}
+
+/// Paths that no route has: a service with its slashes plain, or nothing.
+async fn elsewhere(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
+    let path = request.uri().path().to_owned();
+    if request.method() == Method::POST && path.starts_with("/apps/") && path.ends_with("/rollback") {
+        use axum::extract::{FromRequest, FromRequestParts};
+        let (mut parts, body) = request.into_parts();
+        let operator = Operator::from_request_parts(&mut parts, &web).await?;
+        let uri = parts.uri.clone();
+        let act = super::act::Act::from_request(Request::from_parts(parts, body), &web).await?;
+        return operate::act_on_service(State(web), operator, uri, act).await;
+    }
+    Err(Failure::missing(format!("there is nothing at {}", crate::secret::plain(&path, 200))).hint("GET / lists the apps"))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Failure {
+    let detail = format!("{} does not take {method}", uri.path());
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
+}
+
+fn panicked(_cause: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong here; the observer's own log says what").into_response()
+}
+
+/// A handler's error becomes a page where a page was asked for; a browser that is not logged in goes to the login.
+async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let reads = wants(request.uri(), request.headers());
+    let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    let get = request.method() == Method::GET;
+    let response = next.run(request).await;
+    let Some(Rendered(problem)) = response.extensions().get::<Rendered>().cloned() else {
+        return crossed_sites(response, reads);
+    };
+    if reads == Wants::Json {
+        return response;
+    }
+    if problem.code == "login" && get {
+        let next = percent_encoding::utf8_percent_encode(&path, percent_encoding::NON_ALPHANUMERIC);
+        return axum::response::Redirect::to(&format!("/login?next={next}")).into_response();
+    }
+    let chrome = web.chrome(None, "/").await;
+    (response.status(), Html(html::problem(&chrome, &problem))).into_response()
+}
+
+/// The cross-site check refuses with an empty body; it gets words.
+fn crossed_sites(response: Response, reads: Wants) -> Response {
+    let refused = response.status() == StatusCode::FORBIDDEN && response.extensions().get::<tower_http::csrf::ProtectionError>().is_some();
+    if refused && reads == Wants::Json {
+        return Failure::new(StatusCode::FORBIDDEN, "cross_site", "another site sent this request").hint("act on the observer's own pages").into_response();
+    }
+    response
+}
+
+async fn asset(Path(name): Path<String>) -> Result<Response, Failure> {
+    let found = html::assets().iter().find(|(n, ..)| *n == name);
+    let (_, content_type, content) = found.ok_or_else(|| Failure::missing(format!("there is no {name:?}")))?;
+    let headers = [(header::CONTENT_TYPE, *content_type), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    Ok((headers, *content).into_response())
+}

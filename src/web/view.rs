@@ -1,0 +1,273 @@
+//! From state to the bodies that pages and API show. Anonymous viewers see an allow-list.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Web;
+use super::error::Failure;
+use super::html::{Banner, Chrome, DiffLine, EventLine};
+use crate::api::{AppBody, AppPage, DeployBody, HookBody, PlanBody, PlanInstances, PlanService, ServiceBody, SettingBody};
+use crate::deployer::Preview;
+use crate::event::{Action, CommitInfo, DeployRef, Event};
+use crate::history::{App, Deploy};
+use crate::id::{AppId, CommitId, ServiceId};
+use crate::marathon::LiveApp;
+use crate::plan::Step;
+use crate::secret::{fingerprint, looks_secret};
+use crate::spec::{Change, diff};
+
+/// How long a page waits for Marathon before it shows what the log knows.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Fields whose values anybody may see.
+const OPEN_FIELDS: &[&str] = &["/container/docker/image", "/instances", "/cpus", "/mem"];
+
+/// Counts of a service as Marathon shows it now.
+pub(super) type Counts = BTreeMap<ServiceId, LiveApp>;
+
+impl Web {
+    /// What surrounds every page: who looks, and what has to be said on all of them.
+    pub(super) async fn chrome(&self, operator: Option<String>, path: &str) -> Chrome {
+        let mut banners = Vec::new();
+        if self.plain_login {
+            let text = "Tokens are taken on plain HTTP (DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN): anybody on the way can read them.";
+            banners.push(Banner { level: "warn", text: text.to_owned(), link: None });
+        }
+        if !self.context.github.has_token() {
+            let text = "There is no GitHub token: webhooks cannot be registered. Set DPLOY_OBSERVER_GITHUB_PAT or put it into .pat.";
+            banners.push(Banner { level: "error", text: text.to_owned(), link: None });
+        }
+        Chrome { operator, banners, now: self.context.clock.now(), path: path.to_owned(), version: env!("CARGO_PKG_VERSION") }
+    }
+
+    /// Banners about one app: its hook, GitHub's silence.
+    pub(super) async fn app_banners(&self, app: &App) -> Vec<Banner> {
+        let mut banners = Vec::new();
+        let link = Some((format!("/apps/{}/hook", app.id), "Webhook".to_owned()));
+        if let Some(failure) = &app.hook.failure {
+            let text = format!("The webhook does not work: {} Polling every {} s goes on.", failure.sentence, self.poll_seconds);
+            banners.push(Banner { level: "error", text, link: link.clone() });
+        }
+        if let Ok(Some((trouble, at))) = self.context.store.observed(&app.id, "trouble").await
+            && !trouble.is_empty()
+        {
+            let text = format!("The branch could not be asked at {at}: {trouble}");
+            banners.push(Banner { level: "warn", text, link });
+        }
+        banners
+    }
+
+    /// The services as they run now; `None` when Marathon does not say in time.
+    pub(super) async fn counts(&self, app: &App) -> Option<Counts> {
+        tokio::time::timeout(PATIENCE, self.context.live(app, &[])).await.ok()?.ok()
+    }
+
+    pub(super) async fn message(&self, app: &AppId, commit: &CommitId) -> Option<CommitInfo> {
+        self.context.store.push_of(app, commit).await.ok().flatten().and_then(|p| p.push.commit)
+    }
+
+    pub(super) async fn hook(&self, app: &App) -> Result<HookBody, Failure> {
+        let polled = self.context.store.observed(&app.id, "polled").await?;
+        Ok(HookBody {
+            id: app.hook.id,
+            url: app.hook.url.clone(),
+            registered_at: app.hook.registered_at.clone(),
+            pinged_at: app.hook.pinged_at.clone(),
+            failure: app.hook.failure.clone(),
+            polled_at: polled.map(|(_, at)| at),
+        })
+    }
+
+    pub(super) async fn app_page(&self, app: &App, before: Option<u32>) -> Result<AppPage, Failure> {
+        let counts = self.counts(app).await;
+        let deploys = self.context.store.deploys(&app.id, before.map(crate::id::DeployNumber), 51).await?;
+        let next = (deploys.len() > 50).then(|| deploys[49].number.0.to_string());
+        let mut bodies = Vec::new();
+        for deploy in deploys.iter().take(50) {
+            let message = self.message(&app.id, &deploy.wanted.commit).await;
+            bodies.push(DeployBody::of(&app.id, deploy, message));
+        }
+        Ok(AppPage {
+            app: AppBody::from(app),
+            services: services(app, counts.as_ref()),
+            deploys: bodies,
+            next,
+            hook: self.hook(app).await?,
+            settings: self.app_settings(app),
+            orphans: app.orphans.clone(),
+            drift: app.drift.clone(),
+        })
+    }
+
+    fn app_settings(&self, app: &App) -> BTreeMap<String, SettingBody> {
+        let mut shown: BTreeMap<String, SettingBody> = ["poll", "deadline", "settle", "allow-ids", "marathon-url", "public-url", "github-api"]
+            .into_iter()
+            .filter_map(|name| self.settings.get(name).map(|s| (name.to_owned(), SettingBody { value: s.value.clone(), from: s.from.to_owned() })))
+            .collect();
+        if let Some(deadline) = app.settings.deadline {
+            shown.insert("deadline".to_owned(), SettingBody { value: deadline.to_string(), from: "dploy.app".to_owned() });
+        }
+        let from = if app.settings.prune { "dploy.app" } else { "default" };
+        shown.insert("prune".to_owned(), SettingBody { value: app.settings.prune.to_string(), from: from.to_owned() });
+        shown
+    }
+
+    pub(super) async fn deploy_body(&self, app: &App, deploy: &Deploy) -> DeployBody {
+        let message = self.message(&app.id, &deploy.wanted.commit).await;
+        let mut body = DeployBody::of(&app.id, deploy, message).with_services(deploy);
+        if !deploy.state.ended()
+            && let Some(counts) = self.counts(app).await
+        {
+            for service in body.services.iter_mut().flatten() {
+                if let Some(live) = counts.get(&service.id) {
+                    fill(service, live);
+                }
+            }
+        }
+        body
+    }
+
+    /// The fields that a plan changes, as this viewer may see them.
+    pub(super) fn changes(&self, step: &Step, preview: &Preview, operator: bool) -> Vec<Change> {
+        let old = preview.old_specs.get(&step.planned.id).cloned().unwrap_or(Value::Null);
+        let new = preview.commit.services.iter().find(|s| s.id == step.planned.id).map_or(Value::Null, |s| s.spec.clone());
+        if old.is_null() || new.is_null() {
+            return Vec::new();
+        }
+        diff(&old, &new).into_iter().map(|c| self.shown(c, operator)).collect()
+    }
+
+    /// A change as this viewer may see it: values of secret-looking keys are fingerprints, of others than the
+    /// open ones nothing for anonymous viewers.
+    pub(super) fn shown(&self, change: Change, operator: bool) -> Change {
+        let hide = |value: Option<Value>| value.map(|v| Value::String(format!("•••• {}", fingerprint(&self.fingerprint, &v.to_string()))));
+        if change.path.split('/').any(looks_secret) {
+            return Change { from: hide(change.from), to: hide(change.to), path: change.path };
+        }
+        if operator || OPEN_FIELDS.contains(&change.path.as_str()) {
+            return change;
+        }
+        Change { path: change.path, from: None, to: None }
+    }
+
+    /// The answer to a dry run.
+    pub(super) async fn plan_body(&self, app: &App, to: &DeployRef, preview: &Preview) -> Result<PlanBody, Failure> {
+        let services = preview
+            .plan
+            .steps
+            .iter()
+            .map(|step| PlanService {
+                id: step.planned.id.clone(),
+                change: step.planned.change.word().to_owned(),
+                diff: self.changes(step, preview, true),
+                instances: PlanInstances { running: step.running, spec: step.planned.instances, after: step.after },
+            })
+            .collect();
+        Ok(PlanBody {
+            app: app.id.clone(),
+            from: app.live.as_ref().map(|l| DeployRef { deploy: Some(l.deploy), commit: l.commit.clone() }),
+            to: to.clone(),
+            undoes: self.undoes(app, to).await?,
+            services,
+            warnings: preview.plan.warnings.clone(),
+            plan: preview.token.clone(),
+        })
+    }
+
+    /// The commits that were deployed after the target and would be undone, newest first.
+    async fn undoes(&self, app: &App, to: &DeployRef) -> Result<Vec<CommitId>, Failure> {
+        let Some(since) = to.deploy else { return Ok(Vec::new()) };
+        let later = self.context.store.deploys(&app.id, None, 200).await?;
+        let mut undone: Vec<CommitId> = Vec::new();
+        for deploy in later.iter().filter(|d| d.number > since && d.touched) {
+            let commit = &deploy.wanted.commit;
+            if *commit != to.commit && !undone.contains(commit) {
+                undone.push(commit.clone());
+            }
+        }
+        Ok(undone)
+    }
+
+    /// What a deploy changed, field by field, against the deploy before it that had specs.
+    pub(super) async fn deploy_diff(&self, app: &App, deploy: &Deploy, operator: bool) -> Result<Vec<DiffLine>, Failure> {
+        let (Some(files), Some(plan)) = (&deploy.files, &deploy.plan) else { return Ok(Vec::new()) };
+        let earlier = self.context.store.deploys(&app.id, Some(deploy.number), 50).await?;
+        let before = earlier.into_iter().find(|d| d.files.is_some() && matches!(d.state, crate::history::DeployState::Succeeded | crate::history::DeployState::Unchanged));
+        let read = |files: Vec<crate::event::SpecFile>| async move { self.context.stored_commit(&app.id, files).await.map(|c| c.services).unwrap_or_default() };
+        let new = read(files.clone()).await;
+        let old = match before.and_then(|d| d.files) {
+            Some(files) => read(files).await,
+            None => Vec::new(),
+        };
+        let lines = plan.iter().filter(|p| p.change != Action::Unchanged).map(|p| {
+            let spec = |from: &[crate::spec::Service]| from.iter().find(|s| s.id == p.id).map(|s| s.spec.clone());
+            let fields = match (spec(&old), spec(&new)) {
+                (Some(a), Some(b)) => diff(&a, &b).into_iter().map(|c| self.shown(c, operator)).collect(),
+                _ => Vec::new(),
+            };
+            DiffLine { service: p.id.to_string(), change: p.change.word().to_owned(), fields, hidden: !operator }
+        });
+        Ok(lines.collect())
+    }
+}
+
+/// The services of an app: what the log knows, and what Marathon says now.
+fn services(app: &App, counts: Option<&Counts>) -> Vec<ServiceBody> {
+    let mut ids: std::collections::BTreeSet<&ServiceId> = app.services.keys().chain(&app.orphans).collect();
+    ids.extend(counts.into_iter().flatten().map(|(id, _)| id));
+    ids.into_iter()
+        .map(|id| {
+            let planned = app.running.as_ref().and_then(|d| d.plan.iter().flatten().find(|p| p.id == *id));
+            let progress = app.running.as_ref().and_then(|d| d.progress.get(id));
+            let mut body = ServiceBody {
+                id: id.clone(),
+                change: planned.map(|p| p.change.word().to_owned()),
+                state: progress.map(|p| p.stage.clone()),
+                wanted: None,
+                running: None,
+                healthy: None,
+                sentence: progress.and_then(|p| p.sentence.clone()),
+            };
+            if app.orphans.contains(id) {
+                body.sentence = Some("its spec left the repository; it still runs (prune: true removes such services)".to_owned());
+            }
+            match counts.map(|c| c.get(id)) {
+                Some(Some(live)) => fill(&mut body, live),
+                Some(None) => body.state = Some("missing".to_owned()),
+                None => {}
+            }
+            body
+        })
+        .collect()
+}
+
+fn fill(body: &mut ServiceBody, live: &LiveApp) {
+    let count = |n: usize| Some(u32::try_from(n).unwrap_or(u32::MAX));
+    body.wanted = Some(live.instances);
+    body.running = count(live.tasks.iter().filter(|t| t.state == "TASK_RUNNING").count());
+    body.healthy = count(live.tasks.iter().filter(|t| live.is_well(t)).count());
+    if body.state.is_none() {
+        let well = body.healthy == body.wanted && live.deployments().is_empty();
+        body.state = Some(if well { "healthy" } else { "starting" }.to_owned());
+    }
+}
+
+/// An event as pages show it.
+pub(super) fn line(event: &Event) -> EventLine {
+    let summary = event.fact().map_or_else(|e| e.to_string(), |f| super::html::summary(&f));
+    let payload = serde_json::from_str::<Value>(event.payload.get()).ok().and_then(|v| serde_json::to_string_pretty(&v).ok());
+    EventLine {
+        seq: event.seq,
+        at: event.at.clone(),
+        app: event.app.as_ref().map(ToString::to_string),
+        kind: event.kind.clone(),
+        actor: event.actor.clone(),
+        deploy: event.deploy.map(|d| d.0),
+        summary,
+        payload: payload.unwrap_or_default(),
+        hash: event.hash.clone(),
+        prev_hash: event.prev_hash.clone(),
+    }
+}
