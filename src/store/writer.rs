@@ -4,12 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
-<<<<<<< HEAD
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-=======
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
->>>>>>> lt
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::batch::{Batch, Tip};
