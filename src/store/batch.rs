@@ -8,11 +8,23 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::StoreError;
 use super::projection::Changes;
-use super::writer::CommandRequest;
 use crate::event::{Event, Fact, GENESIS, NewEvent, PAYLOAD_LIMIT};
 use crate::history::{Answer, App, Command, Known, Refusal, decide};
 use crate::id::{AppId, CommitId, DeployNumber};
 use crate::secret::Redactor;
+
+/// Somebody wants something of an app.
+#[derive(Debug, Clone)]
+pub struct CommandRequest {
+    /// The app.
+    pub app: AppId,
+    /// `github:<login>`, `operator:<token name>` or `observer`.
+    pub actor: String,
+    /// Delivery GUID or idempotency key.
+    pub dedup: Option<String>,
+    /// What is wanted.
+    pub command: Command,
+}
 
 /// The end of the log and the state of all apps, as the last commit left them.
 pub(super) struct Tip {

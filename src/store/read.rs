@@ -138,9 +138,17 @@ impl Store {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn was_destroyed(&self, repository: u64, branch: &Branch) -> Result<bool, StoreError> {
-        let states: Vec<bool> = sqlx::query_scalar("select destroyed from app where repository_id = ? and branch = ?")
-            .bind(repository.cast_signed()).bind(branch.as_str()).fetch_all(&self.readers).await?;
+    pub async fn was_destroyed(
+        &self,
+        repository: u64,
+        branch: &Branch,
+    ) -> Result<bool, StoreError> {
+        let states: Vec<bool> =
+            sqlx::query_scalar("select destroyed from app where repository_id = ? and branch = ?")
+                .bind(repository.cast_signed())
+                .bind(branch.as_str())
+                .fetch_all(&self.readers)
+                .await?;
         Ok(!states.is_empty() && states.into_iter().all(|destroyed| destroyed))
     }
 
