@@ -228,6 +228,7 @@ fn working(app: Option<&App>, id: &AppId, number: u32, work: &Work) -> Command {
             call: Call::Put,
             code: "LOCKED".to_owned(),
             sentence: "somebody else deploys".to_owned(),
+            services: vec![web],
         },
         Work::Restart => apply_intended(&web, 1, Call::Restart),
         Work::Scale => apply_accepted(&web, Call::Scale),
