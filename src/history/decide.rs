@@ -2,18 +2,14 @@
 //! transaction that writes it down.
 
 use super::command::{Answer, Command, Decision, Known, Push, Refusal, Registering};
-use super::deploy::Deploy;
+use super::draft::{Draft, wanted};
 use super::operate;
 use super::state::{App, AppState};
 use crate::event::{
-    Cause, CommitInfo, DeployQueued, DeployRef, Fact, NewEvent, PushReceived, Registration,
-    ResumeWhen, Scale, Via,
+    Cause, CommitInfo, DeployRef, Fact, NewEvent, PushReceived, Registration, ResumeWhen, Via,
 };
 use crate::id::{AppId, CommitId, DeployNumber};
 use crate::sentence::Sentence;
-
-/// The actor of what nobody asked for.
-pub(super) const OBSERVER: &str = "observer";
 
 /// What the command comes to for an app in this state; `app` is `None` for one that never existed.
 ///
@@ -120,110 +116,6 @@ fn with_app(
             Ok(Answer::Done)
         }
         operator => operate::operate(draft, app, known, operator),
-    }
-}
-
-/// The events of a command while they are being thought of.
-pub(super) struct Draft<'a> {
-    id: &'a AppId,
-    /// Who commands.
-    pub actor: &'a str,
-    events: Vec<NewEvent>,
-    last: DeployNumber,
-}
-
-impl Draft<'_> {
-    fn push(&mut self, app: bool, actor: &str, deploy: Option<DeployNumber>, fact: Fact) {
-        let app = app.then(|| self.id.clone());
-        self.events.push(NewEvent {
-            app,
-            actor: actor.to_owned(),
-            deploy,
-            dedup: None,
-            fact,
-        });
-    }
-
-    fn global(&mut self, fact: Fact) {
-        self.push(false, OBSERVER, None, fact);
-    }
-
-    /// A fact about the app.
-    pub fn app(&mut self, fact: Fact) {
-        let actor = self.actor.to_owned();
-        self.push(true, &actor, None, fact);
-    }
-
-    /// A fact about a deploy.
-    pub fn deploy(&mut self, number: DeployNumber, fact: Fact) {
-        let actor = self.actor.to_owned();
-        self.push(true, &actor, Some(number), fact);
-    }
-
-    /// The number the next deploy gets.
-    pub fn next(&self) -> DeployNumber {
-        self.last.next()
-    }
-
-    /// Queues a deploy; the one that waits, and the running one where it touched nothing yet, are overtaken.
-    /// A push waits for a rollback: should it turn out not to be the head, nobody would go back any more.
-    pub fn queue(&mut self, app: &App, wanted: DeployQueued) -> DeployNumber {
-        let number = self.next();
-        let by = DeployRef {
-            deploy: Some(number),
-            commit: wanted.commit.clone(),
-        };
-        let sentence = format!("overtaken by {number} ({})", wanted.commit.short());
-        let rollback = app.running.as_ref().is_some_and(Deploy::is_rollback);
-        let overtakes = !(rollback && wanted.cause == Cause::Push);
-        let overtaken = [
-            (&app.waiting, true),
-            (&app.running, overtakes && app.running_untouched()),
-        ];
-        for deploy in overtaken
-            .iter()
-            .filter(|(_, may)| *may)
-            .filter_map(|(d, _)| d.as_ref())
-        {
-            let fact = Fact::DeploySuperseded {
-                by: by.clone(),
-                sentence: sentence.clone(),
-            };
-            self.deploy(deploy.number, fact);
-        }
-        self.last = number;
-        self.deploy(number, Fact::DeployQueued(Box::new(wanted)));
-        number
-    }
-
-    /// Queues the head of the branch.
-    pub fn queue_head(
-        &mut self,
-        app: &App,
-        head: &CommitId,
-        cause: Cause,
-        reason: Option<String>,
-    ) -> DeployNumber {
-        self.queue(app, wanted(head, cause, None, reason))
-    }
-}
-
-/// A deploy of a commit with nothing special about it.
-pub(super) fn wanted(
-    commit: &CommitId,
-    cause: Cause,
-    before: Option<CommitId>,
-    reason: Option<String>,
-) -> DeployQueued {
-    DeployQueued {
-        commit: commit.clone(),
-        cause,
-        before,
-        specs_of: None,
-        only: None,
-        scale: Scale::Keep,
-        force: false,
-        reason,
     }
 }
 

@@ -128,12 +128,6 @@ impl Fold<'_> {
                 ));
             }
             Fact::RollbackRequested(wish) => self.rollback(wish),
-            // with or without a deploy: an operator's wish belongs to none
-            Fact::ApplyAccepted {
-                call: Call::Scale,
-                services,
-                ..
-            } => self.scaled(services),
             _ => self.gate(),
         }
     }
@@ -195,6 +189,7 @@ impl Fold<'_> {
                     destroying.services.retain(|s| s != id);
                 }
             }
+            // with or without a deploy: an operator's wish belongs to none
             Fact::ApplyAccepted {
                 call: Call::Scale,
                 services,

@@ -5,6 +5,7 @@
 mod command;
 mod decide;
 mod deploy;
+mod draft;
 mod fold;
 mod operate;
 mod state;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::command::{Answer, Command, Known, Refusal, Target};
-use super::decide::{Draft, wanted};
+use super::draft::{Draft, wanted};
 use super::state::App;
 use crate::event::{Cause, DeployQueued, DeployRef, Ending, Fact, ResumeWhen, RollbackRequested};
 use crate::id::{CommitId, DeployNumber, ServiceId};

@@ -8,11 +8,23 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::StoreError;
 use super::projection::Changes;
-use super::writer::CommandRequest;
 use crate::event::{Event, Fact, GENESIS, NewEvent, PAYLOAD_LIMIT};
 use crate::history::{Answer, App, Command, Known, Refusal, decide};
 use crate::id::{AppId, CommitId, DeployNumber};
 use crate::secret::Redactor;
+
+/// Somebody wants something of an app.
+#[derive(Debug, Clone)]
+pub struct CommandRequest {
+    /// The app.
+    pub app: AppId,
+    /// `github:<login>`, `operator:<token name>` or `observer`.
+    pub actor: String,
+    /// Delivery GUID or idempotency key.
+    pub dedup: Option<String>,
+    /// What is wanted.
+    pub command: Command,
+}
 
 /// The end of the log and the state of all apps, as the last commit left them.
 pub(super) struct Tip {
@@ -111,7 +123,7 @@ impl Batch {
         {
             let kind = event.fact.encode().0;
             return Ok(Err(Refusal::Not(format!(
-                "a {kind} would be larger than {PAYLOAD_LIMIT} bytes; split the app into several"
+                "a `{kind}` would be larger than {PAYLOAD_LIMIT} bytes; split the app into several"
             ))));
         }
         for (event, kind, version, payload) in encoded {
@@ -292,10 +304,13 @@ impl Batch {
     }
 }
 
-/// The event with every outside text cleaned of secrets, and its encoding. What is folded is what is stored.
+/// The room of one outside text within a payload, in bytes of JSON: however many there are, the payload has room for them.
+const TEXT_LIMIT: usize = 8 * 1024;
+
+/// The event with every outside text cleaned of secrets and capped, and its encoding. What is folded is what is stored.
 fn cleaned(event: NewEvent, redactor: &Redactor) -> (NewEvent, String, i64, String) {
     let (kind, version, payload) = event.fact.encode();
-    if redactor.clean(&payload) == payload {
+    if payload.len() <= TEXT_LIMIT && redactor.clean(&payload) == payload {
         return (event, kind, version, payload);
     }
     let mut value = serde_json::json!({"kind": kind, "payload": serde_json::from_str::<Value>(&payload).unwrap_or_default()});
@@ -311,7 +326,8 @@ fn clean_texts(value: &mut Value, outside: bool, redactor: &Redactor) {
         "sentence", "message", "author", "reason", "url", "pusher", "route", "differed", "stage",
     ];
     match value {
-        Value::String(text) if outside => *text = redactor.clean(text),
+        // cut last: half a secret would not be known any more
+        Value::String(text) if outside => *text = capped(redactor.clean(text)),
         Value::Array(items) => items
             .iter_mut()
             .for_each(|v| clean_texts(v, outside, redactor)),
@@ -322,6 +338,23 @@ fn clean_texts(value: &mut Value, outside: bool, redactor: &Redactor) {
         }
         _ => {}
     }
+}
+
+/// The text, or as much of it as there is room for; says so when it was cut.
+fn capped(text: String) -> String {
+    let mut room = TEXT_LIMIT;
+    for (at, c) in text.char_indices() {
+        let size = match c {
+            '"' | '\\' => 2,
+            c if c.is_control() => 6,
+            c => c.len_utf8(),
+        };
+        let Some(left) = room.checked_sub(size) else {
+            return format!("{}… (cut)", &text[..at]);
+        };
+        room = left;
+    }
+    text
 }
 
 /// Whether the key was seen, and the deploy it began.

@@ -15,10 +15,11 @@ use std::sync::Arc;
 use sqlx::SqlitePool;
 use tokio::sync::watch;
 
+pub use batch::CommandRequest;
 pub use read::{EventFilter, PushRow};
 pub use side::{Secrets, TokenRow};
 pub use verify::{Report, rebuild, verify};
-pub use writer::{CommandRequest, Log, OnFatal};
+pub use writer::{Log, OnFatal};
 
 use crate::clock::SharedClock;
 use crate::event::Unreadable;

@@ -47,7 +47,10 @@ impl EventRow {
             .transpose()
             .map_err(|_| broken("its deploy is no number"))?;
         let payload = RawValue::from_string(self.payload.clone())
-            .map_err(|_| broken("its payload is no JSON"))?;
+            .ok()
+            // the parser leaves out space around it, which the hash must see
+            .filter(|json| json.get() == self.payload)
+            .ok_or_else(|| broken("its payload is no JSON, or more than that"))?;
         Ok(Event {
             seq: self.seq,
             at: self.at,

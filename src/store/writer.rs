@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::StoreError;
-use super::batch::{Batch, Tip};
+use super::batch::{Batch, CommandRequest, Tip};
 use super::side::SideWrite;
 use crate::clock::{SharedClock, stamp};
 use crate::history::{Answer, Command};
@@ -23,19 +23,6 @@ const QUEUE: usize = 1024;
 
 /// Called when the outcome of a COMMIT is not known: the next start knows the truth, this process does not.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// Somebody wants something of an app.
-#[derive(Debug, Clone)]
-pub struct CommandRequest {
-    /// The app.
-    pub app: AppId,
-    /// `github:<login>`, `operator:<token name>` or `observer`.
-    pub actor: String,
-    /// Delivery GUID or idempotency key.
-    pub dedup: Option<String>,
-    /// What is wanted.
-    pub command: Command,
-}
 
 pub(super) enum Work {
     Command(

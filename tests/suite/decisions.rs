@@ -1,5 +1,9 @@
 //! Given a history, when somebody commands something, then these events: the rules of pushes, deploys, rollbacks,
 //! pins, locks and destroys, without a database.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a story reads better without borrows"
+)]
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! What several tests of the log and the history need: names, commands, a clock that ticks, and a data folder
 //! with a store in it that can be opened, copied, read raw and damaged.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -159,7 +160,7 @@ pub fn plan_made(id: &ServiceId, hash: u8) -> Fact {
 pub fn apply_intended(id: &ServiceId, hash: u8, call: Call) -> Fact {
     Fact::ApplyIntended(Box::new(ApplyIntended {
         call,
-        body: BlobId::of(b"{}").to_string(),
+        body: Some(BlobId::of(b"{}")),
         force: false,
         services: vec![Intended {
             id: id.clone(),
@@ -167,6 +168,7 @@ pub fn apply_intended(id: &ServiceId, hash: u8, call: Call) -> Fact {
             version: None,
         }],
         target: Vec::new(),
+        raised: BTreeMap::new(),
     }))
 }
 
