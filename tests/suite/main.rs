@@ -3,4 +3,5 @@
 
 mod layers;
 mod local_marathon;
+mod local_marathon_clients;
 mod local_marathon_rollback;

@@ -70,7 +70,7 @@ impl Engine {
             });
         });
         self.every(pace.scale_check, |engine| {
-            engine.with(World::check_all_scales)
+            engine.with(World::check_all_scales);
         });
         let engine = Arc::clone(self);
         self.tasks.spawn(async move { engine.keep_saving().await });

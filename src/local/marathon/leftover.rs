@@ -44,12 +44,10 @@ fn is_ours(pid: u32, sandboxes: &Path) -> bool {
         return false;
     };
     let value = |key: &str| {
-        let variables = environment
+        let mut variables = environment
             .split(|byte| *byte == 0)
             .filter_map(|v| std::str::from_utf8(v).ok());
-        variables
-            .filter_map(|v| v.strip_prefix(key)?.strip_prefix('='))
-            .next()
+        variables.find_map(|v| v.strip_prefix(key)?.strip_prefix('='))
     };
     match (value("MESOS_TASK_ID"), value("MESOS_SANDBOX")) {
         (Some(task), Some(sandbox)) => Path::new(sandbox) == sandboxes.join(task),

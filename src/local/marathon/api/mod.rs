@@ -72,12 +72,12 @@ async fn answer(
         cut.cut();
     }
     let changes = call.method != Method::GET && !call.is_dry_run();
-    let faulty = if changes {
+    let fault = if changes {
         refused(&site, state.locked)
     } else {
         None
     };
-    let response = match faulty {
+    let response = match fault {
         Some(refusal) => failure(&refusal),
         None => route(&site, &call).unwrap_or_else(|refusal| failure(&refusal)),
     };
