@@ -1,4 +1,5 @@
 """The life of a service, driven by the unchanged `marathon` client. Usage: marathon_client.py URL"""
+import json
 import sys
 import threading
 import time
@@ -29,8 +30,9 @@ attached = threading.Event()
 
 
 def listen():
-    for event in client.event_stream():
-        seen.append(event.event_type)
+    # raw: the models of this client want plans with whole groups, which Marathon no longer sends since 1.8
+    for text in client.event_stream(raw=True):
+        seen.append(json.loads(text)["eventType"])
         attached.set()
 
 

@@ -70,6 +70,7 @@ async fn answer(
     }
     if faults.state().down {
         cut.cut();
+        return call::empty(503);
     }
     let changes = call.method != Method::GET && !call.is_dry_run();
     let fault = if changes {
