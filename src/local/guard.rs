@@ -16,7 +16,10 @@ use serde_json::json;
 pub async fn loopback_only(request: Request, next: Next) -> Response {
     match refusal(
         request.headers(),
-        request.uri().authority().map(|a| a.as_str()),
+        request
+            .uri()
+            .authority()
+            .map(axum::http::uri::Authority::as_str),
     ) {
         Some(why) => (StatusCode::FORBIDDEN, Json(json!({ "message": why }))).into_response(),
         None => next.run(request).await,

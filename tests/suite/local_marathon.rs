@@ -28,7 +28,7 @@ pub fn quick() -> Pace {
         offers: Duration::from_millis(10),
         starting: Duration::from_millis(5),
         running: Duration::from_millis(10),
-        scale_check: Duration::from_secs(300),
+        scale_check: Duration::from_mins(5),
         kill_grace: Duration::from_millis(300),
         second: Duration::from_millis(40),
         stop_grace: Duration::from_millis(300),
@@ -549,6 +549,10 @@ async fn the_events_of_a_creation_come_in_marathons_order() {
 async fn a_restart_of_the_server_keeps_definitions_versions_and_deployments() {
     let marathon = Marathon::start().await;
     marathon
+        .deployed(checked("/calm", GOOD, 2, (1.0, 1.0)))
+        .await;
+    let calm = marathon.get("/v2/apps/calm").await;
+    marathon
         .deployed(checked("/keep/me", GOOD, 2, (1.0, 1.0)))
         .await;
     let version = marathon.get("/v2/apps/keep/me").await["app"]["version"].clone();
@@ -557,21 +561,19 @@ async fn a_restart_of_the_server_keeps_definitions_versions_and_deployments() {
         .await["deploymentId"]
         .clone();
     let marathon = marathon.restart().await;
-    let deployments = marathon.get("/v2/deployments").await;
-    assert_eq!(deployments[0]["id"], rolling);
+    assert_eq!(marathon.get("/v2/deployments").await[0]["id"], rolling);
     let versions = marathon.get("/v2/apps/keep/me/versions").await;
     assert_eq!(versions["versions"].as_array().unwrap().len(), 2);
-    let old = |app: &Value| {
-        tasks(app)
-            .iter()
-            .filter(|t| t["version"] == version && is_healthy(t))
-            .count()
-    };
-    marathon
-        .until("both old ones again", "/v2/apps/keep/me", |app| {
-            old(app) == 2
+    let again = marathon
+        .until("two calm ones again", "/v2/apps/calm", |app| {
+            healthy(app) == 2
         })
         .await;
+    assert_eq!(again["app"]["version"], calm["app"]["version"]);
+    for (before, after) in tasks(&calm).iter().zip(tasks(&again)) {
+        let second = before["id"].as_str().unwrap().replace("._app.1", "._app.2");
+        assert_eq!(after["id"], second);
+    }
     marathon
         .ok(
             "PUT",
@@ -663,7 +665,7 @@ async fn faults_can_be_switched_on_and_off() {
     let fault = |change: Value| {
         server
             .faults()
-            .apply(serde_json::from_value::<FaultChange>(change).unwrap())
+            .apply(serde_json::from_value::<FaultChange>(change).unwrap());
     };
     fault(json!({ "down": true }));
     assert!(

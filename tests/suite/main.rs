@@ -11,6 +11,7 @@ mod local_github_reads;
 mod local_github_sample;
 mod local_github_support;
 mod local_marathon;
+mod local_marathon_clients;
 mod local_marathon_rollback;
 mod log;
 mod world;

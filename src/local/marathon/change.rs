@@ -36,9 +36,10 @@ impl Accepted {
 }
 
 impl World {
-    /// Edits a copy of the tree and deploys the difference. Apps in `restart` get a new version even if they are equal.
+    /// Edits a copy of the tree and deploys the difference. `at` is the group that events name. Apps in `restart` get a new version even if they are equal.
     pub fn change(
         &mut self,
+        at: &Id,
         force: bool,
         restart: &[Id],
         edit: impl FnOnce(&mut Tree, Timestamp) -> Result<(), Refusal>,
@@ -54,10 +55,10 @@ impl World {
         match &result {
             Ok(_) => self.tell(
                 "group_change_success",
-                json!({ "groupId": "/", "version": instant::text(version) }),
+                json!({ "groupId": at.as_str(), "version": instant::text(version) }),
             ),
             Err(refusal) => {
-                let data = json!({ "groupId": "/", "version": instant::text(version), "reason": refusal.text() });
+                let data = json!({ "groupId": at.as_str(), "version": instant::text(version), "reason": refusal.text() });
                 self.tell("group_change_failed", data);
             }
         }
@@ -203,7 +204,7 @@ impl World {
                 format!("DeploymentPlan {id} does not exist"),
             ));
         };
-        self.change(true, &[], |tree, version| {
+        self.change(&Id::root(), true, &[], |tree, version| {
             for id in deployment.affected() {
                 match deployment.from.apps.get(id) {
                     Some(old) => tree.put(App::new(id.clone(), old.body.clone(), version)),

@@ -25,9 +25,10 @@ pub fn check(app: &App, sent: &serde_json::Map<String, Value>) -> Result<(), Ref
     constraints(app, &mut out);
     features(app, &mut out);
     containers(app, &mut out);
-    match out.is_empty() {
-        true => Ok(()),
-        false => Err(Refusal::invalid(&out)),
+    if out.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::invalid(&out))
     }
 }
 
@@ -75,7 +76,7 @@ fn command(app: &App, out: &mut Complaints) {
     let docker_missing = kind == Some(json!("DOCKER")) && !image;
     if docker_missing {
         complain(out, "/container/docker", "not defined");
-    } else if cmd.is_some() == args && !(image && !args) {
+    } else if cmd.is_some() == args && (args || !image) {
         complain(out, "/", NO_COMMAND);
     }
     if cmd.is_some_and(|c| c.chars().count() == 1) {

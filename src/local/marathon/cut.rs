@@ -74,9 +74,10 @@ pub struct CutStream {
 
 impl CutStream {
     fn check(&self) -> io::Result<()> {
-        match self.cut.load(Ordering::SeqCst) {
-            true => Err(io::ErrorKind::ConnectionReset.into()),
-            false => Ok(()),
+        if self.cut.load(Ordering::SeqCst) {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
         }
     }
 }

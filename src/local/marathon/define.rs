@@ -70,7 +70,7 @@ pub fn complete(id: &Id, group: &Id, sent: &Object) -> Object {
         "fetch",
         given("fetch")
             .or_else(|| given("uris").map(|u| uris(&u)))
-            .map(|f| each(f, fetch)),
+            .map(|f| each(&f, fetch)),
     );
     let ports_named = given("portDefinitions")
         .or_else(|| given("ports"))
@@ -81,12 +81,12 @@ pub fn complete(id: &Id, group: &Id, sent: &Object) -> Object {
     put(
         "healthChecks",
         given("healthChecks")
-            .map(|h| each(h, |c| health_check(c, ports_named)))
-            .map(without_doubles),
+            .map(|h| each(&h, |c| health_check(c, ports_named)))
+            .map(|list| without_doubles(&list)),
     );
     put(
         "readinessChecks",
-        given("readinessChecks").map(|r| each(r, readiness_check)),
+        given("readinessChecks").map(|r| each(&r, readiness_check)),
     );
     put("check", given("check").map(mesos_check));
     choices(&mut app);
@@ -199,11 +199,8 @@ fn containers(app: &mut Object, sent: &Object) {
         return;
     }
     let ports = match (given("portDefinitions"), given("ports")) {
-        (Some(definitions), _) => each(definitions.clone(), port_definition),
-        (None, Some(ports)) => each(
-            ports.clone(),
-            |port| json!({ "port": port, "protocol": "tcp" }),
-        ),
+        (Some(definitions), _) => each(definitions, port_definition),
+        (None, Some(ports)) => each(ports, |port| json!({ "port": port, "protocol": "tcp" })),
         (None, None) => json!([{ "port": 0, "name": "default", "protocol": "tcp" }]),
     };
     app.insert("portDefinitions".to_owned(), ports);
@@ -235,12 +232,12 @@ fn container(sent: &Value) -> Value {
         .into_iter()
         .find(|m| m.is_array());
     if let Some(mappings) = mappings {
-        container["portMappings"] = each(mappings.clone(), port_mapping);
+        container["portMappings"] = each(mappings, port_mapping);
     }
     container
 }
 
-fn port_mapping(mapping: Value) -> Value {
+fn port_mapping(mapping: &Value) -> Value {
     let or = |key: &str, default: Value| {
         if mapping[key].is_null() {
             default
@@ -258,7 +255,7 @@ fn port_mapping(mapping: Value) -> Value {
     full
 }
 
-fn port_definition(port: Value) -> Value {
+fn port_definition(port: &Value) -> Value {
     let mut full = json!({ "port": port["port"].as_u64().unwrap_or_default() });
     full["protocol"] = json!(port["protocol"].as_str().unwrap_or("tcp"));
     for key in ["name", "labels"] {
@@ -269,7 +266,7 @@ fn port_definition(port: Value) -> Value {
     full
 }
 
-fn health_check(check: Value, ports_named: bool) -> Value {
+fn health_check(check: &Value, ports_named: bool) -> Value {
     let or = |key: &str, default: u64| {
         if check[key].is_null() {
             json!(default)
@@ -304,7 +301,7 @@ fn health_check(check: Value, ports_named: bool) -> Value {
     full
 }
 
-fn readiness_check(check: Value) -> Value {
+fn readiness_check(check: &Value) -> Value {
     let or = |key: &str, default: Value| {
         if check[key].is_null() {
             default
@@ -336,7 +333,7 @@ fn mesos_check(mut check: Value) -> Value {
     check
 }
 
-fn fetch(fetch: Value) -> Value {
+fn fetch(fetch: &Value) -> Value {
     let flag = |key: &str, default: bool| fetch[key].as_bool().unwrap_or(default);
     json!({ "uri": fetch["uri"], "extract": flag("extract", true), "executable": flag("executable", false), "cache": flag("cache", false) })
 }
@@ -360,7 +357,7 @@ fn dependencies(group: &Id, list: &Value) -> Value {
         .collect()
 }
 
-fn without_doubles(list: Value) -> Value {
+fn without_doubles(list: &Value) -> Value {
     let mut kept: Vec<Value> = Vec::new();
     for element in list.as_array().into_iter().flatten() {
         if !kept.contains(element) {
@@ -370,9 +367,9 @@ fn without_doubles(list: Value) -> Value {
     Value::Array(kept)
 }
 
-fn each(list: Value, change: impl Fn(Value) -> Value) -> Value {
+fn each(list: &Value, change: impl Fn(&Value) -> Value) -> Value {
     match list {
-        Value::Array(list) => list.into_iter().map(change).collect(),
-        other => other,
+        Value::Array(list) => list.iter().map(change).collect(),
+        other => other.clone(),
     }
 }

@@ -25,6 +25,9 @@ use super::world::{Effect, Launch, World};
 /// Shortest pause between two checks, for apps that ask for none.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 
+/// So many sandboxes of one instance are kept.
+const KEPT_ATTEMPTS: u32 = 10;
+
 /// The running local Marathon.
 pub struct Engine {
     world: Mutex<World>,
@@ -38,6 +41,7 @@ pub struct Engine {
     watched: Mutex<BTreeSet<(Id, Timestamp)>>,
     tasks: TaskTracker,
     changed: Notify,
+    saving: tokio::sync::Mutex<()>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -56,6 +60,7 @@ impl Engine {
             watched: Mutex::default(),
             tasks: TaskTracker::new(),
             changed: Notify::new(),
+            saving: tokio::sync::Mutex::default(),
         })
     }
 
@@ -70,7 +75,7 @@ impl Engine {
             });
         });
         self.every(pace.scale_check, |engine| {
-            engine.with(World::check_all_scales)
+            engine.with(World::check_all_scales);
         });
         let engine = Arc::clone(self);
         self.tasks.spawn(async move { engine.keep_saving().await });
@@ -105,7 +110,7 @@ impl Engine {
         self.options.dir.join("sandboxes").join(task)
     }
 
-    /// Ends every task and waits until all of them are dead. The state is saved as it was before.
+    /// Ends every task and waits until all of them are dead. In the saved state they are as if they still ran.
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.save().await;
@@ -115,6 +120,7 @@ impl Engine {
         }
         self.tasks.close();
         self.tasks.wait().await;
+        self.save().await;
     }
 
     fn every(self: &Arc<Self>, period: Duration, act: impl Fn(&Arc<Self>) + Send + 'static) {
@@ -146,6 +152,7 @@ impl Engine {
     }
 
     async fn save(&self) {
+        let _one_at_a_time = self.saving.lock().await;
         let state = {
             let mut world = lock(&self.world);
             world.dirty = false;
@@ -159,6 +166,8 @@ impl Engine {
     fn carry_out(self: &Arc<Self>, effect: Effect) {
         let engine = Arc::clone(self);
         match effect {
+            // it is started by the next run
+            Effect::Launch(_) if self.stopping.is_cancelled() => {}
             Effect::Launch(launch) => {
                 let (sender, kill) = watch::channel(None);
                 lock(&self.kills).insert(launch.task.clone(), sender);
@@ -189,8 +198,21 @@ impl Engine {
         }
     }
 
+    /// Logs of earlier attempts are kept for a while.
+    async fn forget_old_sandbox(&self, task: &str) {
+        let Some((instance, attempt)) = task.rsplit_once('.') else {
+            return;
+        };
+        let attempt = attempt.parse::<u32>().unwrap_or_default();
+        if let Some(old) = attempt.checked_sub(KEPT_ATTEMPTS) {
+            // there may be none
+            let _ = tokio::fs::remove_dir_all(self.sandbox(&format!("{instance}.{old}"))).await;
+        }
+    }
+
     /// The life of a task.
     async fn run(self: Arc<Self>, launch: Launch, kill: watch::Receiver<Option<Duration>>) {
+        self.forget_old_sandbox(&launch.task).await;
         let ending = self.live(&launch, kill).await;
         lock(&self.kills).remove(&launch.task);
         if !self.stopping.is_cancelled() {

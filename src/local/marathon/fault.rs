@@ -87,9 +87,9 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// Changes what is wrong and says what is now.
-    pub fn apply(&self, change: FaultChange) -> FaultState {
-        let now = self.with(|state| {
+    /// Changes what is wrong.
+    pub fn apply(&self, change: FaultChange) {
+        let down = self.with(|state| {
             if change.reset {
                 *state = FaultState::default();
             }
@@ -99,10 +99,9 @@ impl Faults {
             state.refuse = change.refuse.or(state.refuse.take());
             state.locked = change.locked.unwrap_or(state.locked);
             state.no_offers = change.no_offers.unwrap_or(state.no_offers);
-            state.clone()
+            state.down
         });
-        self.down.send_replace(now.down);
-        now
+        self.down.send_replace(down);
     }
 
     /// Everything is well again.
@@ -114,12 +113,13 @@ impl Faults {
     }
 
     /// What is wrong at the moment.
+    #[must_use]
     pub fn state(&self) -> FaultState {
         self.with(|state| state.clone())
     }
 
     /// Takes one of the refusals, if there are any left.
-    pub fn take_refusal(&self) -> Option<Refuse> {
+    pub(super) fn take_refusal(&self) -> Option<Refuse> {
         self.with(|state| {
             let refuse = state.refuse.as_mut()?;
             refuse.times = refuse.times.saturating_sub(1);
@@ -132,7 +132,7 @@ impl Faults {
     }
 
     /// Whether the answer to this change gets lost; counts it.
-    pub fn take_loss(&self) -> bool {
+    pub(super) fn take_loss(&self) -> bool {
         self.with(|state| {
             let lost = state.lose_replies > 0;
             state.lose_replies = state.lose_replies.saturating_sub(1);
@@ -141,7 +141,7 @@ impl Faults {
     }
 
     /// Returns when the server goes down.
-    pub async fn wait_down(&self) {
+    pub(super) async fn wait_down(&self) {
         // the sender lives in `self`, so this only ends when it is true
         let _ = self.down.subscribe().wait_for(|down| *down).await;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Stdio;
 
 use tokio::process::Command;
 
@@ -16,9 +17,11 @@ pub async fn kill_leftovers(dir: &Path) {
         }
         for group in groups {
             tracing::info!(group, "killing a task left behind by an earlier run");
-            // it may have ended meanwhile
-            let _ = Command::new("/bin/kill")
-                .args(["-KILL", "--", &format!("-{group}")])
+            // only at the start, and the group may have ended meanwhile
+            let order = format!("kill -s KILL -- -{group}");
+            let _ = Command::new("/bin/sh")
+                .args(["-c", &order])
+                .stderr(Stdio::null())
                 .status()
                 .await;
         }
@@ -44,12 +47,10 @@ fn is_ours(pid: u32, sandboxes: &Path) -> bool {
         return false;
     };
     let value = |key: &str| {
-        let variables = environment
+        let mut variables = environment
             .split(|byte| *byte == 0)
             .filter_map(|v| std::str::from_utf8(v).ok());
-        variables
-            .filter_map(|v| v.strip_prefix(key)?.strip_prefix('='))
-            .next()
+        variables.find_map(|v| v.strip_prefix(key)?.strip_prefix('='))
     };
     match (value("MESOS_TASK_ID"), value("MESOS_SANDBOX")) {
         (Some(task), Some(sandbox)) => Path::new(sandbox) == sandboxes.join(task),

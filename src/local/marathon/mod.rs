@@ -95,10 +95,10 @@ impl LocalMarathon {
             app.into_make_service_with_connect_info::<cut::Cut>(),
         );
         let server = tokio::spawn(async move {
-            let served = server
+            let outcome = server
                 .with_graceful_shutdown(stopping.cancelled_owned())
                 .await;
-            if let Err(error) = served {
+            if let Err(error) = outcome {
                 tracing::warn!(error = %error, "the local Marathon stopped serving");
             }
         });

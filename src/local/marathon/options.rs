@@ -44,7 +44,7 @@ impl Default for Pace {
             offers: Duration::from_millis(300),
             starting: Duration::from_millis(100),
             running: Duration::from_millis(200),
-            scale_check: Duration::from_secs(300),
+            scale_check: Duration::from_mins(5),
             kill_grace: Duration::from_secs(3),
             heartbeat: Duration::from_secs(10),
             second: Duration::from_secs(1),

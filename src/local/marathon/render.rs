@@ -17,6 +17,10 @@ use super::world::{Deployment, World};
 
 /// Which parts of an app are shown.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each part is asked for on its own"
+)]
 pub struct Embed {
     /// Task counts.
     pub counts: bool,
@@ -239,9 +243,14 @@ impl World {
 
     fn render_unused_offers(&self, last: &[[(u64, u64); 10]; 2]) -> Value {
         let offers = self.agents.iter().zip(last).filter_map(|(agent, counts)| {
-            let reason = REASONS.iter().zip(counts).find(|(_, (declined, _))| *declined > 0)?.0;
+            let reason = *REASONS.iter().zip(counts).find(|(_, (declined, _))| *declined > 0)?.0;
+            // resources of a role that is not accepted do not count
+            let reasons = match reason {
+                "UnfulfilledRole" => vec!["InsufficientCpus", "InsufficientMemory", reason],
+                _ => vec![reason],
+            };
             let offer = json!({ "agentId": agent.id, "hostname": agent.host, "attributes": [], "resources": [] });
-            Some(json!({ "offer": offer, "reason": [reason], "timestamp": instant::text(self.now) }))
+            Some(json!({ "offer": offer, "reason": reasons, "timestamp": instant::text(self.now) }))
         });
         offers.collect()
     }

@@ -87,7 +87,6 @@ pub const TEXTS: Kind = Kind::List(&TEXT);
 pub fn check(value: &Value, kind: &Kind, path: &str, out: &mut Complaints) {
     let mut complain = |error: &str| out.push((path.to_owned(), error.to_owned()));
     match kind {
-        Kind::Free => {}
         Kind::Bool if !value.is_boolean() => complain("error.expected.jsboolean"),
         Kind::Text { min, form } => match value.as_str() {
             None => complain("error.expected.jsstring"),
@@ -105,15 +104,15 @@ pub fn check(value: &Value, kind: &Kind, path: &str, out: &mut Complaints) {
         Kind::Choice(words) => match value.as_str() {
             None => complain("error.expected.jsstring"),
             Some(text) if !words.iter().any(|w| w.eq_ignore_ascii_case(text)) => {
-                complain("error.unknown.enum.literal")
+                complain("error.unknown.enum.literal");
             }
             Some(_) => {}
         },
         Kind::Date if value.as_str().and_then(super::instant::parse).is_none() => {
-            complain("error.expected.date.isoformat")
+            complain("error.expected.date.isoformat");
         }
         Kind::EnvValue if !value.is_string() && !value.is_object() => {
-            complain("error.expected.jsobject")
+            complain("error.expected.jsobject");
         }
         Kind::List(inner) => match value.as_array() {
             None => complain("error.expected.jsarray"),
@@ -132,7 +131,7 @@ pub fn check(value: &Value, kind: &Kind, path: &str, out: &mut Complaints) {
             }
         },
         Kind::Object(fields) => object(value, fields, path, out),
-        Kind::Bool | Kind::Date | Kind::EnvValue => {}
+        Kind::Free | Kind::Bool | Kind::Date | Kind::EnvValue => {}
     }
 }
 

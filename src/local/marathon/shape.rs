@@ -9,7 +9,7 @@ const ID: Kind = Kind::Text {
 };
 const RATIO: Kind = Kind::Number { min: 0.0, max: 1.0 };
 
-/// A POSTed or completely replaced app.
+/// A new or completely replaced app.
 pub static APP: Kind = Kind::Object(&APP_FIELDS);
 /// A partial update of an app.
 pub static APP_UPDATE: Kind = Kind::Object(&UPDATE_FIELDS);

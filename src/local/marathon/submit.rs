@@ -18,9 +18,10 @@ type Object = Map<String, Value>;
 pub fn shaped(body: &Value, kind: &Kind) -> Result<(), Refusal> {
     let mut complaints = Complaints::new();
     schema::check(body, kind, "", &mut complaints);
-    match complaints.is_empty() {
-        true => Ok(()),
-        false => Err(Refusal::invalid_json(&complaints)),
+    if complaints.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::invalid_json(&complaints))
     }
 }
 

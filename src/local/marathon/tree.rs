@@ -127,16 +127,15 @@ impl Tree {
         }
     }
 
-    /// `/` for something directly in the root, else the position of its top-level group.
+    /// `/` for something directly in the root, else the position of its group.
     fn place_of(&self, id: &Id) -> String {
-        let Some(top) = id.ancestors().filter(|a| !a.is_root()).last() else {
-            return "/".to_owned();
-        };
-        let tops = self
-            .groups
-            .keys()
-            .filter(|g| g.parent() == Some(Id::root()));
-        format!("/groups({})", tops.take_while(|g| **g != top).count())
+        match id.parent().filter(|parent| !parent.is_root()) {
+            None => "/".to_owned(),
+            Some(parent) => {
+                let before = self.groups.keys().filter(|g| !g.is_root() && **g < parent);
+                format!("/groups({})", before.count())
+            }
+        }
     }
 
     /// Gives every port 0 a service port: those the app had before, then the lowest free ones from 10000 up.
@@ -153,14 +152,13 @@ impl Tree {
             .filter(|a| a.service_ports().iter().any(|(p, _)| *p == 0))
             .map(|a| a.id.clone())
             .collect();
-        for id in &open {
-            let kept = before
+        taken.extend(
+            before
                 .apps
-                .get(id)
-                .map(|old| old.service_ports())
-                .unwrap_or_default();
-            taken.extend(kept.iter().map(|(p, _)| p));
-        }
+                .values()
+                .flat_map(|a| a.service_ports())
+                .map(|(p, _)| p),
+        );
         for id in open {
             let Some(app) = self.apps.get(&id) else {
                 continue;
@@ -194,14 +192,15 @@ impl Tree {
 /// The service ports of an app that are still 0.
 fn open_ports(app: &mut App) -> Vec<&mut Value> {
     let mapped = app.mappings().is_some();
-    let (list, key) = match mapped {
-        true => (
+    let (list, key) = if mapped {
+        (
             app.body
                 .get_mut("container")
                 .and_then(|c| c.get_mut("portMappings")),
             "servicePort",
-        ),
-        false => (app.body.get_mut("portDefinitions"), "port"),
+        )
+    } else {
+        (app.body.get_mut("portDefinitions"), "port")
     };
     let list = list.and_then(Value::as_array_mut).into_iter().flatten();
     list.filter_map(|port| port.get_mut(key))

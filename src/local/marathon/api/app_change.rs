@@ -28,7 +28,7 @@ pub fn create(site: &Site, call: &Call) -> Answer {
     let checked = submit::app(&body, &Id::root(), jiff::Timestamp::UNIX_EPOCH)?;
     let id = checked.id.clone();
     let accepted = site.engine.with(|world| {
-        let accepted = world.change(call.flag("force", false), &[], |tree, _| {
+        let accepted = world.change(&above(&id), call.flag("force", false), &[], |tree, _| {
             if tree.apps.contains_key(&id) {
                 return Err(Refusal::message(
                     409,
@@ -83,9 +83,10 @@ pub fn patch(site: &Site, call: &Call, id: &Id) -> Answer {
     let body = app_body(call, id)?;
     submit::shaped(&body, &shape::APP_UPDATE)?;
     let accepted = site.engine.with(|world| {
-        let checked = match world.tree.apps.contains_key(id) {
-            true => updated(world, id, &body),
-            false => Err(Refusal::no_app(id)),
+        let checked = if world.tree.apps.contains_key(id) {
+            updated(world, id, &body)
+        } else {
+            Err(Refusal::no_app(id))
         };
         put_one(world, call, id, checked)
     })?;
@@ -138,7 +139,7 @@ fn put_one(
     id: &Id,
     checked: Result<App, Refusal>,
 ) -> Result<Accepted, Refusal> {
-    let accepted = world.change(call.flag("force", false), &[], |tree, _| {
+    let accepted = world.change(&above(id), call.flag("force", false), &[], |tree, _| {
         tree.put(checked?);
         Ok(())
     })?;
@@ -222,7 +223,7 @@ pub fn put_many(site: &Site, call: &Call) -> Answer {
             .filter(|body| body["id"].is_string())
             .map(|body| one_of_many(world, body, partial))
             .collect();
-        world.change(call.flag("force", false), &[], |tree, _| {
+        world.change(&Id::root(), call.flag("force", false), &[], |tree, _| {
             apps?.into_iter().for_each(|app| tree.put(app));
             Ok(())
         })
@@ -243,11 +244,15 @@ fn one_of_many(world: &World, body: &Value, partial: bool) -> Result<App, Refusa
 pub fn restart(site: &Site, call: &Call, id: &Id) -> Answer {
     let accepted = site.engine.with(|world| {
         world.change(
+            &above(id),
             call.flag("force", false),
             std::slice::from_ref(id),
-            |tree, _| match tree.apps.contains_key(id) {
-                true => Ok(()),
-                false => Err(Refusal::no_app(id)),
+            |tree, _| {
+                if tree.apps.contains_key(id) {
+                    Ok(())
+                } else {
+                    Err(Refusal::no_app(id))
+                }
             },
         )
     })?;
@@ -257,14 +262,22 @@ pub fn restart(site: &Site, call: &Call, id: &Id) -> Answer {
 /// DELETE of one app; forced unless it says otherwise.
 pub fn delete(site: &Site, call: &Call, id: &Id) -> Answer {
     let accepted = site.engine.with(|world| {
-        world.change(call.flag("force", true), &[], |tree, _| {
-            match tree.apps.remove(id) {
+        world.change(
+            &above(id),
+            call.flag("force", true),
+            &[],
+            |tree, _| match tree.apps.remove(id) {
                 Some(_) => Ok(()),
                 None => Err(Refusal::no_app(id)),
-            }
-        })
+            },
+        )
     })?;
     Ok(call::accepted(200, &accepted))
+}
+
+/// The group that holds an app.
+fn above(id: &Id) -> Id {
+    id.parent().unwrap_or_else(Id::root)
 }
 
 fn located(site: &Site, response: Response, id: &Id) -> Response {

@@ -118,22 +118,24 @@ impl Call {
 
     /// 405 unless the method is one of these.
     pub fn allow(&self, methods: &[Method]) -> Result<(), Refusal> {
-        match methods.contains(&self.method) {
-            true => Ok(()),
-            false => Err(Refusal::message(405, "Method Not Allowed")),
+        if methods.contains(&self.method) {
+            Ok(())
+        } else {
+            Err(Refusal::message(405, "Method Not Allowed"))
         }
     }
 
     /// 406 unless the client takes JSON.
     pub fn accept_json(&self) -> Result<(), Refusal> {
         let accepted = self.accepted();
-        match accepted.is_empty()
+        if accepted.is_empty()
             || accepted
                 .iter()
                 .any(|a| matches!(a.as_str(), "*/*" | "application/*" | "application/json"))
         {
-            true => Ok(()),
-            false => Err(Refusal::message(406, "Not Acceptable")),
+            Ok(())
+        } else {
+            Err(Refusal::message(406, "Not Acceptable"))
         }
     }
 
@@ -146,7 +148,7 @@ impl Call {
             .filter_map(|v| v.to_str().ok());
         values
             .flat_map(|v| v.split(','))
-            .map(|v| media_type(v))
+            .map(media_type)
             .filter(|v| !v.is_empty())
             .collect()
     }

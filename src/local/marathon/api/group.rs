@@ -35,7 +35,9 @@ fn embed(call: &Call) -> GroupEmbed {
     let any = names.is_empty();
     let has = |name: &str| any || names.contains(&name);
     let mut app = Embed::default();
-    names.iter().for_each(|name| app.add(name));
+    for name in &names {
+        app.add(name);
+    }
     GroupEmbed {
         groups: has("group.groups"),
         apps: has("group.apps"),
@@ -46,14 +48,16 @@ fn embed(call: &Call) -> GroupEmbed {
 
 fn get(site: &Site, call: &Call, id: &Id) -> Answer {
     call.accept_json()?;
-    site.engine
-        .look(|world| match world.tree.groups.contains_key(id) {
-            true => Ok(call::json(
+    site.engine.look(|world| {
+        if world.tree.groups.contains_key(id) {
+            Ok(call::json(
                 200,
                 &world.render_group(&world.tree, id, embed(call)),
-            )),
-            false => Err(Refusal::no_group(id)),
-        })
+            ))
+        } else {
+            Err(Refusal::no_group(id))
+        }
+    })
 }
 
 fn apps(site: &Site, call: &Call, id: &Id) -> Answer {
@@ -108,20 +112,18 @@ fn create(site: &Site, call: &Call, base: &Id) -> Answer {
     let id = Id::resolve(base, body["id"].as_str().unwrap_or_default());
     let now = site.engine.look(|world| world.now);
     submit::group(&body, &id, now)?;
+    let named = if base.is_root() { &id } else { base };
+    let at = named.parent().unwrap_or_else(Id::root);
     let accepted = site.engine.with(|world| {
-        if world.tree.apps.contains_key(&id) {
-            return Err(Refusal::message(
-                409,
-                format!("An app with the path {id} already exists."),
-            ));
-        }
-        if world.tree.groups.contains_key(&id) {
-            return Err(Refusal::message(
-                409,
-                format!("Group {id} is already created. Use PUT to change this group."),
-            ));
-        }
-        world.change(call.flag("force", false), &[], |tree, version| {
+        world.change(&at, call.flag("force", false), &[], |tree, version| {
+            if tree.apps.contains_key(&id) {
+                let text = format!("An app with the path {id} already exists.");
+                return Err(Refusal::message(409, text));
+            }
+            if tree.groups.contains_key(&id) {
+                let text = format!("Group {id} is already created. Use PUT to change this group.");
+                return Err(Refusal::message(409, text));
+            }
             submit::put_group(tree, &body, &id, version)
         })
     })?;
@@ -161,7 +163,12 @@ fn put(site: &Site, call: &Call, base: &Id) -> Answer {
             return world.rehearse(edit).map(|steps| call::json(200, &steps));
         }
         world
-            .change(call.flag("force", false), &[], edit)
+            .change(
+                &base.parent().unwrap_or_else(Id::root),
+                call.flag("force", false),
+                &[],
+                edit,
+            )
             .map(|accepted| call::accepted(200, &accepted))
     })
 }
@@ -191,13 +198,18 @@ fn edit(
 
 fn delete(site: &Site, call: &Call, id: &Id) -> Answer {
     let accepted = site.engine.with(|world| {
-        world.change(call.flag("force", false), &[], |tree, _| {
-            if !tree.groups.contains_key(id) {
-                return Err(Refusal::no_group(id));
-            }
-            tree.remove_group(id);
-            Ok(())
-        })
+        world.change(
+            &id.parent().unwrap_or_else(Id::root),
+            call.flag("force", false),
+            &[],
+            |tree, _| {
+                if !tree.groups.contains_key(id) {
+                    return Err(Refusal::no_group(id));
+                }
+                tree.remove_group(id);
+                Ok(())
+            },
+        )
     })?;
     Ok(call::accepted(200, &accepted))
 }

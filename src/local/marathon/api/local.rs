@@ -16,7 +16,10 @@ pub fn faults(site: &Site, call: &Call) -> Response {
     match call.method {
         Method::GET => call::json(200, &json!(faults.state())),
         Method::POST => match serde_json::from_slice::<FaultChange>(&call.body) {
-            Ok(change) => call::json(200, &json!(faults.apply(change))),
+            Ok(change) => {
+                faults.apply(change);
+                call::json(200, &json!(faults.state()))
+            }
             Err(error) => call::failure(&Refusal::message(400, error.to_string())),
         },
         _ => call::failure(&Refusal::message(405, "Method Not Allowed")),

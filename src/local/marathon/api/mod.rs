@@ -70,14 +70,15 @@ async fn answer(
     }
     if faults.state().down {
         cut.cut();
+        return call::empty(503);
     }
     let changes = call.method != Method::GET && !call.is_dry_run();
-    let faulty = if changes {
+    let fault = if changes {
         refused(&site, state.locked)
     } else {
         None
     };
-    let response = match faulty {
+    let response = match fault {
         Some(refusal) => failure(&refusal),
         None => route(&site, &call).unwrap_or_else(|refusal| failure(&refusal)),
     };

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Site;
 use super::call::{self, Answer, Call};
 use crate::local::marathon::id::Id;
+use crate::local::marathon::instance::Instance;
 use crate::local::marathon::refusal::Refusal;
 
 /// `/ping`: the first media type we have, of those the client takes.
@@ -104,7 +105,7 @@ pub fn queue_delay(site: &Site, call: &Call, id: &[&str]) -> Answer {
     call.allow(&[Method::DELETE])?;
     let id = Id::absolute(&id.join("/"));
     site.engine.with(|world| {
-        if !world.of(&id).iter().any(|i| i.is_waiting()) {
+        if !world.of(&id).iter().any(Instance::is_waiting) {
             let body = json!({ "message": format!("Application {id} not found in tasks queue.") });
             return Ok(call::text(404, "text/plain", body.to_string()));
         }

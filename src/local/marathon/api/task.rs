@@ -197,9 +197,10 @@ fn scale_or_wipe(call: &Call) -> Result<(bool, bool), Refusal> {
 fn killed(world: &mut World, call: &Call, ids: &[String]) -> Vec<Value> {
     let task = |id: &String| world.find(id)?.render_task(&world.agents, false);
     let tasks = ids.iter().filter_map(task).collect();
-    match call.flag("wipe", false) {
-        true => world.wipe(ids),
-        false => world.kill(ids),
+    if call.flag("wipe", false) {
+        world.wipe(ids);
+    } else {
+        world.kill(ids);
     }
     tasks
 }
@@ -210,8 +211,14 @@ fn scale_away(world: &mut World, call: &Call, ids: &[String]) -> Result<Accepted
     for instance in ids.iter().filter_map(|id| world.find(id)) {
         *counts.entry(instance.app.id.clone()).or_default() += 1;
     }
+    let at = counts
+        .keys()
+        .next()
+        .filter(|_| counts.len() == 1)
+        .and_then(Id::parent)
+        .unwrap_or_else(Id::root);
     world.sentenced = ids.iter().cloned().collect();
-    world.change(call.flag("force", false), &[], |tree, _| {
+    world.change(&at, call.flag("force", false), &[], |tree, _| {
         for (id, count) in counts {
             let Some(app) = tree.apps.get(&id) else {
                 continue;
