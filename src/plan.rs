@@ -380,6 +380,10 @@ fn covers(shown: &Value, wanted: &Value) -> bool {
     match (shown, wanted) {
         (Value::Object(shown), Value::Object(wanted)) => {
             wanted.iter().all(|(key, value)| match shown.get(key) {
+                // a port of 0 asks Marathon to choose one
+                Some(_) if key.to_lowercase().ends_with("port") && value.as_u64() == Some(0) => {
+                    true
+                }
                 Some(s) => covers(s, value),
                 None => {
                     value.is_null()

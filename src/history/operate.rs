@@ -217,7 +217,7 @@ fn cancel(
     };
     let deploy = deploy.ok_or_else(|| Refusal::Not("no such deploy is under way".to_owned()))?;
     let because = reason.map(|r| format!(": {r}")).unwrap_or_default();
-    let who = draft.actor.strip_prefix("operator:").unwrap_or(draft.actor);
+    let who = who(draft.actor);
     let (code, sentence) = (
         "CANCELLED".to_owned(),
         format!("cancelled by {who}{because}"),
@@ -266,7 +266,7 @@ fn end_rollback(draft: &mut Draft<'_>, app: &App) {
         .as_ref()
         .is_some_and(super::deploy::Deploy::is_rollback)
     {
-        let (number, sentence) = (draft.next(), format!("resumed by {}", draft.actor));
+        let (number, sentence) = (draft.next(), format!("resumed by {}", who(draft.actor)));
         end_touched(draft, app, number, &sentence);
     }
 }
@@ -316,7 +316,7 @@ fn destroy(draft: &mut Draft<'_>, app: &App, known: &Known, keep_services: bool)
     if let Some(running) = &app.running {
         let fact = Fact::DeployCancelled {
             code: "CANCELLED".to_owned(),
-            sentence: format!("the app is destroyed by {}", draft.actor),
+            sentence: format!("the app is destroyed by {}", who(draft.actor)),
             services: Vec::new(),
         };
         draft.deploy(running.number, fact);
@@ -335,4 +335,9 @@ fn destroy(draft: &mut Draft<'_>, app: &App, known: &Known, keep_services: bool)
         );
     }
     Answer::Done
+}
+
+/// The name of an actor, as a sentence has it.
+fn who(actor: &str) -> &str {
+    actor.strip_prefix("operator:").unwrap_or(actor)
 }

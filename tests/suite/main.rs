@@ -14,4 +14,7 @@ mod local_marathon;
 mod local_marathon_clients;
 mod local_marathon_rollback;
 mod log;
+mod operators;
+mod push_to_deploy;
+mod town;
 mod world;
