@@ -32,18 +32,11 @@ pub enum Effect {
     /// Make the health checks of this version of an app, as long as it has instances.
     Watch(Arc<App>),
     /// Make the readiness checks of a task until it is ready.
-    Ready {
-        /// Its app.
-        app: Arc<App>,
-        /// Its id.
-        task: String,
-        /// Its host ports.
-        ports: Vec<u16>,
-    },
+    Ready(Launch),
 }
 
 /// A task to be started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Launch {
     /// Id of the task.
     pub task: String,
