@@ -280,7 +280,7 @@ fn ports(launch: &Launch) -> Vec<(String, String)> {
     {
         env.push((format!("PORT{index}"), port.clone()));
         env.push((format!("PORT_{service}"), port.clone()));
-        if let Some(name) = name.filter(|n| *n != "default") {
+        if let Some(name) = name {
             env.push((format!("PORT_{}", name.to_uppercase()), port.clone()));
         }
     }
