@@ -282,7 +282,7 @@ impl World {
     pub fn locks(&self, app: &Id) -> Vec<String> {
         self.deployments
             .iter()
-            .filter(|d| d.affected().contains(app))
+            .filter(|d| d.steps.iter().flatten().any(|a| a.app == *app))
             .map(|d| d.id.clone())
             .collect()
     }
