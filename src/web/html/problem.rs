@@ -18,6 +18,7 @@ struct Page<'a> {
 impl Page<'_> {
     /// The comparison to look at again, where the state changed meanwhile.
     fn again(&self) -> Option<String> {
+        self.chrome.operator.as_ref()?;
         let plan = self.problem.plan.as_ref()?;
         let to = &plan.to;
         Some(match to.deploy {
