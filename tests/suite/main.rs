@@ -16,5 +16,6 @@ mod local_marathon_rollback;
 mod log;
 mod operators;
 mod push_to_deploy;
+mod safe_end;
 mod town;
 mod world;

@@ -65,6 +65,8 @@ fn pace() -> marathon::Pace {
         kill_grace: Duration::from_millis(500),
         second: Duration::from_millis(200),
         stop_grace: Duration::from_millis(300),
+        // often, so that what an ended rollout leaves is looked at while a test still looks
+        scale_check: Duration::from_secs(1),
         ..marathon::Pace::default()
     }
 }
