@@ -9,20 +9,21 @@ use super::sample::{
     sha,
 };
 
-/// Every page, rich and empty, with `words` wherever outsiders write.
-pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
-    let c = &chrome(operator);
-    let failed = |name| AppBody {
+fn failed(name: &str, words: &str) -> AppBody {
+    AppBody {
         sentence: Some(words.into()),
         ..app(name, AppState::Following, Health::Failed)
-    };
-    let fleet = AppsBody {
+    }
+}
+
+fn fleet(words: &str) -> AppsBody {
+    AppsBody {
         seq: 9,
         next: Some("web".into()),
         apps: vec![
             app("web", AppState::Following, Health::Ok),
             gated(words),
-            failed("mail"),
+            failed("mail", words),
             AppBody {
                 sentence: Some(words.into()),
                 ..app("first", AppState::Held, Health::Degraded)
@@ -34,13 +35,11 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
                 Health::Ok,
             ),
         ],
-    };
-    let none = AppsBody {
-        seq: 0,
-        next: None,
-        apps: Vec::new(),
-    };
-    let diffs = [
+    }
+}
+
+fn diffs(words: &str, operator: bool) -> [DiffLine; 2] {
+    [
         DiffLine {
             service: "/shop/web".into(),
             change: "update".into(),
@@ -53,7 +52,17 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
             fields: Vec::new(),
             hidden: false,
         },
-    ];
+    ]
+}
+
+/// Every page, rich and empty, with `words` wherever outsiders write.
+pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
+    let c = &chrome(operator);
+    let none = AppsBody {
+        seq: 0,
+        next: None,
+        apps: Vec::new(),
+    };
     let lines = [line(7, words), line(8, words), line(9, "Fix cart total")];
     let why = |live| WhyLine {
         app: "shop".into(),
@@ -62,7 +71,15 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         deploy: Some(42),
         live,
     };
-    let one = |n, state| html::deploy(c, &failed("shop"), &deploy(n, state, words), &lines, &diffs);
+    let one = |n, state| {
+        html::deploy(
+            c,
+            &failed("shop", words),
+            &deploy(n, state, words),
+            &lines,
+            &diffs(words, operator),
+        )
+    };
     let texts = [words.to_owned(), "/shop/web is removed".to_owned()];
     let bare = EventsPage {
         app: None,
@@ -73,9 +90,9 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         ..events("", 0)
     };
     let mut all = vec![
-        ("overview", html::overview(c, &fleet)),
+        ("overview", html::overview(c, &fleet(words))),
         ("overview-empty", html::overview(c, &none)),
-        ("app", html::app(c, &page(words, failed("shop")))),
+        ("app", html::app(c, &page(words, failed("shop", words)))),
         (
             "app-ok",
             html::app(

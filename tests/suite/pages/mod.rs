@@ -150,12 +150,12 @@ fn every_field_has_a_label_and_every_id_is_unique() {
             .filter_map(|l| attribute(l, "for"))
             .collect();
         for field in [tags(&html, "input"), tags(&html, "select")].concat() {
-            match attribute(field, "type") {
-                Some("hidden" | "radio" | "checkbox") => {}
-                _ => {
-                    let id = attribute(field, "id").unwrap();
-                    assert!(labels.contains(&id), "{name}: {field} has no label");
-                }
+            if !matches!(
+                attribute(field, "type"),
+                Some("hidden" | "radio" | "checkbox")
+            ) {
+                let id = attribute(field, "id").unwrap();
+                assert!(labels.contains(&id), "{name}: {field} has no label");
             }
         }
         let ids: Vec<&str> = html
