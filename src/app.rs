@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::SharedClock;
-use crate::deployer::{self, Context, Timing};
+use crate::context::{Context, Timing};
+use crate::deployer;
+use crate::discovery;
+use crate::github;
 use crate::id::{Branch, RepositoryName};
 use crate::intake::{self, HookKeeper};
 use crate::marathon::{self, Credentials};
@@ -21,7 +24,6 @@ use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
 use crate::store::{OnFatal, Store};
 use crate::web::{self, Web};
-use crate::{discovery, github};
 
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(10);

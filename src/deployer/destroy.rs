@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::job::Job;
 use super::retreat::is_missing;
-use super::worker::Job;
 use super::{Next, Step};
 use crate::event::{ApplyIntended, Call, Fact, Intended};
 use crate::history::Command;

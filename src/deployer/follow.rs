@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::job::Job;
 use super::look::{self, Look};
-use super::worker::Job;
 use super::{Next, Step, apply, destroy, retreat};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Intended, Planned};
 use crate::history::Deploy;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 
-use super::Context;
+use crate::context::Context;
 use crate::history::App;
 use crate::id::{AppId, ServiceId, SpecHash};
 use crate::marathon::{LiveApp, MarathonError, QueueItem, RunningDeployment};

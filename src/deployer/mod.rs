@@ -4,9 +4,9 @@
 mod apply;
 mod destroy;
 mod follow;
+mod job;
 mod look;
 mod prepare;
-mod read;
 mod retreat;
 mod worker;
 
@@ -20,67 +20,11 @@ use tokio_util::task::TaskTracker;
 
 pub use look::{labelled, running};
 pub use prepare::Preview;
-pub use read::{Commit, ReadError};
 
-use crate::clock::SharedClock;
-use crate::github;
+use crate::context::Context;
 use crate::id::AppId;
 use crate::marathon;
-use crate::store::{Store, StoreError};
-
-/// How long things take. Tests use smaller numbers; nothing else differs.
-#[derive(Debug, Clone)]
-pub struct Timing {
-    /// Between two looks at Marathon while something rolls.
-    pub look: Duration,
-    /// Between two tries of what waits.
-    pub retry: Duration,
-    /// A call to Marathon that was not answered for so long may still arrive.
-    pub http: Duration,
-    /// How long GitHub may lag behind its own webhook.
-    pub lag: Duration,
-    /// How long a cause of failure must be true before a newer push ends the rollout.
-    pub overtake: Duration,
-    /// Without progress for so long, a rollout has failed.
-    pub deadline: Duration,
-    /// How long tasks without health checks must run.
-    pub settle: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            look: Duration::from_secs(1),
-            retry: Duration::from_secs(8),
-            http: Duration::from_secs(30),
-            lag: Duration::from_secs(120),
-            overtake: Duration::from_secs(30),
-            deadline: Duration::from_secs(600),
-            settle: Duration::from_secs(10),
-        }
-    }
-}
-
-/// What every step needs.
-#[derive(Clone)]
-pub struct Context {
-    /// The log.
-    pub store: Store,
-    /// GitHub.
-    pub github: github::Client,
-    /// Marathon.
-    pub marathon: marathon::Client,
-    /// Marathon's event stream.
-    pub watch: marathon::Watch,
-    /// The time.
-    pub clock: SharedClock,
-    /// How long things take.
-    pub timing: Timing,
-    /// Prefixes of ids this observer may touch; none: all.
-    pub allow_ids: Vec<String>,
-    /// The observer's own id in Marathon.
-    pub own_id: Option<String>,
-}
+use crate::store::StoreError;
 
 /// Starts a worker for every app that owes work, now and whenever the log changes, until `stop`.
 pub async fn run(context: Context, stop: CancellationToken) {

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::job::Job;
 use super::look::Look;
-use super::worker::Job;
 use super::{Next, Step, StepError};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Outcome};
 use crate::history::Deploy;

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use super::Web;
 use super::error::Failure;
 use crate::api::ActBody;
-use crate::deployer::{Commit, ReadError};
+use crate::context::{Commit, ReadError};
 use crate::event::{DeployQueued, DeployRef};
 use crate::history::{App, Deploy, DeployState, Target};
 use crate::id::{CommitId, DeployNumber, ServiceId};

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dploy_observer::app::{self, Observer, Surroundings};
-use dploy_observer::deployer::Timing;
+use dploy_observer::context::Timing;
 use dploy_observer::local::github::{self, LocalGithub};
 use dploy_observer::local::marathon::{self, LocalMarathon};
 use dploy_observer::local::serve;
