@@ -51,7 +51,7 @@ impl Surroundings {
             shown,
             clock: crate::clock::system(),
             timing: Timing::default(),
-            hooks_every: Duration::from_secs(600),
+            hooks_every: Duration::from_mins(10),
             on_fatal: Arc::new(|why| {
                 tracing::error!("{why}");
                 eprintln!("observer: {why}");
@@ -332,14 +332,14 @@ async fn seed_app(
         match register_seed(&context, &settings, repository, &private).await {
             Ok(()) => break,
             Err(error) => {
-                tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs())
+                tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs());
             }
         }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        pause = (pause * 2).min(Duration::from_secs(60));
+        pause = (pause * 2).min(Duration::from_mins(1));
     }
     hooks.run(every, stop).await;
 }

@@ -15,6 +15,7 @@ mod local_marathon_clients;
 mod local_marathon_rollback;
 mod log;
 mod operators;
+mod pages;
 mod push_to_deploy;
 mod safe_end;
 mod town;

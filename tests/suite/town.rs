@@ -52,7 +52,7 @@ pub fn quick() -> Timing {
         http: Duration::from_secs(2),
         lag: Duration::from_secs(3),
         overtake: Duration::from_secs(2),
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_mins(1),
         settle: Duration::from_secs(1),
     }
 }
