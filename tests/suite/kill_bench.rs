@@ -114,6 +114,12 @@ fn free_port(chance: &mut Chance) -> u16 {
         .unwrap()
 }
 
+async fn read(request: reqwest::RequestBuilder) -> Result<Value, String> {
+    let request = request.header("accept", "application/json");
+    let answer = request.send().await.map_err(|e| e.to_string())?;
+    answer.json().await.map_err(|e| e.to_string())
+}
+
 impl Bench {
     /// Both servers, and a repository with a first commit. The observer is not started yet.
     pub async fn new(chance: &mut Chance) -> Self {
@@ -141,6 +147,7 @@ impl Bench {
         // a connection is never used twice: then "refused" means that nothing was sent
         let http = reqwest::Client::builder()
             .no_proxy()
+            .user_agent("the kill test")
             .pool_max_idle_per_host(0);
         let mut bench = Self {
             github,
@@ -332,9 +339,13 @@ impl Bench {
     }
 
     pub async fn json(&self, url: &str) -> Result<Value, String> {
-        let answer = self.http.get(url).header("accept", "application/json");
-        let answer = answer.send().await.map_err(|e| e.to_string())?;
-        answer.json().await.map_err(|e| e.to_string())
+        read(self.http.get(url)).await
+    }
+
+    /// Something of the repository, as GitHub shows it to who may see it.
+    pub async fn repository(&self, path: &str) -> Value {
+        let url = format!("{}/repos/acme/shop/{path}", self.github.url());
+        read(self.http.get(url).bearer_auth(TOKEN)).await.unwrap()
     }
 
     /// The log, by the observer's own word, after this number.

@@ -207,12 +207,11 @@ async fn judge_starts(bench: &Bench, id: &str, instances: usize) {
 /// GitHub's own deliveries keep a ledger too, and there is one webhook, however often it was about to be made.
 pub async fn judge_hooks(bench: &Bench, events: &[Value]) {
     bench.github.settle().await;
-    let base = format!("{}/repos/acme/shop/hooks", bench.github.url());
-    let hooks = bench.json(&base).await.unwrap();
+    let hooks = bench.repository("hooks").await;
     let hooks = hooks.as_array().unwrap();
     assert_eq!(hooks.len(), 1, "{hooks:?}");
-    let list = format!("{base}/{}/deliveries?per_page=100", hooks[0]["id"]);
-    let list = bench.json(&list).await.unwrap();
+    let list = format!("hooks/{}/deliveries?per_page=100", hooks[0]["id"]);
+    let list = bench.repository(&list).await;
     let queued = |d: &&Value| d["event"] == "push" && d["status_code"] == 202;
     for delivery in list.as_array().unwrap().iter().filter(queued) {
         let same =
