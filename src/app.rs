@@ -46,11 +46,14 @@ pub struct Surroundings {
 impl Surroundings {
     /// As the program runs them.
     #[must_use]
-    pub fn usual(shown: BTreeMap<String, Shown>) -> Self {
+    pub fn usual(settings: &Settings, shown: BTreeMap<String, Shown>) -> Self {
         Self {
             shown,
             clock: crate::clock::system(),
-            timing: Timing::default(),
+            timing: Timing {
+                http: settings.patience(),
+                ..Timing::default()
+            },
             hooks_every: Duration::from_mins(10),
             on_fatal: Arc::new(|why| {
                 tracing::error!("{why}");

@@ -178,7 +178,8 @@ impl World {
             &token,
             listener.local_addr()?.port(),
         )?;
-        let observer = app::start(listener, settings, Surroundings::usual(shown.clone())).await?;
+        let surroundings = Surroundings::usual(&settings, shown.clone());
+        let observer = app::start(listener, settings, surroundings).await?;
         let world = Self {
             marathon,
             github,

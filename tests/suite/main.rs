@@ -4,6 +4,10 @@
 mod decisions;
 mod fixtures;
 mod histories;
+mod kill;
+mod kill_bench;
+mod kill_sender;
+mod kill_verdict;
 mod layers;
 mod local_github;
 mod local_github_hooks;
