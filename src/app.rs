@@ -46,12 +46,15 @@ pub struct Surroundings {
 impl Surroundings {
     /// As the program runs them.
     #[must_use]
-    pub fn usual(shown: BTreeMap<String, Shown>) -> Self {
+    pub fn usual(settings: &Settings, shown: BTreeMap<String, Shown>) -> Self {
         Self {
             shown,
             clock: crate::clock::system(),
-            timing: Timing::default(),
-            hooks_every: Duration::from_secs(600),
+            timing: Timing {
+                http: settings.patience(),
+                ..Timing::default()
+            },
+            hooks_every: Duration::from_mins(10),
             on_fatal: Arc::new(|why| {
                 tracing::error!("{why}");
                 eprintln!("observer: {why}");
@@ -332,14 +335,14 @@ async fn seed_app(
         match register_seed(&context, &settings, repository, &private).await {
             Ok(()) => break,
             Err(error) => {
-                tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs())
+                tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs());
             }
         }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        pause = (pause * 2).min(Duration::from_secs(60));
+        pause = (pause * 2).min(Duration::from_mins(1));
     }
     hooks.run(every, stop).await;
 }

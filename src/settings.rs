@@ -132,6 +132,14 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub marathon_token: Option<String>,
+    /// Seconds after which a call to Marathon counts as unanswered; it may still arrive until then
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_MARATHON_TIMEOUT",
+        value_name = "seconds",
+        default_value_t = 30
+    )]
+    pub marathon_timeout: u64,
     /// The address under which GitHub and browsers reach this observer
     #[arg(long, env = "DPLOY_OBSERVER_PUBLIC_URL", value_name = "url")]
     pub public_url: Option<String>,
@@ -270,14 +278,19 @@ impl Settings {
         };
         match std::fs::read_to_string(&file) {
             Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::new(text.trim()))),
-            Ok(_) if !named => Ok(None),
+            Ok(_) | Err(_) if !named => Ok(None),
             Ok(_) => anyhow::bail!("{} is empty; put the GitHub token there", file.display()),
-            Err(_) if !named => Ok(None),
             Err(error) => anyhow::bail!(
                 "the GitHub token cannot be read from {}: {error}",
                 file.display()
             ),
         }
+    }
+
+    /// How long a call to Marathon may stay unanswered.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.marathon_timeout.max(1))
     }
 
     /// Time between two polls.

@@ -117,7 +117,7 @@ async fn observe(settings: Settings, matches: &ArgMatches) -> anyhow::Result<Exi
             settings.listen
         )
     })?;
-    let surroundings = app::Surroundings::usual(Settings::shown(matches));
+    let surroundings = app::Surroundings::usual(&settings, Settings::shown(matches));
     let shutdown = CancellationToken::new();
     let observing = app::run(listener, settings, surroundings, shutdown.clone());
     tokio::pin!(observing);

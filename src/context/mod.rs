@@ -36,9 +36,9 @@ impl Default for Timing {
             look: Duration::from_secs(1),
             retry: Duration::from_secs(8),
             http: Duration::from_secs(30),
-            lag: Duration::from_secs(120),
+            lag: Duration::from_mins(2),
             overtake: Duration::from_secs(30),
-            deadline: Duration::from_secs(600),
+            deadline: Duration::from_mins(10),
             settle: Duration::from_secs(10),
         }
     }

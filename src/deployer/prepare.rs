@@ -19,10 +19,10 @@ use crate::spec::flatten;
 
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy) -> Step {
     if deploy.started_at.is_none() {
-        if deploy.wanted.cause.follows() {
-            if let Some(next) = check_head(job, deploy).await? {
-                return Ok(next);
-            }
+        if deploy.wanted.cause.follows()
+            && let Some(next) = check_head(job, deploy).await?
+        {
+            return Ok(next);
         }
         job.command(Command::Start(deploy.number)).await?;
         return Ok(Next::Again);

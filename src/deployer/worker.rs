@@ -11,11 +11,9 @@ use super::follow::Following;
 use super::job::Job;
 use super::{Next, Step, StepError, apply, destroy, follow, prepare, retreat};
 use crate::context::Context;
-use crate::event::{Call, Fact};
-use crate::history::{App, Command, Deploy};
-use crate::id::{AppId, DeployNumber};
-use crate::marathon::MarathonError;
-use crate::sentence::Sentence;
+use crate::event::Call;
+use crate::history::Deploy;
+use crate::id::AppId;
 use crate::store::StoreError;
 
 /// Works until nothing is owed, then leaves the map; a change that comes later starts a new worker.

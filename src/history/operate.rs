@@ -34,10 +34,7 @@ pub(super) fn operate(
         Command::Cancel { deploy, reason } => cancel(draft, app, *deploy, reason.as_deref()),
         Command::Resume { reason } => Ok(resume(draft, app, reason.clone())),
         Command::Lock { reason } => {
-            draft.app(Fact::AppLocked {
-                reason: reason.clone(),
-                head: head(app),
-            });
+            lock(draft, app, reason);
             Ok(Answer::Done)
         }
         Command::Unlock { reason } => Ok(unlock(draft, app, known, reason.clone())),
@@ -271,6 +268,34 @@ fn end_rollback(draft: &mut Draft<'_>, app: &App) {
     }
 }
 
+/// Nobody deploys from now on: what follows the branch and has not touched Marathon is held like a push that comes later.
+fn lock(draft: &mut Draft<'_>, app: &App, reason: &str) {
+    draft.app(Fact::AppLocked {
+        reason: reason.to_owned(),
+        head: head(app),
+    });
+    let sentence = format!("locked by {}: {reason}", who(draft.actor));
+    let untouched = app.running.as_ref().filter(|_| app.running_untouched());
+    for deploy in untouched.into_iter().chain(&app.waiting) {
+        if !deploy.wanted.cause.follows() {
+            continue;
+        }
+        draft.deploy(
+            deploy.number,
+            Fact::DeployCancelled {
+                code: "CANCELLED".to_owned(),
+                sentence: sentence.clone(),
+                services: Vec::new(),
+            },
+        );
+        draft.app(Fact::PushHeld {
+            commit: deploy.wanted.commit.clone(),
+            code: "locked".to_owned(),
+            sentence: sentence.clone(),
+        });
+    }
+}
+
 fn unlock(draft: &mut Draft<'_>, app: &App, known: &Known, reason: Option<String>) -> Answer {
     if app.lock.is_none() {
         return Answer::Unchanged;
@@ -280,7 +305,9 @@ fn unlock(draft: &mut Draft<'_>, app: &App, known: &Known, reason: Option<String
         head: head(app),
     });
     let live = app.live.as_ref().map(|l| &l.commit);
+    let under_way = app.running.as_ref().map(|d| &d.wanted.commit);
     match head(app) {
+        Some(head) if under_way == Some(&head) => Answer::Done,
         Some(head) if app.pin.is_none() && live != Some(&head) => {
             Answer::Queued(draft.queue_head(app, &head, Cause::Unlock, reason))
         }

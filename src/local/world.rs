@@ -178,7 +178,8 @@ impl World {
             &token,
             listener.local_addr()?.port(),
         )?;
-        let observer = app::start(listener, settings, Surroundings::usual(shown.clone())).await?;
+        let surroundings = Surroundings::usual(&settings, shown.clone());
+        let observer = app::start(listener, settings, surroundings).await?;
         let world = Self {
             marathon,
             github,
@@ -268,7 +269,7 @@ fn observer_settings(
     settings.listen = format!("127.0.0.1:{port}");
     settings.data = dir.join("observer");
     settings.marathon_url = Some(marathon.url().to_owned());
-    settings.github_api = github.url().to_owned();
+    github.url().clone_into(&mut settings.github_api);
     settings.pat = Some(kept_secret(&dir.join("github-token"))?.expose().to_owned());
     settings.token = Some(token.expose().to_owned());
     settings.token_sha256 = None;

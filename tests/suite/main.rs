@@ -4,6 +4,10 @@
 mod decisions;
 mod fixtures;
 mod histories;
+mod kill;
+mod kill_bench;
+mod kill_sender;
+mod kill_verdict;
 mod layers;
 mod local_github;
 mod local_github_hooks;
@@ -15,6 +19,7 @@ mod local_marathon_clients;
 mod local_marathon_rollback;
 mod log;
 mod operators;
+mod pages;
 mod push_to_deploy;
 mod safe_end;
 mod town;

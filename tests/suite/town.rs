@@ -52,7 +52,7 @@ pub fn quick() -> Timing {
         http: Duration::from_secs(2),
         lag: Duration::from_secs(3),
         overtake: Duration::from_secs(2),
-        deadline: Duration::from_secs(60),
+        deadline: Duration::from_mins(1),
         settle: Duration::from_secs(1),
     }
 }
@@ -201,7 +201,8 @@ impl Town {
         arguments.extend(values.iter().map(String::as_str));
         arguments.extend(self.extra.iter().map(String::as_str));
         let settings = Settings::parse_from(&arguments).unwrap();
-        let mut surroundings = Surroundings::usual(std::collections::BTreeMap::default());
+        let mut surroundings =
+            Surroundings::usual(&settings, std::collections::BTreeMap::default());
         surroundings.timing = self.timing.clone();
         let observer = app::start(listener().await, settings, surroundings)
             .await
