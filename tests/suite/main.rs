@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod decisions;
+mod documents;
 mod fixtures;
 mod histories;
 mod kill;
