@@ -28,6 +28,8 @@ pub struct Timing {
     pub deadline: Duration,
     /// How long tasks without health checks must run.
     pub settle: Duration,
+    /// Between two looks for changes that somebody else made.
+    pub drift: Duration,
 }
 
 impl Default for Timing {
@@ -40,6 +42,7 @@ impl Default for Timing {
             overtake: Duration::from_secs(30),
             deadline: Duration::from_mins(10),
             settle: Duration::from_secs(10),
+            drift: Duration::from_mins(1),
         }
     }
 }

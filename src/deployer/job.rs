@@ -50,6 +50,25 @@ impl Job<'_> {
         Ok(Next::After(self.context.timing.retry))
     }
 
+    /// A fact that the log refuses for good, as one that is too large, ends a deploy that has not touched Marathon.
+    pub async fn cannot_be_written(&self, why: String) -> Step {
+        match &self.app.running {
+            Some(deploy) if !deploy.touched => {
+                let failed = Fact::DeployFailed {
+                    code: "SPEC_INVALID".to_owned(),
+                    sentence: why,
+                    services: Vec::new(),
+                };
+                self.record(deploy.number, vec![failed]).await?;
+                Ok(Next::Again)
+            }
+            _ => {
+                tracing::error!(app.id = %self.app.id, why, "what happened cannot be written down");
+                Ok(Next::After(self.context.timing.retry))
+            }
+        }
+    }
+
     /// Marathon does not answer, or not as it should: what runs is left alone, and the page says so.
     pub async fn marathon_trouble(&self, error: MarathonError) -> Step {
         let code = match &error {

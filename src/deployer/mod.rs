@@ -3,6 +3,7 @@
 
 mod apply;
 mod destroy;
+mod drift;
 mod follow;
 mod job;
 mod look;
@@ -37,10 +38,13 @@ pub async fn run(context: Context, stop: CancellationToken) {
     let mut touched = workers.context.store.log().touched();
     workers.scan().await;
     let mut again = tokio::time::interval(Duration::from_secs(30));
+    let mut drift = tokio::time::interval(workers.context.timing.drift);
+    drift.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = again.tick() => workers.scan().await,
+            _ = drift.tick() => workers.look_for_drift(),
             app = touched.recv() => match app {
                 Ok(app) => workers.wake(&app),
                 Err(broadcast::error::RecvError::Lagged(_)) => workers.scan().await,
@@ -77,6 +81,25 @@ impl Workers {
                 .filter(|a| a.owes_work())
                 .for_each(|a| self.wake(&a.id));
         }
+    }
+
+    /// Looks at all apps beside the work, so that a slow Marathon holds nothing up.
+    fn look_for_drift(&self) {
+        let (context, stop) = (self.context.clone(), self.stop.clone());
+        self.tracker.spawn(async move {
+            let looking = async {
+                for app in context.store.apps("", 1000).await? {
+                    drift::look(&context, &app).await?;
+                }
+                Ok::<_, StepError>(())
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                looked = looking => if let Err(error) = looked {
+                    tracing::debug!(%error, "drift could not be looked for");
+                },
+            }
+        });
     }
 
     fn wake(&self, app: &AppId) {

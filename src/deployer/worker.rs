@@ -12,7 +12,7 @@ use super::job::Job;
 use super::{Next, Step, StepError, apply, destroy, follow, prepare, retreat};
 use crate::context::Context;
 use crate::event::Call;
-use crate::history::Deploy;
+use crate::history::{Deploy, Refusal};
 use crate::id::AppId;
 use crate::store::StoreError;
 
@@ -73,8 +73,12 @@ async fn work(context: &Context, id: &AppId, following: &mut Following) -> Step 
         apply::scale_wishes(&job).await
     };
     match step {
+        // it can never be written down, however often it is tried
+        Err(StepError::Store(StoreError::Refused(Refusal::Not(why)))) => {
+            job.cannot_be_written(why).await
+        }
         // somebody else decided meanwhile: look again
-        Err(StepError::Store(StoreError::Refused(_))) => Ok(Next::Again),
+        Err(StepError::Store(StoreError::Refused(_))) => Ok(Next::After(context.timing.look / 10)),
         Err(StepError::Marathon(error)) => job.marathon_trouble(error).await,
         other => other,
     }

@@ -605,14 +605,23 @@ async fn remove_hook(web: &Web, app: &App, id: u64) -> Result<(), KeepError> {
         .github
         .delete_hook(app.source.repository_id, id)
         .await?;
-    let fact = crate::event::Fact::HookRemoved {
+    let removed = crate::event::Fact::HookRemoved {
         id: Some(id),
         sentence: "removed by an operator".to_owned(),
+    };
+    let stays_so = crate::event::Fact::HookFailed {
+        code: intake::HOOK_REMOVED.to_owned(),
+        sentence: "the webhook was removed by an operator; register it again when pushes shall arrive at once.".to_owned(),
     };
     web.context
         .store
         .log()
-        .command(&app.id, "observer", None, Command::Note(vec![fact]))
+        .command(
+            &app.id,
+            "observer",
+            None,
+            Command::Note(vec![removed, stays_so]),
+        )
         .await?;
     Ok(())
 }

@@ -409,3 +409,28 @@ async fn marathon_down_is_waited_for_with_a_sentence() {
     assert_eq!(town.version("/shop/web").await, "2");
     town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_somebody_made_in_marathon_is_seen_and_undone_by_the_next_deploy() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let changed = json!({"mem": 24});
+    let (status, _) = town
+        .marathon_send("PUT", "/v2/apps/shop/web", &changed)
+        .await;
+    assert_eq!(status, 200);
+    let seen = town.event_until("drift_seen").await;
+    assert_eq!(seen["payload"]["services"][0]["id"], "/shop/web");
+    assert_eq!(town.app().await["health"], "degraded");
+    let (status, _) = town.post("/apps/shop/redeploy", &json!({})).await;
+    assert_eq!(status, 202);
+    let deploy = town.ended(2).await;
+    assert_eq!(
+        (&deploy["state"], &deploy["services"][0]["change"]),
+        (&json!("succeeded"), &json!("drifted")),
+        "{deploy}"
+    );
+    let app = town.marathon("/v2/apps/shop/web").await;
+    assert_eq!(app["app"]["mem"], 16);
+    assert_eq!(town.app().await["health"], "ok");
+    town.end().await;
+}

@@ -54,6 +54,7 @@ pub fn quick() -> Timing {
         overtake: Duration::from_secs(2),
         deadline: Duration::from_mins(1),
         settle: Duration::from_secs(1),
+        drift: Duration::from_millis(500),
     }
 }
 
