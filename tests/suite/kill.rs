@@ -87,7 +87,8 @@ async fn killed_at_the_put(bench: &mut Bench) {
     bench.trouble_marathon(Duration::ZERO, 1);
     bench.push();
     wait_until("a change at Marathon", async || {
-        bench.reply_was_lost().then_some(()).ok_or_else(String::new)
+        let seen = || "no change yet".to_owned();
+        bench.reply_was_lost().then_some(()).ok_or_else(seen)
     })
     .await;
     bench.kill().await;
@@ -194,7 +195,7 @@ async fn kill_at(bench: &mut Bench, place: Place) -> bool {
             }
             Place::Carried | Place::LostReply => bench.reply_was_lost(),
         };
-        there.then_some(()).ok_or_else(String::new)
+        there.then_some(()).ok_or_else(|| "not yet".to_owned())
     })
     .await;
     let last = match place {
