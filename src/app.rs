@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::SharedClock;
-use crate::deployer::{self, Context, Timing};
+use crate::context::{Context, Timing};
+use crate::deployer;
+use crate::discovery;
+use crate::github;
 use crate::id::{Branch, RepositoryName};
 use crate::intake::{self, HookKeeper};
 use crate::marathon::{self, Credentials};
@@ -21,7 +24,6 @@ use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
 use crate::store::{OnFatal, Store};
 use crate::web::{self, Web};
-use crate::{discovery, github};
 
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -52,7 +54,7 @@ impl Surroundings {
                 http: settings.patience(),
                 ..Timing::default()
             },
-            hooks_every: Duration::from_secs(600),
+            hooks_every: Duration::from_mins(10),
             on_fatal: Arc::new(|why| {
                 tracing::error!("{why}");
                 eprintln!("observer: {why}");
@@ -333,14 +335,14 @@ async fn seed_app(
         match register_seed(&context, &settings, repository, &private).await {
             Ok(()) => break,
             Err(error) => {
-                tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs())
+                tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs());
             }
         }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        pause = (pause * 2).min(Duration::from_secs(60));
+        pause = (pause * 2).min(Duration::from_mins(1));
     }
     hooks.run(every, stop).await;
 }

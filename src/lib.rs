@@ -6,21 +6,24 @@
 //!
 //! | row | modules | for |
 //! |---|---|---|
-//! | 0 | `id` `clock` `signature` `secret` `sentence` | ids parsed once, time, HMAC, redaction, codes with their sentences |
-//! | 1 | `event` `descriptor` `settings` `spec` | what is written to the log, what is read from files and the environment |
+//! | 0 | `id` `clock` `secret` `sentence` | ids parsed once, time, redaction, codes with their sentences |
+//! | 1 | `signature` `event` `descriptor` `settings` `spec` | what is signed, written to the log, read from files and the environment |
 //! | 2 | `history` | pure: events → state; (state, command) → events or a refusal |
 //! | 3 | `plan` | pure: what a deploy will change |
 //! | 4 | `api` | bodies of the HTTP API |
 //! | 5 | `store` `github` `marathon` `discovery` | SQLite, and the two services we talk to |
-//! | 6 | `intake` `deployer` | pushes come in, deploys go out |
-//! | 7 | `web` | pages, API, webhook route |
-//! | 8 | `app` | composition root |
-//! | 9 | `cli` `local` | command lines; the local world |
+//! | 6 | `context` | the handles to these, and reading a commit |
+//! | 7 | `intake` `deployer` | pushes come in, deploys go out |
+//! | 8 | `web` | pages, API, webhook route |
+//! | 9 | `app` | composition root |
+//! | 10 | `local` | the local world |
+//! | 11 | `cli` | command lines |
 
 pub mod api;
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod context;
 pub mod deployer;
 pub mod descriptor;
 pub mod discovery;

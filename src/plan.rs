@@ -262,11 +262,10 @@ fn change(service: &Service, record: &ServiceRecord, live: &Running, after: u32)
     match (right, after == live.instances) {
         (true, true) if record.dirty && !live.settled => Action::Restart,
         (true, true) => Action::Unchanged,
-        (true, false) => Action::Update,
         (false, _) if record.applied.as_ref() == Some(&service.hash) && !record.dirty => {
             Action::Drifted
         }
-        (false, _) => Action::Update,
+        (true, false) | (false, _) => Action::Update,
     }
 }
 
@@ -337,7 +336,7 @@ fn first_start(
         match services.iter().find(|s| s.id == *id) {
             None => differ.push(format!("{id} runs and has no spec")),
             Some(service) if !covers(&running.definition, &without_ours(&service.spec)) => {
-                differ.push(format!("{id} runs with another definition"))
+                differ.push(format!("{id} runs with another definition"));
             }
             Some(_) => {}
         }
@@ -380,6 +379,10 @@ fn covers(shown: &Value, wanted: &Value) -> bool {
     match (shown, wanted) {
         (Value::Object(shown), Value::Object(wanted)) => {
             wanted.iter().all(|(key, value)| match shown.get(key) {
+                // a port of 0 asks Marathon to choose one
+                Some(_) if key.to_lowercase().ends_with("port") && value.as_u64() == Some(0) => {
+                    true
+                }
                 Some(s) => covers(s, value),
                 None => {
                     value.is_null()

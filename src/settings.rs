@@ -278,9 +278,8 @@ impl Settings {
         };
         match std::fs::read_to_string(&file) {
             Ok(text) if !text.trim().is_empty() => Ok(Some(Secret::new(text.trim()))),
-            Ok(_) if !named => Ok(None),
+            Ok(_) | Err(_) if !named => Ok(None),
             Ok(_) => anyhow::bail!("{} is empty; put the GitHub token there", file.display()),
-            Err(_) if !named => Ok(None),
             Err(error) => anyhow::bail!(
                 "the GitHub token cannot be read from {}: {error}",
                 file.display()

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::job::Job;
 use super::look::Look;
 use super::retreat::{Wiped, wipe};
-use super::worker::Job;
 use super::{Next, Step, StepError, look};
 use crate::event::{Action, ApplyIntended, Call, Fact, Intended, Planned};
 use crate::history::{Command, Deploy};
@@ -16,13 +16,13 @@ use crate::plan::Plan;
 use crate::sentence::Sentence;
 
 /// The first call of a deploy. A rollout of ours that still holds its services is taken over without losing
-/// what is healthy: what is not healthy goes first, under that rollout's lock.
+/// what is healthy: what is not healthy goes first, under that rollout's lock. `None`: there is nothing to tell Marathon.
 pub(super) async fn begin(
     job: &Job<'_>,
     deploy: &Deploy,
     plan: &Plan,
     apps: &BTreeMap<ServiceId, LiveApp>,
-) -> Step {
+) -> Result<Option<Next>, StepError> {
     let ids: BTreeSet<ServiceId> = plan.steps.iter().map(|s| s.planned.id.clone()).collect();
     let room = make_room(job, deploy.number, &ids).await?;
     let versions: BTreeMap<&ServiceId, &str> = apps
@@ -47,22 +47,18 @@ pub(super) async fn begin(
     }
     let force = room.held || deploy.wanted.force;
     if bodies.is_empty() {
-        return match next_restart(deploy) {
-            Some(planned) => {
-                restart(
-                    job,
-                    deploy,
-                    planned,
-                    force,
-                    versions.get(&planned.id).copied(),
-                )
-                .await
-            }
-            None => super::follow::without_calls(job, deploy).await,
+        let Some(planned) = next_restart(deploy) else {
+            return Ok(None);
         };
+        let version = versions.get(&planned.id).copied();
+        return restart(job, deploy, planned, force, version)
+            .await
+            .map(Some);
     }
     let body = Value::Array(bodies).to_string();
-    put(job, deploy, body, intended, raised, force).await
+    put(job, deploy, body, intended, raised, force)
+        .await
+        .map(Some)
 }
 
 fn intent_for(planned: &Planned, versions: &BTreeMap<&ServiceId, &str>) -> Intended {

@@ -2,9 +2,10 @@
 //! so that a crash in the middle goes on where it stopped.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
+use super::job::Job;
 use super::retreat::is_missing;
-use super::worker::Job;
 use super::{Next, Step};
 use crate::event::{ApplyIntended, Call, Fact, Intended};
 use crate::history::Command;
@@ -141,7 +142,7 @@ async fn gone(job: &Job<'_>) -> Step {
         n => format!("{n} services removed"),
     };
     if !kept.is_empty() {
-        sentence.push_str(&format!(", {} left running", kept.len()));
+        let _ = write!(sentence, ", {} left running", kept.len());
     }
     sentence.push_str(match job.app.hook.id {
         Some(_) => "; the webhook stays, another app of the repository uses it",

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::job::Job;
 use super::look::{self, Look};
-use super::worker::Job;
 use super::{Next, Step, apply, destroy, retreat};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Intended, Planned};
 use crate::history::Deploy;
@@ -157,14 +157,11 @@ impl Seen {
             .version_info
             .as_ref()
             .map_or(app.version.as_str(), |v| v.last_config_change_at.as_str());
-        if let Some(failure) = app
-            .last_task_failure
-            .as_ref()
-            .filter(|f| f.version.as_str() >= newest)
+        let failure = app.last_task_failure.as_ref();
+        if let Some(failure) = failure.filter(|f| f.version.as_str() >= newest)
+            && self.failures.insert(failure.timestamp.clone())
         {
-            if self.failures.insert(failure.timestamp.clone()) {
-                self.running_since = None;
-            }
+            self.running_since = None;
         }
         let attempts: u32 = app
             .tasks

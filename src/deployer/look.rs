@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 
-use super::Context;
+use crate::context::Context;
 use crate::history::App;
 use crate::id::{AppId, ServiceId, SpecHash};
 use crate::marathon::{LiveApp, MarathonError, QueueItem, RunningDeployment};
@@ -13,6 +13,7 @@ use crate::spec::{LABEL_APP, LABEL_SPEC, Service, rendering};
 use crate::store::StoreError;
 
 /// The hash in the `DPLOY_SPEC` label.
+#[must_use]
 pub fn labelled(app: &LiveApp) -> Option<SpecHash> {
     app.labels.get(LABEL_SPEC)?.strip_prefix("1:")?.parse().ok()
 }

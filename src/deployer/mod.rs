@@ -3,10 +3,11 @@
 
 mod apply;
 mod destroy;
+mod drift;
 mod follow;
+mod job;
 mod look;
 mod prepare;
-mod read;
 mod retreat;
 mod worker;
 
@@ -20,67 +21,11 @@ use tokio_util::task::TaskTracker;
 
 pub use look::{labelled, running};
 pub use prepare::Preview;
-pub use read::{Commit, ReadError};
 
-use crate::clock::SharedClock;
-use crate::github;
+use crate::context::Context;
 use crate::id::AppId;
 use crate::marathon;
-use crate::store::{Store, StoreError};
-
-/// How long things take. Tests use smaller numbers; nothing else differs.
-#[derive(Debug, Clone)]
-pub struct Timing {
-    /// Between two looks at Marathon while something rolls.
-    pub look: Duration,
-    /// Between two tries of what waits.
-    pub retry: Duration,
-    /// A call to Marathon that was not answered for so long may still arrive.
-    pub http: Duration,
-    /// How long GitHub may lag behind its own webhook.
-    pub lag: Duration,
-    /// How long a cause of failure must be true before a newer push ends the rollout.
-    pub overtake: Duration,
-    /// Without progress for so long, a rollout has failed.
-    pub deadline: Duration,
-    /// How long tasks without health checks must run.
-    pub settle: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            look: Duration::from_secs(1),
-            retry: Duration::from_secs(8),
-            http: Duration::from_secs(30),
-            lag: Duration::from_secs(120),
-            overtake: Duration::from_secs(30),
-            deadline: Duration::from_secs(600),
-            settle: Duration::from_secs(10),
-        }
-    }
-}
-
-/// What every step needs.
-#[derive(Clone)]
-pub struct Context {
-    /// The log.
-    pub store: Store,
-    /// GitHub.
-    pub github: github::Client,
-    /// Marathon.
-    pub marathon: marathon::Client,
-    /// Marathon's event stream.
-    pub watch: marathon::Watch,
-    /// The time.
-    pub clock: SharedClock,
-    /// How long things take.
-    pub timing: Timing,
-    /// Prefixes of ids this observer may touch; none: all.
-    pub allow_ids: Vec<String>,
-    /// The observer's own id in Marathon.
-    pub own_id: Option<String>,
-}
+use crate::store::StoreError;
 
 /// Starts a worker for every app that owes work, now and whenever the log changes, until `stop`.
 pub async fn run(context: Context, stop: CancellationToken) {
@@ -93,10 +38,13 @@ pub async fn run(context: Context, stop: CancellationToken) {
     let mut touched = workers.context.store.log().touched();
     workers.scan().await;
     let mut again = tokio::time::interval(Duration::from_secs(30));
+    let mut drift = tokio::time::interval(workers.context.timing.drift);
+    drift.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = again.tick() => workers.scan().await,
+            _ = drift.tick() => workers.look_for_drift(),
             app = touched.recv() => match app {
                 Ok(app) => workers.wake(&app),
                 Err(broadcast::error::RecvError::Lagged(_)) => workers.scan().await,
@@ -133,6 +81,25 @@ impl Workers {
                 .filter(|a| a.owes_work())
                 .for_each(|a| self.wake(&a.id));
         }
+    }
+
+    /// Looks at all apps beside the work, so that a slow Marathon holds nothing up.
+    fn look_for_drift(&self) {
+        let (context, stop) = (self.context.clone(), self.stop.clone());
+        self.tracker.spawn(async move {
+            let looking = async {
+                for app in context.store.apps("", 1000).await? {
+                    drift::look(&context, &app).await?;
+                }
+                Ok::<_, StepError>(())
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                looked = looking => if let Err(error) = looked {
+                    tracing::debug!(%error, "drift could not be looked for");
+                },
+            }
+        });
     }
 
     fn wake(&self, app: &AppId) {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::read::{Commit, ReadError};
-use super::worker::Job;
-use super::{Context, Next, Step, StepError, apply, follow, look};
+use super::job::Job;
+use super::{Next, Step, StepError, apply, follow, look};
+use crate::context::Context;
+use crate::context::{Commit, ReadError};
 use crate::event::{Call, DeployQueued, Fact, Planned};
 use crate::github::GithubError;
 use crate::history::{App, Command, Deploy, plan_token};
@@ -18,10 +19,10 @@ use crate::spec::flatten;
 
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy) -> Step {
     if deploy.started_at.is_none() {
-        if deploy.wanted.cause.follows() {
-            if let Some(next) = check_head(job, deploy).await? {
-                return Ok(next);
-            }
+        if deploy.wanted.cause.follows()
+            && let Some(next) = check_head(job, deploy).await?
+        {
+            return Ok(next);
         }
         job.command(Command::Start(deploy.number)).await?;
         return Ok(Next::Again);
@@ -308,7 +309,10 @@ async fn make_plan(job: &Job<'_>, deploy: &Deploy, commit: &Commit) -> Step {
     if let Some(why) = held_by_others(job, deploy, plan).await? {
         return job.wait(deploy.number, why).await;
     }
-    apply::begin(job, deploy, plan, &apps).await
+    match apply::begin(job, deploy, plan, &apps).await? {
+        Some(next) => Ok(next),
+        None => follow::without_calls(job, deploy).await,
+    }
 }
 
 async fn unchanged(

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::job::Job;
 use super::look::Look;
-use super::worker::Job;
 use super::{Next, Step, StepError};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Outcome};
 use crate::history::Deploy;
@@ -97,7 +97,11 @@ fn bad_tasks(job: &Job<'_>, app: &LiveApp, look: &Look) -> Vec<String> {
 }
 
 fn never_launched(job: &Job<'_>, app: &LiveApp) -> Vec<String> {
-    let listed: BTreeSet<&str> = app.tasks.iter().map(|t| t.instance()).collect();
+    let listed: BTreeSet<&str> = app
+        .tasks
+        .iter()
+        .map(crate::marathon::Task::instance)
+        .collect();
     let heard = job.context.watch.watched().never_launched(&app.id);
     heard
         .into_iter()

@@ -8,12 +8,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::Following;
-use super::{Context, Next, Step, StepError, apply, destroy, follow, prepare, retreat};
-use crate::event::{Call, Fact};
-use crate::history::{App, Command, Deploy};
-use crate::id::{AppId, DeployNumber};
-use crate::marathon::MarathonError;
-use crate::sentence::Sentence;
+use super::job::Job;
+use super::{Next, Step, StepError, apply, destroy, follow, prepare, retreat};
+use crate::context::Context;
+use crate::event::Call;
+use crate::history::{Deploy, Refusal};
+use crate::id::AppId;
 use crate::store::StoreError;
 
 /// Works until nothing is owed, then leaves the map; a change that comes later starts a new worker.
@@ -68,94 +68,38 @@ async fn work(context: &Context, id: &AppId, following: &mut Following) -> Step 
         destroy::step(&job).await
     } else if let Some(deploy) = &app.running {
         following.of(deploy.number);
-        job.deploy(deploy, following).await
+        deploy_step(&job, deploy, following).await
     } else {
         apply::scale_wishes(&job).await
     };
     match step {
+        // it can never be written down, however often it is tried
+        Err(StepError::Store(StoreError::Refused(Refusal::Not(why)))) => {
+            job.cannot_be_written(why).await
+        }
         // somebody else decided meanwhile: look again
-        Err(StepError::Store(StoreError::Refused(_))) => Ok(Next::Again),
+        Err(StepError::Store(StoreError::Refused(_))) => Ok(Next::After(context.timing.look / 10)),
         Err(StepError::Marathon(error)) => job.marathon_trouble(error).await,
         other => other,
     }
 }
 
-/// An app and its context, for one step.
-pub(super) struct Job<'a> {
-    pub context: &'a Context,
-    pub app: &'a App,
-}
-
-impl Job<'_> {
-    async fn deploy(&self, deploy: &Deploy, following: &mut Following) -> Step {
-        if deploy.intent.is_some() {
-            return apply::recover(self, deploy).await;
-        }
-        if deploy.ending.is_some() {
-            return retreat::end(self, deploy).await;
-        }
-        if deploy
-            .accepted
-            .iter()
-            .any(|a| matches!(a.call, Call::Put | Call::Restart))
-            || watches_only(deploy)
-        {
-            return follow::step(self, deploy, following).await;
-        }
-        prepare::step(self, deploy).await
+async fn deploy_step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
+    if deploy.intent.is_some() {
+        return apply::recover(job, deploy).await;
     }
-
-    /// Writes down what happened to a deploy.
-    pub async fn record(&self, number: DeployNumber, facts: Vec<Fact>) -> Result<(), StoreError> {
-        self.command(Command::Record {
-            deploy: number,
-            facts,
-        })
-        .await
+    if deploy.ending.is_some() {
+        return retreat::end(job, deploy).await;
     }
-
-    /// Sends a command as the observer.
-    pub async fn command(&self, command: Command) -> Result<(), StoreError> {
-        self.context
-            .store
-            .log()
-            .command(&self.app.id, "observer", None, command)
-            .await
-            .map(|_| ())
+    if deploy
+        .accepted
+        .iter()
+        .any(|a| matches!(a.call, Call::Put | Call::Restart))
+        || watches_only(deploy)
+    {
+        return follow::step(job, deploy, following).await;
     }
-
-    /// Says why a deploy waits; written down only when the reason changes.
-    pub async fn wait(&self, number: DeployNumber, why: Sentence) -> Step {
-        let Sentence { code, sentence } = why;
-        self.record(
-            number,
-            vec![Fact::DeployWaiting {
-                code,
-                sentence,
-                until: None,
-            }],
-        )
-        .await?;
-        Ok(Next::After(self.context.timing.retry))
-    }
-
-    /// Marathon does not answer, or not as it should: what runs is left alone, and the page says so.
-    async fn marathon_trouble(&self, error: MarathonError) -> Step {
-        let code = match &error {
-            MarathonError::Busy(_) => "MARATHON_BUSY",
-            _ => "MARATHON_UNREACHABLE",
-        };
-        match &self.app.running {
-            Some(deploy) if !deploy.touched => {
-                self.wait(deploy.number, Sentence::new(code, error.to_string()))
-                    .await
-            }
-            _ => {
-                tracing::warn!(app.id = %self.app.id, %error, "Marathon does not help; trying again");
-                Ok(Next::After(self.context.timing.retry))
-            }
-        }
-    }
+    prepare::step(job, deploy).await
 }
 
 /// A plan without calls, whose services were left unwell by an earlier deploy, is still followed to health.

@@ -252,7 +252,7 @@ impl Client {
     }
 
     fn may_ask(&self) -> Result<(), GithubError> {
-        let until = self.rest_until.lock().map(|u| *u).unwrap_or(0);
+        let until = self.rest_until.lock().map_or(0, |u| *u);
         let left = until - self.clock.now().as_second();
         if left > 0 {
             return Err(GithubError::Limited(

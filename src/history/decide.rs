@@ -206,8 +206,7 @@ fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Push) -> Answe
             Vec::new()
         },
     ));
-    let before = push.before.clone().filter(|_| push.via != Via::Poll);
-    new_head(draft, app, known.commit, &push.after, before)
+    new_head(draft, app, known.commit, &push.after, push.before.clone())
 }
 
 /// The branch is at `head` now: hold it or queue it.

@@ -34,10 +34,7 @@ pub(super) fn operate(
         Command::Cancel { deploy, reason } => cancel(draft, app, *deploy, reason.as_deref()),
         Command::Resume { reason } => Ok(resume(draft, app, reason.clone())),
         Command::Lock { reason } => {
-            draft.app(Fact::AppLocked {
-                reason: reason.clone(),
-                head: head(app),
-            });
+            lock(draft, app, reason);
             Ok(Answer::Done)
         }
         Command::Unlock { reason } => Ok(unlock(draft, app, known, reason.clone())),
@@ -217,7 +214,7 @@ fn cancel(
     };
     let deploy = deploy.ok_or_else(|| Refusal::Not("no such deploy is under way".to_owned()))?;
     let because = reason.map(|r| format!(": {r}")).unwrap_or_default();
-    let who = draft.actor.strip_prefix("operator:").unwrap_or(draft.actor);
+    let who = who(draft.actor);
     let (code, sentence) = (
         "CANCELLED".to_owned(),
         format!("cancelled by {who}{because}"),
@@ -266,8 +263,36 @@ fn end_rollback(draft: &mut Draft<'_>, app: &App) {
         .as_ref()
         .is_some_and(super::deploy::Deploy::is_rollback)
     {
-        let (number, sentence) = (draft.next(), format!("resumed by {}", draft.actor));
+        let (number, sentence) = (draft.next(), format!("resumed by {}", who(draft.actor)));
         end_touched(draft, app, number, &sentence);
+    }
+}
+
+/// Nobody deploys from now on: what follows the branch and has not touched Marathon is held like a push that comes later.
+fn lock(draft: &mut Draft<'_>, app: &App, reason: &str) {
+    draft.app(Fact::AppLocked {
+        reason: reason.to_owned(),
+        head: head(app),
+    });
+    let sentence = format!("locked by {}: {reason}", who(draft.actor));
+    let untouched = app.running.as_ref().filter(|_| app.running_untouched());
+    for deploy in untouched.into_iter().chain(&app.waiting) {
+        if !deploy.wanted.cause.follows() {
+            continue;
+        }
+        draft.deploy(
+            deploy.number,
+            Fact::DeployCancelled {
+                code: "CANCELLED".to_owned(),
+                sentence: sentence.clone(),
+                services: Vec::new(),
+            },
+        );
+        draft.app(Fact::PushHeld {
+            commit: deploy.wanted.commit.clone(),
+            code: "locked".to_owned(),
+            sentence: sentence.clone(),
+        });
     }
 }
 
@@ -280,7 +305,9 @@ fn unlock(draft: &mut Draft<'_>, app: &App, known: &Known, reason: Option<String
         head: head(app),
     });
     let live = app.live.as_ref().map(|l| &l.commit);
+    let under_way = app.running.as_ref().map(|d| &d.wanted.commit);
     match head(app) {
+        Some(head) if under_way == Some(&head) => Answer::Done,
         Some(head) if app.pin.is_none() && live != Some(&head) => {
             Answer::Queued(draft.queue_head(app, &head, Cause::Unlock, reason))
         }
@@ -316,7 +343,7 @@ fn destroy(draft: &mut Draft<'_>, app: &App, known: &Known, keep_services: bool)
     if let Some(running) = &app.running {
         let fact = Fact::DeployCancelled {
             code: "CANCELLED".to_owned(),
-            sentence: format!("the app is destroyed by {}", draft.actor),
+            sentence: format!("the app is destroyed by {}", who(draft.actor)),
             services: Vec::new(),
         };
         draft.deploy(running.number, fact);
@@ -335,4 +362,9 @@ fn destroy(draft: &mut Draft<'_>, app: &App, known: &Known, keep_services: bool)
         );
     }
     Answer::Done
+}
+
+/// The name of an actor, as a sentence has it.
+fn who(actor: &str) -> &str {
+    actor.strip_prefix("operator:").unwrap_or(actor)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::deployer::Context;
+use crate::context::Context;
 use crate::event::Fact;
 use crate::github::{GithubError, hook_differs};
 use crate::history::{App, Command};
@@ -20,6 +20,31 @@ pub struct HookKeeper {
     pub url: String,
 }
 
+/// The code of a hook that an operator removed: it is not registered again by itself.
+pub const HOOK_REMOVED: &str = "REMOVED";
+
+/// Which hooks are looked at.
+#[derive(Clone, Copy)]
+enum Due {
+    All,
+    Unreachable,
+    Missing,
+}
+
+impl Due {
+    fn concerns(self, app: &App) -> bool {
+        let failure = app.hook.failure.as_ref().map(|f| f.code.as_str());
+        if app.destroying.is_some() || failure == Some(HOOK_REMOVED) {
+            return false;
+        }
+        match self {
+            Self::All => true,
+            Self::Unreachable => failure == Some("GITHUB_UNREACHABLE"),
+            Self::Missing => app.hook.id.is_none() && failure.is_none(),
+        }
+    }
+}
+
 /// Why a hook could not be kept.
 #[derive(Debug, thiserror::Error)]
 pub enum KeepError {
@@ -32,26 +57,27 @@ pub enum KeepError {
 }
 
 impl HookKeeper {
-    /// Keeps all hooks, now, whenever an app enters, and every `every`, until `stop`.
+    /// Keeps all hooks: every `every` all of them, those that are missing whenever something changes, and those that
+    /// GitHub could not be asked about every half a minute.
     pub async fn run(self, every: Duration, stop: CancellationToken) {
         let mut touched = self.context.store.log().touched();
-        let mut last = tokio::time::Instant::now() - every;
+        let mut all = tokio::time::interval(every);
+        let mut again = tokio::time::interval(every.min(Duration::from_secs(30)));
         loop {
-            let due = last.elapsed() >= every;
-            self.round(due).await;
-            if due {
-                last = tokio::time::Instant::now();
-            }
-            tokio::select! {
+            let due = tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(every.min(Duration::from_secs(30))) => {}
-                _ = touched.recv() => {}
-            }
+                _ = all.tick() => Due::All,
+                _ = again.tick() => Due::Unreachable,
+                event = touched.recv() => match event {
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                    _ => Due::Missing,
+                },
+            };
+            self.round(due).await;
         }
     }
 
-    /// Looks at the hooks that are missing, and with `all` at every one.
-    async fn round(&self, all: bool) {
+    async fn round(&self, due: Due) {
         let mut after = String::new();
         loop {
             let apps = match self.context.store.apps(&after, 100).await {
@@ -60,11 +86,8 @@ impl HookKeeper {
             };
             let Some(last) = apps.last() else { return };
             after = last.id.to_string();
-            for app in apps.iter().filter(|a| a.destroying.is_none()) {
-                let missing = app.hook.id.is_none() && app.hook.failure.is_none();
-                if (all || missing)
-                    && let Err(KeepError::Store(error)) = self.keep(app).await
-                {
+            for app in apps.iter().filter(|a| due.concerns(a)) {
+                if let Err(KeepError::Store(error)) = self.keep(app).await {
                     tracing::error!(app.id = %app.id, %error, "the webhook could not be kept");
                 }
             }

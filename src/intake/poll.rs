@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::deployer::Context;
+use crate::context::Context;
 use crate::event::Via;
 use crate::github::GithubError;
 use crate::history::{App, Command, Push};

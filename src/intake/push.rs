@@ -113,13 +113,13 @@ pub async fn receive(
         ));
     }
     let Some(branch) = push.git_ref.strip_prefix("refs/heads/") else {
-        return Ok(Ok(vec![ignored(format!(
+        return Ok(Ok(vec![ignored(&format!(
             "{} is not a branch",
             plain(&push.git_ref, 200)
         ))]));
     };
     if push.deleted || push.after.bytes().all(|b| b == b'0') {
-        return Ok(Ok(vec![ignored(format!(
+        return Ok(Ok(vec![ignored(&format!(
             "the branch {} was deleted; what runs stays",
             plain(branch, 200)
         ))]));
@@ -137,7 +137,7 @@ pub async fn receive(
         }
     }
     if received.is_empty() {
-        received.push(ignored(format!(
+        received.push(ignored(&format!(
             "no app follows the branch {}",
             plain(branch, 200)
         )));
@@ -145,7 +145,7 @@ pub async fn receive(
     Ok(Ok(received))
 }
 
-fn ignored(why: String) -> Received {
+fn ignored(why: &str) -> Received {
     Received {
         app: None,
         queued: None,

@@ -1,6 +1,6 @@
 //! An app enters: its name is read at the head of its branch, and that head is its first push.
 
-use crate::deployer::{Context, ReadError};
+use crate::context::{Context, ReadError};
 use crate::event::{AppSettings, Source};
 use crate::github::GithubError;
 use crate::history::{Answer, Command, Registering};

@@ -38,7 +38,7 @@ pub struct World {
     token: Secret,
     clone: PathBuf,
     // another world on the same folder would fight for the same processes
-    _lock: std::fs::File,
+    lock: std::fs::File,
 }
 
 async fn listen(port: u16, what: &str, flag: &str) -> anyhow::Result<TcpListener> {
@@ -186,7 +186,7 @@ impl World {
             observer,
             token,
             clone,
-            _lock: lock,
+            lock,
         };
         world.write_down(&dir)?;
         Ok(world)
@@ -252,6 +252,8 @@ impl World {
         self.observer.stop().await;
         self.github.stop().await;
         self.marathon.stop().await;
+        // a process that is just being forked holds a copy of the descriptor
+        let _ = self.lock.unlock();
     }
 }
 
@@ -269,7 +271,7 @@ fn observer_settings(
     settings.listen = format!("127.0.0.1:{port}");
     settings.data = dir.join("observer");
     settings.marathon_url = Some(marathon.url().to_owned());
-    settings.github_api = github.url().to_owned();
+    github.url().clone_into(&mut settings.github_api);
     settings.pat = Some(kept_secret(&dir.join("github-token"))?.expose().to_owned());
     settings.token = Some(token.expose().to_owned());
     settings.token_sha256 = None;

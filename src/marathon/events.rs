@@ -135,7 +135,7 @@ async fn connect(client: &Client) -> Option<reqwest::Response> {
         client
             .request(Method::GET, &url)
             .header(header::ACCEPT, "text/event-stream")
-            .timeout(Duration::from_secs(3600))
+            .timeout(Duration::from_hours(1))
             .send()
     };
     let answer = ask(format!("{}/v2/events", client.base())).await.ok()?;

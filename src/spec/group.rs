@@ -88,11 +88,7 @@ impl<'a> Document<'a> {
             message,
         };
         let text = std::str::from_utf8(&file.bytes).map_err(|e| {
-            let line = file.bytes[..e.valid_up_to()]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count()
-                + 1;
+            let line = file.bytes[..e.valid_up_to()].split(|b| *b == b'\n').count();
             fail(Position { line, column: 1 }, "is not UTF-8 text".to_owned())
         })?;
         if text.starts_with('\u{feff}') {

@@ -45,8 +45,18 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, StoreError> {
     Ok(file)
 }
 
+/// The lock of a data folder. It is let go of explicitly: a process that is just being forked holds a copy of the
+/// descriptor until it runs its program, and closing ours would not end that one.
+pub(super) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the lock beside the file; it is released when the process ends, however it ends.
-pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(folder: &Path) -> Result<FolderLock, StoreError> {
     let path = folder.join("observer.lock");
     let file = OpenOptions::new()
         .create(true)
@@ -55,7 +65,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
         .open(&path)
         .map_err(|e| unusable(format!("{}: {e}", path.display())))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(unusable(format!(
             "another observer uses {}: stop it first, or give this one its own folder (DPLOY_OBSERVER_DATA)",
             folder.display()

@@ -54,8 +54,8 @@ pub struct Store {
     readers: SqlitePool,
     log: Log,
     head: watch::Receiver<i64>,
-    // held for as long as any handle lives: one observer per file
-    _lock: Arc<std::fs::File>,
+    // one observer per file; released by `close`, or with the last handle
+    lock: Arc<std::sync::Mutex<Option<connect::FolderLock>>>,
 }
 
 impl Store {
@@ -82,7 +82,7 @@ impl Store {
             readers,
             log,
             head,
-            _lock: Arc::new(lock),
+            lock: Arc::new(std::sync::Mutex::new(Some(lock))),
         })
     }
 
@@ -102,6 +102,9 @@ impl Store {
     pub async fn close(&self) {
         self.log.close().await;
         self.readers.close().await;
+        if let Ok(mut lock) = self.lock.lock() {
+            lock.take();
+        }
     }
 }
 

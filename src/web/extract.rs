@@ -47,7 +47,7 @@ impl Refusals {
         entry.0 += 1;
         if entry
             .1
-            .is_some_and(|last| last.elapsed() < Duration::from_secs(60))
+            .is_some_and(|last| last.elapsed() < Duration::from_mins(1))
         {
             return None;
         }

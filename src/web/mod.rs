@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 pub use extract::Refusals;
 pub use routes::router;
 
-use crate::deployer::Context;
+use crate::context::Context;
 use crate::intake::HookKeeper;
 use crate::secret::Secret;
 use crate::settings::Shown;

@@ -13,7 +13,7 @@ pub(super) enum Wants {
 
 /// By the path's ending, then by which of the two `Accept` names first; programs that name neither get JSON.
 pub(super) fn wants(uri: &Uri, headers: &HeaderMap) -> Wants {
-    if uri.path().ends_with(".json") {
+    if is_json(uri) {
         return Wants::Json;
     }
     let accept = headers
@@ -34,7 +34,7 @@ pub(super) fn wants_page(uri: &Uri, headers: &HeaderMap) -> Wants {
         .get(header::ACCEPT)
         .and_then(|a| a.to_str().ok())
         .is_some_and(|a| a.contains("json"));
-    if named || uri.path().ends_with(".json") {
+    if named || is_json(uri) {
         wants(uri, headers)
     } else {
         Wants::Html
@@ -61,4 +61,9 @@ pub(super) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
         serde_json::to_vec(body).unwrap_or_default(),
     )
         .into_response()
+}
+
+/// Whether the path names the JSON form.
+fn is_json(uri: &Uri) -> bool {
+    uri.path().strip_suffix(".json").is_some()
 }

@@ -16,7 +16,7 @@ use super::extract::Operator;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants, wants_page};
 use super::pages::destroyed_sentence;
-use super::target::{Resolved, Wanted, wanted, would_queue};
+use super::target::{Resolved, Wanted, target, wanted, would_queue};
 use crate::api::{ActBody, AppBody, PlanBody, QueuedBody, RegisterBody};
 use crate::event::{Action, Cause, Outcome};
 use crate::history::{Answer, App, Command, Refusal, Target};
@@ -200,7 +200,7 @@ async fn rollback(
     }
     let (web, app) = (acting.web, &acting.app);
     let resolved = web.resolve(app, &wish).await?;
-    let target = web.target(&resolved, &body, only);
+    let target = target(&resolved, &body, only);
     if body.dry_run {
         return Ok(json_answer(
             StatusCode::OK,
@@ -260,7 +260,7 @@ async fn deploy(acting: &Acting<'_>, body: &ActBody, cause: Cause) -> Result<Res
         .map(str::parse)
         .transpose()
         .map_err(|e| Failure::unprocessable("invalid", format!("service: {e}")))?;
-    let target = Box::new(acting.web.target(&resolved, body, only));
+    let target = Box::new(target(&resolved, body, only));
     let command = if cause == Cause::Redeploy {
         Command::Redeploy(target)
     } else {
@@ -363,14 +363,12 @@ pub(super) async fn confirm_rollback(
         ..ActBody::default()
     };
     let resolved = web.resolve(&app, &wanted(&body)?).await?;
-    let target = web.target(&resolved, &body, service);
+    let target = target(&resolved, &body, service);
     let plan = preview(&web, &app, &resolved, &target).await?;
     if wants(&uri, &headers) == Wants::Json {
         return Ok(json_answer(StatusCode::OK, &plan));
     }
-    let chrome = web
-        .chrome(Some(operator.name), &format!("/apps/{}", app.id))
-        .await;
+    let chrome = web.chrome(Some(operator.name), &format!("/apps/{}", app.id));
     let message = web.message(&app.id, &resolved.to.commit).await;
     Ok(Html(html::rollback(
         &chrome,
@@ -440,9 +438,7 @@ pub(super) async fn confirm_destroy(
 ) -> Result<Response, Failure> {
     let app = web.app_named(&name).await?;
     let page = web.app_page(&app, None).await?;
-    let chrome = web
-        .chrome(Some(operator.name), &format!("/apps/{}", app.id))
-        .await;
+    let chrome = web.chrome(Some(operator.name), &format!("/apps/{}", app.id));
     Ok(Html(html::destroy(&chrome, &page, None)).into_response())
 }
 
@@ -455,9 +451,7 @@ pub(super) async fn destroy_by_form(
     let app = web.app_named(&name).await?;
     if act.body.confirm.as_deref() != Some(app.id.as_str()) {
         let page = web.app_page(&app, None).await?;
-        let chrome = web
-            .chrome(Some(operator.name), &format!("/apps/{}", app.id))
-            .await;
+        let chrome = web.chrome(Some(operator.name), &format!("/apps/{}", app.id));
         let error = format!("Type {} to confirm; nothing was done.", app.id);
         return Ok((
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -540,7 +534,7 @@ async fn destroy(
         open.push(format!("the webhook: {}", failure.sentence));
     }
     if reads == Wants::Html {
-        let chrome = web.chrome(Some(operator.name.clone()), "/").await;
+        let chrome = web.chrome(Some(operator.name.clone()), "/");
         return Ok(Html(html::destroyed(
             &chrome,
             app.id.as_str(),
@@ -611,14 +605,23 @@ async fn remove_hook(web: &Web, app: &App, id: u64) -> Result<(), KeepError> {
         .github
         .delete_hook(app.source.repository_id, id)
         .await?;
-    let fact = crate::event::Fact::HookRemoved {
+    let removed = crate::event::Fact::HookRemoved {
         id: Some(id),
         sentence: "removed by an operator".to_owned(),
+    };
+    let stays_so = crate::event::Fact::HookFailed {
+        code: intake::HOOK_REMOVED.to_owned(),
+        sentence: "the webhook was removed by an operator; register it again when pushes shall arrive at once.".to_owned(),
     };
     web.context
         .store
         .log()
-        .command(&app.id, "observer", None, Command::Note(vec![fact]))
+        .command(
+            &app.id,
+            "observer",
+            None,
+            Command::Note(vec![removed, stays_so]),
+        )
         .await?;
     Ok(())
 }

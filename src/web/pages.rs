@@ -97,7 +97,7 @@ pub(super) async fn list_apps(
         next,
         apps: apps.iter().take(1000).map(AppBody::from).collect(),
     };
-    let mut chrome = web.chrome(viewer.operator, "/").await;
+    let mut chrome = web.chrome(viewer.operator, "/");
     for app in apps.iter().filter(|a| a.hook.failure.is_some()).take(3) {
         chrome.banners.extend(web.app_banners(app).await);
     }
@@ -120,9 +120,7 @@ pub(super) async fn show_app(
         .as_deref()
         .and_then(|b| b.trim_start_matches('#').parse().ok());
     let body = web.app_page(&app, before).await?;
-    let mut chrome = web
-        .chrome(viewer.operator, &format!("/apps/{}", app.id))
-        .await;
+    let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
     if body
         .services
@@ -183,12 +181,10 @@ pub(super) async fn show_deploy(
     let diff = web
         .deploy_diff(&app, &deploy, viewer.operator.is_some())
         .await?;
-    let mut chrome = web
-        .chrome(
-            viewer.operator,
-            &format!("/apps/{}/deploys/{}", app.id, number.0),
-        )
-        .await;
+    let mut chrome = web.chrome(
+        viewer.operator,
+        &format!("/apps/{}/deploys/{}", app.id, number.0),
+    );
     chrome.banners.extend(web.app_banners(&app).await);
     Ok(respond(wants(&uri, &headers), &body, || {
         html::deploy(&chrome, &AppBody::from(&app), &body, &timeline, &diff)
@@ -259,10 +255,7 @@ pub(super) async fn list_events(
         .last()
         .filter(|e| (more || !newest_first) && e.seq > 1)
         .map(|e| e.seq);
-    let newer = events
-        .first()
-        .filter(|_| filter.before.is_some() || filter.since.is_some())
-        .map(|e| e.seq);
+    let newer = newer_page(&web, &filter, events.first().map(|e| e.seq)).await?;
     let page = EventsPage {
         app: filter.app.as_ref().map(ToString::to_string),
         kind: filter.kind.clone(),
@@ -272,11 +265,31 @@ pub(super) async fn list_events(
         newer,
         kinds: KINDS.to_vec(),
     };
-    let chrome = web.chrome(viewer.operator, "/events").await;
+    let chrome = web.chrome(viewer.operator, "/events");
     let body = json!({"events": events, "older": older, "newer": newer});
     Ok(respond(wants(&uri, &headers), &body, || {
         html::events(&chrome, &page)
     }))
+}
+
+/// The `before` of the page that comes before this one, if there is one.
+async fn newer_page(
+    web: &Web,
+    filter: &EventFilter,
+    first: Option<i64>,
+) -> Result<Option<i64>, Failure> {
+    if filter.before.is_none() && filter.since.is_none() {
+        return Ok(None);
+    }
+    let after = EventFilter {
+        since: first,
+        before: None,
+        newest_first: false,
+        limit: 100,
+        ..filter.clone()
+    };
+    let newer = web.context.store.events(&after).await?;
+    Ok(newer.last().map(|e| e.seq + 1))
 }
 
 /// The log as JSON lines, oldest first. It is read in pages, so that no cursor stays open while a client is slow.
@@ -326,9 +339,7 @@ pub(super) async fn show_hook(
 ) -> Result<Response, Failure> {
     let app = web.app_named(&name).await?;
     let body = web.hook(&app).await?;
-    let mut chrome = web
-        .chrome(viewer.operator, &format!("/apps/{}/hook", app.id))
-        .await;
+    let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}/hook", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
     Ok(respond(wants(&uri, &headers), &body, || {
         html::hook(&chrome, &AppBody::from(&app), &body, web.poll_seconds)
@@ -393,7 +404,7 @@ pub(super) async fn explain_commit(
         }
     }
     lines.sort_by(|a, b| b.at.cmp(&a.at));
-    let chrome = web.chrome(viewer.operator, &format!("/why/{text}")).await;
+    let chrome = web.chrome(viewer.operator, &format!("/why/{text}"));
     let body = json!({"commit": text, "lines": lines.iter().map(|l| json!({"app": l.app, "at": l.at, "sentence": l.sentence, "deploy": l.deploy, "live": l.live})).collect::<Vec<_>>()});
     Ok(respond(wants(&uri, &headers), &body, || {
         html::why(&chrome, &text, &lines)

@@ -18,7 +18,6 @@ use super::negotiate::{Wants, wants};
 use super::{Web, html, operate, pages, session, webhook};
 
 /// All routes.
-#[must_use]
 pub fn router(web: Web) -> Router {
     let people = Router::new()
         .route("/", get(pages::list_apps))
@@ -139,7 +138,7 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
         let next = percent_encoding::utf8_percent_encode(&path, percent_encoding::NON_ALPHANUMERIC);
         return axum::response::Redirect::to(&format!("/login?next={next}")).into_response();
     }
-    let chrome = web.chrome(None, "/").await;
+    let chrome = web.chrome(None, "/");
     (response.status(), Html(html::problem(&chrome, &problem))).into_response()
 }
 

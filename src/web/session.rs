@@ -43,7 +43,7 @@ pub(super) async fn show_login(
     parts: Parts,
 ) -> Response {
     let closed = (!is_safe(&web, &parts)).then_some(NOT_SAFE);
-    let chrome = web.chrome(None, "/login").await;
+    let chrome = web.chrome(None, "/login");
     Html(html::login(&chrome, inside(&query.next), None, closed)).into_response()
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn log_in(
         .await?
     else {
         web.refused("/login", "a token that is not ours").await;
-        let chrome = web.chrome(None, "/login").await;
+        let chrome = web.chrome(None, "/login");
         let page = html::login(
             &chrome,
             &next,

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use super::Web;
 use super::error::Failure;
 use crate::api::ActBody;
-use crate::deployer::{Commit, ReadError};
+use crate::context::{Commit, ReadError};
 use crate::event::{DeployQueued, DeployRef};
 use crate::history::{App, Deploy, DeployState, Target};
 use crate::id::{CommitId, DeployNumber, ServiceId};
@@ -194,30 +194,25 @@ impl Web {
             commit: read,
         })
     }
+}
 
-    /// The command's target, as the body asks for it.
-    pub(super) fn target(
-        &self,
-        resolved: &Resolved,
-        body: &ActBody,
-        only: Option<ServiceId>,
-    ) -> Target {
-        Target {
-            to: resolved.to.clone(),
-            specs_of: resolved.specs_of,
-            only,
-            reason: body
-                .reason
-                .as_deref()
-                .map(|r| crate::secret::plain(r, 500))
-                .filter(|r| !r.trim().is_empty()),
-            resume: body.resume.unwrap_or_default(),
-            scale: body.scale.unwrap_or_default(),
-            plan: body.plan.clone().filter(|p| !p.is_empty()),
-            specs: digest(&resolved.commit.services),
-            override_lock: body.override_lock,
-            force: body.force,
-        }
+/// The command's target, as the body asks for it.
+pub(super) fn target(resolved: &Resolved, body: &ActBody, only: Option<ServiceId>) -> Target {
+    Target {
+        to: resolved.to.clone(),
+        specs_of: resolved.specs_of,
+        only,
+        reason: body
+            .reason
+            .as_deref()
+            .map(|r| crate::secret::plain(r, 500))
+            .filter(|r| !r.trim().is_empty()),
+        resume: body.resume.unwrap_or_default(),
+        scale: body.scale.unwrap_or_default(),
+        plan: body.plan.clone().filter(|p| !p.is_empty()),
+        specs: digest(&resolved.commit.services),
+        override_lock: body.override_lock,
+        force: body.force,
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) type Counts = BTreeMap<ServiceId, LiveApp>;
 
 impl Web {
     /// What surrounds every page: who looks, and what has to be said on all of them.
-    pub(super) async fn chrome(&self, operator: Option<String>, path: &str) -> Chrome {
+    pub(super) fn chrome(&self, operator: Option<String>, path: &str) -> Chrome {
         let mut banners = Vec::new();
         if self.plain_login {
             let text = "Tokens are taken on plain HTTP (DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN): anybody on the way can read them.";

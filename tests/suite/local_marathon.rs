@@ -733,3 +733,125 @@ async fn two_hundred_services_are_listed_quickly() {
     );
     marathon.stop().await;
 }
+
+#[tokio::test]
+async fn http_and_tcp_checks_look_at_the_port_the_task_was_given() {
+    let marathon = Marathon::start().await;
+    let check = |protocol: &str| json!({ "protocol": protocol, "path": "/", "portIndex": 0, "gracePeriodSeconds": 100_000, "intervalSeconds": 1 });
+    let app = json!({
+        "id": "/http", "cmd": "exec python3 -m http.server --bind 127.0.0.1 $PORT0", "cpus": 0.01, "mem": 1,
+        "portDefinitions": [{ "port": 0, "name": "web" }], "healthChecks": [check("HTTP"), check("TCP")],
+    });
+    marathon.deployed(app).await;
+    let app = marathon.get("/v2/apps/http").await;
+    assert_eq!(
+        (healthy(&app), app["app"]["tasksHealthy"].as_u64()),
+        (1, Some(1))
+    );
+    let results = tasks(&app)[0]["healthCheckResults"].as_array().unwrap();
+    assert_eq!(results.len(), 2);
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_is_deployed_in_the_order_of_its_dependencies() {
+    let marathon = Marathon::start().await;
+    let app = |id: &str| json!({ "id": id, "cmd": "exec sleep 1000", "cpus": 0.01, "mem": 1 });
+    let mut web = app("web");
+    web["dependencies"] = json!(["api"]);
+    let group = json!({ "groups": [
+        { "id": "db", "apps": [app("pg")] },
+        { "id": "svc", "dependencies": ["/g/db"], "apps": [app("api"), web] },
+    ] });
+    let rehearsed = marathon
+        .ok("PUT", "/v2/groups/g?dryRun=true", group.clone())
+        .await;
+    let action =
+        |verb: &str, app: &str| json!({ "action": format!("{verb}Application"), "app": app });
+    let step = |actions: Vec<Value>| json!({ "actions": actions });
+    let starts = ["/g/db/pg", "/g/svc/api", "/g/svc/web"].map(|app| action("Start", app));
+    let scales =
+        ["/g/db/pg", "/g/svc/api", "/g/svc/web"].map(|app| step(vec![action("Scale", app)]));
+    let steps: Vec<Value> = std::iter::once(step(starts.to_vec()))
+        .chain(scales)
+        .collect();
+    assert_eq!(rehearsed, json!({ "steps": steps }));
+    assert_eq!(
+        marathon
+            .call("GET", "/v2/groups/g", Value::Null)
+            .await
+            .status,
+        404
+    );
+    marathon.ok("PUT", "/v2/groups/g", group).await;
+    marathon.idle().await;
+    marathon
+        .ok("PUT", "/v2/groups/g", json!({ "groups": [{ "id": "db" }] }))
+        .await;
+    marathon.idle().await;
+    let left = marathon.get("/v2/apps/g/*").await;
+    let left: Vec<&str> = left["*"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|a| a["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(left, ["/g/db/pg"]);
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_sees_its_own_environment_and_nothing_of_ours() {
+    let dir = tempfile::tempdir().unwrap();
+    let tools = dir.path().join("tools");
+    std::fs::create_dir_all(&tools).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = Options {
+        dir: dir.path().join("state"),
+        tools: Some(tools.clone()),
+        pace: quick(),
+        resources: Resources::default(),
+    };
+    let server = LocalMarathon::start(listener, options).await.unwrap();
+    let address = server.url().strip_prefix("http://").unwrap().to_owned();
+    let marathon = Marathon {
+        server: Some(server),
+        dir,
+        address,
+    };
+    let app = json!({
+        "id": "/env", "cmd": "env; exec sleep 1000", "env": { "MINE": "yes" }, "labels": { "my.label": "v" },
+        "portDefinitions": [{ "port": 0, "name": "http" }],
+    });
+    marathon.deployed(app).await;
+    let app = marathon.get("/v2/apps/env").await;
+    let (id, port) = (
+        tasks(&app)[0]["id"].as_str().unwrap(),
+        &tasks(&app)[0]["ports"][0],
+    );
+    let log = format!("/local/tasks/{id}/stdout");
+    let log = marathon
+        .until("printed", &log, |log| {
+            log.as_str().is_some_and(|l| l.contains("MINE=yes"))
+        })
+        .await;
+    let lines: Vec<&str> = log.as_str().unwrap().lines().collect();
+    let wanted = [
+        format!("PORT0={port}"),
+        format!("PORT_HTTP={port}"),
+        format!("PORT_10000={port}"),
+        format!("MESOS_TASK_ID={id}"),
+        "MARATHON_APP_LABEL_MY_LABEL=v".to_owned(),
+        "MARATHON_APP_RESOURCE_MEM=128.0".to_owned(),
+    ];
+    for line in wanted {
+        assert!(lines.contains(&line.as_str()), "{line} in {lines:?}");
+    }
+    assert!(
+        lines
+            .iter()
+            .any(|l| l.starts_with(&format!("PATH={}:", tools.display())))
+    );
+    assert!(!lines.iter().any(|l| l.starts_with("CARGO")), "{lines:?}");
+    marathon.stop().await;
+}

@@ -175,27 +175,26 @@ async fn a_wiped_instance_is_not_replaced_under_the_lock() {
 }
 
 #[tokio::test]
-async fn never_launched_instances_count_and_can_be_wiped_by_their_instance_id() {
+async fn never_launched_instances_count_and_do_not_block_others() {
     let marathon = Marathon::start().await;
     marathon
         .deployed(checked("/web", GOOD, 3, (1.0, 1.0)))
         .await;
-    let faults = marathon.server.as_ref().unwrap().faults().clone();
-    faults.apply(serde_json::from_value(json!({ "no_offers": true })).unwrap());
-    marathon
-        .ok("PUT", "/v2/apps/web", json!({ "cmd": SICK }))
-        .await;
+    let good = ids(&marathon.get("/v2/apps/web").await, |_| true);
+    let too_big = json!({ "cmd": SICK, "cpus": 1000 });
+    marathon.ok("PUT", "/v2/apps/web", too_big.clone()).await;
     assert_eq!(marathon.get("/v2/queue").await["queue"][0]["count"], 3);
-    assert_eq!(tasks(&marathon.get("/v2/apps/web").await).len(), 3);
-    marathon
-        .ok(
-            "PUT",
-            "/v2/apps/web?force=true",
-            json!({ "cmd": "exec sleep 999" }),
-        )
-        .await;
+    assert_eq!(ids(&marathon.get("/v2/apps/web").await, |_| true), good);
+    // they are in no list of tasks, but they count: the good ones die
+    let other = json!({ "cmd": "exec sleep 999", "cpus": 0.01 });
+    marathon.ok("PUT", "/v2/apps/web?force=true", other).await;
     marathon
         .until("no good one", "/v2/apps/web", |app| healthy(app) == 0)
         .await;
+    // they do not keep the new version from being launched
+    let fix = json!({ "cmd": GOOD, "cpus": 0.01 });
+    marathon.ok("PUT", "/v2/apps/web?force=true", fix).await;
+    marathon.idle().await;
+    assert_eq!(healthy(&marathon.get("/v2/apps/web").await), 3);
     marathon.stop().await;
 }

@@ -748,6 +748,30 @@ async fn an_old_push_keeps_its_outcome_when_its_commit_comes_again_in_the_same_c
 }
 
 #[tokio::test]
+async fn what_was_pushed_before_a_pin_is_held_and_what_came_after_is_not() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let shop = name("shop");
+    tell(&store, &shop, OPERATOR, register(&shop, 1)).await;
+    for before in 1..4 {
+        tell(&store, &shop, GITHUB, pushed(before, before + 1)).await;
+    }
+    // the pin and an old commit in one transaction, then each on its own
+    let (pinned, old) = join(
+        tell(&store, &shop, OPERATOR, rollback(1)),
+        tell(&store, &shop, GITHUB, pushed(4, 3)),
+    )
+    .await;
+    assert!(matches!(pinned, Answer::Queued(_)));
+    let older = tell(&store, &shop, GITHUB, pushed(3, 2)).await;
+    assert!(matches!((old, older), (Answer::Held(_), Answer::Held(_))));
+    for (before, after) in [(2, 5), (5, 6), (6, 5)] {
+        let answer = tell(&store, &shop, GITHUB, pushed(before, after)).await;
+        assert!(matches!(answer, Answer::Queued(_)), "{after}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn of_two_apps_destroyed_at_once_the_last_one_takes_the_hook_along() {
     let folder = Folder::new();
     let store = folder.open().await;

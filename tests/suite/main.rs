@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod decisions;
+mod documents;
 mod fixtures;
 mod histories;
 mod kill;
@@ -18,4 +19,9 @@ mod local_marathon;
 mod local_marathon_clients;
 mod local_marathon_rollback;
 mod log;
+mod operators;
+mod pages;
+mod push_to_deploy;
+mod safe_end;
+mod town;
 mod world;

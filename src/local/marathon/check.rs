@@ -19,6 +19,8 @@ pub fn check(app: &App, sent: &serde_json::Map<String, Value>) -> Result<(), Ref
     let mut out = Complaints::new();
     command(app, &mut out);
     names(app, &mut out);
+    environment(app, &mut out);
+    resources(app, &mut out);
     ports(app, sent, &mut out);
     health(app, &mut out);
     readiness(app, &mut out);
@@ -106,6 +108,9 @@ fn names(app: &App, out: &mut Complaints) {
             complain(out, format!("/dependencies({index})"), PATH_FORM);
         }
     }
+}
+
+fn environment(app: &App, out: &mut Complaints) {
     let env = app.body.get("env").and_then(Value::as_object);
     if env.is_some_and(|e| e.contains_key("")) {
         complain(out, "/env/keys(0)", "must not be empty");
@@ -128,6 +133,9 @@ fn names(app: &App, out: &mut Complaints) {
             );
         }
     }
+}
+
+fn resources(app: &App, out: &mut Complaints) {
     for (index, fetch) in app.list("fetch").iter().enumerate() {
         if fetch["uri"]
             .as_str()

@@ -37,61 +37,64 @@ pub fn complete(id: &Id, group: &Id, sent: &Object) -> Object {
         let value = given(key).unwrap_or_else(|| serde_json::from_str(default).unwrap_or_default());
         app.insert(key.to_owned(), plain(value));
     }
-    for key in [
-        "acceptedResourceRoles",
-        "cmd",
-        "tty",
-        "user",
-        "taskKillGracePeriodSeconds",
-        "resourceLimits",
-    ] {
+    for key in AS_GIVEN {
         if let Some(value) = given(key) {
             app.insert(key.to_owned(), value);
         }
     }
-    let filled = |v: &Value| {
-        v.as_array().is_some_and(|l| !l.is_empty()) || v.as_object().is_some_and(|o| !o.is_empty())
-    };
-    for key in ["args", "constraints", "env", "secrets"] {
-        if let Some(value) = given(key).filter(filled) {
-            app.insert(key.to_owned(), value);
-        }
-    }
-    let mut put = |key: &str, value: Option<Value>| {
-        if let Some(value) = value.filter(filled) {
-            app.insert(key.to_owned(), value);
-        }
-    };
-    put(
-        "dependencies",
-        given("dependencies").map(|d| dependencies(group, &d)),
-    );
-    put(
-        "fetch",
-        given("fetch")
-            .or_else(|| given("uris").map(|u| uris(&u)))
-            .map(|f| each(&f, fetch)),
-    );
+    lists(&mut app, group, sent);
+    choices(&mut app);
+    containers(&mut app, sent);
+    app
+}
+
+/// Fields without a default.
+const AS_GIVEN: [&str; 6] = [
+    "acceptedResourceRoles",
+    "cmd",
+    "tty",
+    "user",
+    "taskKillGracePeriodSeconds",
+    "resourceLimits",
+];
+
+/// Lists and maps that are left out when they are empty.
+fn lists(app: &mut Object, group: &Id, sent: &Object) {
+    let given = |key: &str| sent.get(key).filter(|v| !v.is_null()).cloned();
     let ports_named = given("portDefinitions")
         .or_else(|| given("ports"))
         .is_some()
         || given("container").is_some_and(|c| {
             c["portMappings"].is_array() || c["docker"]["portMappings"].is_array()
         });
-    put(
-        "healthChecks",
-        given("healthChecks")
-            .map(|h| each(&h, |c| health_check(c, ports_named)))
-            .map(|list| without_doubles(&list)),
-    );
-    put(
-        "readinessChecks",
-        given("readinessChecks").map(|r| each(&r, readiness_check)),
-    );
-    put("check", given("check").map(mesos_check));
-    choices(&mut app);
-    containers(&mut app, sent);
-    app
+    let fetched = given("fetch").or_else(|| given("uris").map(|u| uris(&u)));
+    let checks = given("healthChecks").map(|h| each(&h, |c| health_check(c, ports_named)));
+    let values = [
+        ("args", given("args")),
+        ("constraints", given("constraints")),
+        ("env", given("env")),
+        ("secrets", given("secrets")),
+        (
+            "dependencies",
+            given("dependencies").map(|d| dependencies(group, &d)),
+        ),
+        ("fetch", fetched.map(|f| each(&f, fetch))),
+        ("healthChecks", checks.map(|list| without_doubles(&list))),
+        (
+            "readinessChecks",
+            given("readinessChecks").map(|r| each(&r, readiness_check)),
+        ),
+        ("check", given("check").map(mesos_check)),
+    ];
+    let filled = |v: &Value| {
+        v.as_array().is_some_and(|l| !l.is_empty()) || v.as_object().is_some_and(|o| !o.is_empty())
+    };
+    for (key, value) in values
+        .into_iter()
+        .filter_map(|(k, v)| Some((k, v.filter(filled)?)))
+    {
+        app.insert(key.to_owned(), value);
+    }
 }
 
 const DEFAULTS: [(&str, &str); 15] = [

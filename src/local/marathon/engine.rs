@@ -12,13 +12,12 @@ use tokio_util::task::TaskTracker;
 
 use super::app::{App, ReadinessCheck};
 use super::fault::Faults;
-use super::health::Target;
 use super::id::Id;
 use super::instance::{Condition, Readiness};
 use super::instant;
 use super::options::Options;
 use super::persist;
-use super::probe;
+use super::probe::{self, Place};
 use super::process::{Ending, Process};
 use super::world::{Effect, Launch, World};
 
@@ -188,11 +187,11 @@ impl Engine {
                     }
                 }
             }
-            Effect::Ready { app, task, ports } => {
-                for check in app.readiness_checks() {
-                    let (engine, task, ports) = (Arc::clone(self), task.clone(), ports.clone());
+            Effect::Ready(target) => {
+                for check in target.app.readiness_checks() {
+                    let (engine, target) = (Arc::clone(self), target.clone());
                     self.tasks
-                        .spawn(async move { engine.keep_asking(&check, &task, &ports).await });
+                        .spawn(async move { engine.keep_asking(&check, &target).await });
                 }
             }
         }
@@ -271,7 +270,12 @@ impl Engine {
                 let (engine, check) = (Arc::clone(self), check.clone());
                 self.tasks.spawn(async move {
                     let sandbox = engine.sandbox(&target.task);
-                    let looked = probe::look(&check, &target, &sandbox, timeout);
+                    let tools = engine.options.tools.as_deref();
+                    let place = Place {
+                        sandbox: &sandbox,
+                        tools,
+                    };
+                    let looked = probe::look(&check, &target, &place, timeout);
                     if let Some(result) = engine.stopping.run_until_cancelled(looked).await {
                         engine.with(|world| world.health_result(&target.task, index, result));
                     }
@@ -282,15 +286,11 @@ impl Engine {
     }
 
     /// The readiness checks of a task, until it is ready or gone.
-    async fn keep_asking(self: &Arc<Self>, check: &ReadinessCheck, task: &str, ports: &[u16]) {
+    async fn keep_asking(self: &Arc<Self>, check: &ReadinessCheck, target: &Launch) {
         let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
-        let target = Target {
-            task: task.to_owned(),
-            host: "127.0.0.1",
-            ports: ports.to_vec(),
-        };
+        let task = &target.task;
         loop {
-            let result = ask(check, &target, timeout).await;
+            let result = ask(check, target, timeout).await;
             if self.stopping.is_cancelled()
                 || self.with(|world| world.readiness_result(task, result))
             {
@@ -308,7 +308,7 @@ impl Engine {
     }
 }
 
-async fn ask(check: &ReadinessCheck, target: &Target, timeout: Duration) -> Readiness {
+async fn ask(check: &ReadinessCheck, target: &Launch, timeout: Duration) -> Readiness {
     let mut result = Readiness {
         name: check.name.clone(),
         ready: false,

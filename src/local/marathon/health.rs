@@ -1,5 +1,6 @@
 //! What results of health and readiness checks mean.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,18 +10,7 @@ use super::app::HealthCheck;
 use super::id::Id;
 use super::instance::{Condition, Health, Instance, Readiness};
 use super::instant;
-use super::world::World;
-
-/// A task to be checked.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// Its id.
-    pub task: String,
-    /// Its agent's name.
-    pub host: &'static str,
-    /// Its host ports.
-    pub ports: Vec<u16>,
-}
+use super::world::{Launch, World};
 
 impl World {
     /// The tasks of this version that are to be checked now; `None` when the version is history.
@@ -29,7 +19,7 @@ impl World {
         app: &Id,
         version: Timestamp,
         check: &HealthCheck,
-    ) -> Option<Vec<Target>> {
+    ) -> Option<Vec<Launch>> {
         let mine = || self.of(app).iter().filter(|i| i.app.version == version);
         let current = self
             .tree
@@ -49,19 +39,16 @@ impl World {
             i.condition == Condition::Running
                 && since.is_some_and(|s| self.now.duration_since(s) >= delay)
         };
-        let tasks = mine()
-            .filter(due)
-            .filter_map(|i| i.task.as_ref())
-            .filter(|t| !t.dying);
-        Some(
-            tasks
-                .map(|t| Target {
-                    task: t.id.clone(),
-                    host: self.agents[t.agent].host,
-                    ports: t.ports.clone(),
-                })
-                .collect(),
-        )
+        let launch = |i: &Instance| {
+            let task = i.task.as_ref().filter(|t| !t.dying)?;
+            Some(Launch {
+                task: task.id.clone(),
+                app: Arc::clone(&i.app),
+                host: self.agents[task.agent].host,
+                ports: task.ports.clone(),
+            })
+        };
+        Some(mine().filter(due).filter_map(launch).collect())
     }
 
     /// A health check of a task came back.

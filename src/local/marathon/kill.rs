@@ -43,7 +43,9 @@ impl World {
             if instance.wanted {
                 self.tell_condition(&instance, instance.condition);
             }
-            self.tell_condition(&instance, Condition::Killed);
+            if instance.condition.is_alive() {
+                self.tell_condition(&instance, Condition::Killed);
+            }
             if let Some(task) = instance
                 .task
                 .clone()

@@ -41,6 +41,8 @@ mod submit;
 mod tree;
 mod world;
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -56,6 +58,8 @@ pub struct LocalMarathon {
     url: String,
     engine: Arc<engine::Engine>,
     server: JoinHandle<()>,
+    /// Held as long as we run: two of us on one folder would kill each other's tasks.
+    _lock: File,
 }
 
 impl LocalMarathon {
@@ -78,6 +82,7 @@ impl LocalMarathon {
         options.dir = tokio::fs::canonicalize(&options.dir)
             .await
             .context("finding the folder")?;
+        let lock = lock(&options.dir)?;
         leftover::kill_leftovers(&options.dir).await;
         let world = persist::read(
             &options.dir,
@@ -106,6 +111,7 @@ impl LocalMarathon {
             url: format!("http://{address}"),
             engine,
             server,
+            _lock: lock,
         })
     }
 
@@ -131,4 +137,11 @@ impl LocalMarathon {
             abort.abort();
         }
     }
+}
+
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let file = File::create(dir.join("lock")).context("making the lock file")?;
+    file.try_lock()
+        .with_context(|| format!("another local Marathon uses {}", dir.display()))?;
+    Ok(file)
 }

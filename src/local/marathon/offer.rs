@@ -77,29 +77,30 @@ impl World {
         };
         let order = if load(1) < load(0) { [1, 0] } else { [0, 1] };
         for id in waiting {
-            let open: Vec<String> = self
-                .of(&id)
-                .iter()
-                .filter(|i| i.is_waiting())
-                .map(|i| i.id.clone())
-                .collect();
-            let mut open = open.into_iter().peekable();
-            let share = open.len().div_ceil(2);
-            for (turn, agent) in order.into_iter().enumerate() {
-                let most = if turn == 0 {
-                    share.min(PER_OFFER)
-                } else {
-                    PER_OFFER
-                };
-                for _ in 0..most {
-                    let Some(next) = open.peek() else { break };
-                    if !self.try_launch(next, agent) {
-                        break;
-                    }
-                    open.next();
-                }
+            let open = self.of(&id).iter().filter(|i| i.is_waiting());
+            let mut open: Vec<(String, Timestamp)> =
+                open.map(|i| (i.id.clone(), i.app.version)).collect();
+            let share = open.len().div_ceil(2).min(PER_OFFER);
+            for (agent, most) in order.into_iter().zip([share, PER_OFFER]) {
+                self.offer_to(&mut open, agent, most);
             }
         }
+    }
+
+    /// Launches as many of the open instances as fit. What does not fit does not keep other versions back.
+    fn offer_to(&mut self, open: &mut Vec<(String, Timestamp)>, agent: usize, most: usize) {
+        let (mut launched, mut unfit) = (0, Vec::new());
+        open.retain(|(id, version)| {
+            if launched == most || unfit.contains(version) {
+                return true;
+            }
+            if self.try_launch(id, agent) {
+                launched += 1;
+                return false;
+            }
+            unfit.push(*version);
+            true
+        });
     }
 
     /// Launches an instance on an agent if the agent's offer fits.
@@ -113,6 +114,9 @@ impl World {
         let fit = self.fit(&app, agent);
         self.note_offer(&app, agent, fit.as_ref().err().copied());
         let Ok(ports) = fit else { return false };
+        if let Some(last) = ports.last() {
+            self.next_port[agent] = last.saturating_add(1);
+        }
         let (now, host) = (self.now, self.agents[agent].host);
         let Some(instance) = self.find_mut(id) else {
             return false;
@@ -193,11 +197,7 @@ impl World {
             .filter(|i| i.condition.is_alive())
             .filter_map(|i| i.task.as_ref());
         let mut taken: Vec<u16> = tasks.flat_map(|t| t.ports.iter().copied()).collect();
-        let start = range.start
-            + u16::try_from(
-                uuid::Uuid::new_v4().as_u128() % u128::from((range.end - range.start).max(1)),
-            )
-            .ok()?;
+        let start = self.next_port[agent].clamp(range.start, range.end);
         let mut chosen = Vec::new();
         for wanted in app.host_ports() {
             let free = |port: &u16| !taken.contains(port) && is_free(*port);

@@ -176,7 +176,23 @@ fn restore(world: &mut World, state: State) {
             .collect();
         world.archive.insert(id, apps);
     }
-    for saved in state.instances.into_iter().filter(|i| i.wanted) {
+    restore_instances(world, state.instances, &shelf);
+    world.last_version = shelf
+        .keys()
+        .map(|(_, v)| *v)
+        .chain([world.tree.version])
+        .max()
+        .unwrap_or_default();
+    world.deployments = state
+        .deployments
+        .into_iter()
+        .map(|saved| load_deployment(saved, &shelf))
+        .collect();
+}
+
+/// What ran is to run again: the same instances, with new tasks.
+fn restore_instances(world: &mut World, instances: Vec<SavedInstance>, shelf: &Shelf) {
+    for saved in instances.into_iter().filter(|i| i.wanted) {
         let Some(app) = shelf.get(&saved.app) else {
             continue;
         };
@@ -189,17 +205,6 @@ fn restore(world: &mut World, state: State) {
             .or_default()
             .push(instance);
     }
-    world.last_version = shelf
-        .keys()
-        .map(|(_, v)| *v)
-        .chain([world.tree.version])
-        .max()
-        .unwrap_or_default();
-    world.deployments = state
-        .deployments
-        .into_iter()
-        .map(|saved| load_deployment(saved, &shelf))
-        .collect();
 }
 
 fn load_deployment(saved: SavedDeployment, shelf: &Shelf) -> Deployment {

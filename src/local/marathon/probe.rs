@@ -4,26 +4,34 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use process_wrap::tokio::{CommandWrap, ProcessGroup};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::app::{HealthCheck, Port};
-use super::health::Target;
+use super::process::{Group, environment};
+use super::world::Launch;
 
 /// An answer longer than this is cut.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
+/// Where a task runs.
+pub struct Place<'a> {
+    /// Its sandbox.
+    pub sandbox: &'a Path,
+    /// The folder that comes first on its `PATH`.
+    pub tools: Option<&'a Path>,
+}
+
 /// Makes a health check of a task.
 pub async fn look(
     check: &HealthCheck,
-    target: &Target,
-    sandbox: &Path,
+    target: &Launch,
+    place: &Place<'_>,
     timeout: Duration,
 ) -> Result<(), String> {
     if check.protocol == "COMMAND" {
-        return command(check, target, sandbox, timeout).await;
+        return command(check, target, place, timeout).await;
     }
     let port = match check.port {
         Port::Fixed(port) => Some(port),
@@ -110,42 +118,27 @@ pub async fn get(host: &str, port: u16, path: &str) -> std::io::Result<Answer> {
 
 async fn command(
     check: &HealthCheck,
-    target: &Target,
-    sandbox: &Path,
+    target: &Launch,
+    place: &Place<'_>,
     timeout: Duration,
 ) -> Result<(), String> {
     let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
         .arg(&check.command)
-        .current_dir(sandbox)
-        .env_clear();
-    for key in ["PATH", "HOME", "LANG", "USER"] {
-        if let Some(value) = std::env::var_os(key) {
-            command.env(key, value);
-        }
-    }
+        .current_dir(place.sandbox);
     command
-        .env("MESOS_SANDBOX", sandbox)
-        .env("MESOS_TASK_ID", &target.task)
-        .env("HOST", target.host);
-    for (index, port) in target.ports.iter().enumerate() {
-        command.env(format!("PORT{index}"), port.to_string());
-    }
-    if let Some(port) = target.ports.first() {
-        command.env("PORT", port.to_string());
-    }
+        .env_clear()
+        .envs(environment(target, place.sandbox, place.tools));
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let child = CommandWrap::from(command)
-        .wrap(ProcessGroup::leader())
-        .spawn();
-    let mut child = child.map_err(|error| format!("Failed to launch the command: {error}"))?;
-    let status = tokio::time::timeout(timeout, child.inner_mut().wait()).await;
+    let group = Group::spawn(command);
+    let mut group = group.map_err(|error| format!("Failed to launch the command: {error}"))?;
+    let status = tokio::time::timeout(timeout, group.leader_exit()).await;
     // also what the command left running
-    let _ = child.start_kill();
+    group.kill();
     match status {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(format!(
@@ -155,7 +148,7 @@ async fn command(
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => {
             // reap the leader that was just killed
-            let _ = child.inner_mut().wait().await;
+            let _ = group.leader_exit().await;
             Err(format!(
                 "Command timed out after {} ms",
                 timeout.as_millis()

@@ -41,21 +41,46 @@ impl Ending {
     }
 }
 
+/// A process group of ours: it does not outlive this value.
+pub struct Group(Box<dyn ChildWrapper>);
+
+impl Group {
+    /// Starts a command as the leader of its own group.
+    pub fn spawn(command: Command) -> std::io::Result<Self> {
+        let mut command = CommandWrap::from(command);
+        command.wrap(ProcessGroup::leader()).spawn().map(Self)
+    }
+
+    /// Waits for the leader alone: children it left behind must not keep us waiting.
+    pub async fn leader_exit(&mut self) -> std::io::Result<ExitStatus> {
+        self.0.inner_mut().wait().await
+    }
+
+    /// SIGTERM to all of it; it may be gone already.
+    pub fn terminate(&self) {
+        let _ = self.0.signal(SIGTERM);
+    }
+
+    /// SIGKILL to all of it; it may be gone already.
+    pub fn kill(&mut self) {
+        let _ = self.0.start_kill();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 /// A process and what its logs said last.
 pub struct Process {
-    child: Box<dyn ChildWrapper>,
+    group: Group,
     logs: JoinSet<()>,
     last_error: LastLine,
 }
 
 type LastLine = Arc<Mutex<VecDeque<u8>>>;
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // whatever happens to us, the group does not outlive its watcher; it is gone already as a rule
-        let _ = self.child.start_kill();
-    }
-}
 
 impl Process {
     /// Starts the command of a task in its sandbox.
@@ -82,15 +107,12 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = CommandWrap::from(command)
-            .wrap(ProcessGroup::leader())
-            .spawn()
-            .map_err(trouble)?;
+        let mut group = Group::spawn(command).map_err(trouble)?;
         let (mut logs, last_error) = (JoinSet::new(), LastLine::default());
-        if let Some(out) = child.stdout().take() {
+        if let Some(out) = group.0.stdout().take() {
             logs.spawn(copy(out, sandbox.join("stdout"), None));
         }
-        if let Some(error) = child.stderr().take() {
+        if let Some(error) = group.0.stderr().take() {
             logs.spawn(copy(
                 error,
                 sandbox.join("stderr"),
@@ -98,7 +120,7 @@ impl Process {
             ));
         }
         Ok(Self {
-            child,
+            group,
             logs,
             last_error,
         })
@@ -113,11 +135,11 @@ impl Process {
             }
         };
         let status = tokio::select! {
-            status = leader_exit(&mut self.child) => status,
+            status = self.group.leader_exit() => status,
             grace = order => self.terminate(grace.unwrap_or_default()).await,
         };
         // what the leader left behind in its group goes with it, as under Mesos
-        let _ = self.child.start_kill();
+        self.group.kill();
         let _ = tokio::time::timeout(DRAIN, async {
             while self.logs.join_next().await.is_some() {}
         })
@@ -130,13 +152,12 @@ impl Process {
     }
 
     async fn terminate(&mut self, grace: Duration) -> std::io::Result<ExitStatus> {
-        // the group may be gone already
-        let _ = self.child.signal(SIGTERM);
-        if let Ok(status) = tokio::time::timeout(grace, leader_exit(&mut self.child)).await {
+        self.group.terminate();
+        if let Ok(status) = tokio::time::timeout(grace, self.group.leader_exit()).await {
             return status;
         }
-        let _ = self.child.start_kill();
-        leader_exit(&mut self.child).await
+        self.group.kill();
+        self.group.leader_exit().await
     }
 
     fn ending(&self, status: ExitStatus) -> Ending {
@@ -168,11 +189,6 @@ impl Process {
             .rfind(|line| !line.trim().is_empty())
             .map(|line| line.trim().chars().take(300).collect())
     }
-}
-
-/// Waits for the leader of the group alone: children it left behind must not keep us waiting.
-async fn leader_exit(child: &mut Box<dyn ChildWrapper>) -> std::io::Result<ExitStatus> {
-    child.inner_mut().wait().await
 }
 
 fn command(app: &App) -> Command {
@@ -264,7 +280,7 @@ fn ports(launch: &Launch) -> Vec<(String, String)> {
     {
         env.push((format!("PORT{index}"), port.clone()));
         env.push((format!("PORT_{service}"), port.clone()));
-        if let Some(name) = name.filter(|n| *n != "default") {
+        if let Some(name) = name {
             env.push((format!("PORT_{}", name.to_uppercase()), port.clone()));
         }
     }

@@ -76,7 +76,13 @@ impl World {
                 self.tell_health_checks(&app);
                 self.watch(&app);
             }
-            (Verb::Scale, Some(app)) => self.begin_scale(&app, &mut progress),
+            (Verb::Scale, Some(app)) => {
+                // a new app has told so when it was started
+                if deployment.from.apps.contains_key(&app.id) {
+                    self.tell_health_checks(&app);
+                }
+                self.begin_scale(&app, &mut progress);
+            }
             (Verb::Restart, Some(app)) => {
                 self.tell_health_checks(&app);
                 self.watch(&app);

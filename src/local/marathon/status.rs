@@ -6,7 +6,7 @@ use super::app::App;
 use super::id::Id;
 use super::instance::{Condition, Instance};
 use super::instant;
-use super::world::{Delay, Effect, World};
+use super::world::{Delay, Effect, Launch, World};
 
 impl World {
     /// A task began or runs.
@@ -24,13 +24,15 @@ impl World {
         let instance = instance.clone();
         self.tell_status(&instance, "");
         self.tell_condition(&instance, condition);
+        let Some(own) = &instance.task else { return };
         if condition == Condition::Running && !instance.app.list("readinessChecks").is_empty() {
-            let ports = instance.task.map(|t| t.ports).unwrap_or_default();
-            self.effects.push(Effect::Ready {
-                app: instance.app,
+            let launch = Launch {
                 task: task.to_owned(),
-                ports,
-            });
+                host: self.agents[own.agent].host,
+                ports: own.ports.clone(),
+                app: instance.app,
+            };
+            self.effects.push(Effect::Ready(launch));
         }
     }
 

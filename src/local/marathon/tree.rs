@@ -140,51 +140,31 @@ impl Tree {
 
     /// Gives every port 0 a service port: those the app had before, then the lowest free ones from 10000 up.
     pub fn assign_service_ports(&mut self, before: &Self) {
+        let ports = |app: &Arc<App>| {
+            app.service_ports()
+                .into_iter()
+                .map(|(p, _)| p)
+                .collect::<Vec<_>>()
+        };
         let mut taken: BTreeSet<u64> = self
             .apps
             .values()
-            .flat_map(|a| a.service_ports())
-            .map(|(p, _)| p)
+            .chain(before.apps.values())
+            .flat_map(ports)
             .collect();
-        let open: Vec<Id> = self
-            .apps
-            .values()
-            .filter(|a| a.service_ports().iter().any(|(p, _)| *p == 0))
-            .map(|a| a.id.clone())
-            .collect();
-        taken.extend(
-            before
-                .apps
-                .values()
-                .flat_map(|a| a.service_ports())
-                .map(|(p, _)| p),
-        );
-        for id in open {
-            let Some(app) = self.apps.get(&id) else {
+        for app in self.apps.values_mut() {
+            let fixed = ports(app);
+            if !fixed.contains(&0) {
                 continue;
-            };
-            let fixed: Vec<u64> = app.service_ports().into_iter().map(|(p, _)| p).collect();
-            let kept = before
-                .apps
-                .get(&id)
-                .map(|old| old.service_ports())
-                .unwrap_or_default();
-            let mut kept = kept
-                .into_iter()
-                .map(|(p, _)| p)
-                .filter(|p| *p != 0 && !fixed.contains(p))
-                .collect::<Vec<_>>()
-                .into_iter();
-            let mut app = App::clone(app);
-            for port in open_ports(&mut app) {
-                let next = kept
-                    .next()
-                    .or_else(|| (10000..20000).find(|p| !taken.contains(p)))
-                    .unwrap_or_default();
+            }
+            let kept = before.apps.get(&app.id).map(ports).unwrap_or_default();
+            let mut kept = kept.into_iter().filter(|p| *p != 0 && !fixed.contains(p));
+            for port in open_ports(Arc::make_mut(app)) {
+                let lowest = || (10000..20000).find(|p| !taken.contains(p));
+                let next = kept.next().or_else(lowest).unwrap_or_default();
                 taken.insert(next);
                 *port = json!(next);
             }
-            self.apps.insert(id, Arc::new(app));
         }
     }
 }

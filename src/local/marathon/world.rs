@@ -2,6 +2,7 @@
 //! (start a process, kill one, begin to check) is left in `effects` for the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,18 +33,11 @@ pub enum Effect {
     /// Make the health checks of this version of an app, as long as it has instances.
     Watch(Arc<App>),
     /// Make the readiness checks of a task until it is ready.
-    Ready {
-        /// Its app.
-        app: Arc<App>,
-        /// Its id.
-        task: String,
-        /// Its host ports.
-        ports: Vec<u16>,
-    },
+    Ready(Launch),
 }
 
 /// A task to be started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Launch {
     /// Id of the task.
     pub task: String,
@@ -149,6 +143,12 @@ pub struct Ghost {
     pub app: Arc<App>,
 }
 
+fn anywhere(ports: &Range<u16>) -> u16 {
+    let length = ports.end.saturating_sub(ports.start).max(1);
+    let offset = uuid::Uuid::new_v4().as_u128() % u128::from(length);
+    ports.start + u16::try_from(offset).unwrap_or_default()
+}
+
 /// The state.
 pub struct World {
     /// The time of the present change.
@@ -177,6 +177,9 @@ pub struct World {
     pub delays: BTreeMap<Id, Delay>,
     /// `lastTaskFailure` by app.
     pub failures: BTreeMap<Id, Value>,
+    /// Where each agent looks for a free port next. It begins anywhere, so that several Marathons on one machine keep
+    /// out of each other's way, and goes on, so that a port is not given away again at once.
+    pub next_port: [u16; 2],
     /// Instances that the present change wants to be the first to go.
     pub sentenced: BTreeSet<String>,
     /// What is to be done outside.
@@ -199,7 +202,9 @@ impl World {
             host,
         };
         let tree = Arc::new(Tree::default());
+        let next_port = [anywhere(&resources.ports[0]), anywhere(&resources.ports[1])];
         Self {
+            next_port,
             now: Timestamp::UNIX_EPOCH,
             pace,
             resources,
@@ -277,7 +282,7 @@ impl World {
     pub fn locks(&self, app: &Id) -> Vec<String> {
         self.deployments
             .iter()
-            .filter(|d| d.affected().contains(app))
+            .filter(|d| d.steps.iter().flatten().any(|a| a.app == *app))
             .map(|d| d.id.clone())
             .collect()
     }

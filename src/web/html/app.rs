@@ -11,7 +11,7 @@ use crate::history::{AppState, DeployState};
 
 #[derive(Template)]
 #[template(path = "app.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: String,
     json: Option<String>,
@@ -40,7 +40,7 @@ impl Row<'_> {
     }
 }
 
-impl Page<'_> {
+impl View<'_> {
     fn acts(&self) -> bool {
         self.chrome.operator.is_some()
             && !matches!(self.app.state, AppState::Destroying | AppState::Destroyed)
@@ -101,7 +101,7 @@ fn trouble(page: &AppPage) -> Option<&DeployBody> {
 #[must_use]
 pub fn app(chrome: &Chrome, page: &AppPage) -> String {
     let live = page.app.live.as_ref();
-    render(&Page {
+    render(&View {
         chrome,
         title: page.app.app.to_string(),
         json: Some(format!("/apps/{}.json", page.app.app)),

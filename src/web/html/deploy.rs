@@ -25,7 +25,7 @@ pub struct DiffLine {
 
 #[derive(Template)]
 #[template(path = "deploy.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: String,
     json: Option<String>,
@@ -36,7 +36,7 @@ struct Page<'a> {
     diff: &'a [DiffLine],
 }
 
-impl Page<'_> {
+impl View<'_> {
     fn acts(&self) -> bool {
         self.chrome.operator.is_some()
             && !matches!(self.app.state, AppState::Destroying | AppState::Destroyed)
@@ -84,7 +84,7 @@ pub fn deploy(
 ) -> String {
     let mut timeline: Vec<&EventLine> = timeline.iter().collect();
     timeline.sort_by_key(|line| line.seq);
-    render(&Page {
+    render(&View {
         chrome,
         title: format!("{} {}", app.app, deploy.deploy),
         json: Some(format!(

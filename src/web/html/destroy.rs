@@ -8,7 +8,7 @@ use crate::api::{AppBody, AppPage};
 
 #[derive(Template)]
 #[template(path = "destroy.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: String,
     json: Option<String>,
@@ -19,7 +19,7 @@ struct Page<'a> {
 
 #[derive(Template)]
 #[template(path = "destroyed.html")]
-struct Done<'a> {
+struct Ended<'a> {
     chrome: &'a Chrome,
     title: String,
     json: Option<String>,
@@ -32,7 +32,7 @@ struct Done<'a> {
 /// `GET /apps/{id}/destroy`.
 #[must_use]
 pub fn destroy(chrome: &Chrome, page: &AppPage, error: Option<&str>) -> String {
-    render(&Page {
+    render(&View {
         chrome,
         title: format!("Destroy {}", page.app.app),
         json: None,
@@ -51,7 +51,7 @@ pub fn destroyed(
     done: &[String],
     open: &[String],
 ) -> String {
-    render(&Done {
+    render(&Ended {
         chrome,
         title: format!("Destroy of {app}"),
         json: None,

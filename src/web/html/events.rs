@@ -51,7 +51,7 @@ pub struct EventsPage {
 
 #[derive(Template)]
 #[template(path = "events.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: &'static str,
     json: Option<String>,
@@ -60,7 +60,7 @@ struct Page<'a> {
     filters: String,
 }
 
-impl Page<'_> {
+impl View<'_> {
     fn filtered(&self) -> bool {
         !self.filters.is_empty()
     }
@@ -80,7 +80,7 @@ fn filters(page: &EventsPage) -> String {
         if let Some(value) = value.as_deref().filter(|v| !v.is_empty()) {
             let value =
                 percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-            query.push_str(&format!("{name}={value}&"));
+            query.extend([name, "=", &value.to_string(), "&"]);
         }
     }
     query
@@ -91,7 +91,7 @@ fn filters(page: &EventsPage) -> String {
 pub fn events(chrome: &Chrome, page: &EventsPage) -> String {
     let filters = filters(page);
     let json = format!("/events.jsonl?{filters}");
-    render(&Page {
+    render(&View {
         chrome,
         title: "Events",
         json: Some(json.trim_end_matches(['&', '?']).to_owned()),

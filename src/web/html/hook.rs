@@ -9,7 +9,7 @@ use crate::api::{AppBody, HookBody};
 
 #[derive(Template)]
 #[template(path = "hook.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: String,
     json: Option<String>,
@@ -21,7 +21,7 @@ struct Page<'a> {
 /// `GET /apps/{id}/hook`.
 #[must_use]
 pub fn hook(chrome: &Chrome, app: &AppBody, hook: &HookBody, polled_every: u64) -> String {
-    render(&Page {
+    render(&View {
         chrome,
         title: format!("Webhook of {}", app.app),
         json: Some(format!("/apps/{}/hook.json", app.app)),

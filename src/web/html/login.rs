@@ -7,7 +7,7 @@ use super::part::{self, render};
 
 #[derive(Template)]
 #[template(path = "login.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: &'static str,
     json: Option<String>,
@@ -19,7 +19,7 @@ struct Page<'a> {
 /// `GET /login`; `closed` says why no login is possible here, and the ways out.
 #[must_use]
 pub fn login(chrome: &Chrome, next: &str, error: Option<&str>, closed: Option<&str>) -> String {
-    render(&Page {
+    render(&View {
         chrome,
         title: "Log in",
         json: None,

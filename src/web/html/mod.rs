@@ -13,6 +13,7 @@ mod hook;
 mod login;
 mod overview;
 mod part;
+mod phrase;
 mod problem;
 mod rollback;
 mod status;

@@ -10,7 +10,7 @@ use crate::history::AppState;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: &'static str,
     json: Option<String>,
@@ -18,7 +18,7 @@ struct Page<'a> {
     next: Option<&'a String>,
 }
 
-impl Page<'_> {
+impl View<'_> {
     fn count(&self, wanted: impl Fn(&AppBody) -> bool) -> usize {
         self.apps.iter().filter(|app| wanted(app)).count()
     }
@@ -58,7 +58,7 @@ fn urgency(app: &AppBody) -> u8 {
 pub fn overview(chrome: &Chrome, page: &AppsBody) -> String {
     let mut apps: Vec<&AppBody> = page.apps.iter().collect();
     apps.sort_by(|a, b| urgency(a).cmp(&urgency(b)).then_with(|| a.app.cmp(&b.app)));
-    render(&Page {
+    render(&View {
         chrome,
         title: "Apps",
         json: Some("/apps.json".to_owned()),

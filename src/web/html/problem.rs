@@ -8,16 +8,17 @@ use crate::api::Problem;
 
 #[derive(Template)]
 #[template(path = "problem.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: &'a str,
     json: Option<String>,
     problem: &'a Problem,
 }
 
-impl Page<'_> {
+impl View<'_> {
     /// The comparison to look at again, where the state changed meanwhile.
     fn again(&self) -> Option<String> {
+        self.chrome.operator.as_ref()?;
         let plan = self.problem.plan.as_ref()?;
         let to = &plan.to;
         Some(match to.deploy {
@@ -30,7 +31,7 @@ impl Page<'_> {
 /// Any error.
 #[must_use]
 pub fn problem(chrome: &Chrome, problem: &Problem) -> String {
-    render(&Page {
+    render(&View {
         chrome,
         title: &problem.title,
         json: None,

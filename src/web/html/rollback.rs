@@ -9,7 +9,7 @@ use crate::event::CommitInfo;
 
 #[derive(Template)]
 #[template(path = "rollback.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: String,
     json: Option<String>,
@@ -19,7 +19,7 @@ struct Page<'a> {
     error: Option<&'a str>,
 }
 
-impl Page<'_> {
+impl View<'_> {
     /// What the form names as target: the deploy where there is one, else the whole commit.
     fn target(&self) -> String {
         let to = &self.plan.to;
@@ -56,7 +56,7 @@ pub fn rollback(
     message: Option<&CommitInfo>,
     error: Option<&str>,
 ) -> String {
-    render(&Page {
+    render(&View {
         chrome,
         title: format!("Roll back {} to {}", app.app, plan.to.commit.short()),
         json: None,

@@ -1,11 +1,12 @@
 //! One plain sentence for each kind of event.
 
 use super::part::count;
+use super::phrase::{again, because, head_of, ids, until, verb};
 use crate::event::{
-    Action, ApplyIntended, Call, Cause, DeployQueued, Fact, Outcome, Planned, PushReceived,
-    Registration, ResumeWhen, RollbackRequested, Via,
+    Action, ApplyIntended, Cause, DeployQueued, Fact, Outcome, Planned, PushReceived, Registration,
+    RollbackRequested, Via,
 };
-use crate::id::{CommitId, ServiceId};
+use crate::id::ServiceId;
 
 /// One plain sentence that says what happened.
 #[must_use]
@@ -237,13 +238,6 @@ fn rollback(wish: &RollbackRequested) -> String {
     )
 }
 
-fn until(resume: ResumeWhen) -> &'static str {
-    match resume {
-        ResumeWhen::NextPush => "the next new push resumes",
-        ResumeWhen::Manual => "until an operator resumes",
-    }
-}
-
 fn received(push: &PushReceived) -> String {
     let via = match push.via {
         Via::Webhook => "by webhook",
@@ -254,7 +248,7 @@ fn received(push: &PushReceived) -> String {
     };
     let message = push.commit.as_ref().map(|c| c.message.as_str());
     format!(
-        "{}{} on {}{}{}, learned {via}.{}",
+        "{}{} on {}{}, learned {via}{}{}.",
         if push.forced {
             "Forced push of "
         } else {
@@ -268,17 +262,9 @@ fn received(push: &PushReceived) -> String {
             .as_ref()
             .map(|who| format!(" by {who}"))
             .unwrap_or_default(),
-        message.map(|m| format!(", “{m}”")).unwrap_or_default(),
-        again(&push.contains_rolled_back)
+        again(&push.contains_rolled_back),
+        message.map(|m| format!(": “{m}”")).unwrap_or_default(),
     )
-}
-
-fn again(commits: &[CommitId]) -> String {
-    if commits.is_empty() {
-        return String::new();
-    }
-    let short: Vec<&str> = commits.iter().map(CommitId::short).collect();
-    format!(" It still contains {}, rolled back.", short.join(", "))
 }
 
 fn queued(wanted: &DeployQueued) -> String {
@@ -356,17 +342,6 @@ fn intended(intent: &ApplyIntended) -> String {
     )
 }
 
-fn verb(call: Call) -> &'static str {
-    match call {
-        Call::Put => "change services",
-        Call::Restart => "restart a service",
-        Call::Delete => "remove a service",
-        Call::Scale => "scale a service",
-        Call::Wipe => "clear away tasks that are not healthy",
-        Call::Cancel => "give up its deployment",
-    }
-}
-
 fn drift(services: &[crate::event::Drift]) -> String {
     let parts: Vec<String> = services
         .iter()
@@ -399,26 +374,4 @@ fn about(services: &[ServiceId]) -> String {
     } else {
         format!(": {}", ids(services.iter()))
     }
-}
-
-/// The first five ids, and how many more there are.
-fn ids<'a>(all: impl Iterator<Item = &'a ServiceId>) -> String {
-    let all: Vec<&str> = all.map(ServiceId::as_str).collect();
-    if all.len() <= 6 {
-        all.join(", ")
-    } else {
-        format!("{} and {} more", all[..5].join(", "), all.len() - 5)
-    }
-}
-
-fn head_of(head: Option<&CommitId>) -> String {
-    head.map(|h| format!(" at {}", h.short()))
-        .unwrap_or_default()
-}
-
-fn because(reason: Option<&str>) -> String {
-    reason
-        .filter(|r| !r.is_empty())
-        .map(|r| format!(", because “{r}”"))
-        .unwrap_or_default()
 }

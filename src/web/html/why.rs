@@ -22,7 +22,7 @@ pub struct WhyLine {
 
 #[derive(Template)]
 #[template(path = "why.html")]
-struct Page<'a> {
+struct View<'a> {
     chrome: &'a Chrome,
     title: String,
     json: Option<String>,
@@ -35,7 +35,7 @@ struct Page<'a> {
 pub fn why(chrome: &Chrome, sha: &str, lines: &[WhyLine]) -> String {
     let short: String = sha.chars().take(7).collect();
     let hex = sha.bytes().all(|b| b.is_ascii_hexdigit());
-    render(&Page {
+    render(&View {
         chrome,
         title: format!("Why is {short} (not) live?"),
         json: hex.then(|| format!("/why/{sha}.json")),

@@ -44,18 +44,20 @@ pub fn route(site: &Site, call: &Call, rest: &[&str]) -> Answer {
     }
 }
 
+fn selector(call: &Call) -> Result<Option<Selector>, Refusal> {
+    let Some(text) = call.first("label").filter(|l| !l.is_empty()) else {
+        return Ok(None);
+    };
+    let unreadable = |reason: String| {
+        let text = format!("Can not parse label selector {text}. Reason: {reason}");
+        Refusal::message(422, text)
+    };
+    Selector::parse(text).map(Some).map_err(unreadable)
+}
+
 fn list(site: &Site, call: &Call) -> Answer {
     call.accept_json()?;
-    let selector = match call.first("label").filter(|l| !l.is_empty()) {
-        None => None,
-        Some(text) => {
-            let unreadable = |reason: String| {
-                let text = format!("Can not parse label selector {text}. Reason: {reason}");
-                Refusal::message(422, text)
-            };
-            Some(Selector::parse(text).map_err(unreadable)?)
-        }
-    };
+    let selector = selector(call)?;
     let mut embed = Embed {
         counts: true,
         deployments: true,

@@ -112,18 +112,13 @@ fn create(site: &Site, call: &Call, base: &Id) -> Answer {
     let id = Id::resolve(base, body["id"].as_str().unwrap_or_default());
     let now = site.engine.look(|world| world.now);
     submit::group(&body, &id, now)?;
+    if let Some(taken) = site.engine.look(|world| taken(&world.tree, &id)) {
+        return Err(taken);
+    }
     let named = if base.is_root() { &id } else { base };
     let at = named.parent().unwrap_or_else(Id::root);
     let accepted = site.engine.with(|world| {
         world.change(&at, call.flag("force", false), &[], |tree, version| {
-            if tree.apps.contains_key(&id) {
-                let text = format!("An app with the path {id} already exists.");
-                return Err(Refusal::message(409, text));
-            }
-            if tree.groups.contains_key(&id) {
-                let text = format!("Group {id} is already created. Use PUT to change this group.");
-                return Err(Refusal::message(409, text));
-            }
             submit::put_group(tree, &body, &id, version)
         })
     })?;
@@ -133,6 +128,18 @@ fn create(site: &Site, call: &Call, base: &Id) -> Answer {
         "location",
         &format!("http://{}{id}", site.authority),
     ))
+}
+
+/// The refusal of a new group where there is something already.
+fn taken(tree: &Tree, id: &Id) -> Option<Refusal> {
+    if tree.apps.contains_key(id) {
+        let text = format!("An app with the path {id} already exists.");
+        return Some(Refusal::message(409, text));
+    }
+    let text = format!("Group {id} is already created. Use PUT to change this group.");
+    tree.groups
+        .contains_key(id)
+        .then(|| Refusal::message(409, text))
 }
 
 fn put(site: &Site, call: &Call, base: &Id) -> Answer {

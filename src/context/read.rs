@@ -152,7 +152,7 @@ impl Context {
                 .await?
                 .ok_or_else(|| invalid(format!("{} is not stored any more", file.path)))?;
             if file.path == "dploy.app" {
-                settings = self.settings(app, &bytes)?;
+                settings = Self::settings(app, &bytes)?;
             } else {
                 specs.push(File {
                     path: file.path.clone(),
@@ -174,7 +174,7 @@ impl Context {
         })
     }
 
-    fn settings(&self, app: &AppId, bytes: &[u8]) -> Result<AppSettings, ReadError> {
+    fn settings(app: &AppId, bytes: &[u8]) -> Result<AppSettings, ReadError> {
         let descriptor = Descriptor::parse(bytes).map_err(|e| invalid(e.to_string()))?;
         if descriptor.app_name != app.as_str() {
             return Err(invalid(format!(

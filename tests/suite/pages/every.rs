@@ -1,0 +1,163 @@
+//! Every page, with the sample data.
+
+use dploy_observer::api::{AppBody, AppsBody, Health};
+use dploy_observer::history::{AppState, DeployState};
+use dploy_observer::web::html::{self, DiffLine, EventsPage, WhyLine};
+
+use super::sample::{
+    app, chrome, deploy, diff, empty_page, events, gated, hook, info, line, page, plan, refused,
+    sha,
+};
+
+fn failed(name: &str, words: &str) -> AppBody {
+    AppBody {
+        sentence: Some(words.into()),
+        ..app(name, AppState::Following, Health::Failed)
+    }
+}
+
+fn fleet(words: &str) -> AppsBody {
+    AppsBody {
+        seq: 9,
+        next: Some("web".into()),
+        apps: vec![
+            app("web", AppState::Following, Health::Ok),
+            gated(words),
+            failed("mail", words),
+            AppBody {
+                sentence: Some(words.into()),
+                ..app("first", AppState::Held, Health::Degraded)
+            },
+            empty_page().app,
+            app(
+                "a-name-of-exactly-sixty-three-characters-to-see-whether-it-fits",
+                AppState::Destroyed,
+                Health::Ok,
+            ),
+        ],
+    }
+}
+
+fn diffs(words: &str, operator: bool) -> [DiffLine; 2] {
+    [
+        DiffLine {
+            service: "/shop/web".into(),
+            change: "update".into(),
+            fields: diff(words),
+            hidden: !operator,
+        },
+        DiffLine {
+            service: "/shop/cart".into(),
+            change: "restart".into(),
+            fields: Vec::new(),
+            hidden: false,
+        },
+    ]
+}
+
+/// Every page, rich and empty, with `words` wherever outsiders write.
+pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
+    let c = &chrome(operator);
+    let none = AppsBody {
+        seq: 0,
+        next: None,
+        apps: Vec::new(),
+    };
+    let lines = [line(7, words), line(8, words), line(9, "Fix cart total")];
+    let why = |live| WhyLine {
+        app: "shop".into(),
+        at: "2026-11-22T09:57:00Z".into(),
+        sentence: words.into(),
+        deploy: Some(42),
+        live,
+    };
+    let one = |n, state| {
+        html::deploy(
+            c,
+            &failed("shop", words),
+            &deploy(n, state, words),
+            &lines,
+            &diffs(words, operator),
+        )
+    };
+    let texts = [words.to_owned(), "/shop/web is removed".to_owned()];
+    let bare = EventsPage {
+        app: None,
+        kind: None,
+        lines: Vec::new(),
+        older: None,
+        newer: None,
+        ..events("", 0)
+    };
+    let mut all = vec![
+        ("overview", html::overview(c, &fleet(words))),
+        ("overview-empty", html::overview(c, &none)),
+        ("app", html::app(c, &page(words, failed("shop", words)))),
+        (
+            "app-ok",
+            html::app(
+                c,
+                &page(words, app("shop", AppState::Following, Health::Ok)),
+            ),
+        ),
+        ("app-gated", html::app(c, &page(words, gated(words)))),
+        ("app-empty", html::app(c, &empty_page())),
+        ("deploy-failed", one(43, DeployState::Failed)),
+        ("deploy-live", one(42, DeployState::Succeeded)),
+        ("deploy-waiting", one(44, DeployState::Waiting)),
+        ("deploy-following", one(45, DeployState::Following)),
+        ("deploy-superseded", one(41, DeployState::Superseded)),
+        ("events", html::events(c, &events(words, 12))),
+        ("events-empty", html::events(c, &bare)),
+        ("hook", html::hook(c, &gated(words), &hook(Some(words)), 60)),
+        (
+            "hook-none",
+            html::hook(
+                c,
+                &app("shop", AppState::Following, Health::Ok),
+                &empty_page().hook,
+                60,
+            ),
+        ),
+        (
+            "destroyed",
+            html::destroyed(c, "shop", Some(words), &texts, &texts),
+        ),
+        (
+            "why",
+            html::why(c, sha('a').as_str(), &[why(true), why(false)]),
+        ),
+        ("why-none", html::why(c, words, &[])),
+        ("problem", html::problem(c, &refused(words))),
+        ("login", html::login(c, words, Some(words), None)),
+        ("login-closed", html::login(c, "/", None, Some(words))),
+    ];
+    if operator {
+        all.push((
+            "rollback",
+            html::rollback(
+                c,
+                &gated(words),
+                &plan(words),
+                Some(&info(words)),
+                Some(words),
+            ),
+        ));
+        all.push((
+            "destroy",
+            html::destroy(c, &page(words, gated(words)), Some(words)),
+        ));
+    }
+    all.into_iter()
+        .map(|(name, html)| (name.to_owned(), html))
+        .collect()
+}
+
+/// The page of an app whose commits claim this address.
+pub fn app_with_commit_url(url: &str) -> String {
+    let mut page = page("x", app("shop", AppState::Following, Health::Ok));
+    for deploy in &mut page.deploys {
+        deploy.message.as_mut().unwrap().url = Some(url.to_owned());
+    }
+    html::app(&chrome(true), &page)
+}
