@@ -206,11 +206,11 @@ async fn kill_at(bench: &mut Bench, place: Place) -> bool {
     bench.kill().await;
     let lines = bench.autopsy().await;
     let deploy = lines.iter().filter_map(|l| l.deploy).max();
-    let story = lines.iter().filter(|l| l.deploy == deploy);
+    let newest = lines.iter().rfind(|l| l.deploy == deploy);
     bench.all_well();
     bench.start();
     bench.ready().await;
-    story.last().is_some_and(|l| l.kind == last)
+    newest.is_some_and(|l| l.kind == last)
 }
 
 #[tokio::test(flavor = "multi_thread")]
