@@ -87,7 +87,8 @@ async fn killed_at_the_put(bench: &mut Bench) {
     bench.trouble_marathon(Duration::ZERO, 1);
     bench.push();
     wait_until("a change at Marathon", async || {
-        bench.reply_was_lost().then_some(()).ok_or_else(String::new)
+        let seen = || "no change yet".to_owned();
+        bench.reply_was_lost().then_some(()).ok_or_else(seen)
     })
     .await;
     bench.kill().await;
@@ -194,7 +195,7 @@ async fn kill_at(bench: &mut Bench, place: Place) -> bool {
             }
             Place::Carried | Place::LostReply => bench.reply_was_lost(),
         };
-        there.then_some(()).ok_or_else(String::new)
+        there.then_some(()).ok_or_else(|| "not yet".to_owned())
     })
     .await;
     let last = match place {
@@ -205,11 +206,11 @@ async fn kill_at(bench: &mut Bench, place: Place) -> bool {
     bench.kill().await;
     let lines = bench.autopsy().await;
     let deploy = lines.iter().filter_map(|l| l.deploy).max();
-    let story = lines.iter().filter(|l| l.deploy == deploy);
+    let newest = lines.iter().rfind(|l| l.deploy == deploy);
     bench.all_well();
     bench.start();
     bench.ready().await;
-    story.last().is_some_and(|l| l.kind == last)
+    newest.is_some_and(|l| l.kind == last)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ use super::kill_sender::{Ledger, Pushed, Sender};
 use super::local_github_support::{Clone, TOKEN, git, open};
 
 /// How long anything may take that must happen in the end, on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The services of the sample app, and how many instances each has.
 pub const SERVICES: [(&str, usize); 2] = [("/shop/web", 2), ("/shop/api", 1)];
