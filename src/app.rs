@@ -116,6 +116,7 @@ pub async fn start(
     let port = listener.local_addr()?.port();
     let public_url = discovery::public_url(&settings, port).await?;
     let github_token = settings.github_token()?;
+    let github_api = discovery::github_api(&settings)?;
     let marathon_url = discovery::marathon_url(&settings).await?;
     let store = Store::open(
         &settings.data,
@@ -136,7 +137,7 @@ pub async fn start(
     let context = Context {
         store: store.clone(),
         github: github::Client::new(
-            &settings.github_api,
+            &github_api,
             github_token,
             surroundings.clock.clone(),
             Duration::from_secs(10),

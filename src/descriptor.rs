@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::secret::plain;
+
 /// The keys that a descriptor may have.
 const KEYS: &[&str] = &[
     "marathon_url",
@@ -60,7 +62,15 @@ impl Descriptor {
         if bytes.len() > LARGEST {
             return Err(at(1, 1, "is larger than 256 KiB"));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| at(1, 1, "is not UTF-8 text"))?;
+        let text = std::str::from_utf8(bytes).map_err(|e| {
+            let line = 1 + bytes[..e.valid_up_to()]
+                .iter()
+                .filter(|b| **b == b'\n')
+                .count();
+            at(line, 1, "is not UTF-8 text")
+        })?;
+        // YAML allows a byte order mark; the parser takes it for a document of its own
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // as a tree first: this finds a key that stands twice, and the keys we do not know
         let tree: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| located(&e))?;
         let Some(map) = tree.as_mapping() else {
@@ -71,13 +81,19 @@ impl Descriptor {
             ));
         };
         for key in map.keys() {
-            let name = key.as_str().unwrap_or_default();
+            let name = match key {
+                serde_yaml::Value::String(name) => name.clone(),
+                other => serde_yaml::to_string(other).unwrap_or_default(),
+            };
+            let name = name.trim();
             if !KEYS.contains(&name) {
                 let line = line_of(text, name);
+                let near = nearest(name);
+                let name = plain(name, 80);
                 return Err(at(
                     line,
                     1,
-                    format!("unknown key {name:?}; did you mean {:?}?", nearest(name)),
+                    format!("unknown key {name:?}; did you mean {near:?}?"),
                 ));
             }
         }

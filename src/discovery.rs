@@ -57,6 +57,14 @@ pub async fn public_url(settings: &Settings, port: u16) -> anyhow::Result<String
     Ok(format!("http://localhost:{port}"))
 }
 
+/// GitHub's API, without a slash at the end.
+///
+/// # Errors
+/// When the setting is no address.
+pub fn github_api(settings: &Settings) -> anyhow::Result<String> {
+    checked(&settings.github_api, "DPLOY_OBSERVER_GITHUB_API")
+}
+
 /// The port of the record; several records name several observers, and none can be chosen.
 fn only_port(records: &Value) -> Option<u16> {
     let mut ports = records.as_array()?.iter().filter_map(|r| {

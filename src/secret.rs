@@ -82,6 +82,16 @@ pub fn looks_secret(name: &str) -> bool {
     WORDS.iter().any(|word| name.contains(word)) || name == "pat" || name.ends_with("_pat")
 }
 
+/// The password in an address such as `postgres://user:password@host/`.
+#[must_use]
+pub fn password_in_url(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let (_, password) = user.split_once(':')?;
+    Some(password)
+}
+
 /// Knows the secrets of this process and takes them out of texts that came from elsewhere.
 ///
 /// Values shorter than six characters are not looked for: they would eat ordinary words.
@@ -96,10 +106,14 @@ impl Redactor {
         if value.len() >= 6
             && let Ok(mut known) = self.known.write()
         {
-            known.insert(value.to_owned());
-            // as it looks within JSON
-            let escaped = serde_json::Value::from(value).to_string();
-            known.insert(escaped[1..escaped.len() - 1].to_owned());
+            // of a key in several lines each line tells something
+            let lines = value.lines().map(str::trim).filter(|l| l.len() >= 6);
+            for form in lines.chain([value, value.trim()]) {
+                known.insert(form.to_owned());
+                // as it looks within JSON
+                let escaped = serde_json::Value::from(form).to_string();
+                known.insert(escaped[1..escaped.len() - 1].to_owned());
+            }
         }
     }
 

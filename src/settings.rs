@@ -281,7 +281,7 @@ impl Settings {
             Ok(_) | Err(_) if !named => Ok(None),
             Ok(_) => anyhow::bail!("{} is empty; put the GitHub token there", file.display()),
             Err(error) => anyhow::bail!(
-                "the GitHub token cannot be read from {}: {error}",
+                "the GitHub token cannot be read from {}: {error}; name another file with DPLOY_OBSERVER_GITHUB_PAT_FILE",
                 file.display()
             ),
         }

@@ -93,7 +93,7 @@ pub(super) async fn run(
         }
         Some(Part::Marathon { port }) => {
             super::logging::start(settings)?;
-            let marathon = world::marathon(&args.dir, *port).await?;
+            let marathon = world::marathon(&args.dir, *port, "-port").await?;
             println!("local Marathon: {}", marathon.url());
             println!("Ctrl-C stops it and every task it runs");
             signalled().await;
@@ -101,7 +101,7 @@ pub(super) async fn run(
         }
         Some(Part::Github { port }) => {
             super::logging::start(settings)?;
-            let github = world::github(&args.dir, *port).await?;
+            let github = world::github(&args.dir, *port, "-port").await?;
             println!("local GitHub: {}", github.url());
             println!(
                 "its token is in {}",

@@ -72,6 +72,10 @@ pub(super) async fn token(args: &TokenArgs, folder: &Path) -> anyhow::Result<Exi
                 plain,
                 "{name:?} is no name for a token: 1 to 40 letters, digits, - _ . @"
             );
+            anyhow::ensure!(
+                store.tokens().await?.iter().all(|t| t.name != *name),
+                "there is a token {name} already, and it stays; `observer token remove {name}` revokes it"
+            );
             let token = Secret::random()?;
             store.put_token(name, &token.sha256()).await?;
             println!("{}", token.expose());

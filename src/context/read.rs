@@ -1,6 +1,8 @@
 //! Reading a commit: `dploy.app` and `specs/*.json`, by trees and blobs. Blobs that are known are not fetched again,
 //! so that going back needs no network.
 
+use std::collections::BTreeMap;
+
 use crate::descriptor::Descriptor;
 use crate::event::{AppSettings, CommitInfo, SpecFile};
 use crate::github::{Entry, GithubError};
@@ -17,6 +19,9 @@ const MOST_SPECS: usize = 500;
 
 /// Larger files are no specs.
 const LARGEST_FILE: u64 = 1024 * 1024;
+
+/// Of so many deploys may what still runs be.
+const RECENT: i64 = 20;
 
 /// A commit as it was read.
 #[derive(Debug, Clone)]
@@ -98,7 +103,11 @@ impl Context {
         let listed = self.github.tree(repository, &specs.sha).await?;
         for entry in listed
             .iter()
-            .filter(|e| e.path.to_ascii_lowercase().ends_with(".json"))
+            // what links elsewhere may hold specs, and they would be missed
+            .filter(|e| {
+                e.path.to_ascii_lowercase().ends_with(".json")
+                    || matches!(e.mode.as_str(), "120000" | "160000")
+            })
         {
             files.push(plain_file("specs/", entry)?);
         }
@@ -179,7 +188,7 @@ impl Context {
         if descriptor.app_name != app.as_str() {
             return Err(invalid(format!(
                 "dploy.app: app_name is {:?}, and this app is {app}; an app keeps its name: put it back, or register the branch as another app",
-                descriptor.app_name
+                crate::secret::plain(&descriptor.app_name, 80)
             )));
         }
         Ok(AppSettings {
@@ -210,12 +219,39 @@ impl Context {
         self.list_commit(repository, &deploy.wanted.commit).await
     }
 
+    /// The secrets of an app stand in no event: a process that has just begun learns them from the stored specs, before
+    /// it writes down anything that Marathon says.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) async fn learn_again(&self, app: &AppId) -> Result<(), StoreError> {
+        let deploys = self.store.deploys(app, None, RECENT).await?;
+        let files = deploys.into_iter().filter_map(|d| d.files).flatten();
+        let files: BTreeMap<BlobId, String> = files.map(|f| (f.blob, f.path)).collect();
+        for (blob, path) in files {
+            let Some(bytes) = self.store.blob(&blob).await? else {
+                continue;
+            };
+            for service in flatten(&[File { path, bytes }]).unwrap_or_default() {
+                self.learn_secrets(&service.spec);
+            }
+        }
+        Ok(())
+    }
+
     /// Values that must not be seen outside of the stored specs.
     fn learn_secrets(&self, spec: &serde_json::Value) {
-        let env = spec.get("env").and_then(serde_json::Value::as_object);
-        for (name, value) in env.into_iter().flatten() {
-            if let Some(value) = value.as_str().filter(|_| crate::secret::looks_secret(name)) {
-                self.store.log().redactor().learn(value);
+        let fields = ["env", "labels"].map(|field| spec.get(field).and_then(|f| f.as_object()));
+        let redactor = self.store.log().redactor();
+        for (name, value) in fields.into_iter().flatten().flatten() {
+            let Some(value) = value.as_str() else {
+                continue;
+            };
+            if crate::secret::looks_secret(name) {
+                redactor.learn(value);
+            } else if let Some(password) = crate::secret::password_in_url(value) {
+                redactor.learn(value);
+                redactor.learn(password);
             }
         }
     }

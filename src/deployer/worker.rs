@@ -25,9 +25,9 @@ pub(super) async fn run(
     awake: &Arc<Mutex<BTreeMap<AppId, Arc<Notify>>>>,
 ) {
     let mut changes = context.watch.changes();
-    let mut following = Following::default();
+    let (mut following, mut learnt) = (Following::default(), false);
     while !stop.is_cancelled() {
-        let pause = match work(context, id, &mut following).await {
+        let pause = match work(context, id, &mut following, &mut learnt).await {
             Ok(Next::Again) => continue,
             Ok(Next::After(pause)) => pause,
             Ok(Next::Idle) => {
@@ -56,10 +56,14 @@ pub(super) async fn run(
     }
 }
 
-async fn work(context: &Context, id: &AppId, following: &mut Following) -> Step {
+async fn work(context: &Context, id: &AppId, following: &mut Following, learnt: &mut bool) -> Step {
     let Some(app) = context.store.app(id).await? else {
         return Ok(Next::Idle);
     };
+    if !*learnt {
+        context.learn_again(id).await?;
+        *learnt = true;
+    }
     if app.destroyed {
         return Ok(Next::Idle);
     }

@@ -104,8 +104,7 @@ pub async fn receive(
     json: &[u8],
     body: &[u8],
 ) -> Result<Result<Vec<Received>, StoreError>, String> {
-    let push: Payload =
-        serde_json::from_slice(json).map_err(|e| format!("the push cannot be read: {e}"))?;
+    let push: Payload = serde_json::from_slice(json).map_err(|e| unreadable(json, &e))?;
     if push.repository.id != repository {
         return Err(format!(
             "the push is of repository {}, and the secret of {repository} signed it",
@@ -118,7 +117,8 @@ pub async fn receive(
             plain(&push.git_ref, 200)
         ))]));
     };
-    if push.deleted || push.after.bytes().all(|b| b == b'0') {
+    let zeros = !push.after.is_empty() && push.after.bytes().all(|b| b == b'0');
+    if push.deleted || zeros {
         return Ok(Ok(vec![ignored(&format!(
             "the branch {} was deleted; what runs stays",
             plain(branch, 200)
@@ -143,6 +143,17 @@ pub async fn receive(
         )));
     }
     Ok(Ok(received))
+}
+
+/// Why a push cannot be read, with the field.
+fn unreadable(json: &[u8], error: &serde_json::Error) -> String {
+    let read = &mut serde_json::Deserializer::from_slice(json);
+    let field = serde_path_to_error::deserialize::<_, Payload>(read)
+        .err()
+        .map(|e| e.path().to_string())
+        .filter(|path| path != ".")
+        .map_or(String::new(), |path| format!("{}: ", plain(&path, 100)));
+    format!("the push cannot be read: {field}{error}")
 }
 
 fn ignored(why: &str) -> Received {

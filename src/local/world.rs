@@ -41,6 +41,7 @@ pub struct World {
     lock: std::fs::File,
 }
 
+/// Binds a port of this machine; `flag` is what chooses another.
 async fn listen(port: u16, what: &str, flag: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", port))
         .await
@@ -82,12 +83,12 @@ fn tools(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(tools)
 }
 
-/// The local Marathon alone.
+/// The local Marathon alone. `flag` is what chooses another port.
 ///
 /// # Errors
 /// When the port is taken or the folder cannot be used.
-pub async fn marathon(dir: &Path, port: u16) -> anyhow::Result<LocalMarathon> {
-    let listener = listen(port, "the local Marathon", "-marathon-port").await?;
+pub async fn marathon(dir: &Path, port: u16, flag: &str) -> anyhow::Result<LocalMarathon> {
+    let listener = listen(port, "the local Marathon", flag).await?;
     let options = marathon::Options {
         dir: dir.join("marathon"),
         tools: Some(tools(dir)?.canonicalize()?),
@@ -97,13 +98,13 @@ pub async fn marathon(dir: &Path, port: u16) -> anyhow::Result<LocalMarathon> {
     LocalMarathon::start(listener, options).await
 }
 
-/// The local GitHub alone.
+/// The local GitHub alone. `flag` is what chooses another port.
 ///
 /// # Errors
 /// When the port is taken or the folder cannot be used.
-pub async fn github(dir: &Path, port: u16) -> anyhow::Result<LocalGithub> {
+pub async fn github(dir: &Path, port: u16, flag: &str) -> anyhow::Result<LocalGithub> {
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
-    let listener = listen(port, "the local GitHub", "-github-port").await?;
+    let listener = listen(port, "the local GitHub", flag).await?;
     let token = kept_secret(&dir.join("github-token"))?;
     let tokens = vec![Token {
         value: token.expose().to_owned(),
@@ -164,8 +165,8 @@ impl World {
             forget(&dir)?;
         }
         let listener = listen(ports.observer, "the observer", "-observer-port").await?;
-        let github = github(&dir, ports.github).await?;
-        let marathon = marathon(&dir, ports.marathon).await?;
+        let github = github(&dir, ports.github, "-github-port").await?;
+        let marathon = marathon(&dir, ports.marathon, "-marathon-port").await?;
         let clone = dir.join(REPOSITORY);
         sample::seed(&github, OWNER, REPOSITORY, &clone, marathon.url()).await?;
         let token = kept_secret(&dir.join("operator-token"))?;
@@ -232,7 +233,7 @@ impl World {
             .ok()
             .and_then(|here| self.clone.strip_prefix(here).ok().map(Path::to_owned))
             .unwrap_or_else(|| self.clone.clone());
-        let clone = clone.display();
+        let clone = quoted(&clone);
         format!(
             "The local world runs.\n\n{text}\nA first push, in a second terminal:\n\n  \
              sed -i 's/--version [0-9]*/--version 2/; s/#2563eb/#c2410c/' {clone}/specs/web.json\n  \
@@ -254,6 +255,17 @@ impl World {
         self.marathon.stop().await;
         // a process that is just being forked holds a copy of the descriptor
         let _ = self.lock.unlock();
+    }
+}
+
+/// A path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@:".contains(c);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 

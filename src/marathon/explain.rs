@@ -30,7 +30,7 @@ pub fn refused(services: &[String], status: u16, body: &Value) -> Sentence {
             .into_iter()
             .flatten()
         {
-            let field = path.trim_start_matches('/').replace('/', ".");
+            let field = field(path, services);
             texts.push(
                 format!("{field} {}", error.as_str().unwrap_or_default())
                     .trim()
@@ -59,6 +59,23 @@ pub fn refused(services: &[String], status: u16, body: &Value) -> Sentence {
             1000,
         ),
     )
+}
+
+/// A path such as `/(1)/upgradeStrategy/x` as a person says it; the number is of a service in the list that was sent.
+fn field(path: &str, services: &[String]) -> String {
+    let path = path.trim_start_matches('/');
+    let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    let index = first
+        .strip_prefix('(')
+        .and_then(|f| f.strip_suffix(')'))
+        .and_then(|n| n.parse::<usize>().ok());
+    match index.map(|i| services.get(i)) {
+        Some(Some(service)) if services.len() > 1 => {
+            format!("{service} {}", rest.replace('/', "."))
+        }
+        Some(_) => rest.replace('/', "."),
+        None => path.replace('/', "."),
+    }
 }
 
 /// Somebody else's deployment holds a service.

@@ -50,8 +50,18 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
         } else {
             json_value(&bytes)?
         };
-        let body = serde_json::from_value(value)
-            .map_err(|e| Failure::unprocessable("invalid", format!("the body: {e}")))?;
+        // serde would take a list for the fields in their order
+        if !value.is_object() {
+            let why = "the body: must be a JSON object, e.g. {} for no options";
+            return Err(Failure::unprocessable("invalid", why));
+        }
+        let body = serde_path_to_error::deserialize(value).map_err(|e| {
+            let place = match e.path().to_string() {
+                root if root == "." => "the body".to_owned(),
+                field => crate::secret::plain(&field, 100),
+            };
+            Failure::unprocessable("invalid", format!("{place}: {}", e.inner()))
+        })?;
         Ok(Self { body, form, key })
     }
 }

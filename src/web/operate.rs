@@ -186,18 +186,23 @@ fn number(body: &ActBody) -> Result<Option<DeployNumber>, Failure> {
     }
 }
 
+/// Where a rollback goes to; it must be said.
+fn place(body: &ActBody) -> Result<Wanted, Failure> {
+    match wanted(body)? {
+        Wanted::Head => Err(Failure::unprocessable(
+            "invalid",
+            "to: say where to go back to, a commit or a deploy (#40)",
+        )),
+        wish => Ok(wish),
+    }
+}
+
 async fn rollback(
     acting: &Acting<'_>,
     body: ActBody,
     only: Option<ServiceId>,
 ) -> Result<Response, Failure> {
-    let wish = wanted(&body)?;
-    if matches!(wish, Wanted::Head) {
-        return Err(Failure::unprocessable(
-            "invalid",
-            "to: say where to go back to, a commit or a deploy (#40)",
-        ));
-    }
+    let wish = place(&body)?;
     let (web, app) = (acting.web, &acting.app);
     let resolved = web.resolve(app, &wish).await?;
     let target = target(&resolved, &body, only);
@@ -362,7 +367,7 @@ pub(super) async fn confirm_rollback(
         deploy: query.deploy.map(Value::String),
         ..ActBody::default()
     };
-    let resolved = web.resolve(&app, &wanted(&body)?).await?;
+    let resolved = web.resolve(&app, &place(&body)?).await?;
     let target = target(&resolved, &body, service);
     let plan = preview(&web, &app, &resolved, &target).await?;
     if wants(&uri, &headers) == Wants::Json {
@@ -423,7 +428,9 @@ pub(super) async fn register_app(
     Ok(answer)
 }
 
+/// A misspelt option must not destroy more than was meant.
 #[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct DestroyBody {
     #[serde(default)]
     confirm: Option<String>,

@@ -16,6 +16,7 @@ use super::error::{Failure, Rendered};
 use super::extract::Operator;
 use super::negotiate::{Wants, wants};
 use super::{Web, html, operate, pages, session, webhook};
+use crate::api::Problem;
 
 /// All routes.
 pub fn router(web: Web) -> Router {
@@ -128,37 +129,57 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
         .unwrap_or_default();
     let get = request.method() == Method::GET;
     let response = next.run(request).await;
-    let Some(Rendered(problem)) = response.extensions().get::<Rendered>().cloned() else {
-        return crossed_sites(response, reads);
-    };
-    if reads == Wants::Json {
-        return response;
+    let (mut response, mut problem) = in_words(response).await;
+    // whoever pasted a secret where it does not belong does not get it back
+    let redactor = web.context.store.log().redactor();
+    if let Some(problem) = &mut problem
+        && redactor.clean(&problem.detail) != problem.detail
+    {
+        problem.detail = redactor.clean(&problem.detail);
+        response = Failure(Box::new(problem.clone())).into_response();
     }
+    let Some(problem) = problem.filter(|_| reads == Wants::Html) else {
+        return response;
+    };
     if problem.code == "login" && get {
         let next = percent_encoding::utf8_percent_encode(&path, percent_encoding::NON_ALPHANUMERIC);
         return axum::response::Redirect::to(&format!("/login?next={next}")).into_response();
     }
     let chrome = web.chrome(None, "/");
-    (response.status(), Html(html::problem(&chrome, &problem))).into_response()
+    let mut page = (response.status(), Html(html::problem(&chrome, &problem))).into_response();
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        page.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    page
 }
 
-/// The cross-site check refuses with an empty body; it gets words.
-fn crossed_sites(response: Response, reads: Wants) -> Response {
-    let refused = response.status() == StatusCode::FORBIDDEN
-        && response
-            .extensions()
-            .get::<tower_http::csrf::ProtectionError>()
-            .is_some();
-    if refused && reads == Wants::Json {
-        return Failure::new(
-            StatusCode::FORBIDDEN,
-            "cross_site",
-            "another site sent this request",
-        )
-        .hint("act on the observer's own pages")
-        .into_response();
+/// What refuses before a handler (the cross-site check, axum's extractors) answers with an empty body or bare text: it
+/// becomes a problem like every other.
+async fn in_words(response: Response) -> (Response, Option<Problem>) {
+    let status = response.status();
+    if let Some(Rendered(problem)) = response.extensions().get::<Rendered>().cloned() {
+        return (response, Some(problem));
     }
-    response
+    let html = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|c| c.as_bytes().starts_with(b"text/html"));
+    if !status.is_client_error() || html {
+        return (response, None);
+    }
+    let crossed = response
+        .extensions()
+        .get::<tower_http::csrf::ProtectionError>();
+    let failure = if crossed.is_some() {
+        Failure::new(status, "cross_site", "another site sent this request")
+            .hint("act on the observer's own pages")
+    } else {
+        let text = axum::body::to_bytes(response.into_body(), 4096).await;
+        let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+        Failure::new(status, "invalid", crate::secret::plain(text.trim(), 500))
+    };
+    let problem = (*failure.0).clone();
+    (failure.into_response(), Some(problem))
 }
 
 async fn asset(Path(name): Path<String>) -> Result<Response, Failure> {

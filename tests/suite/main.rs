@@ -1,6 +1,11 @@
 //! One test binary: building and linking once keeps the suite quick on two cores.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bad_commits;
+mod bad_pushes;
+mod bad_requests;
+mod command_line;
+mod command_line_local;
 mod decisions;
 mod documents;
 mod fixtures;
@@ -23,5 +28,6 @@ mod operators;
 mod pages;
 mod push_to_deploy;
 mod safe_end;
+mod secrets;
 mod town;
 mod world;
