@@ -63,10 +63,8 @@ impl Descriptor {
             return Err(at(1, 1, "is larger than 256 KiB"));
         }
         let text = std::str::from_utf8(bytes).map_err(|e| {
-            let line = 1 + bytes[..e.valid_up_to()]
-                .iter()
-                .filter(|b| **b == b'\n')
-                .count();
+            let valid = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
+            let line = 1 + valid.matches('\n').count();
             at(line, 1, "is not UTF-8 text")
         })?;
         // YAML allows a byte order mark; the parser takes it for a document of its own
