@@ -2,8 +2,11 @@
 
 mod act;
 mod error;
+mod events;
 mod extract;
+mod hook;
 pub mod html;
+mod lifecycle;
 mod negotiate;
 mod operate;
 mod pages;

@@ -15,18 +15,18 @@ use tower_http::trace::TraceLayer;
 use super::error::{Failure, Rendered};
 use super::extract::Operator;
 use super::negotiate::{Wants, wants};
-use super::{Web, html, operate, pages, session, webhook};
+use super::{Web, events, hook, html, lifecycle, operate, pages, session, webhook};
 use crate::api::Problem;
 
 /// All routes.
 pub fn router(web: Web) -> Router {
     let people = Router::new()
         .route("/", get(pages::list_apps))
-        .route("/apps", get(pages::list_apps).post(operate::register_app))
+        .route("/apps", get(pages::list_apps).post(lifecycle::register_app))
         .route("/apps.json", get(pages::list_apps))
         .route(
             "/apps/{id}",
-            get(pages::show_app).delete(operate::destroy_app),
+            get(pages::show_app).delete(lifecycle::destroy_app),
         )
         .route("/apps/{id}/deploys/{n}", get(pages::show_deploy))
         .route(
@@ -35,15 +35,15 @@ pub fn router(web: Web) -> Router {
         )
         .route(
             "/apps/{id}/destroy",
-            get(operate::confirm_destroy).post(operate::destroy_by_form),
+            get(lifecycle::confirm_destroy).post(lifecycle::destroy_by_form),
         )
         .route("/apps/{id}/hook", get(pages::show_hook))
         .route("/apps/{id}/hook.json", get(pages::show_hook))
-        .route("/apps/{id}/hook/{action}", post(operate::act_on_hook))
+        .route("/apps/{id}/hook/{action}", post(hook::act_on_hook))
         .route("/apps/{id}/{action}", post(operate::act))
-        .route("/events", get(pages::list_events))
-        .route("/events.json", get(pages::list_events))
-        .route("/events.jsonl", get(pages::export_events))
+        .route("/events", get(events::list_events))
+        .route("/events.json", get(events::list_events))
+        .route("/events.jsonl", get(events::export_events))
         .route("/why/{sha}", get(pages::explain_commit))
         .route("/login", get(session::show_login).post(session::log_in))
         .route("/logout", post(session::log_out))

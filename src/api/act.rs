@@ -1,0 +1,134 @@
+//! Bodies of actions: what operators send, and what they are answered.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{DeployRef, ResumeWhen, Scale};
+use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
+use crate::sentence::Sentence;
+
+/// Body of `POST /apps`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterBody {
+    /// `owner/name`.
+    pub repository: String,
+    /// The trigger branch.
+    #[serde(default)]
+    pub branch: Option<String>,
+}
+
+/// Body of the actions of an app. `{}` is one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActBody {
+    /// A commit, possibly shortened, or a deploy: `#40`.
+    #[serde(default, alias = "commit")]
+    pub to: Option<String>,
+    /// A deploy: `40` or `#40`.
+    #[serde(default)]
+    pub deploy: Option<Value>,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// When the pin ends.
+    #[serde(default)]
+    pub resume: Option<ResumeWhen>,
+    /// What happens to instance counts.
+    #[serde(default)]
+    pub scale: Option<Scale>,
+    /// The plan token that was looked at.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// Only show what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Act although the app is locked.
+    #[serde(default)]
+    pub override_lock: bool,
+    /// Override somebody else's Marathon deployment.
+    #[serde(default)]
+    pub force: bool,
+    /// A service.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// Services, for `adopt`.
+    #[serde(default)]
+    pub services: Option<Vec<String>>,
+    /// A number of instances, for `scale`.
+    #[serde(default)]
+    pub instances: Option<u32>,
+}
+
+/// Answer to an action that began a deploy.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueuedBody {
+    /// Its number.
+    pub deploy: DeployNumber,
+    /// Its page.
+    pub url: String,
+}
+
+/// One service of a dry run.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanService {
+    /// The service.
+    pub id: ServiceId,
+    /// What would be done.
+    pub change: String,
+    /// Which fields would change.
+    pub diff: Vec<crate::spec::Change>,
+    /// Instances now, by the spec, and afterwards.
+    pub instances: PlanInstances,
+}
+
+/// Instance counts of a dry run.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanInstances {
+    /// How many run now.
+    pub running: u32,
+    /// How many the spec says.
+    pub spec: Option<u32>,
+    /// How many there would be.
+    pub after: u32,
+}
+
+/// Answer to a dry run.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanBody {
+    /// The app.
+    pub app: AppId,
+    /// What runs now.
+    pub from: Option<DeployRef>,
+    /// What would run.
+    pub to: DeployRef,
+    /// Commits that would be undone, newest first.
+    pub undoes: Vec<CommitId>,
+    /// The services that would change.
+    pub services: Vec<PlanService>,
+    /// Traps.
+    pub warnings: Vec<Sentence>,
+    /// The plan token.
+    pub plan: String,
+}
+
+/// Every error: `application/problem+json` (RFC 9457).
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// Always `about:blank`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What it is, in short.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// For programs.
+    pub code: String,
+    /// What happened.
+    pub detail: String,
+    /// The way out.
+    pub hint: Option<String>,
+    /// The new plan, where the old one is stale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<PlanBody>>,
+}

@@ -1,0 +1,85 @@
+//! What operators do with the webhook: register, repair, ping, remove.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::Web;
+use super::act::Act;
+use super::error::Failure;
+use super::extract::Operator;
+use super::negotiate::json as json_answer;
+use crate::api::ActBody;
+use crate::history::{App, Command};
+use crate::intake::{self, KeepError};
+
+/// The hook of an app: register, repair, ping, remove.
+pub(super) async fn act_on_hook(
+    State(web): State<Web>,
+    _operator: Operator,
+    Path((name, action)): Path<(String, String)>,
+    act: Act<ActBody>,
+) -> Result<Response, Failure> {
+    let app = web.app_named(&name).await?;
+    let (github, repository) = (&web.context.github, app.source.repository_id);
+    let no_hook = || {
+        Failure::new(
+            StatusCode::CONFLICT,
+            "no_hook",
+            format!("{} has no webhook yet", app.id),
+        )
+        .hint("register it first")
+    };
+    let done = match action.as_str() {
+        "register" | "repair" => web.hooks.keep(&app).await,
+        "ping" => github
+            .ping_hook(repository, app.hook.id.ok_or_else(no_hook)?)
+            .await
+            .map_err(KeepError::from),
+        "remove" => remove_hook(&web, &app, app.hook.id.ok_or_else(no_hook)?).await,
+        other => {
+            return Err(Failure::missing(format!(
+                "a webhook has no action {other:?}"
+            )));
+        }
+    };
+    match done {
+        Ok(()) if act.form => Ok(Redirect::to(&format!("/apps/{}/hook", app.id)).into_response()),
+        Ok(()) => Ok(json_answer(
+            StatusCode::OK,
+            &web.hook(&web.app_named(&name).await?).await?,
+        )),
+        Err(KeepError::Github(error)) => Err(Failure::new(
+            StatusCode::BAD_GATEWAY,
+            "github",
+            error.to_string(),
+        )),
+        Err(KeepError::Store(error)) => Err(error.into()),
+    }
+}
+
+async fn remove_hook(web: &Web, app: &App, id: u64) -> Result<(), KeepError> {
+    web.context
+        .github
+        .delete_hook(app.source.repository_id, id)
+        .await?;
+    let removed = crate::event::Fact::HookRemoved {
+        id: Some(id),
+        sentence: "removed by an operator".to_owned(),
+    };
+    let stays_so = crate::event::Fact::HookFailed {
+        code: intake::HOOK_REMOVED.to_owned(),
+        sentence: "the webhook was removed by an operator; register it again when pushes shall arrive at once.".to_owned(),
+    };
+    web.context
+        .store
+        .log()
+        .command(
+            &app.id,
+            "observer",
+            None,
+            Command::Note(vec![removed, stays_so]),
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! An app enters, and an app leaves with everything that is its own.
+
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Web;
+use super::act::Act;
+use super::error::Failure;
+use super::extract::Operator;
+use super::html;
+use super::negotiate::{Wants, json as json_answer, wants_page};
+use super::pages::destroyed_sentence;
+use crate::api::{AppBody, RegisterBody};
+use crate::history::{App, Command, Refusal};
+use crate::id::{Branch, RepositoryName};
+use crate::intake::{self, RegisterError};
+use crate::store::StoreError;
+
+pub(super) async fn register_app(
+    State(web): State<Web>,
+    operator: Operator,
+    act: Act<RegisterBody>,
+) -> Result<Response, Failure> {
+    let invalid = |what: String| Failure::unprocessable("invalid", what);
+    let repository: RepositoryName = act
+        .body
+        .repository
+        .parse()
+        .map_err(|e| invalid(format!("repository: {e}")))?;
+    let branch: Branch = act
+        .body
+        .branch
+        .as_deref()
+        .unwrap_or("dcos")
+        .parse()
+        .map_err(|e| invalid(format!("branch: {e}")))?;
+    let registered = intake::register(&web.context, &repository, &branch, &operator.actor()).await;
+    let (id, new) = registered.map_err(|error| match error {
+        RegisterError::Github(error) => {
+            Failure::new(StatusCode::BAD_GATEWAY, "github", error.to_string())
+                .hint("try again when GitHub answers")
+        }
+        RegisterError::Invalid(why) => Failure::unprocessable("not_registrable", why),
+        RegisterError::Store(error) => error.into(),
+    })?;
+    if act.form {
+        return Ok(Redirect::to(&format!("/apps/{id}")).into_response());
+    }
+    let app = web.app_named(id.as_str()).await?;
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let mut answer = json_answer(status, &AppBody::from(&app));
+    if let Ok(location) = format!("{}/apps/{id}", web.public_url).parse() {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(answer)
+}
+
+/// A misspelt option must not destroy more than was meant.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DestroyBody {
+    #[serde(default)]
+    confirm: Option<String>,
+    #[serde(default)]
+    keep_services: bool,
+}
+
+pub(super) async fn confirm_destroy(
+    State(web): State<Web>,
+    operator: Operator,
+    Path(name): Path<String>,
+) -> Result<Response, Failure> {
+    let app = web.app_named(&name).await?;
+    let page = web.app_page(&app, None).await?;
+    let chrome = web.chrome(Some(operator.name), &format!("/apps/{}", app.id));
+    Ok(Html(html::destroy(&chrome, &page, None)).into_response())
+}
+
+pub(super) async fn destroy_by_form(
+    State(web): State<Web>,
+    operator: Operator,
+    Path(name): Path<String>,
+    act: Act<DestroyBody>,
+) -> Result<Response, Failure> {
+    let app = web.app_named(&name).await?;
+    if act.body.confirm.as_deref() != Some(app.id.as_str()) {
+        let page = web.app_page(&app, None).await?;
+        let chrome = web.chrome(Some(operator.name), &format!("/apps/{}", app.id));
+        let error = format!("Type {} to confirm; nothing was done.", app.id);
+        return Ok((
+            StatusCode::UNPROCESSABLE_ENTITY,
+            Html(html::destroy(&chrome, &page, Some(&error))),
+        )
+            .into_response());
+    }
+    destroy(&web, &app, &operator, act.body.keep_services, Wants::Html).await
+}
+
+pub(super) async fn destroy_app(
+    State(web): State<Web>,
+    operator: Operator,
+    Path(name): Path<String>,
+    Query(query): Query<DestroyBody>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let app = web.app_named(&name).await?;
+    let reads = if wants_page(&uri, &headers) == Wants::Html
+        && headers
+            .get(header::ACCEPT)
+            .is_some_and(|a| a.to_str().is_ok_and(|a| a.contains("html")))
+    {
+        Wants::Html
+    } else {
+        Wants::Json
+    };
+    destroy(&web, &app, &operator, query.keep_services, reads).await
+}
+
+/// Begins the destroy and waits a while for its end, so that the answer can say what was done.
+async fn destroy(
+    web: &Web,
+    app: &App,
+    operator: &Operator,
+    keep_services: bool,
+    reads: Wants,
+) -> Result<Response, Failure> {
+    let mut head = web.context.store.head();
+    match web
+        .context
+        .store
+        .log()
+        .command(
+            &app.id,
+            &operator.actor(),
+            None,
+            Command::Destroy { keep_services },
+        )
+        .await
+    {
+        // a second call follows the first
+        Ok(_) | Err(StoreError::Refused(Refusal::Destroying)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    let mut now = web.app_named(app.id.as_str()).await?;
+    while !now.destroyed
+        && tokio::time::timeout_at(until, head.changed())
+            .await
+            .is_ok_and(|c| c.is_ok())
+    {
+        now = web.app_named(app.id.as_str()).await?;
+    }
+    let sentence = if now.destroyed {
+        destroyed_sentence(web, &app.id).await?
+    } else {
+        None
+    };
+    let (mut done, mut open) = (Vec::new(), Vec::new());
+    for id in app.services.keys() {
+        match now.services.contains_key(id) && !now.destroyed {
+            true => open.push(format!("{id} still runs")),
+            false if keep_services => done.push(format!("{id} was left running")),
+            false => done.push(format!("{id} was removed")),
+        }
+    }
+    if let Some(failure) = &now.hook.failure {
+        open.push(format!("the webhook: {}", failure.sentence));
+    }
+    if reads == Wants::Html {
+        let chrome = web.chrome(Some(operator.name.clone()), "/");
+        return Ok(Html(html::destroyed(
+            &chrome,
+            app.id.as_str(),
+            sentence.as_deref(),
+            &done,
+            &open,
+        ))
+        .into_response());
+    }
+    let status = if now.destroyed {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    Ok(json_answer(
+        status,
+        &json!({"app": app.id, "state": now.state(), "done": done, "open": open, "sentence": sentence}),
+    ))
+}
