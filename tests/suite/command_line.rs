@@ -315,12 +315,12 @@ async fn flags_are_read_as_go_reads_them_and_a_second_observer_is_refused() {
         err.contains("another observer uses log") && err.contains("DPLOY_OBSERVER_DATA"),
         "{err}"
     );
-    let taken = format!("127.0.0.1:{port}");
-    let elsewhere = ["-data=other", "-marathon-url", NOWHERE, "-listen", &taken];
+    let busy = format!("127.0.0.1:{port}");
+    let elsewhere = ["-data=other", "-marathon-url", NOWHERE, "-listen", &busy];
     let (code, _, err) = run(dir.path(), &elsewhere).await;
     assert_eq!(code, 1, "{err}");
     assert!(
-        err.contains(&taken) && err.contains("DPLOY_OBSERVER_LISTEN"),
+        err.contains(&busy) && err.contains("DPLOY_OBSERVER_LISTEN"),
         "{err}"
     );
     assert!(
