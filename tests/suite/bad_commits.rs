@@ -1,5 +1,6 @@
 //! Commits that cannot be deployed: each says where and what, the old version serves on, and the next good push works.
 
+use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
@@ -145,7 +146,7 @@ async fn a_descriptor_that_is_wrong_is_named_with_line_and_column() {
             let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
             for i in 1..12 {
                 let of = format!("*a{},", i - 1).repeat(9);
-                text.push_str(&format!("a{i}: &a{i} [{}]\n", of.trim_end_matches(',')));
+                writeln!(text, "a{i}: &a{i} [{}]", of.trim_end_matches(',')).unwrap();
             }
             t.write("dploy.app", &text);
         }),

@@ -87,17 +87,15 @@ impl Running {
             }
             None
         };
-        match tokio::time::timeout(Duration::from_secs(30), look).await {
-            Ok(Some(rest)) => rest,
-            _ => {
-                let mut err = String::new();
-                if let Some(mut stderr) = self.child.stderr.take() {
-                    let _ = self.child.start_kill();
-                    stderr.read_to_string(&mut err).await.unwrap();
-                }
-                panic!("no {marker:?} in {:?}; {err}", self.said)
-            }
+        if let Ok(Some(rest)) = tokio::time::timeout(Duration::from_secs(30), look).await {
+            return rest;
         }
+        let mut err = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            let _ = self.child.start_kill();
+            stderr.read_to_string(&mut err).await.unwrap();
+        }
+        panic!("no {marker:?} in {:?}; {err}", self.said)
     }
 
     /// Sends a signal and waits for the end: the exit code, and what it said until then.
@@ -133,7 +131,7 @@ pub async fn nothing_runs_in(dir: &Path) {
                 let text = std::fs::read(entry.path().join(file)).unwrap_or_default();
                 let text = String::from_utf8_lossy(&text).into_owned();
                 if !own && text.contains(&marker) {
-                    left.push(format!("{:?} {file}: {text}", entry.file_name()));
+                    left.push(format!("{}: {text}", entry.path().join(file).display()));
                 }
             }
         }
@@ -317,12 +315,12 @@ async fn flags_are_read_as_go_reads_them_and_a_second_observer_is_refused() {
         err.contains("another observer uses log") && err.contains("DPLOY_OBSERVER_DATA"),
         "{err}"
     );
-    let taken = format!("127.0.0.1:{port}");
-    let other = ["-data=other", "-marathon-url", NOWHERE, "-listen", &taken];
-    let (code, _, err) = run(dir.path(), &other).await;
+    let busy = format!("127.0.0.1:{port}");
+    let elsewhere = ["-data=other", "-marathon-url", NOWHERE, "-listen", &busy];
+    let (code, _, err) = run(dir.path(), &elsewhere).await;
     assert_eq!(code, 1, "{err}");
     assert!(
-        err.contains(&taken) && err.contains("DPLOY_OBSERVER_LISTEN"),
+        err.contains(&busy) && err.contains("DPLOY_OBSERVER_LISTEN"),
         "{err}"
     );
     assert!(

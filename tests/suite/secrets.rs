@@ -35,7 +35,7 @@ impl Write for Kept {
     }
 }
 
-/// Keeps all logs of this process, as much as DPLOY_LOGLEVEL=trace would show.
+/// Keeps all logs of this process, as much as `DPLOY_LOGLEVEL=trace` would show.
 fn keep_logs() -> Kept {
     let kept = Kept::default();
     let writer = kept.clone();
