@@ -112,7 +112,7 @@ fn the_readme_lists_every_route() {
 #[test]
 fn the_actions_of_the_readme_exist() {
     let readme = read("README.md");
-    let code = read("src/web/operate.rs");
+    let code = read("src/web/operate.rs") + &read("src/web/hook.rs");
     let surface = section(&readme, "## HTTP surface");
     for path in ["/apps/{id}/{action}`", "/apps/{id}/hook/{action}`"] {
         let row = surface.lines().find(|l| l.contains(path)).unwrap();

@@ -17,9 +17,13 @@ async fn stuck(marathon: &Marathon, bad: &str, strategy: (f64, f64)) -> (String,
             json!({ "cmd": bad, "backoffSeconds": 1 }),
         )
         .await;
-    let room = if strategy.1 > 0.0 { 6 } else { 3 };
+    let (room, kept) = if strategy.1 > 0.0 { (6, 3) } else { (3, 2) };
     marathon
-        .until("stuck", "/v2/apps/web", |app| tasks(app).len() == room)
+        .until("stuck", "/v2/apps/web", |app| {
+            // an old one that is being killed still counts, and makes room when it is gone
+            let old = ids(app, |t| good.iter().any(|id| t["id"] == **id));
+            tasks(app).len() == room && old.len() == kept
+        })
         .await;
     let left = ids(&marathon.get("/v2/apps/web").await, |t| {
         good.iter().any(|id| t["id"] == **id)
