@@ -45,8 +45,19 @@ pub(super) fn prepare(folder: &Path) -> Result<PathBuf, StoreError> {
     Ok(file)
 }
 
+/// The lock beside the file. It is given back explicitly: a process that is just being started has a copy of the open
+/// file until it executes, and would keep the lock alive.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // closing the file does the same, a little later
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the lock beside the file; it is released when the process ends, however it ends.
-pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(folder: &Path) -> Result<Lock, StoreError> {
     let path = folder.join("observer.lock");
     let file = OpenOptions::new()
         .create(true)
@@ -55,7 +66,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
         .open(&path)
         .map_err(|e| unusable(format!("{}: {e}", path.display())))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(unusable(format!(
             "another observer uses {}: stop it first, or give this one its own folder (DPLOY_OBSERVER_DATA)",
             folder.display()

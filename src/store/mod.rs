@@ -55,7 +55,7 @@ pub struct Store {
     log: Log,
     head: watch::Receiver<i64>,
     // one observer per file; released by `close`, or with the last handle
-    lock: Arc<std::sync::Mutex<Option<std::fs::File>>>,
+    lock: Arc<std::sync::Mutex<Option<connect::Lock>>>,
 }
 
 impl Store {

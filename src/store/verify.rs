@@ -27,7 +27,7 @@ pub struct Report {
     pub wrong: Vec<String>,
 }
 
-async fn open(folder: &Path) -> Result<(std::fs::File, SqliteConnection), StoreError> {
+async fn open(folder: &Path) -> Result<(connect::Lock, SqliteConnection), StoreError> {
     let file = database(folder);
     if !file.is_file() {
         return Err(StoreError::Unusable(format!(
