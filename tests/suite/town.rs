@@ -214,13 +214,6 @@ impl Town {
     pub async fn stop(&mut self) {
         if let Some(observer) = self.observer.take() {
             observer.stop().await;
-            // a process that another test begins has a copy of the lock until it is its own program
-            let lock = self.dir.path().join("data/observer.lock");
-            until("the lock is free", async || {
-                let file = std::fs::File::open(&lock).map_err(|e| e.to_string())?;
-                file.try_lock().map_err(|e| e.to_string())
-            })
-            .await;
         }
     }
 

@@ -59,7 +59,7 @@ pub struct LocalMarathon {
     engine: Arc<engine::Engine>,
     server: JoinHandle<()>,
     /// Held as long as we run: two of us on one folder would kill each other's tasks.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl LocalMarathon {
@@ -139,9 +139,19 @@ impl LocalMarathon {
     }
 }
 
-fn lock(dir: &Path) -> anyhow::Result<File> {
+/// Given back explicitly: a process that is just being started has a copy of the open file until it executes.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // closing the file does the same, a little later
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(dir: &Path) -> anyhow::Result<Lock> {
     let file = File::create(dir.join("lock")).context("making the lock file")?;
     file.try_lock()
         .with_context(|| format!("another local Marathon uses {}", dir.display()))?;
-    Ok(file)
+    Ok(Lock(file))
 }
