@@ -10,7 +10,7 @@ use dploy_observer::id::{AppId, CommitId, DeployNumber};
 use dploy_observer::store::{self, Store};
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use proptest::test_runner::Config;
+use proptest::test_runner::{Config, RngSeed};
 
 use crate::world::{
     Folder, GITHUB, OBSERVER, OPERATOR, apply_accepted, apply_intended, ask, close, commit, events,
@@ -542,8 +542,21 @@ async fn holds(groups: Vec<Vec<(usize, Step)>>, reopen_after: usize) {
     assert_eq!(folder.verify().await.wrong, Vec::<String>::new());
 }
 
+/// The same histories at every run, so that a change is judged by itself; others with `DPLOY_HISTORY_SEED`, more of them
+/// with `DPLOY_HISTORY_CASES`.
+fn config() -> Config {
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u32>().ok());
+    Config {
+        cases: number("DPLOY_HISTORY_CASES").unwrap_or(48),
+        rng_seed: RngSeed::Fixed(number("DPLOY_HISTORY_SEED").unwrap_or(1).into()),
+        max_shrink_iters: 400,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(Config { cases: 48, max_shrink_iters: 400, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn whatever_happens_the_projections_are_the_fold_and_every_rule_holds(
