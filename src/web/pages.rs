@@ -15,7 +15,7 @@ use super::view::line;
 use crate::api::{AppBody, AppsBody, StatusBody};
 use crate::event::Fact;
 use crate::history::App;
-use crate::id::{AppId, DeployNumber};
+use crate::id::{AppId, CommitId, DeployNumber};
 use crate::store::EventFilter;
 
 #[derive(Deserialize)]
@@ -183,6 +183,14 @@ pub(super) async fn explain_commit(
         ));
     }
     let mut lines: Vec<WhyLine> = Vec::new();
+    let apps = web.context.store.apps("", 1000).await?;
+    let is_live = |app: &AppId, commit: &CommitId| {
+        let live = apps
+            .iter()
+            .find(|a| a.id == *app)
+            .and_then(|a| a.live.as_ref());
+        live.is_some_and(|l| l.commit == *commit)
+    };
     for push in web.context.store.pushes_of(&text).await? {
         let outcome = push.outcome.as_deref().unwrap_or("recorded");
         let sentence = format!(
@@ -190,15 +198,16 @@ pub(super) async fn explain_commit(
             push.push.after.short(),
             push.push.via.word()
         );
+        let live = is_live(&push.app, &push.push.after);
         lines.push(WhyLine {
             app: push.app.to_string(),
             at: push.at,
             sentence,
             deploy: None,
-            live: false,
+            live,
         });
     }
-    for app in web.context.store.apps("", 1000).await? {
+    for app in &apps {
         for deploy in web.context.store.deploys_of(&app.id, &text).await? {
             let live = app.live.as_ref().is_some_and(|l| l.deploy == deploy.number);
             let end = deploy
