@@ -128,20 +128,19 @@ fn rollback(draft: &mut Draft<'_>, app: &App, target: &Target) -> Result<Answer,
         only: target.only.clone(),
     })));
     pin(draft, app, target);
-    let number = draft.next();
     let sentence = format!(
         "rolled back to {} by {}",
         target.to.commit.short(),
-        draft.actor
+        who(draft.actor)
     );
-    end_touched(draft, app, number, &sentence);
+    end_touched(draft, app, &sentence);
     Ok(Answer::Queued(
         draft.queue(app, of_target(target, Cause::Rollback)),
     ))
 }
 
 /// Ends the running deploy where it touched Marathon already; what follows takes over its rollout.
-fn end_touched(draft: &mut Draft<'_>, app: &App, _by: DeployNumber, sentence: &str) {
+fn end_touched(draft: &mut Draft<'_>, app: &App, sentence: &str) {
     if let Some(running) = app.running.as_ref().filter(|_| !app.running_untouched()) {
         let fact = match &running.ending {
             Some(ending) if ending.outcome == Ending::Failed => Fact::DeployFailed {
@@ -263,8 +262,8 @@ fn end_rollback(draft: &mut Draft<'_>, app: &App) {
         .as_ref()
         .is_some_and(super::deploy::Deploy::is_rollback)
     {
-        let (number, sentence) = (draft.next(), format!("resumed by {}", who(draft.actor)));
-        end_touched(draft, app, number, &sentence);
+        let sentence = format!("resumed by {}", who(draft.actor));
+        end_touched(draft, app, &sentence);
     }
 }
 

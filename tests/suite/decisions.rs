@@ -457,7 +457,7 @@ fn a_rollback_cancels_a_touched_deploy_and_pins_in_the_same_decision() {
     );
     assert!(matches!(
         &story.log[story.before + 2].fact,
-        Fact::DeployCancelled { sentence, .. } if sentence == "rolled back to 1111111 by operator:mh"
+        Fact::DeployCancelled { sentence, .. } if sentence == "rolled back to 1111111 by mh"
     ));
     assert_eq!((story.running(), story.waiting()), (Some(4), None));
     let pin = story.app().pin.as_ref().unwrap();
