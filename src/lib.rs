@@ -12,7 +12,7 @@
 //! | 3 | `plan` | pure: what a deploy will change |
 //! | 4 | `api` | bodies of the HTTP API |
 //! | 5 | `store` `github` `marathon` `discovery` | SQLite, and the two services we talk to |
-//! | 6 | `context` | the handles to these, and reading a commit |
+//! | 6 | `context` `rollout` | the handles to these, and reading a commit; what runs in Marathon and how well |
 //! | 7 | `intake` `deployer` | pushes come in, deploys go out |
 //! | 8 | `web` | pages, API, webhook route |
 //! | 9 | `app` | composition root |
@@ -35,6 +35,7 @@ pub mod intake;
 pub mod local;
 pub mod marathon;
 pub mod plan;
+pub mod rollout;
 pub mod secret;
 pub mod sentence;
 pub mod settings;

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::{DeployRef, ResumeWhen, Scale};
+use crate::history::AppState;
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
 /// Body of `POST /apps`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterBody {
     /// `owner/name`.
@@ -19,7 +20,7 @@ pub struct RegisterBody {
 }
 
 /// Body of the actions of an app. `{}` is one.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActBody {
     /// A commit, possibly shortened, or a deploy: `#40`.
@@ -61,7 +62,7 @@ pub struct ActBody {
 }
 
 /// Answer to an action that began a deploy.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QueuedBody {
     /// Its number.
     pub deploy: DeployNumber,
@@ -70,7 +71,7 @@ pub struct QueuedBody {
 }
 
 /// One service of a dry run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlanService {
     /// The service.
     pub id: ServiceId,
@@ -83,7 +84,7 @@ pub struct PlanService {
 }
 
 /// Instance counts of a dry run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlanInstances {
     /// How many run now.
     pub running: u32,
@@ -94,7 +95,7 @@ pub struct PlanInstances {
 }
 
 /// Answer to a dry run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlanBody {
     /// The app.
     pub app: AppId,
@@ -113,11 +114,11 @@ pub struct PlanBody {
 }
 
 /// Every error: `application/problem+json` (RFC 9457).
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Problem {
     /// Always `about:blank`.
     #[serde(rename = "type")]
-    pub kind: &'static str,
+    pub kind: String,
     /// What it is, in short.
     pub title: String,
     /// The HTTP status.
@@ -131,4 +132,19 @@ pub struct Problem {
     /// The new plan, where the old one is stale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Box<PlanBody>>,
+}
+
+/// Answer to `DELETE /apps/{id}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DestroyedBody {
+    /// The app.
+    pub app: AppId,
+    /// Where it stands now: `destroyed`, or `destroying` while something is left to do.
+    pub state: AppState,
+    /// What is gone.
+    pub done: Vec<String>,
+    /// What is not.
+    pub open: Vec<String>,
+    /// The end in words.
+    pub sentence: Option<String>,
 }

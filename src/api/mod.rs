@@ -4,9 +4,11 @@ mod act;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-pub use act::{ActBody, PlanBody, PlanInstances, PlanService, Problem, QueuedBody, RegisterBody};
+pub use act::{
+    ActBody, DestroyedBody, PlanBody, PlanInstances, PlanService, Problem, QueuedBody, RegisterBody,
+};
 
 use crate::event::{Cause, CommitInfo, DeployRef, ResumeWhen};
 use crate::history::{App, AppState, Deploy, DeployState, Lock, Pin, Waiting};
@@ -14,7 +16,7 @@ use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
 /// How well an app is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// What runs is what was deployed, healthy.
@@ -44,7 +46,7 @@ impl Health {
 }
 
 /// Where an app is deployed from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceBody {
     /// `owner/name`.
     pub repository: String,
@@ -53,7 +55,7 @@ pub struct SourceBody {
 }
 
 /// The head of the branch.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HeadBody {
     /// The commit.
     pub commit: CommitId,
@@ -62,7 +64,7 @@ pub struct HeadBody {
 }
 
 /// What runs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LiveBody {
     /// The deploy.
     pub deploy: DeployNumber,
@@ -73,7 +75,7 @@ pub struct LiveBody {
 }
 
 /// A deploy that has not ended, in short.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OpenDeploy {
     /// Its number.
     pub deploy: DeployNumber,
@@ -84,7 +86,7 @@ pub struct OpenDeploy {
 }
 
 /// An app, as `GET /apps.json` lists it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AppBody {
     /// Its name.
     pub app: AppId,
@@ -111,7 +113,7 @@ pub struct AppBody {
 }
 
 /// A pin.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PinBody {
     /// The commit.
     pub commit: CommitId,
@@ -229,7 +231,7 @@ impl From<&App> for AppBody {
 }
 
 /// `GET /apps.json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AppsBody {
     /// The newest event.
     pub seq: i64,
@@ -240,7 +242,7 @@ pub struct AppsBody {
 }
 
 /// A service within an app or a deploy.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServiceBody {
     /// Absolute Marathon id.
     pub id: ServiceId,
@@ -259,7 +261,7 @@ pub struct ServiceBody {
 }
 
 /// A deploy.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DeployBody {
     /// The app.
     pub app: AppId,
@@ -354,7 +356,7 @@ impl DeployBody {
 }
 
 /// The webhook.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HookBody {
     /// GitHub's id of it.
     pub id: Option<u64>,
@@ -371,7 +373,7 @@ pub struct HookBody {
 }
 
 /// A setting and where it came from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SettingBody {
     /// The value, as text.
     pub value: String,
@@ -380,7 +382,7 @@ pub struct SettingBody {
 }
 
 /// `GET /apps/{id}.json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AppPage {
     /// What the list says.
     #[serde(flatten)]
@@ -402,7 +404,7 @@ pub struct AppPage {
 }
 
 /// `GET /status`, as the original answered it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StatusBody {
     /// Owner of the repository.
     pub owner: String,
@@ -414,4 +416,28 @@ pub struct StatusBody {
     pub pubnode: String,
     /// When the last deploy ended, or empty.
     pub lastdeploy: String,
+}
+
+/// `GET /why/{sha}.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WhyBody {
+    /// The commit, as it was asked for.
+    pub commit: String,
+    /// What is known of it, newest first.
+    pub lines: Vec<WhyLineBody>,
+}
+
+/// One thing that is known of a commit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WhyLineBody {
+    /// The app.
+    pub app: String,
+    /// When.
+    pub at: String,
+    /// What.
+    pub sentence: String,
+    /// The deploy it is about.
+    pub deploy: Option<u32>,
+    /// Whether this is what runs.
+    pub live: bool,
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::job::Job;
-use super::look::Look;
-use super::retreat::{Wiped, wipe};
-use super::{Next, Step, StepError, look};
+use super::retreat::Logged;
+use super::{Next, Step, StepError};
 use crate::event::{Action, ApplyIntended, Call, Fact, Intended, Planned};
 use crate::history::{Command, Deploy};
-use crate::id::{BlobId, DeployNumber, ServiceId, SpecHash};
+use crate::id::{BlobId, ServiceId, SpecHash};
 use crate::marathon::{Deployed, LiveApp, MarathonError};
 use crate::plan::Plan;
+use crate::rollout::{self, make_room, with_room};
 use crate::sentence::Sentence;
 
 /// The first call of a deploy. A rollout of ours that still holds its services is taken over without losing
@@ -24,7 +24,11 @@ pub(super) async fn begin(
     apps: &BTreeMap<ServiceId, LiveApp>,
 ) -> Result<Option<Next>, StepError> {
     let ids: BTreeSet<ServiceId> = plan.steps.iter().map(|s| s.planned.id.clone()).collect();
-    let room = make_room(job, deploy.number, &ids).await?;
+    let (number, known) = (deploy.number, &job.app.marathon);
+    let is_ours = |id: &str| known.iter().any(|o| o.id == id);
+    let journal = Logged { job, number };
+    let (marathon, watched) = (&job.context.marathon, job.context.watch.watched());
+    let room = make_room(marathon, watched, &ids, is_ours, &journal).await?;
     let versions: BTreeMap<&ServiceId, &str> = apps
         .iter()
         .map(|(id, a)| (id, a.version.as_str()))
@@ -67,97 +71,6 @@ fn intent_for(planned: &Planned, versions: &BTreeMap<&ServiceId, &str>) -> Inten
         spec: planned.spec.clone(),
         version: versions.get(&planned.id).map(|v| (*v).to_owned()),
     }
-}
-
-/// What was found, and done, about rollouts of ours that still hold the services.
-struct Room {
-    /// A deployment of ours holds at least one of them and is to be overridden.
-    held: bool,
-    /// Active instances, by service, that could not be wiped: Marathon would count them when it kills.
-    surplus: BTreeMap<ServiceId, u32>,
-}
-
-async fn make_room(
-    job: &Job<'_>,
-    number: DeployNumber,
-    ids: &BTreeSet<ServiceId>,
-) -> Result<Room, StepError> {
-    let mut room = Room {
-        held: false,
-        surplus: BTreeMap::new(),
-    };
-    let mut all = ids.clone();
-    let look = job.context.look(all.clone()).await?;
-    let ours: Vec<String> = look
-        .holding(ids)
-        .filter(|d| job.app.marathon.iter().any(|o| o.id == d.id))
-        .map(|d| d.id.clone())
-        .collect();
-    for deployment in look.deployments.iter().filter(|d| ours.contains(&d.id)) {
-        all.extend(
-            deployment
-                .affected_apps
-                .iter()
-                .filter_map(|a| a.parse().ok()),
-        );
-    }
-    room.held = !ours.is_empty();
-    let unwell: BTreeSet<ServiceId> = all
-        .into_iter()
-        .filter(|id| look.apps.get(id).is_none_or(|a| needs_care(a, &look)))
-        .collect();
-    if !room.held {
-        let coverable = |a: &LiveApp| {
-            let well = a.tasks.iter().filter(|t| a.is_well(t)).count();
-            u32::try_from(well).unwrap_or(0) >= a.instances && look.hidden(a) == 0
-        };
-        let (wipeable, rest): (BTreeSet<_>, BTreeSet<_>) = unwell
-            .into_iter()
-            .partition(|id| look.apps.get(id).is_some_and(coverable));
-        wipe(job, number, &wipeable).await?;
-        room.surplus = surplus(&look, &rest);
-        return Ok(room);
-    }
-    if let Wiped::Left(left) = wipe(job, number, &unwell).await? {
-        let look = job.context.look(left.clone()).await?;
-        room.surplus = surplus(&look, &left);
-    }
-    Ok(room)
-}
-
-fn needs_care(app: &LiveApp, look: &Look) -> bool {
-    app.tasks.iter().any(|t| !app.is_well(t)) || look.hidden(app) > 0
-}
-
-fn surplus(look: &Look, ids: &BTreeSet<ServiceId>) -> BTreeMap<ServiceId, u32> {
-    ids.iter()
-        .filter_map(|id| {
-            let app = look.apps.get(id)?;
-            let active = u32::try_from(app.tasks.len())
-                .unwrap_or(u32::MAX)
-                .saturating_add(look.hidden(app));
-            Some((id.clone(), active))
-        })
-        .collect()
-}
-
-/// The smallest number of instances, at least the wanted one, of which the upgrade keeps all `active` ones.
-fn with_room(body: &Value, wanted: u32, active: Option<u32>) -> (Value, bool) {
-    let Some(active) = active else {
-        return (body.clone(), false);
-    };
-    let keeps = body
-        .pointer("/upgradeStrategy/minimumHealthCapacity")
-        .and_then(Value::as_f64)
-        .unwrap_or(1.0);
-    let enough = (wanted..=wanted.saturating_add(active.saturating_mul(20)))
-        .find(|n| crate::marathon::kept(*n, keeps) >= active)
-        .unwrap_or(wanted);
-    let mut body = body.clone();
-    if let Some(map) = body.as_object_mut() {
-        map.insert("instances".to_owned(), enough.into());
-    }
-    (body, enough != wanted)
 }
 
 async fn put(
@@ -361,13 +274,13 @@ pub(super) async fn recover(job: &Job<'_>, deploy: &Deploy) -> Step {
 /// Whether Marathon carried out the call: a service has the spec and another version than before.
 async fn applied(job: &Job<'_>, intent: &ApplyIntended) -> Result<Option<Deployed>, StepError> {
     let ids = intent.services.iter().map(|s| s.id.clone()).collect();
-    let apps = job.context.apps(ids).await?;
+    let apps = rollout::apps(&job.context.marathon, ids).await?;
     let known: BTreeSet<&str> = job.app.marathon.iter().map(|d| d.id.as_str()).collect();
     for service in &intent.services {
         let Some(app) = apps.get(&service.id) else {
             continue;
         };
-        let has_spec = |spec: &SpecHash| look::labelled(app).as_ref() == Some(spec);
+        let has_spec = |spec: &SpecHash| rollout::labelled(app).as_ref() == Some(spec);
         if service.spec.as_ref().is_some_and(has_spec)
             && service.version.as_deref() != Some(app.version.as_str())
         {

@@ -11,6 +11,7 @@ use crate::event::{ApplyIntended, Call, Fact, Intended};
 use crate::history::Command;
 use crate::id::ServiceId;
 use crate::marathon::{Deployed, MarathonError};
+use crate::rollout;
 
 pub(super) async fn step(job: &Job<'_>) -> Step {
     let Some(destroying) = &job.app.destroying else {
@@ -18,7 +19,7 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
     };
     if !destroying.keep_services {
         let mut ids: BTreeSet<ServiceId> = destroying.services.iter().cloned().collect();
-        ids.extend(job.context.ours(&job.app.id).await?);
+        ids.extend(rollout::ours(&job.context.marathon, job.app.id.as_str()).await?);
         if let Some(id) = ids.first() {
             return remove(job, id, true).await;
         }

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::event::{Drift, Fact};
 use crate::history::{App, Command};
 use crate::id::ServiceId;
+use crate::rollout;
 use crate::spec::rendering;
 
 /// Looks at the services of an app on which nothing is under way.
@@ -16,7 +17,7 @@ pub(super) async fn look(context: &Context, app: &App) -> Result<(), StepError> 
         return Ok(());
     }
     let known: BTreeSet<ServiceId> = app.services.keys().cloned().collect();
-    let live = context.apps(known).await?;
+    let live = rollout::apps(&context.marathon, known).await?;
     let mut found = Vec::new();
     for (id, record) in app.services.iter().filter(|(_, r)| !r.dirty) {
         let Some(left) = &record.rendering else {

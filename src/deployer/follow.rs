@@ -7,17 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::job::Job;
-use super::look::{self, Look};
 use super::{Next, Step, apply, destroy, retreat};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Intended, Planned};
 use crate::history::Deploy;
 use crate::id::{DeployNumber, ServiceId};
-use crate::marathon::{self, LiveApp};
+use crate::rollout::{self, Look, Standing, Standings, deadline_sentence};
 use crate::sentence::Sentence;
 use crate::spec::rendering;
-
-/// Five failures of this version with none healthy end a rollout at once.
-const FAILURES: u32 = 5;
 
 /// At most so many stages are written down for a deploy.
 const MOST_PROGRESS: u32 = 50;
@@ -28,14 +24,8 @@ pub(super) struct Following {
     deploy: Option<DeployNumber>,
     progress_at: Option<Instant>,
     best: u32,
-    services: BTreeMap<ServiceId, Seen>,
+    standings: Standings,
     cause: Option<(String, Instant)>,
-}
-
-#[derive(Default)]
-struct Seen {
-    failures: BTreeSet<String>,
-    running_since: Option<Instant>,
 }
 
 impl Following {
@@ -48,16 +38,6 @@ impl Following {
             };
         }
     }
-}
-
-/// How a service stands.
-struct Standing {
-    done: bool,
-    well: u32,
-    stage: &'static str,
-    trouble: Option<Sentence>,
-    hopeless: bool,
-    alien: bool,
 }
 
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
@@ -78,14 +58,15 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
         .flatten()
         .filter(|p| p.change != Action::Remove)
         .collect();
-    let look = job
-        .context
-        .look(planned.iter().map(|p| p.id.clone()).collect())
-        .await?;
+    let ids = planned.iter().map(|p| p.id.clone()).collect();
+    let look = rollout::look(&job.context.marathon, ids).await?;
     let settle = job.context.timing.settle;
     let standings: Vec<(&Planned, Standing)> = planned
         .iter()
-        .map(|p| (*p, following.standing(p, &look, settle)))
+        .map(|p| {
+            let standings = &mut following.standings;
+            (*p, standings.of(&p.id, p.spec.as_ref(), &look, settle))
+        })
         .collect();
     progress(job, deploy, &standings).await?;
     if let Some((alien, _)) = standings.iter().find(|(_, s)| s.alien) {
@@ -103,106 +84,6 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
         return finish(job, deploy, &look).await;
     }
     judge(job, deploy, following, &standings).await
-}
-
-impl Following {
-    fn standing(&mut self, planned: &Planned, look: &Look, settle: Duration) -> Standing {
-        let seen = self.services.entry(planned.id.clone()).or_default();
-        let Some(app) = look.apps.get(&planned.id) else {
-            return Standing {
-                done: false,
-                well: 0,
-                stage: "starting",
-                trouble: None,
-                hopeless: false,
-                alien: false,
-            };
-        };
-        let current: Vec<_> = app.tasks.iter().filter(|t| app.is_current(t)).collect();
-        let well =
-            u32::try_from(current.iter().filter(|t| app.is_well(t)).count()).unwrap_or(u32::MAX);
-        let failures = seen.failures(app);
-        let all =
-            well == app.instances && app.tasks.len() == current.len() && look.hidden(app) == 0;
-        let settled = seen.settled(app, all, settle);
-        let trouble = if all {
-            None
-        } else {
-            trouble(app, look, failures, well)
-        };
-        let stage = match (&trouble, all, settled) {
-            (_, true, true) => "healthy",
-            (_, true, false) => "running",
-            (Some(t), ..) if t.code == "NO_OFFERS" => "waiting",
-            (Some(t), ..) if t.code == "CRASHING" => "crashing",
-            (Some(_), ..) => "unhealthy",
-            (None, ..) => "starting",
-        };
-        let alien = planned.spec.is_some() && look::labelled(app) != planned.spec;
-        Standing {
-            done: all && settled,
-            well,
-            stage,
-            trouble,
-            hopeless: failures >= FAILURES && well == 0,
-            alien,
-        }
-    }
-}
-
-impl Seen {
-    /// How many tasks of the newest configuration have failed, as far as can be seen.
-    fn failures(&mut self, app: &LiveApp) -> u32 {
-        let newest = app
-            .version_info
-            .as_ref()
-            .map_or(app.version.as_str(), |v| v.last_config_change_at.as_str());
-        let failure = app.last_task_failure.as_ref();
-        if let Some(failure) = failure.filter(|f| f.version.as_str() >= newest)
-            && self.failures.insert(failure.timestamp.clone())
-        {
-            self.running_since = None;
-        }
-        let attempts: u32 = app
-            .tasks
-            .iter()
-            .filter(|t| app.is_current(t))
-            .map(|t| t.attempt() - 1)
-            .sum();
-        attempts.max(u32::try_from(self.failures.len()).unwrap_or(u32::MAX))
-    }
-
-    /// Without health checks, "well" is: all running for the settle time without a failure.
-    fn settled(&mut self, app: &LiveApp, all: bool, settle: Duration) -> bool {
-        if !all {
-            self.running_since = None;
-            return false;
-        }
-        let since = *self.running_since.get_or_insert_with(Instant::now);
-        app.has_health_checks() || app.instances == 0 || since.elapsed() >= settle
-    }
-}
-
-/// Why a service does not get on.
-fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sentence> {
-    let unhealthy_kill = app
-        .last_task_failure
-        .as_ref()
-        .is_some_and(|f| f.state == "TASK_KILLED");
-    if failures > 0 && !unhealthy_kill {
-        return Some(marathon::crashing(app, failures));
-    }
-    let queued = look.queue.iter().find(|q| q.app() == app.id);
-    if let Some(item) = queued.filter(|q| q.waits_for_offers()) {
-        return Some(marathon::no_offers(item));
-    }
-    let failing = app.tasks.iter().any(|t| {
-        app.is_current(t)
-            && t.state == "TASK_RUNNING"
-            && !app.is_well(t)
-            && t.failure_cause().is_some()
-    });
-    (failures > 0 || failing).then(|| marathon::unhealthy(app, well, app.instances))
 }
 
 /// Writes down the stages that changed.
@@ -246,7 +127,7 @@ async fn judge(
         let why = hopeless
             .trouble
             .clone()
-            .unwrap_or_else(|| deadline_sentence(standings, Duration::ZERO));
+            .unwrap_or_else(|| late(standings, Duration::ZERO));
         return ending(job, deploy, why).await;
     }
     let trouble = standings.iter().find_map(|(_, s)| s.trouble.clone());
@@ -276,7 +157,7 @@ async fn judge(
         .map(|p| p.elapsed())
         .unwrap_or_default();
     if quiet >= deadline.max(longest_grace(job, deploy).await?) {
-        let why = trouble.unwrap_or_else(|| deadline_sentence(standings, quiet));
+        let why = trouble.unwrap_or_else(|| late(standings, quiet));
         return ending(job, deploy, why).await;
     }
     Ok(Next::After(timing.look))
@@ -331,16 +212,9 @@ async fn longest_grace(job: &Job<'_>, deploy: &Deploy) -> Result<Duration, super
     Ok(Duration::from_secs(grace.max().unwrap_or(0)))
 }
 
-fn deadline_sentence(standings: &[(&Planned, Standing)], quiet: Duration) -> Sentence {
-    let late: Vec<String> = standings
-        .iter()
-        .filter(|(_, s)| !s.done)
-        .map(|(p, s)| format!("{} {} well", p.id, s.well))
-        .collect();
-    Sentence::new(
-        "DEADLINE",
-        format!("no progress for {} s: {}", quiet.as_secs(), late.join(", ")),
-    )
+fn late(standings: &[(&Planned, Standing)], quiet: Duration) -> Sentence {
+    let named: Vec<_> = standings.iter().map(|(p, s)| (&p.id, s)).collect();
+    deadline_sentence(&named, quiet)
 }
 
 async fn ending(job: &Job<'_>, deploy: &Deploy, why: Sentence) -> Step {
@@ -361,7 +235,7 @@ pub(super) async fn without_calls(job: &Job<'_>, deploy: &Deploy) -> Step {
         .flatten()
         .all(|p| p.change == Action::Remove);
     if removals_only {
-        let look = job.context.look(BTreeSet::new()).await?;
+        let look = rollout::look(&job.context.marathon, BTreeSet::new()).await?;
         return finish(job, deploy, &look).await;
     }
     Ok(Next::After(job.context.timing.look))
@@ -442,7 +316,7 @@ async fn orphans(job: &Job<'_>, deploy: &Deploy) -> Result<Vec<ServiceId>, super
     let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
         return Ok(Vec::new());
     };
-    let ours = job.context.ours(&job.app.id).await?;
+    let ours = rollout::ours(&job.context.marathon, job.app.id.as_str()).await?;
     Ok(ours
         .into_iter()
         .filter(|id| commit.services.iter().all(|s| s.id != *id))

@@ -19,7 +19,6 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use look::{labelled, running};
 pub use prepare::Preview;
 
 use crate::context::Context;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::job::Job;
-use super::{Next, Step, StepError, apply, follow, look};
+use super::{Next, Step, StepError, apply, follow};
 use crate::context::Context;
 use crate::context::{Commit, ReadError};
 use crate::event::{Call, DeployQueued, Fact, Planned};
@@ -14,6 +14,7 @@ use crate::history::{App, Command, Deploy, plan_token};
 use crate::id::{CommitId, ServiceId};
 use crate::marathon::{self, LiveApp};
 use crate::plan::{Obstacle, Plan, Running, digest, plan};
+use crate::rollout;
 use crate::sentence::Sentence;
 use crate::spec::flatten;
 
@@ -185,7 +186,7 @@ impl Context {
     ) -> Result<Result<Preview, Obstacle>, crate::store::StoreError> {
         let live: BTreeMap<ServiceId, Running> = apps
             .iter()
-            .map(|(id, a)| (id.clone(), look::running(a)))
+            .map(|(id, a)| (id.clone(), rollout::running(a)))
             .collect();
         let bounds = self.bounds(&app.id, &commit.services).await?;
         let mut with_settings = app.clone();

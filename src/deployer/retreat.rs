@@ -1,72 +1,41 @@
-//! Ending a rollout without losing what is healthy. Marathon counts starting, crashing and never launched instances
-//! like running ones when it kills, and once no deployment holds an app it kills surplus tasks, healthy ones first.
-//! So under the rollout's own lock what is not healthy is wiped, we look again, and only then comes the one call that ends it.
+//! Ending a deploy: each call that changes Marathon is written down around what `rollout` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::job::Job;
-use super::look::Look;
 use super::{Next, Step, StepError};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Outcome};
 use crate::history::Deploy;
 use crate::id::{DeployNumber, ServiceId};
-use crate::marathon::{LiveApp, MarathonError};
+use crate::marathon::MarathonError;
+use crate::rollout::{Journal, Look, Wiped, look, wipe};
 
-/// How often what turns bad meanwhile is wiped again.
-const ROUNDS: usize = 3;
-
-/// What wiping came to.
-pub(super) enum Wiped {
-    /// Only healthy tasks are left.
-    Clean,
-    /// These services have instances that cannot be named, or keep data that a wipe would destroy.
-    Left(BTreeSet<ServiceId>),
+/// Writes down what is wiped.
+pub(super) struct Logged<'a> {
+    pub job: &'a Job<'a>,
+    pub number: DeployNumber,
 }
 
-/// Takes away what is not healthy of these services: never with `scale=true`, never where there are persistent volumes.
-pub(super) async fn wipe(
-    job: &Job<'_>,
-    number: DeployNumber,
-    ids: &BTreeSet<ServiceId>,
-) -> Result<Wiped, StepError> {
-    let mut left = BTreeSet::new();
-    for _ in 0..ROUNDS {
-        if ids.is_empty() {
-            break;
-        }
-        let look = job.context.look(ids.clone()).await?;
-        left = ids
-            .iter()
-            .filter(|id| look.apps.get(id).is_some_and(|a| unnameable(job, a, &look)))
-            .cloned()
-            .collect();
-        let bad: Vec<String> = ids
-            .iter()
-            .filter(|id| !left.contains(*id))
-            .filter_map(|id| look.apps.get(id))
-            .flat_map(|app| bad_tasks(job, app, &look))
-            .collect();
-        if bad.is_empty() {
-            break;
-        }
+impl Journal for Logged<'_> {
+    type Error = StepError;
+
+    async fn wiping(&self, tasks: &[String]) -> Result<(), StepError> {
         let intent = ApplyIntended {
             call: Call::Wipe,
             body: None,
             force: false,
             services: Vec::new(),
-            target: bad.iter().take(200).cloned().collect(),
+            target: tasks.iter().take(200).cloned().collect(),
             raised: BTreeMap::new(),
         };
-        job.record(number, vec![Fact::ApplyIntended(Box::new(intent))])
-            .await?;
-        job.context.marathon.wipe(&bad).await?;
-        job.record(number, vec![accepted(Call::Wipe)]).await?;
+        let intended = Fact::ApplyIntended(Box::new(intent));
+        Ok(self.job.record(self.number, vec![intended]).await?)
     }
-    Ok(if left.is_empty() {
-        Wiped::Clean
-    } else {
-        Wiped::Left(left)
-    })
+
+    async fn wiped(&self) -> Result<(), StepError> {
+        let done = vec![accepted(Call::Wipe)];
+        Ok(self.job.record(self.number, done).await?)
+    }
 }
 
 fn accepted(call: Call) -> Fact {
@@ -76,42 +45,6 @@ fn accepted(call: Call) -> Fact {
         version: None,
         services: Vec::new(),
     }
-}
-
-/// The tasks that are not well, and the never launched instances by the name their first task would have.
-fn bad_tasks(job: &Job<'_>, app: &LiveApp, look: &Look) -> Vec<String> {
-    let mut bad: Vec<String> = app
-        .tasks
-        .iter()
-        .filter(|t| !app.is_well(t))
-        .map(|t| t.id.clone())
-        .collect();
-    if look.hidden(app) > 0 {
-        bad.extend(
-            never_launched(job, app)
-                .into_iter()
-                .map(|i| format!("{i}._app.1")),
-        );
-    }
-    bad
-}
-
-fn never_launched(job: &Job<'_>, app: &LiveApp) -> Vec<String> {
-    let listed: BTreeSet<&str> = app
-        .tasks
-        .iter()
-        .map(crate::marathon::Task::instance)
-        .collect();
-    let heard = job.context.watch.watched().never_launched(&app.id);
-    heard
-        .into_iter()
-        .filter(|i| !listed.contains(i.as_str()))
-        .collect()
-}
-
-fn unnameable(job: &Job<'_>, app: &LiveApp, look: &Look) -> bool {
-    let known = u32::try_from(never_launched(job, app).len()).unwrap_or(u32::MAX);
-    look.hidden(app) > known || (app.has_volumes() && app.tasks.iter().any(|t| !app.is_well(t)))
 }
 
 /// Ends a deploy that failed or was cancelled: wipe under the lock, cancel the Marathon deployment, say what runs.
@@ -132,7 +65,15 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy) -> Step {
         .collect();
     let mut stays = None;
     if !ours.is_empty() {
-        let wiped = wipe(job, deploy.number, &ids).await?;
+        let number = deploy.number;
+        let watched = job.context.watch.watched();
+        let wiped = wipe(
+            &job.context.marathon,
+            watched,
+            &ids,
+            &Logged { job, number },
+        )
+        .await?;
         for deployment in ours {
             match &wiped {
                 Wiped::Clean => cancel(job, deploy, deployment).await?,
@@ -140,7 +81,7 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy) -> Step {
             }
         }
     }
-    let look = job.context.look(ids.clone()).await?;
+    let look = look(&job.context.marathon, ids.clone()).await?;
     let services = outcomes(deploy, &look);
     let mut sentence = format!("{}; {}", ending.why.sentence, what_runs(&services));
     if let Some(stays) = stays {

@@ -20,7 +20,7 @@ impl Failure {
     /// An error with its code, what happened, and the way out.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
         Self(Box::new(Problem {
-            kind: "about:blank",
+            kind: "about:blank".to_owned(),
             title: title(code, status),
             status: status.as_u16(),
             code: code.to_owned(),

@@ -6,7 +6,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::Web;
 use super::act::Act;
@@ -15,7 +14,7 @@ use super::extract::Operator;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants_page};
 use super::pages::destroyed_sentence;
-use crate::api::{AppBody, RegisterBody};
+use crate::api::{AppBody, DestroyedBody, RegisterBody};
 use crate::history::{App, Command, Refusal};
 use crate::id::{Branch, RepositoryName};
 use crate::intake::{self, RegisterError};
@@ -192,8 +191,12 @@ async fn destroy(
     } else {
         StatusCode::ACCEPTED
     };
-    Ok(json_answer(
-        status,
-        &json!({"app": app.id, "state": now.state(), "done": done, "open": open, "sentence": sentence}),
-    ))
+    let body = DestroyedBody {
+        app: app.id.clone(),
+        state: now.state(),
+        done,
+        open,
+        sentence,
+    };
+    Ok(json_answer(status, &body))
 }

@@ -204,7 +204,7 @@ async fn rollback(
     if body.dry_run {
         return Ok(json_answer(
             StatusCode::OK,
-            &preview(web, app, &resolved, &target).await?,
+            &preview(web, app, &resolved, &target, Cause::Rollback).await?,
         ));
     }
     match acting
@@ -212,7 +212,7 @@ async fn rollback(
         .await
     {
         Err(failure) if failure.0.code == "plan_stale" => {
-            Err(match preview(web, app, &resolved, &target).await {
+            Err(match preview(web, app, &resolved, &target, Cause::Rollback).await {
                 Ok(plan) => failure.plan(plan),
                 Err(_) => failure,
             })
@@ -221,14 +221,15 @@ async fn rollback(
     }
 }
 
-/// What a rollback would do now.
+/// What a rollback, or a deploy of another cause, would do now.
 async fn preview(
     web: &Web,
     app: &App,
     resolved: &Resolved,
     target: &Target,
+    cause: Cause,
 ) -> Result<PlanBody, Failure> {
-    let queued = would_queue(target, Cause::Rollback);
+    let queued = would_queue(target, cause);
     let preview = web
         .context
         .preview(app, &queued, resolved.commit.clone())
@@ -260,7 +261,12 @@ async fn deploy(acting: &Acting<'_>, body: &ActBody, cause: Cause) -> Result<Res
         .map(str::parse)
         .transpose()
         .map_err(|e| Failure::unprocessable("invalid", format!("service: {e}")))?;
-    let target = Box::new(target(&resolved, body, only));
+    let target = target(&resolved, body, only);
+    if body.dry_run {
+        let plan = preview(acting.web, app, &resolved, &target, cause).await?;
+        return Ok(json_answer(StatusCode::OK, &plan));
+    }
+    let target = Box::new(target);
     let command = if cause == Cause::Redeploy {
         Command::Redeploy(target)
     } else {
@@ -364,7 +370,7 @@ pub(super) async fn confirm_rollback(
     };
     let resolved = web.resolve(&app, &place(&body)?).await?;
     let target = target(&resolved, &body, service);
-    let plan = preview(&web, &app, &resolved, &target).await?;
+    let plan = preview(&web, &app, &resolved, &target, Cause::Rollback).await?;
     if wants(&uri, &headers) == Wants::Json {
         return Ok(json_answer(StatusCode::OK, &plan));
     }

@@ -4,7 +4,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
 
 use super::Web;
 use super::error::Failure;
@@ -12,7 +11,7 @@ use super::extract::Viewer;
 use super::html::{self, WhyLine};
 use super::negotiate::{json, respond, wants};
 use super::view::line;
-use crate::api::{AppBody, AppsBody, StatusBody};
+use crate::api::{AppBody, AppsBody, StatusBody, WhyBody, WhyLineBody};
 use crate::event::Fact;
 use crate::history::App;
 use crate::id::{AppId, CommitId, DeployNumber};
@@ -232,10 +231,23 @@ pub(super) async fn explain_commit(
     }
     lines.sort_by(|a, b| b.at.cmp(&a.at));
     let chrome = web.chrome(viewer.operator, &format!("/why/{text}"));
-    let body = json!({"commit": text, "lines": lines.iter().map(|l| json!({"app": l.app, "at": l.at, "sentence": l.sentence, "deploy": l.deploy, "live": l.live})).collect::<Vec<_>>()});
+    let body = WhyBody {
+        commit: text.clone(),
+        lines: lines.iter().map(why_body).collect(),
+    };
     Ok(respond(wants(&uri, &headers), &body, || {
         html::why(&chrome, &text, &lines)
     }))
+}
+
+fn why_body(line: &WhyLine) -> WhyLineBody {
+    WhyLineBody {
+        app: line.app.clone(),
+        at: line.at.clone(),
+        sentence: line.sentence.clone(),
+        deploy: line.deploy,
+        live: line.live,
+    }
 }
 
 /// The seed's status, of the first app.

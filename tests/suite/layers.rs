@@ -11,7 +11,7 @@ const ROWS: &[&[&str]] = &[
     &["plan"],
     &["api"],
     &["store", "github", "marathon", "discovery"],
-    &["context"],
+    &["context", "rollout"],
     &["intake", "deployer"],
     &["web"],
     &["app"],

@@ -1,0 +1,115 @@
+//! Looking at Marathon: what runs, who holds it, what is not well.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt;
+
+use crate::id::{ServiceId, SpecHash};
+use crate::marathon::{Client, LiveApp, MarathonError, QueueItem, RunningDeployment};
+use crate::plan::Running;
+use crate::spec::{LABEL_APP, LABEL_SPEC, rendering};
+
+/// The hash in the `DPLOY_SPEC` label.
+#[must_use]
+pub fn labelled(app: &LiveApp) -> Option<SpecHash> {
+    app.labels.get(LABEL_SPEC)?.strip_prefix("1:")?.parse().ok()
+}
+
+/// A Marathon app as a plan sees it.
+#[must_use]
+pub fn running(app: &LiveApp) -> Running {
+    let all_current = app
+        .tasks
+        .iter()
+        .all(|t| app.is_current(t) && app.is_well(t));
+    let complete = u32::try_from(app.tasks.len()).is_ok_and(|n| n == app.instances);
+    Running {
+        app: app.labels.get(LABEL_APP).cloned(),
+        spec: labelled(app),
+        instances: app.instances,
+        rendering: rendering(&app.raw),
+        settled: all_current && complete,
+        version: app.version.clone(),
+        definition: app.raw.clone(),
+    }
+}
+
+/// The ids that carry the label of an app.
+///
+/// # Errors
+/// When Marathon does not answer.
+pub async fn ours(marathon: &Client, app: &str) -> Result<Vec<ServiceId>, MarathonError> {
+    let labelled = marathon.apps_labelled(LABEL_APP, app).await?;
+    Ok(labelled.iter().filter_map(|a| a.id.parse().ok()).collect())
+}
+
+/// These services as they run; those that do not are left out.
+///
+/// # Errors
+/// When Marathon does not answer.
+pub async fn apps(
+    marathon: &Client,
+    ids: BTreeSet<ServiceId>,
+) -> Result<BTreeMap<ServiceId, LiveApp>, MarathonError> {
+    let mut asked = futures_util::stream::iter(ids)
+        .map(|id| async move { (marathon.app(&id).await, id) })
+        .buffer_unordered(8);
+    let mut found = BTreeMap::new();
+    while let Some((app, id)) = asked.next().await {
+        if let Some(app) = app? {
+            found.insert(id, app);
+        }
+    }
+    Ok(found)
+}
+
+/// Everything about Marathon that a step decides on, asked afresh.
+pub struct Look {
+    /// The services that run.
+    pub apps: BTreeMap<ServiceId, LiveApp>,
+    /// All running deployments.
+    pub deployments: Vec<RunningDeployment>,
+    /// What waits to be launched.
+    pub queue: Vec<QueueItem>,
+}
+
+/// Looks at these services.
+///
+/// # Errors
+/// When Marathon does not answer.
+pub async fn look(marathon: &Client, ids: BTreeSet<ServiceId>) -> Result<Look, MarathonError> {
+    let deployments = marathon.deployments().await?;
+    let queue = marathon.queue().await?;
+    Ok(Look {
+        apps: apps(marathon, ids).await?,
+        deployments,
+        queue,
+    })
+}
+
+impl Look {
+    /// The running deployments that change any of these services.
+    pub fn holding<'a>(
+        &'a self,
+        services: &'a BTreeSet<ServiceId>,
+    ) -> impl Iterator<Item = &'a RunningDeployment> {
+        self.deployments.iter().filter(|d| {
+            d.affected_apps
+                .iter()
+                .any(|a| services.iter().any(|s| s.as_str() == a))
+        })
+    }
+
+    /// How many instances of an app wait to be launched and are in no task list.
+    #[must_use]
+    pub fn hidden(&self, app: &LiveApp) -> u32 {
+        let waiting: u32 = self
+            .queue
+            .iter()
+            .filter(|q| q.app() == app.id)
+            .map(|q| q.count)
+            .sum();
+        let over = u32::try_from(app.tasks.iter().filter(|t| t.is_over()).count()).unwrap_or(0);
+        waiting.saturating_sub(over)
+    }
+}

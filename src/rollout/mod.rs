@@ -1,0 +1,10 @@
+//! A rollout in Marathon, whoever began it: what runs, how well it is, why it does not get on, and how it is taken over
+//! or ended without losing what is healthy. The observer and the command line say the same because both ask here.
+
+mod look;
+mod room;
+mod standing;
+
+pub use look::{Look, apps, labelled, look, ours, running};
+pub use room::{Journal, Room, Wiped, make_room, wipe, with_room};
+pub use standing::{Standing, Standings, deadline_sentence};

@@ -1,0 +1,161 @@
+//! How a service stands while it rolls. Done is: all instances run the newest configuration and are well, and none of
+//! another version is left; without health checks, for the settle time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::look::{Look, labelled};
+use crate::id::{ServiceId, SpecHash};
+use crate::marathon::{self, LiveApp};
+use crate::sentence::Sentence;
+
+/// Five failures of this version with none healthy end a rollout at once.
+const FAILURES: u32 = 5;
+
+/// How a service stands.
+pub struct Standing {
+    /// Nothing is left to wait for.
+    pub done: bool,
+    /// How many instances of the newest configuration are well.
+    pub well: u32,
+    /// `starting`, `running`, `healthy`, `waiting`, `crashing`, `unhealthy`.
+    pub stage: &'static str,
+    /// Why it does not get on.
+    pub trouble: Option<Sentence>,
+    /// It fails again and again, and none is well.
+    pub hopeless: bool,
+    /// Somebody else changed it: it has not the spec it was given.
+    pub alien: bool,
+}
+
+/// What was observed since this process began to look. None of it is needed to go on after a restart.
+#[derive(Default)]
+pub struct Standings(BTreeMap<ServiceId, Seen>);
+
+#[derive(Default)]
+struct Seen {
+    failures: BTreeSet<String>,
+    running_since: Option<Instant>,
+}
+
+impl Standings {
+    /// How a service stands that was given `spec` (where it was given one).
+    pub fn of(
+        &mut self,
+        id: &ServiceId,
+        spec: Option<&SpecHash>,
+        look: &Look,
+        settle: Duration,
+    ) -> Standing {
+        let seen = self.0.entry(id.clone()).or_default();
+        let Some(app) = look.apps.get(id) else {
+            return Standing {
+                done: false,
+                well: 0,
+                stage: "starting",
+                trouble: None,
+                hopeless: false,
+                alien: false,
+            };
+        };
+        let current: Vec<_> = app.tasks.iter().filter(|t| app.is_current(t)).collect();
+        let well =
+            u32::try_from(current.iter().filter(|t| app.is_well(t)).count()).unwrap_or(u32::MAX);
+        let failures = seen.failures(app);
+        let all =
+            well == app.instances && app.tasks.len() == current.len() && look.hidden(app) == 0;
+        let settled = seen.settled(app, all, settle);
+        let trouble = if all {
+            None
+        } else {
+            trouble(app, look, failures, well)
+        };
+        let stage = match (&trouble, all, settled) {
+            (_, true, true) => "healthy",
+            (_, true, false) => "running",
+            (Some(t), ..) if t.code == "NO_OFFERS" => "waiting",
+            (Some(t), ..) if t.code == "CRASHING" => "crashing",
+            (Some(_), ..) => "unhealthy",
+            (None, ..) => "starting",
+        };
+        Standing {
+            done: all && settled,
+            well,
+            stage,
+            trouble,
+            hopeless: failures >= FAILURES && well == 0,
+            alien: spec.is_some() && labelled(app).as_ref() != spec,
+        }
+    }
+}
+
+impl Seen {
+    /// How many tasks of the newest configuration have failed, as far as can be seen.
+    fn failures(&mut self, app: &LiveApp) -> u32 {
+        let newest = app
+            .version_info
+            .as_ref()
+            .map_or(app.version.as_str(), |v| v.last_config_change_at.as_str());
+        let failure = app.last_task_failure.as_ref();
+        if let Some(failure) = failure.filter(|f| f.version.as_str() >= newest)
+            && self.failures.insert(failure.timestamp.clone())
+        {
+            self.running_since = None;
+        }
+        let attempts: u32 = app
+            .tasks
+            .iter()
+            .filter(|t| app.is_current(t))
+            .map(|t| t.attempt() - 1)
+            .sum();
+        attempts.max(u32::try_from(self.failures.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Without health checks, "well" is: all running for the settle time without a failure.
+    fn settled(&mut self, app: &LiveApp, all: bool, settle: Duration) -> bool {
+        if !all {
+            self.running_since = None;
+            return false;
+        }
+        let since = *self.running_since.get_or_insert_with(Instant::now);
+        app.has_health_checks() || app.instances == 0 || since.elapsed() >= settle
+    }
+}
+
+/// Why a service does not get on.
+fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sentence> {
+    let unhealthy_kill = app
+        .last_task_failure
+        .as_ref()
+        .is_some_and(|f| f.state == "TASK_KILLED");
+    if failures > 0 && !unhealthy_kill {
+        return Some(marathon::crashing(app, failures));
+    }
+    let queued = look.queue.iter().find(|q| q.app() == app.id);
+    if let Some(item) = queued.filter(|q| q.waits_for_offers()) {
+        return Some(marathon::no_offers(item));
+    }
+    let failing = app.tasks.iter().any(|t| {
+        app.is_current(t)
+            && t.state == "TASK_RUNNING"
+            && !app.is_well(t)
+            && t.failure_cause().is_some()
+    });
+    (failures > 0 || failing).then(|| marathon::unhealthy(app, well, app.instances))
+}
+
+/// No service got on for so long.
+#[must_use]
+pub fn deadline_sentence(standings: &[(&ServiceId, &Standing)], quiet: Duration) -> Sentence {
+    let late: Vec<String> = standings
+        .iter()
+        .filter(|(_, s)| !s.done)
+        .map(|(id, s)| format!("{id} {} well", s.well))
+        .collect();
+    Sentence::new(
+        "DEADLINE",
+        format!("no progress for {} s: {}", quiet.as_secs(), late.join(", ")),
+    )
+}
