@@ -1,4 +1,4 @@
-//! `observer`: push-to-deploy for Marathon, persistent and event-sourced.
+//! `observer`: push-to-deploy for Marathon, persistent and event-sourced; and `dploy`, the command line beside it.
 //!
 //! # Layout
 //!
@@ -11,22 +11,25 @@
 //! | 2 | `history` | pure: events → state; (state, command) → events or a refusal |
 //! | 3 | `plan` | pure: what a deploy will change |
 //! | 4 | `api` | bodies of the HTTP API |
-//! | 5 | `store` `github` `marathon` `discovery` | SQLite, and the two services we talk to |
+//! | 5 | `store` `github` `marathon` `client` `discovery` | SQLite, the two services we talk to, and our own API |
 //! | 6 | `context` `rollout` | the handles to these, and reading a commit; what runs in Marathon and how well |
 //! | 7 | `intake` `deployer` | pushes come in, deploys go out |
 //! | 8 | `web` | pages, API, webhook route |
 //! | 9 | `app` | composition root |
 //! | 10 | `local` | the local world |
-//! | 11 | `cli` | command lines |
+//! | 11 | `cli` | the command line of `observer` |
+//! | 12 | `dploy` | the command line of `dploy` |
 
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod context;
 pub mod deployer;
 pub mod descriptor;
 pub mod discovery;
+pub mod dploy;
 pub mod event;
 pub mod github;
 pub mod history;

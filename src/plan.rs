@@ -335,7 +335,7 @@ fn first_start(
     for (id, running) in ours {
         match services.iter().find(|s| s.id == *id) {
             None => differ.push(format!("{id} runs and has no spec")),
-            Some(service) if !covers(&running.definition, &without_ours(&service.spec)) => {
+            Some(service) if !as_specified(running, service) => {
                 differ.push(format!("{id} runs with another definition"));
             }
             Some(_) => {}
@@ -360,6 +360,12 @@ fn first_start(
         differ.join("; "),
         app.id
     )))
+}
+
+/// Whether a running definition says everything that a spec says; Marathon fills in defaults.
+#[must_use]
+pub fn as_specified(running: &Running, service: &Service) -> bool {
+    covers(&running.definition, &without_ours(&service.spec))
 }
 
 fn without_ours(spec: &Value) -> Value {

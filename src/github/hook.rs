@@ -21,6 +21,12 @@ pub struct HookState {
 }
 
 impl HookState {
+    /// Where it calls.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     fn read(value: &Value) -> Option<Self> {
         let config = &value["config"];
         let text = |v: &Value| {
@@ -90,7 +96,11 @@ impl Client {
         }
     }
 
-    async fn hooks(&self, repository: u64) -> Result<Vec<HookState>, GithubError> {
+    /// All webhooks of a repository.
+    ///
+    /// # Errors
+    /// See [`GithubError`].
+    pub async fn hooks(&self, repository: u64) -> Result<Vec<HookState>, GithubError> {
         let mut hooks = Vec::new();
         for page in 1..=10 {
             let path = format!("/repositories/{repository}/hooks?per_page=100&page={page}");

@@ -251,6 +251,12 @@ impl App {
         }
     }
 
+    /// An app that no log knows: the command line plans with it where no observer runs.
+    #[must_use]
+    pub fn unlogged(id: AppId, source: Source, settings: AppSettings) -> Self {
+        Self::new(id, source, settings, "", DeployNumber(0))
+    }
+
     /// Where it stands; the strongest gate is named.
     #[must_use]
     pub fn state(&self) -> AppState {

@@ -170,6 +170,12 @@ pub struct Task {
     /// Where it runs.
     #[serde(default)]
     pub host: Option<String>,
+    /// The ports it was given there.
+    #[serde(default)]
+    pub ports: Vec<u16>,
+    /// When it was launched.
+    #[serde(default)]
+    pub started_at: Option<String>,
     #[serde(default)]
     health_check_results: Vec<HealthCheckResult>,
 }

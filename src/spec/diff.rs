@@ -22,6 +22,31 @@ pub fn diff(old: &Value, new: &Value) -> Vec<Change> {
     changes
 }
 
+/// What `shown` (a document that may say more, as Marathon's rendering of an app does) has in the fields of `wanted`: a
+/// diff of the two then names only fields that somebody wrote.
+#[must_use]
+pub fn in_shape_of(shown: &Value, wanted: &Value) -> Value {
+    match (shown, wanted) {
+        (Value::Object(shown), Value::Object(wanted)) => wanted
+            .iter()
+            .filter_map(|(key, value)| {
+                let chosen = key.to_lowercase().ends_with("port") && value.as_u64() == Some(0);
+                match shown.get(key) {
+                    // a port of 0 asks Marathon to choose one
+                    Some(_) if chosen => Some((key.clone(), value.clone())),
+                    Some(s) => Some((key.clone(), in_shape_of(s, value))),
+                    None => None,
+                }
+            })
+            .collect(),
+        (Value::Array(shown), Value::Array(wanted)) if shown.len() == wanted.len() => {
+            let pairs = shown.iter().zip(wanted);
+            pairs.map(|(s, w)| in_shape_of(s, w)).collect()
+        }
+        _ => shown.clone(),
+    }
+}
+
 fn same_number(a: &Value, b: &Value) -> bool {
     a.is_number() && b.is_number() && a.as_f64() == b.as_f64()
 }

@@ -10,13 +10,14 @@ const ROWS: &[&[&str]] = &[
     &["history"],
     &["plan"],
     &["api"],
-    &["store", "github", "marathon", "discovery"],
+    &["store", "github", "marathon", "client", "discovery"],
     &["context", "rollout"],
     &["intake", "deployer"],
     &["web"],
     &["app"],
     &["local"],
     &["cli"],
+    &["dploy"],
 ];
 
 /// Imports that stay forbidden although the row would allow them, with the reason.

@@ -1,0 +1,313 @@
+//! The client of the observer's own HTTP API, as `dploy` uses it.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api::{
+    ActBody, AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, HookBody, PlanBody, Problem,
+    QueuedBody, RegisterBody, WhyBody,
+};
+use crate::id::{AppId, DeployNumber};
+use crate::secret::{Secret, plain};
+
+/// Answers larger than this are not the observer's.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// Why a call did not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No answer. The call may have been carried out.
+    #[error("the observer at {0} {1}")]
+    Unreachable(String, &'static str),
+    /// It understood and refused.
+    #[error("{}", said(.0))]
+    Refused(Box<Problem>),
+    /// It answers what an observer does not.
+    #[error("what answers at {0} is no observer: {1}")]
+    Foreign(String, String),
+}
+
+fn said(problem: &Problem) -> String {
+    match &problem.hint {
+        Some(hint) => format!("{} ({hint})", problem.detail),
+        None => problem.detail.clone(),
+    }
+}
+
+impl ClientError {
+    /// The code of a refusal: `locked`, `busy`, `plan_stale`, `login`, `not_found` …
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused(problem) => Some(&problem.code),
+            _ => None,
+        }
+    }
+}
+
+/// What an action came to.
+#[derive(Debug)]
+pub enum Acted {
+    /// A deploy was queued.
+    Queued(QueuedBody),
+    /// What would be done.
+    Plan(Box<PlanBody>),
+    /// `unchanged`, `held` or `done`, and why.
+    Said(String, Option<String>),
+}
+
+/// The client. Without a token it reads what anybody may read.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<Secret>,
+}
+
+impl Client {
+    /// A client of the observer at `base`, e.g. `http://52.37.239.156:8849`. Redirects are not followed.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(base: &str, token: Option<Secret>, timeout: Duration) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5).min(timeout))
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("dploy/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { http, base, token })
+    }
+
+    /// The same client with an operator's token.
+    #[must_use]
+    pub fn with_token(&self, token: Secret) -> Self {
+        Self {
+            token: Some(token),
+            ..self.clone()
+        }
+    }
+
+    /// Where the observer is.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether it answers at all.
+    pub async fn is_alive(&self) -> bool {
+        let asked = self.http.get(format!("{}/healthz", self.base));
+        let answer = asked.timeout(Duration::from_secs(3)).send().await;
+        answer.is_ok_and(|a| a.status().is_success())
+    }
+
+    /// What `/readyz` says, in words.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn readiness(&self) -> Result<String, ClientError> {
+        let answer = self.http.get(format!("{}/readyz", self.base)).send().await;
+        let answer = answer.map_err(|e| self.unreachable(&e))?;
+        let text = answer.text().await.map_err(|e| self.unreachable(&e))?;
+        Ok(plain(text.trim(), 500))
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(StatusCode, T), ClientError> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .header("accept", "application/json");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = answer.status();
+        let bytes = self.read(answer).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&bytes)
+                .map(|body| (status, body))
+                .map_err(|e| self.foreign(&format!("{path}: {e}")));
+        }
+        Err(match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(mut problem) => {
+                problem.detail = plain(&problem.detail, 1000);
+                ClientError::Refused(Box::new(problem))
+            }
+            Err(_) => self.foreign(&format!("{path} answers {status}")),
+        })
+    }
+
+    async fn read(&self, mut answer: reqwest::Response) -> Result<Vec<u8>, ClientError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| self.unreachable(&e))? {
+            if bytes.len() + chunk.len() > LARGEST {
+                return Err(self.foreign("the answer is larger than 16 MiB"));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    fn foreign(&self, why: &str) -> ClientError {
+        ClientError::Foreign(self.base.clone(), why.to_owned())
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        let why = if error.is_timeout() {
+            "does not answer in time"
+        } else if error.is_connect() {
+            "cannot be reached"
+        } else {
+            "broke off in the middle of its answer"
+        };
+        ClientError::Unreachable(self.base.clone(), why)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        Ok(self.call(Method::GET, path, None).await?.1)
+    }
+
+    /// All its apps.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn apps(&self) -> Result<AppsBody, ClientError> {
+        self.get("/apps.json").await
+    }
+
+    /// One app; `None` where it has none of this name.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn app(&self, app: &AppId) -> Result<Option<AppPage>, ClientError> {
+        match self.get(&format!("/apps/{app}.json")).await {
+            Ok(page) => Ok(Some(page)),
+            Err(error) if error.code() == Some("not_found") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Deploys older than `before`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn app_before(&self, app: &AppId, before: &str) -> Result<AppPage, ClientError> {
+        self.get(&format!("/apps/{app}.json?before={before}")).await
+    }
+
+    /// One deploy.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn deploy(
+        &self,
+        app: &AppId,
+        number: DeployNumber,
+    ) -> Result<DeployBody, ClientError> {
+        self.get(&format!("/apps/{app}/deploys/{}.json", number.0))
+            .await
+    }
+
+    /// The webhook of an app.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn hook(&self, app: &AppId) -> Result<HookBody, ClientError> {
+        self.get(&format!("/apps/{app}/hook.json")).await
+    }
+
+    /// Asks for an action on the webhook: `register`, `repair`, `ping`, `remove`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn act_on_hook(&self, app: &AppId, action: &str) -> Result<Value, ClientError> {
+        let path = format!("/apps/{app}/hook/{action}");
+        let body = Some(Value::Object(serde_json::Map::new()));
+        Ok(self.call(Method::POST, &path, body).await?.1)
+    }
+
+    /// What is known of a commit.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn why(&self, commit: &str) -> Result<WhyBody, ClientError> {
+        self.get(&format!("/why/{commit}.json")).await
+    }
+
+    /// Registers the app of a branch; whether it is new.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn register(&self, body: &RegisterBody) -> Result<(AppBody, bool), ClientError> {
+        let body = serde_json::to_value(body).ok();
+        let (status, app) = self.call(Method::POST, "/apps", body).await?;
+        Ok((app, status == StatusCode::CREATED))
+    }
+
+    /// Acts on an app: `deploy`, `rollback`, `cancel`, `lock` …
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn act(
+        &self,
+        app: &AppId,
+        action: &str,
+        body: &ActBody,
+    ) -> Result<Acted, ClientError> {
+        self.act_on(app.as_str(), action, body).await
+    }
+
+    /// Acts on an app, or on one service by its percent-encoded id.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn act_on(
+        &self,
+        target: &str,
+        action: &str,
+        body: &ActBody,
+    ) -> Result<Acted, ClientError> {
+        let body = serde_json::to_value(body).ok();
+        let path = format!("/apps/{target}/{action}");
+        let (_, answer): (_, Value) = self.call(Method::POST, &path, body).await?;
+        let unreadable = |e: serde_json::Error| self.foreign(&format!("{path}: {e}"));
+        if answer.get("result").is_some() {
+            let text = |key: &str| answer[key].as_str().map(str::to_owned);
+            let result = text("result").unwrap_or_default();
+            return Ok(Acted::Said(result, text("sentence")));
+        }
+        if answer.get("plan").is_some() {
+            return serde_json::from_value(answer)
+                .map(|plan| Acted::Plan(Box::new(plan)))
+                .map_err(unreadable);
+        }
+        serde_json::from_value(answer)
+            .map(Acted::Queued)
+            .map_err(unreadable)
+    }
+
+    /// Takes an app down; the answer says what is done and what is open.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn destroy(
+        &self,
+        app: &AppId,
+        keep_services: bool,
+    ) -> Result<DestroyedBody, ClientError> {
+        let path = format!("/apps/{app}?keep_services={keep_services}");
+        Ok(self.call(Method::DELETE, &path, None).await?.1)
+    }
+}

@@ -1,0 +1,289 @@
+//! The arguments of `dploy`: one type a command, each flag with its help and its variable.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Deploys apps to Marathon, launches their observer and operates it.
+///
+/// An app is a folder with a descriptor dploy.app and Marathon specs in specs/. Flags may be written as Go does
+/// (-workspace=x, -workspace x) or with two dashes. Exit codes: 0 done or nothing to do, 1 error, 2 usage or "would
+/// change", 3 the deploy failed, 4 held or locked.
+#[derive(Parser)]
+#[command(name = "dploy", version, arg_required_else_help = true)]
+pub(super) struct Dploy {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command understands.
+#[derive(Args, Clone)]
+pub(super) struct Global {
+    /// The folder with dploy.app and specs/
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "folder",
+        default_value = "."
+    )]
+    pub workspace: PathBuf,
+    /// Everything there is to show, not only what belongs to this app
+    #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
+    pub all: bool,
+    /// JSON instead of text
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
+    pub json: bool,
+    /// Marathon; without it, marathon_url of dploy.app
+    #[arg(long, global = true, env = "DPLOY_MARATHON_URL", value_name = "url", hide_env_values = true, help_heading = "Where")]
+    pub marathon_url: Option<String>,
+    /// User for Marathon: basic authentication, or a login where the address has a path (DC/OS)
+    #[arg(long, global = true, env = "DPLOY_MARATHON_USER", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    pub marathon_user: Option<String>,
+    /// The password of that user
+    #[arg(long, global = true, env = "DPLOY_MARATHON_PASSWORD", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    pub marathon_password: Option<String>,
+    /// DC/OS authentication token for Marathon
+    #[arg(long, global = true, env = "DPLOY_MARATHON_TOKEN", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    pub marathon_token: Option<String>,
+    /// Mesos-DNS, asked for what nothing else names
+    #[arg(long, global = true, env = "DPLOY_MESOS_DNS", value_name = "url", default_value = "http://leader.mesos:8123", hide_env_values = true, help_heading = "Where")]
+    pub mesos_dns: String,
+    /// The observer; without it, the one that Marathon runs
+    #[arg(long, global = true, env = "DPLOY_OBSERVER_URL", value_name = "url", hide_env_values = true, help_heading = "Where")]
+    pub observer: Option<String>,
+    /// The observer's operator token; without it, .dploy-token in the workspace
+    #[arg(long, global = true, env = "DPLOY_OBSERVER_TOKEN", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    pub token: Option<String>,
+    /// GitHub's API; without it, the one that belongs to repo_url
+    #[arg(long, global = true, env = "DPLOY_OBSERVER_GITHUB_API", value_name = "url", hide_env_values = true, help_heading = "Where")]
+    pub github_api: Option<String>,
+    /// The GitHub token; without it, .pat in the workspace
+    #[arg(long, global = true, env = "DPLOY_OBSERVER_GITHUB_PAT", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    pub pat: Option<String>,
+    /// Seconds that Marathon, the observer and GitHub have for one answer
+    #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = "Where", value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make a descriptor dploy.app and specs/ with one service that runs
+    Init(InitArgs),
+    /// Show what run would change in Marathon, and change nothing
+    Dryrun(DryrunArgs),
+    /// Deploy the app and follow it to health; launch its observer
+    Run(RunArgs),
+    /// Take the app down: its services, its webhook, its observer
+    Destroy(DestroyArgs),
+    /// List the services that the specs describe
+    Ls,
+    /// List the services that run
+    Ps,
+    /// Set the number of instances of a service
+    Scale(ScaleArgs),
+    /// List the app's deploys
+    History(HistoryArgs),
+    /// Go back to an earlier commit or deploy, and stay there
+    Rollback(RollbackArgs),
+    /// Deploy the head of the branch, or another commit
+    Deploy(DeployArgs),
+    /// End the deploy that runs
+    Cancel(CancelArgs),
+    /// Why a commit is, or is not, live
+    Why(WhyArgs),
+    /// Nobody deploys until unlock
+    Lock(LockArgs),
+    /// Let deploys go on
+    Unlock(ReasonArgs),
+    /// Follow the branch again after a rollback
+    Resume(ReasonArgs),
+    /// How the app stands
+    Status,
+    /// Check everything that push-to-deploy needs
+    Doctor,
+    /// Completions for a shell, on standard output
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// Shells that completions are made for.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(Args)]
+pub(super) struct InitArgs {
+    /// The app's name; without it, the folder's
+    #[arg(long, value_name = "string")]
+    pub name: Option<String>,
+    /// The repository to push to, e.g. <https://github.com/mhausenblas/s4d>
+    #[arg(long, value_name = "url")]
+    pub repo_url: Option<String>,
+    /// IP address or FQDN of the public node
+    #[arg(long, value_name = "host")]
+    pub public_node: Option<String>,
+    /// The branch whose pushes are deployed
+    #[arg(long, value_name = "string")]
+    pub trigger_branch: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct DryrunArgs {
+    /// Exit with 2 when something would change
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Services that dploy did not make become this app's
+    #[arg(long)]
+    pub adopt: bool,
+}
+
+#[derive(Args)]
+pub(super) struct RunArgs {
+    /// Apply around the observer, if one deploys this app
+    #[arg(long)]
+    pub direct: bool,
+    /// Override somebody else's Marathon deployment
+    #[arg(long)]
+    pub force: bool,
+    /// Services that dploy did not make become this app's
+    #[arg(long)]
+    pub adopt: bool,
+    /// Seconds without progress after which the rollout has failed; without it, deadline of dploy.app, or 600
+    #[arg(long, value_name = "seconds")]
+    pub deadline: Option<u64>,
+    /// Seconds that services without health checks must run
+    #[arg(long, value_name = "seconds", default_value_t = 10)]
+    pub settle: u64,
+    #[command(flatten)]
+    pub launch: LaunchArgs,
+}
+
+/// How the observer is launched.
+#[derive(Args)]
+pub(super) struct LaunchArgs {
+    /// The observer's Docker image
+    #[arg(
+        long,
+        value_name = "image",
+        env = "DPLOY_OBSERVER_IMAGE",
+        help_heading = "Launching the observer"
+    )]
+    pub observer_image: Option<String>,
+    /// A Marathon app spec to launch the observer from, instead of the built-in one
+    #[arg(long, value_name = "file", help_heading = "Launching the observer")]
+    pub observer_spec: Option<PathBuf>,
+    /// The address under which GitHub and browsers reach the observer
+    #[arg(
+        long,
+        value_name = "url",
+        env = "DPLOY_OBSERVER_PUBLIC_URL",
+        help_heading = "Launching the observer"
+    )]
+    pub public_url: Option<String>,
+    /// The observer takes logins and tokens on plain HTTP, where anybody on the way can read them
+    #[arg(long, help_heading = "Launching the observer")]
+    pub allow_plain_login: bool,
+}
+
+#[derive(Args)]
+pub(super) struct DestroyArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Leave the services running
+    #[arg(long)]
+    pub keep_services: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ScaleArgs {
+    /// The service: its id, or the end of it
+    #[arg(long, value_name = "service")]
+    pub pid: String,
+    /// How many instances
+    #[arg(long, value_name = "number", value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub instances: u32,
+}
+
+#[derive(Args)]
+pub(super) struct HistoryArgs {
+    /// How many deploys; with -all, every one
+    #[arg(short = 'n', long, value_name = "number", default_value_t = 20)]
+    pub number: usize,
+}
+
+#[derive(Args)]
+pub(super) struct RollbackArgs {
+    /// A commit (4 digits or more of it), or a deploy such as '#40'
+    pub to: String,
+    /// Why; shown in the history and while the app is pinned
+    #[arg(short = 'm', long = "message", value_name = "reason")]
+    pub reason: Option<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Stay until resume, whatever is pushed
+    #[arg(long)]
+    pub manual: bool,
+    /// Only this service
+    #[arg(long, value_name = "id")]
+    pub service: Option<String>,
+    /// Take the instance counts of the old specs instead of keeping those that run
+    #[arg(long)]
+    pub scale: bool,
+    /// Act although the app is locked
+    #[arg(long)]
+    pub override_lock: bool,
+}
+
+#[derive(Args)]
+pub(super) struct DeployArgs {
+    /// A commit or a deploy such as '#40'; without it, the head of the branch. Anything but the head pins the app
+    pub to: Option<String>,
+    /// Why
+    #[arg(short = 'm', long = "message", value_name = "reason")]
+    pub reason: Option<String>,
+    /// Act although the app is locked
+    #[arg(long)]
+    pub override_lock: bool,
+    /// Override somebody else's Marathon deployment
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Args)]
+pub(super) struct CancelArgs {
+    /// The deploy, such as '#40'; without it, the one that runs
+    pub deploy: Option<String>,
+    /// Why
+    #[arg(short = 'm', long = "message", value_name = "reason")]
+    pub reason: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct WhyArgs {
+    /// The commit, or a name that git knows, such as HEAD
+    pub commit: String,
+}
+
+#[derive(Args)]
+pub(super) struct LockArgs {
+    /// Why, for those who meet the lock
+    #[arg(short = 'm', long = "message", value_name = "reason")]
+    pub reason: String,
+}
+
+#[derive(Args)]
+pub(super) struct ReasonArgs {
+    /// Why
+    #[arg(short = 'm', long = "message", value_name = "reason")]
+    pub reason: Option<String>,
+}

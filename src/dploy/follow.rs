@@ -1,0 +1,141 @@
+//! Following a deploy of the observer to its end.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use super::board::{self, Line};
+use super::terminal::{Board, GREEN, RED, Terminal, YELLOW, paint};
+use crate::api::{ActBody, DeployBody};
+use crate::client::{Client, ClientError};
+use crate::history::DeployState;
+use crate::id::{AppId, DeployNumber};
+use crate::secret::plain;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The observer may be silent for so many looks in a row, as while it is started again.
+const SILENT: u32 = 120;
+
+/// Follows a deploy until it has ended; a deploy that was superseded leads to the one that overtook it.
+///
+/// # Errors
+/// When the observer is silent for a minute, or somebody does not want to look any longer.
+pub(super) async fn deploy(
+    terminal: Terminal,
+    observer: &Client,
+    app: &AppId,
+    number: DeployNumber,
+) -> anyhow::Result<ExitCode> {
+    let (mut number, mut silent) = (number, 0);
+    let mut board = Board::new(terminal);
+    loop {
+        match observer.deploy(app, number).await {
+            Ok(deploy) if deploy.state.ended() => {
+                board.show(lines(&deploy));
+                if let Some(next) = superseded_by(&deploy) {
+                    terminal.note(format!("{number} was overtaken by {next}"));
+                    board.keep();
+                    number = next;
+                    continue;
+                }
+                return ended(terminal, &deploy);
+            }
+            Ok(deploy) => {
+                silent = 0;
+                board.show(lines(&deploy));
+            }
+            Err(ClientError::Unreachable(..)) if silent < SILENT => silent += 1,
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = tokio::signal::ctrl_c() => {
+                board.keep();
+                interrupted(terminal, observer, app, number).await?;
+            }
+        }
+    }
+}
+
+fn superseded_by(deploy: &DeployBody) -> Option<DeployNumber> {
+    let by = deploy.superseded_by.as_ref()?;
+    by.deploy.filter(|_| deploy.state == DeployState::Superseded)
+}
+
+/// Ctrl-C: to cancel is one thing, to look away another.
+async fn interrupted(
+    terminal: Terminal,
+    observer: &Client,
+    app: &AppId,
+    number: DeployNumber,
+) -> anyhow::Result<()> {
+    let away = format!("stopped looking; deploy {number} goes on, `dploy status` shows how");
+    if !terminal.can_ask() {
+        bail!("{away}");
+    }
+    if terminal.agrees(&format!("\nCancel deploy {number}?")) {
+        let body = ActBody {
+            deploy: Some(number.0.into()),
+            ..ActBody::default()
+        };
+        observer.act(app, "cancel", &body).await?;
+        return Ok(());
+    }
+    if terminal.agrees("Go on looking?") {
+        return Ok(());
+    }
+    bail!("{away}")
+}
+
+fn lines(deploy: &DeployBody) -> Vec<(String, String)> {
+    let head = format!(
+        "deploy {}  {}  {}{}",
+        deploy.deploy,
+        deploy.commit.short(),
+        deploy.state.word(),
+        deploy
+            .waiting
+            .as_ref()
+            .map(|w| format!(": {}", plain(&w.sentence, 300)))
+            .unwrap_or_default()
+    );
+    let mut lines = vec![(head.clone(), head)];
+    // while the commit is read there is nothing to say of services
+    let services = deploy.services.iter().flatten();
+    lines.extend(services.filter(|s| s.state.is_some()).map(|s| {
+        board::line(&Line {
+            id: s.id.as_str(),
+            change: s.change.as_deref().unwrap_or_default(),
+            stage: s.state.as_deref().unwrap_or_default(),
+            healthy: s.healthy,
+            wanted: s.wanted.or(s.healthy),
+            sentence: s.sentence.as_deref(),
+        })
+    }));
+    lines
+}
+
+/// The end in words, and as an exit code.
+fn ended(terminal: Terminal, deploy: &DeployBody) -> anyhow::Result<ExitCode> {
+    if terminal.json {
+        terminal.data(deploy)?;
+    }
+    let what = format!("{} of {}", deploy.deploy, deploy.commit.short());
+    let sentence = deploy.failure.as_ref().map_or_else(
+        || deploy.sentence.clone().unwrap_or_default(),
+        |failure| format!("{}: {}", failure.code, failure.sentence),
+    );
+    let (style, code) = match deploy.state {
+        DeployState::Succeeded | DeployState::Unchanged => (GREEN, ExitCode::SUCCESS),
+        DeployState::Superseded => (YELLOW, ExitCode::from(super::HELD)),
+        _ => (RED, ExitCode::from(super::FAILED)),
+    };
+    if !terminal.json {
+        let word = paint(style, format!("{what} {}", deploy.state.word()));
+        terminal.say(format!("{word}: {}", plain(&sentence, 1000)));
+    }
+    Ok(code)
+}

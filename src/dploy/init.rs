@@ -1,0 +1,143 @@
+//! `dploy init`: a descriptor, a service that runs, and a `.gitignore` that keeps tokens out of the repository.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use super::args::InitArgs;
+use super::session::{Session, TOKEN_FILE};
+use crate::discovery;
+use crate::id::AppId;
+
+/// Marathon on this machine: a local one, or a tunnel.
+const USUAL_MARATHON: &str = "http://localhost:8080";
+
+pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode> {
+    let folder = &session.folder;
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let specs = folder.join("specs");
+    for taken in [folder.join("dploy.app"), specs.join("hello.json")] {
+        if taken.exists() {
+            bail!(
+                "{} exists already and stays as it is; nothing was written (`dploy dryrun` says what it would do)",
+                taken.display()
+            );
+        }
+    }
+    let name = name(folder, args.name.as_deref())?;
+    let marathon = session.global.marathon_url.as_deref();
+    let marathon = discovery::address(marathon.unwrap_or(USUAL_MARATHON), "-marathon-url")?;
+    std::fs::create_dir_all(&specs).with_context(|| format!("making {}", specs.display()))?;
+    let mut made = Vec::new();
+    let mut write = |name: &str, text: &str| {
+        made.push(name.to_owned());
+        std::fs::write(folder.join(name), text).with_context(|| format!("writing {name}"))
+    };
+    let empty = std::fs::read_dir(&specs)?.next().is_none();
+    if empty {
+        write("specs/hello.json", &hello(&name))?;
+    }
+    if let Some(ignored) = ignored(folder) {
+        write(".gitignore", &ignored)?;
+    }
+    write("dploy.app", &descriptor(&name, &marathon, args))?;
+    remember(session, &marathon, args)?;
+    if session.terminal.json {
+        session.terminal.data(&json!({"app": name, "made": made}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    session.terminal.say(format!("Made the app {name}: {}", made.join(", ")));
+    session
+        .terminal
+        .hint("Look into dploy.app and specs/, then `dploy dryrun` shows what would be deployed.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Who makes a descriptor has confirmed the hosts that stand in it.
+fn remember(session: &Session, marathon: &str, args: &InitArgs) -> anyhow::Result<()> {
+    session.hosts.remember(marathon)?;
+    if let Some(node) = &args.public_node {
+        session.hosts.remember(&format!("http://{node}"))?;
+    }
+    match &args.repo_url {
+        Some(url) => session.hosts.remember(url),
+        None => Ok(()),
+    }
+}
+
+/// The name that was given, or the folder's as far as a name may look like it.
+fn name(folder: &Path, given: Option<&str>) -> anyhow::Result<AppId> {
+    let of_folder = folder.file_name().map(|n| n.to_string_lossy().to_lowercase());
+    let of_folder: String = of_folder
+        .unwrap_or_default()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let text = given.unwrap_or_else(|| of_folder.trim_matches('-'));
+    text.parse()
+        .map_err(|e| anyhow::anyhow!("{e}; name the app with -name"))
+}
+
+fn descriptor(name: &AppId, marathon: &str, args: &InitArgs) -> String {
+    let mut text = format!("app_name: {name}\nmarathon_url: {marathon}\n");
+    text.push_str(
+        "\n# Push-to-deploy: with repo_url, public_node and a GitHub token in the file .pat,\n\
+         # `dploy run` launches the observer; it deploys each push to the trigger branch.\n",
+    );
+    for (key, value, example) in [
+        ("repo_url", &args.repo_url, "https://github.com/you/this"),
+        ("public_node", &args.public_node, "52.37.239.156"),
+        ("trigger_branch", &args.trigger_branch, "dcos"),
+    ] {
+        let _ = match value {
+            Some(value) => writeln!(text, "{key}: {value}"),
+            None => writeln!(text, "# {key}: {example}"),
+        };
+    }
+    text.push_str(
+        "\n# Remove services whose spec has left specs/, instead of listing them:\n# prune: true\n\
+         # Seconds without progress after which a rollout has failed:\n# deadline: 600\n",
+    );
+    text
+}
+
+/// A service that needs nothing but a shell, so that it runs on any agent.
+fn hello(name: &AppId) -> String {
+    let spec = json!({
+        "id": format!("/{name}/hello"),
+        "cmd": "touch up; while sleep 5; do echo hello; done",
+        "instances": 1,
+        "cpus": 0.1,
+        "mem": 32,
+        "healthChecks": [{
+            "protocol": "COMMAND",
+            "command": {"value": "test -f up"},
+            "gracePeriodSeconds": 10,
+            "intervalSeconds": 2,
+            "timeoutSeconds": 5,
+            "maxConsecutiveFailures": 3
+        }],
+        "upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 1}
+    });
+    format!("{spec:#}\n")
+}
+
+/// `.gitignore` with the files that hold tokens; `None` where it has them already.
+fn ignored(folder: &Path) -> Option<String> {
+    let mut text = std::fs::read_to_string(folder.join(".gitignore")).unwrap_or_default();
+    let missing: Vec<&str> = [".pat", TOKEN_FILE]
+        .into_iter()
+        .filter(|file| text.lines().all(|l| l.trim() != *file))
+        .collect();
+    if missing.is_empty() {
+        return None;
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&(missing.join("\n") + "\n"));
+    Some(text)
+}

@@ -1,0 +1,256 @@
+//! `dploy ls`, `ps` and `scale`: what the specs describe, what runs, and how many of it.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::args::ScaleArgs;
+use super::session::Session;
+use super::workspace::Workspace;
+use crate::api::ActBody;
+use crate::history::AppState;
+use crate::id::ServiceId;
+use crate::marathon::{LiveApp, MarathonError};
+use crate::rollout::{self, Standings};
+use crate::spec::{LABEL_APP, Service};
+
+/// How long `scale` waits for the new number.
+const SCALED: Duration = Duration::from_mins(10);
+
+pub(super) fn ls(session: &Session) -> anyhow::Result<ExitCode> {
+    let workspace = session.workspace()?;
+    let services = workspace.services()?;
+    let runs = |service: &Service| {
+        let image = service.spec.pointer("/container/docker/image");
+        let text = image.or_else(|| service.spec.get("cmd")).and_then(Value::as_str);
+        let first = text.unwrap_or("args").lines().next().unwrap_or_default().to_owned();
+        if session.global.all || first.chars().count() <= 40 {
+            return first;
+        }
+        first.chars().take(39).chain(['…']).collect()
+    };
+    if session.terminal.json {
+        let list: Vec<Value> = services
+            .iter()
+            .map(|s| json!({"id": s.id, "file": s.path, "instances": s.instances, "spec_hash": s.hash, "spec": s.spec}))
+            .collect();
+        session.terminal.data(&json!({"app": workspace.app, "services": list}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = services
+        .iter()
+        .map(|s| {
+            let instances = s.instances.map_or("1".to_owned(), |n| n.to_string());
+            vec![s.id.to_string(), s.path.clone(), instances, runs(s)]
+        })
+        .collect();
+    session.terminal.table(&["SERVICE", "FILE", "INSTANCES", "RUNS"], rows);
+    session.terminal.hint("Now `dploy dryrun` shows what would change, `dploy ps` what runs.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A service as `ps` shows it.
+struct Shown {
+    app: String,
+    live: LiveApp,
+    stage: &'static str,
+    well: u32,
+    sentence: Option<String>,
+}
+
+async fn running(session: &Session, workspace: &Workspace) -> anyhow::Result<Vec<Shown>> {
+    let marathon = session.marathon(Some(workspace)).await?;
+    let listed = if session.global.all {
+        marathon.client.apps_with_label(LABEL_APP).await?
+    } else {
+        marathon.client.apps_labelled(LABEL_APP, workspace.app.as_str()).await?
+    };
+    let ids = listed.iter().filter_map(|a| a.id.parse().ok()).collect();
+    let look = rollout::look(&marathon.client, ids).await?;
+    let mut standings = Standings::default();
+    let shown = look.apps.iter().map(|(id, app)| {
+        let standing = standings.of(id, None, &look, Duration::ZERO);
+        let all = app.tasks.iter().filter(|t| app.is_well(t)).count();
+        Shown {
+            app: app.labels.get(LABEL_APP).cloned().unwrap_or_default(),
+            live: app.clone(),
+            stage: if standing.trouble.is_none() && !app.deployments().is_empty() { "deploying" } else { standing.stage },
+            well: u32::try_from(all).unwrap_or(u32::MAX),
+            sentence: standing.trouble.map(|t| t.sentence),
+        }
+    });
+    Ok(shown.collect())
+}
+
+pub(super) async fn ps(session: &Session) -> anyhow::Result<ExitCode> {
+    let workspace = session.workspace()?;
+    let services = running(session, &workspace).await?;
+    if session.terminal.json {
+        let list: Vec<Value> = services.iter().map(body).collect();
+        session.terminal.data(&json!({"app": workspace.app, "services": list}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if services.is_empty() {
+        session.terminal.say(format!("Nothing of {} runs.", workspace.app));
+        session.terminal.hint("`dploy run` deploys it.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = services.iter().map(row).collect();
+    session.terminal.table(&["SERVICE", "HEALTHY", "STATE", "VERSION", "ENDPOINTS"], rows);
+    for shown in &services {
+        if let Some(sentence) = shown.sentence.clone().or_else(|| last_failure(&shown.live)) {
+            session.terminal.say(format!("\n{sentence}"));
+        }
+    }
+    session.terminal.hint("Scale with `dploy scale -pid <service> -instances <number>`.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(shown: &Shown) -> Vec<String> {
+    let endpoints = endpoints(&shown.live);
+    let more = endpoints.len().saturating_sub(2);
+    let mut text = endpoints.iter().take(2).cloned().collect::<Vec<_>>().join(" ");
+    if more > 0 {
+        text.push_str(&format!(" +{more}"));
+    }
+    vec![
+        shown.live.id.clone(),
+        format!("{}/{}", shown.well, shown.live.instances),
+        shown.stage.to_owned(),
+        // to the second; Marathon's versions are times
+        shown.live.version.split('.').next().unwrap_or_default().to_owned(),
+        text,
+    ]
+}
+
+fn endpoints(app: &LiveApp) -> Vec<String> {
+    let ports = |t: &crate::marathon::Task| {
+        let host = t.host.clone()?;
+        t.ports.first().map(|port| format!("{host}:{port}"))
+    };
+    app.tasks.iter().filter_map(ports).collect()
+}
+
+/// The last failure of the version that runs, as long as something of it is not well.
+fn last_failure(app: &LiveApp) -> Option<String> {
+    let failure = app.last_task_failure.as_ref()?;
+    let message = crate::secret::plain(failure.message.trim(), 200);
+    let what = if message.is_empty() { failure.state.clone() } else { message };
+    Some(format!("{} last failed on {} at {}: {what}", app.id, failure.host, failure.timestamp))
+}
+
+fn body(shown: &Shown) -> Value {
+    let tasks: Vec<Value> = shown
+        .live
+        .tasks
+        .iter()
+        .map(|t| json!({"id": t.id, "state": t.state, "host": t.host, "ports": t.ports, "version": t.version, "started_at": t.started_at}))
+        .collect();
+    let failure = shown.live.last_task_failure.as_ref().map(|f| {
+        json!({"host": f.host, "message": f.message, "state": f.state, "at": f.timestamp, "version": f.version})
+    });
+    json!({"app": shown.app, "id": shown.live.id, "instances": shown.live.instances, "healthy": shown.well, "state": shown.stage,
+        "version": shown.live.version, "sentence": shown.sentence, "last_failure": failure, "tasks": tasks})
+}
+
+/// The one service of the app that is called so: by its id, or by the end of it.
+fn called(workspace: &Workspace, ids: &[ServiceId], pid: &str) -> anyhow::Result<ServiceId> {
+    let end = format!("/{}", pid.trim_matches('/'));
+    let found: Vec<&ServiceId> = match ids.iter().find(|id| id.as_str() == end) {
+        Some(exact) => vec![exact],
+        None => ids.iter().filter(|id| id.as_str().ends_with(&end)).collect(),
+    };
+    let names = |ids: &[&ServiceId]| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => bail!(
+            "{} has no running service {pid}; it has {}",
+            workspace.app,
+            if ids.is_empty() { "none".to_owned() } else { names(&ids.iter().collect::<Vec<_>>()) }
+        ),
+        several => bail!("{pid} is the end of {}; write more of it", names(several)),
+    }
+}
+
+pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result<ExitCode> {
+    let workspace = session.workspace()?;
+    let marathon = session.marathon(Some(&workspace)).await?;
+    let ids = rollout::ours(&marathon.client, workspace.app.as_str()).await?;
+    let id = called(&workspace, &ids, &args.pid)?;
+    let observer = session.observer(Some(&workspace), &marathon).await?;
+    let page = match observer.as_ref().filter(|o| o.alive) {
+        Some(observer) => observer.client.app(&workspace.app).await?,
+        None => None,
+    };
+    let deployed = page.filter(|p| p.app.state != AppState::Destroyed);
+    if let (Some(observer), Some(_)) = (&observer, deployed) {
+        let body = ActBody {
+            service: Some(id.to_string()),
+            instances: Some(args.instances),
+            ..ActBody::default()
+        };
+        session.operator(observer)?.act(&workspace.app, "scale", &body).await?;
+    } else {
+        match marathon.client.scale(&id, args.instances, false).await {
+            Err(MarathonError::Locked(_)) => {
+                bail!("{id} is being deployed just now; try again when `dploy ps` shows it healthy")
+            }
+            other => drop(other?),
+        }
+    }
+    scaled(session, &marathon.client, &id, args.instances).await
+}
+
+/// Waits until that many run.
+async fn scaled(
+    session: &Session,
+    marathon: &crate::marathon::Client,
+    id: &ServiceId,
+    wanted: u32,
+) -> anyhow::Result<ExitCode> {
+    let until = tokio::time::Instant::now() + SCALED;
+    let mut board = super::terminal::Board::new(session.terminal);
+    let mut standings = Standings::default();
+    loop {
+        let look = rollout::look(marathon, [id.clone()].into()).await?;
+        let standing = standings.of(id, None, &look, Duration::ZERO);
+        let app = look.apps.get(id);
+        let told = app.is_some_and(|a| a.instances == wanted && a.deployments().is_empty());
+        let line = super::board::line(&super::board::Line {
+            id: id.as_str(),
+            change: "scale",
+            stage: if told && standing.done { "healthy" } else { standing.stage },
+            healthy: Some(standing.well),
+            wanted: Some(wanted),
+            sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
+        });
+        board.show(vec![line]);
+        if told && standing.done {
+            if session.terminal.json {
+                session.terminal.data(&json!({"id": id, "instances": wanted}))?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        if standing.hopeless || tokio::time::Instant::now() > until {
+            let why = standing.trouble.map_or_else(|| "it takes too long".to_owned(), |t| t.sentence);
+            session.terminal.note(format!("dploy: {id} does not get to {wanted}: {why}"));
+            return Ok(super::FAILED.into());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            _ = tokio::signal::ctrl_c() => bail!("stopped looking; Marathon goes on with it"),
+        }
+    }
+}
+
+/// How many services each app has, by their label.
+pub(super) fn by_app(apps: &[LiveApp]) -> BTreeMap<String, usize> {
+    let mut count = BTreeMap::new();
+    for label in apps.iter().filter_map(|a| a.labels.get(LABEL_APP)) {
+        *count.entry(label.clone()).or_insert(0) += 1;
+    }
+    count
+}

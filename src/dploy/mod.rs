@@ -1,0 +1,113 @@
+//! `dploy`: the command line that people type. It deploys a workspace to Marathon, launches the observer, and operates it.
+
+mod args;
+mod board;
+mod destroy;
+mod direct;
+mod doctor;
+mod follow;
+mod init;
+mod launch;
+mod list;
+mod operate;
+mod preview;
+mod remove;
+mod run;
+mod session;
+mod show;
+mod terminal;
+mod trust;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use self::args::{Command, Dploy, Shell};
+use self::session::Session;
+use crate::cli::go_style;
+
+/// Something would change, or the workspace is not what the branch has.
+const CHANGES: u8 = 2;
+/// The deploy failed.
+const FAILED: u8 = 3;
+/// Held or locked.
+const HELD: u8 = 4;
+
+/// Runs the program. `arguments` begin with its name.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = match Dploy::command().try_get_matches_from(go_style(arguments)) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let dploy = match Dploy::from_arg_matches(&matches) {
+        Ok(dploy) => dploy,
+        Err(error) => error.exit(),
+    };
+    // an error only says that somebody installed one before
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(dispatch(dploy));
+            // a question that nobody answered must not hold the end up
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(code) => code,
+        Err(error) => {
+            anstream::eprintln!("dploy: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
+    let session = Session::new(dploy.global);
+    match &dploy.command {
+        Command::Init(args) => init::run(&session, args),
+        Command::Dryrun(args) => run::dryrun(&session, args).await,
+        Command::Run(args) => run::run(&session, args).await,
+        Command::Destroy(args) => destroy::run(&session, args).await,
+        Command::Ls => list::ls(&session),
+        Command::Ps => list::ps(&session).await,
+        Command::Scale(args) => list::scale(&session, args).await,
+        Command::History(args) => show::history(&session, args).await,
+        Command::Rollback(args) => operate::rollback(&session, args).await,
+        Command::Deploy(args) => operate::deploy(&session, args).await,
+        Command::Cancel(args) => operate::cancel(&session, args).await,
+        Command::Why(args) => show::why(&session, args).await,
+        Command::Lock(args) => operate::lock(&session, args).await,
+        Command::Unlock(args) => operate::go_on(&session, "unlock", args).await,
+        Command::Resume(args) => operate::go_on(&session, "resume", args).await,
+        Command::Status => show::status(&session).await,
+        Command::Doctor => doctor::run(&session).await,
+        Command::Completions { shell } => {
+            complete(*shell);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn complete(shell: Shell) {
+    let mut command = Dploy::command();
+    let mut out = Vec::new();
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    clap_complete::generate(shell, &mut command, "dploy", &mut out);
+    // a reader that has seen enough is no error
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), &out);
+}

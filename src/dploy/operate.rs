@@ -1,0 +1,212 @@
+//! What operators do through the observer.
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+use serde_json::json;
+
+use super::args::{CancelArgs, DeployArgs, LockArgs, ReasonArgs, RollbackArgs};
+use super::session::{Observer, Session};
+use super::workspace::Workspace;
+use super::{follow, preview};
+use crate::api::{ActBody, PlanBody};
+use crate::client::{Acted, Client, ClientError};
+use crate::event::{ResumeWhen, Scale};
+use crate::id::AppId;
+
+/// The workspace and the observer that deploys it.
+pub(super) async fn observed(session: &Session) -> anyhow::Result<(Workspace, Observer)> {
+    let workspace = session.workspace()?;
+    let named = session.global.observer.is_some();
+    let found = if named {
+        // the observer is enough: Marathon may be out of reach from here
+        let nowhere = super::session::Marathon::unasked(session)?;
+        session.observer(Some(&workspace), &nowhere).await?
+    } else {
+        let marathon = session.marathon(Some(&workspace)).await?;
+        session.observer(Some(&workspace), &marathon).await?
+    };
+    let Some(observer) = found else {
+        bail!(
+            "no observer deploys {}: `dploy run` launches one when dploy.app has repo_url and public_node and there is a .pat; -observer names one elsewhere",
+            workspace.app
+        );
+    };
+    if !observer.alive {
+        bail!(
+            "the observer at {} does not answer; `dploy doctor` looks closer",
+            observer.client.base()
+        );
+    }
+    Ok((workspace, observer))
+}
+
+/// What an action came to: a deploy is followed, anything else is said.
+pub(super) async fn acted(
+    session: &Session,
+    client: &Client,
+    app: &AppId,
+    acted: Result<Acted, ClientError>,
+) -> anyhow::Result<ExitCode> {
+    match acted {
+        Ok(Acted::Queued(queued)) => {
+            if !session.terminal.json {
+                session.terminal.note(format!("deploy {}  {}", queued.deploy, queued.url));
+            }
+            follow::deploy(session.terminal, client, app, queued.deploy).await
+        }
+        Ok(Acted::Said(result, sentence)) => {
+            if session.terminal.json {
+                session.terminal.data(&json!({"result": result, "sentence": sentence}))?;
+            } else {
+                session.terminal.say(sentence.as_deref().unwrap_or(match result.as_str() {
+                    "unchanged" => "Nothing to change: it is so already.",
+                    _ => "Done.",
+                }));
+            }
+            let held = result == "held";
+            Ok(if held { super::HELD.into() } else { ExitCode::SUCCESS })
+        }
+        Ok(Acted::Plan(plan)) => {
+            show_plan(session, &plan)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if error.code() == Some("locked") => {
+            session.terminal.note(format!("dploy: {error}"));
+            session.terminal.hint("`dploy unlock` lifts the lock; -override-lock acts all the same.");
+            Ok(super::HELD.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn act(session: &Session, action: &str, body: ActBody) -> anyhow::Result<ExitCode> {
+    let (workspace, observer) = observed(session).await?;
+    let client = session.operator(&observer)?;
+    let answer = client.act(&workspace.app, action, &body).await;
+    acted(session, &client, &workspace.app, answer).await
+}
+
+/// A bare number of up to three digits is a deploy: a commit has four digits at least.
+fn place(text: &str) -> String {
+    let number = text.trim_start_matches('#');
+    let short = number.len() <= 3 && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    if short { format!("#{number}") } else { text.to_owned() }
+}
+
+fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
+    let terminal = session.terminal;
+    if terminal.json {
+        return terminal.data(plan);
+    }
+    let name = |d: &crate::event::DeployRef| {
+        let number = d.deploy.map(|n| format!(" ({n})")).unwrap_or_default();
+        format!("{}{number}", d.commit.short())
+    };
+    let from = plan.from.as_ref().map_or_else(|| "nothing".to_owned(), name);
+    terminal.say(format!("{}: from {from} back to {}", plan.app, name(&plan.to)));
+    if !plan.undoes.is_empty() {
+        let undone: Vec<&str> = plan.undoes.iter().take(10).map(|c| c.short()).collect();
+        terminal.say(format!("undoes     {}", undone.join(", ")));
+    }
+    preview::show(terminal, &plan.services, &[], &plan.warnings);
+    if plan.services.is_empty() {
+        terminal.say("No service changes.");
+    }
+    Ok(())
+}
+
+pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::Result<ExitCode> {
+    let (workspace, observer) = observed(session).await?;
+    let client = session.operator(&observer)?;
+    let target = match &args.service {
+        Some(service) => {
+            let service = service.trim_start_matches('/').replace('/', "%2F");
+            format!("%2F{service}")
+        }
+        None => workspace.app.to_string(),
+    };
+    let mut body = ActBody {
+        to: Some(place(&args.to)),
+        reason: args.reason.clone(),
+        resume: args.manual.then_some(ResumeWhen::Manual),
+        scale: args.scale.then_some(Scale::Target),
+        override_lock: args.override_lock,
+        dry_run: true,
+        ..ActBody::default()
+    };
+    let terminal = session.terminal;
+    loop {
+        let Acted::Plan(plan) = client.act_on(&target, "rollback", &body).await? else {
+            bail!("the observer did not answer with a plan");
+        };
+        if !terminal.json {
+            show_plan(session, &plan)?;
+        }
+        if !args.yes {
+            if !terminal.can_ask() {
+                bail!("nobody can be asked here; -y rolls back without asking");
+            }
+            if !terminal.agrees(&format!("Roll {} back?", workspace.app)) {
+                bail!("nothing was changed");
+            }
+        }
+        (body.dry_run, body.plan) = (false, Some(plan.plan.clone()));
+        let answer = client.act_on(&target, "rollback", &body).await;
+        if answer.as_ref().err().and_then(ClientError::code) == Some("plan_stale") && !args.yes {
+            terminal.note("Something changed while you were reading; this is the plan now:");
+            (body.dry_run, body.plan) = (true, None);
+            continue;
+        }
+        let code = acted(session, &client, &workspace.app, answer).await?;
+        if code == ExitCode::SUCCESS {
+            let ends = if args.manual { "`dploy resume` follows it again" } else { "the next new push does, or `dploy resume`" };
+            terminal.hint(format!("The app is pinned and does not follow its branch: {ends}."));
+        }
+        return Ok(code);
+    }
+}
+
+pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Result<ExitCode> {
+    let body = ActBody {
+        to: args.to.as_deref().map(place),
+        reason: args.reason.clone(),
+        override_lock: args.override_lock,
+        force: args.force,
+        ..ActBody::default()
+    };
+    act(session, "deploy", body).await
+}
+
+pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Result<ExitCode> {
+    let number = args.deploy.as_deref().map(|d| d.trim_start_matches('#').to_owned());
+    let body = ActBody {
+        deploy: number.map(Into::into),
+        reason: args.reason.clone(),
+        ..ActBody::default()
+    };
+    act(session, "cancel", body).await
+}
+
+pub(super) async fn lock(session: &Session, args: &LockArgs) -> anyhow::Result<ExitCode> {
+    let body = ActBody {
+        reason: Some(args.reason.clone()),
+        ..ActBody::default()
+    };
+    let code = act(session, "lock", body).await?;
+    session.terminal.hint("Pushes are held until `dploy unlock`.");
+    Ok(code)
+}
+
+/// `unlock` and `resume`: what was held is deployed, and followed.
+pub(super) async fn go_on(
+    session: &Session,
+    action: &str,
+    args: &ReasonArgs,
+) -> anyhow::Result<ExitCode> {
+    let body = ActBody {
+        reason: args.reason.clone(),
+        ..ActBody::default()
+    };
+    act(session, action, body).await
+}

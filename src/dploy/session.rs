@@ -1,0 +1,365 @@
+//! What one call of `dploy` works with: the workspace, and where Marathon, the observer and GitHub are.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::bail;
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::args::Global;
+use super::terminal::Terminal;
+use super::trust::{Hosts, Named};
+use super::workspace::{Workspace, secret_in};
+use crate::id::{RepositoryName, ServiceId};
+use crate::marathon::{self, Credentials};
+use crate::secret::Secret;
+use crate::{client, clock, discovery, github};
+
+/// The file beside `.pat` that holds the operator token.
+pub(super) const TOKEN_FILE: &str = ".dploy-token";
+
+/// The label of an observer in Marathon.
+const OBSERVER: &str = "DPLOY_OBSERVER";
+
+/// One call of `dploy`.
+pub(super) struct Session {
+    pub global: Global,
+    pub terminal: Terminal,
+    pub hosts: Hosts,
+    pub folder: PathBuf,
+    local: Option<LocalWorld>,
+}
+
+/// `local.json`: a local world of this user that the workspace lies in.
+#[derive(Deserialize)]
+struct LocalWorld {
+    observer: LocalObserver,
+    marathon: LocalPart,
+    github: LocalGithub,
+}
+
+#[derive(Deserialize)]
+struct LocalObserver {
+    url: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct LocalPart {
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct LocalGithub {
+    url: String,
+    token: String,
+}
+
+/// Where Marathon is, and who says so.
+pub(super) struct Marathon {
+    pub client: marathon::Client,
+    pub url: String,
+    pub named: Named,
+}
+
+impl Marathon {
+    /// Where nobody is asked, because the observer is named.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn unasked(session: &Session) -> anyhow::Result<Self> {
+        let url = String::new();
+        let client = marathon::Client::new(&url, Credentials::None, session.timeout())?;
+        let named = Named::Descriptor;
+        Ok(Self { client, url, named })
+    }
+}
+
+/// An observer, as it was found.
+pub(super) struct Observer {
+    pub client: client::Client,
+    /// Its app in Marathon, where it runs there.
+    pub id: Option<ServiceId>,
+    pub named: Named,
+    pub alive: bool,
+}
+
+/// The repository at GitHub.
+pub(super) struct Github {
+    pub client: github::Client,
+    pub api: String,
+    pub name: RepositoryName,
+    pub token: Option<Secret>,
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = Url::parse(url).ok().and_then(|u| u.host_str().map(str::to_owned));
+    host.is_some_and(|h| matches!(h.as_str(), "localhost" | "127.0.0.1" | "[::1]"))
+}
+
+/// Only a file of this user that nobody else can read is believed: a repository cannot bring one along.
+fn local_world(folder: &Path) -> Option<LocalWorld> {
+    use std::os::unix::fs::MetadataExt as _;
+    let me = std::fs::metadata("/proc/self").ok()?.uid();
+    folder.ancestors().find_map(|above| {
+        let file = above.join("local.json");
+        let about = std::fs::symlink_metadata(&file).ok()?;
+        let mine = about.is_file() && about.uid() == me && about.mode().trailing_zeros() >= 6;
+        let world: LocalWorld = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+        let parts = [&world.observer.url, &world.marathon.url, &world.github.url];
+        (mine && parts.into_iter().all(|u| is_loopback(u))).then_some(world)
+    })
+}
+
+impl Session {
+    /// A call with these arguments.
+    pub fn new(global: Global) -> Self {
+        let folder = global
+            .workspace
+            .canonicalize()
+            .unwrap_or_else(|_| global.workspace.clone());
+        Self {
+            terminal: Terminal::new(global.json),
+            hosts: Hosts::of_user(),
+            local: local_world(&folder),
+            folder,
+            global,
+        }
+    }
+
+    /// The workspace.
+    ///
+    /// # Errors
+    /// When it has no descriptor, or a wrong one.
+    pub fn workspace(&self) -> anyhow::Result<Workspace> {
+        Workspace::open(&self.folder)
+    }
+
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.global.timeout)
+    }
+
+    /// The address of Marathon, and who names it.
+    ///
+    /// # Errors
+    /// When nobody does.
+    pub async fn marathon_url(&self, workspace: Option<&Workspace>) -> anyhow::Result<(String, Named)> {
+        if let Some(url) = given(self.global.marathon_url.as_ref()) {
+            return Ok((discovery::address(url, "DPLOY_MARATHON_URL")?, Named::Flag));
+        }
+        let written = workspace.and_then(|w| given(w.descriptor.marathon_url.as_ref()));
+        if let Some(local) = &self.local
+            && written.is_none_or(|url| is_loopback(url))
+        {
+            return Ok((local.marathon.url.clone(), Named::Local));
+        }
+        if let Some(url) = written {
+            return Ok((discovery::address(url, "marathon_url in dploy.app")?, Named::Descriptor));
+        }
+        let found = discovery::marathon_in_mesos_dns(&self.global.mesos_dns).await;
+        found.map(|url| (url, Named::Flag)).map_err(|error| {
+            anyhow::anyhow!("where is Marathon? Write marathon_url into dploy.app, or set -marathon-url ({error:#})")
+        })
+    }
+
+    /// Marathon, with credentials where its host may have them.
+    ///
+    /// # Errors
+    /// When it is not known where it is, or credentials may not go there.
+    pub async fn marathon(&self, workspace: Option<&Workspace>) -> anyhow::Result<Marathon> {
+        let (url, named) = self.marathon_url(workspace).await?;
+        let set = &self.global;
+        let credentials = Credentials::given(
+            &url,
+            set.marathon_user.as_deref(),
+            set.marathon_password.as_deref(),
+            set.marathon_token.as_deref(),
+        )?;
+        if !matches!(credentials, Credentials::None) {
+            let what = "your credentials for Marathon";
+            let flag = "-marathon-url or DPLOY_MARATHON_URL";
+            self.hosts.confirm(self.terminal, named, &url, "Marathon", what, flag)?;
+        }
+        Ok(Marathon {
+            client: marathon::Client::new(&url, credentials, self.timeout())?,
+            url,
+            named,
+        })
+    }
+
+    /// The observer: the one that is named, the local world's, or the one that Marathon runs.
+    ///
+    /// # Errors
+    /// When an address is none, or Marathon does not answer.
+    pub async fn observer(
+        &self,
+        workspace: Option<&Workspace>,
+        marathon: &Marathon,
+    ) -> anyhow::Result<Option<Observer>> {
+        if let Some(url) = given(self.global.observer.as_ref()) {
+            let url = discovery::address(url, "DPLOY_OBSERVER_URL")?;
+            return self.observer_at(&url, None, Named::Flag).await.map(Some);
+        }
+        if let Some(local) = self.local.as_ref().filter(|_| marathon.named == Named::Local) {
+            let url = local.observer.url.clone();
+            return self.observer_at(&url, None, Named::Local).await.map(Some);
+        }
+        let mut silent = None;
+        for listed in marathon.client.apps_labelled(OBSERVER, "true").await? {
+            let id: ServiceId = listed.id.parse().map_err(|e| anyhow::anyhow!("{e}"))?;
+            let task = marathon.client.app(&id).await?.and_then(|app| {
+                let running = app.tasks.iter().find(|t| t.state == "TASK_RUNNING");
+                running.and_then(|t| Some((t.host.clone()?, *t.ports.first()?)))
+            });
+            let node = workspace.and_then(|w| given(w.descriptor.public_node.as_ref()));
+            let (host, port) = task.unwrap_or(("localhost".to_owned(), 0));
+            let url = format!("http://{}:{port}", node.map_or(host.as_str(), String::as_str));
+            let found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
+            if found.alive {
+                return Ok(Some(found));
+            }
+            silent = Some(found);
+        }
+        Ok(silent)
+    }
+
+    async fn observer_at(
+        &self,
+        url: &str,
+        id: Option<ServiceId>,
+        named: Named,
+    ) -> anyhow::Result<Observer> {
+        let client = client::Client::new(url, None, self.timeout())?;
+        let alive = client.is_alive().await;
+        Ok(Observer {
+            client,
+            id,
+            named,
+            alive,
+        })
+    }
+
+    /// The operator token for an observer, if there is one and it may go there.
+    ///
+    /// # Errors
+    /// When there is none, or it may not.
+    pub fn operator(&self, observer: &Observer) -> anyhow::Result<client::Client> {
+        let url = observer.client.base();
+        let local = self.local.as_ref().filter(|_| observer.named == Named::Local);
+        let token = match (given(self.global.token.as_ref()), local) {
+            (Some(token), _) => Some(token.clone()),
+            (None, Some(local)) => Some(local.observer.token.clone()),
+            (None, None) => secret_in(&self.folder.join(TOKEN_FILE))?,
+        };
+        let Some(token) = token else {
+            bail!(
+                "the observer at {url} needs its operator token: copy {TOKEN_FILE} from the workspace that launched it, or set DPLOY_OBSERVER_TOKEN"
+            );
+        };
+        let what = "the operator token";
+        let flag = "-observer or DPLOY_OBSERVER_URL";
+        self.hosts
+            .confirm(self.terminal, observer.named, url, "an observer", what, flag)?;
+        Ok(observer.client.with_token(Secret::new(token)))
+    }
+
+    /// The GitHub token.
+    ///
+    /// # Errors
+    /// When `.pat` is there and cannot be read.
+    pub fn pat(&self) -> anyhow::Result<Option<Secret>> {
+        if let Some(pat) = given(self.global.pat.as_ref()) {
+            return Ok(Some(Secret::new(pat.trim())));
+        }
+        Ok(secret_in(&self.folder.join(".pat"))?.map(Secret::new))
+    }
+
+    /// The repository at GitHub, where the descriptor names one. `what` is what it is asked for.
+    ///
+    /// # Errors
+    /// When `repo_url` is none, or the token may not go to where it leads.
+    pub fn github(&self, workspace: &Workspace) -> anyhow::Result<Option<Github>> {
+        let Some(url) = given(workspace.descriptor.repo_url.as_ref()) else {
+            return Ok(None);
+        };
+        let (host, name) = repository(url)?;
+        let (api, named) = match (given(self.global.github_api.as_ref()), &self.local) {
+            (Some(api), _) => (
+                discovery::address(api, "DPLOY_OBSERVER_GITHUB_API")?,
+                Named::Flag,
+            ),
+            (None, Some(local)) if is_loopback(&host) => (local.github.url.clone(), Named::Local),
+            // where GitHub tokens belong
+            (None, _) if host == "https://github.com" => {
+                ("https://api.github.com".to_owned(), Named::Flag)
+            }
+            (None, _) if is_loopback(&host) => (host, Named::Descriptor),
+            (None, _) => (format!("{host}/api/v3"), Named::Descriptor),
+        };
+        let mut token = self.pat()?;
+        if let Some(local) = self.local.as_ref().filter(|_| named == Named::Local) {
+            token = token.or_else(|| Some(Secret::new(local.github.token.clone())));
+        }
+        if token.is_some() {
+            let what = "your GitHub token";
+            let flag = "-github-api or DPLOY_OBSERVER_GITHUB_API";
+            self.hosts
+                .confirm(self.terminal, named, &api, "GitHub's API", what, flag)?;
+        }
+        let client = github::Client::new(&api, token.clone(), clock::system(), self.timeout())?;
+        Ok(Some(Github {
+            client,
+            api,
+            name,
+            token,
+        }))
+    }
+}
+
+/// A setting that is not empty.
+fn given(value: Option<&String>) -> Option<&String> {
+    value.filter(|v| !v.trim().is_empty())
+}
+
+/// Origin and `owner/name` of a repository's address, also as git writes it for SSH.
+fn repository(url: &str) -> anyhow::Result<(String, RepositoryName)> {
+    let wrong = || {
+        anyhow::anyhow!(
+            "repo_url in dploy.app: {url:?} is no repository; write it as https://github.com/owner/name"
+        )
+    };
+    let web = match url.strip_prefix("git@").and_then(|rest| rest.split_once(':')) {
+        Some((host, path)) => format!("https://{host}/{path}"),
+        None => url.to_owned(),
+    };
+    let parsed = Url::parse(&web).map_err(|_| wrong())?;
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.password().is_some() {
+        return Err(wrong());
+    }
+    let path = parsed.path().trim_matches('/').trim_end_matches(".git");
+    let name = path.parse().map_err(|_| wrong())?;
+    Ok((parsed.origin().ascii_serialization(), name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_read_however_it_is_written() {
+        for url in [
+            "https://github.com/mhausenblas/s4d",
+            "https://github.com/mhausenblas/s4d.git",
+            "https://github.com/mhausenblas/s4d/",
+            "git@github.com:mhausenblas/s4d.git",
+        ] {
+            let (host, name) = repository(url).unwrap();
+            assert_eq!((host.as_str(), name.to_string().as_str()), ("https://github.com", "mhausenblas/s4d"));
+        }
+        assert_eq!(repository("http://127.0.0.1:3000/you/hello.git").unwrap().0, "http://127.0.0.1:3000");
+        for bad in ["mhausenblas/s4d", "https://github.com/s4d", "ftp://a/b/c", "https://u:p@github.com/a/b"] {
+            assert!(repository(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `dploy status`, `history` and `why`: what the observer knows, as text or as its JSON.
+
+use std::process::ExitCode;
+
+use super::args::{HistoryArgs, WhyArgs};
+use super::operate::observed;
+use super::session::{Observer, Session};
+use super::terminal::{DIM, GREEN, RED, YELLOW, paint};
+use crate::api::{AppBody, AppPage, DeployBody, Health};
+use crate::client::{Client, ClientError};
+use crate::history::AppState;
+use crate::id::AppId;
+use crate::secret::plain;
+
+/// Reads as anybody may; where the observer shows nothing to strangers, as an operator.
+async fn reader(session: &Session, observer: &Observer) -> anyhow::Result<Client> {
+    match observer.client.apps().await {
+        Err(error) if error.code() == Some("login") => session.operator(observer),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(observer.client.clone()),
+    }
+}
+
+async fn page(session: &Session) -> anyhow::Result<(Client, AppPage)> {
+    let (workspace, observer) = observed(session).await?;
+    let client = reader(session, &observer).await?;
+    let page = client.app(&workspace.app).await?;
+    let page = page.ok_or_else(|| {
+        anyhow::anyhow!(
+            "the observer at {} does not deploy {}; `dploy run` registers it",
+            client.base(),
+            workspace.app
+        )
+    })?;
+    Ok((client, page))
+}
+
+fn time(at: &str) -> String {
+    at.get(..19).unwrap_or(at).replace('T', " ")
+}
+
+pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
+    let terminal = session.terminal;
+    if session.global.all {
+        let (_, observer) = observed(session).await?;
+        let apps = reader(session, &observer).await?.apps().await?;
+        if terminal.json {
+            terminal.data(&apps)?;
+        } else {
+            terminal.table(&["APP", "STATE", "HEALTH", "LIVE", "SENTENCE"], apps.apps.iter().map(app_row).collect());
+        }
+        return Ok(code_of(None));
+    }
+    let (client, page) = page(session).await?;
+    if terminal.json {
+        terminal.data(&page)?;
+        return Ok(code_of(Some(&page.app)));
+    }
+    for (name, value) in facts(&client, &page) {
+        terminal.say(format!("{} {value}", paint(DIM, format!("{name:<10}"))));
+    }
+    for service in &page.services {
+        let count = |n: Option<u32>| n.map_or("?".to_owned(), |n| n.to_string());
+        terminal.say(format!(
+            "{} {}  {} of {}{}",
+            paint(DIM, "service   "),
+            service.id,
+            count(service.healthy),
+            count(service.wanted),
+            service.sentence.as_ref().map(|s| format!("  {}", plain(s, 300))).unwrap_or_default()
+        ));
+    }
+    Ok(code_of(Some(&page.app)))
+}
+
+/// Held and locked are no errors, but nothing that a script should take for done.
+fn code_of(app: Option<&AppBody>) -> ExitCode {
+    match app {
+        Some(app) if app.health == Health::Failed => super::FAILED.into(),
+        Some(app) if matches!(app.state, AppState::Locked | AppState::Held) => super::HELD.into(),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn app_row(app: &AppBody) -> Vec<String> {
+    let live = app.live.as_ref().map(|l| format!("{} {}", l.commit.short(), l.deploy));
+    vec![
+        app.app.to_string(),
+        app.state.word().to_owned(),
+        app.health.word().to_owned(),
+        live.unwrap_or_default(),
+        app.sentence.clone().unwrap_or_default(),
+    ]
+}
+
+fn facts(client: &Client, page: &AppPage) -> Vec<(&'static str, String)> {
+    let app = &page.app;
+    let colour = match app.health {
+        Health::Ok => GREEN,
+        Health::Failed => RED,
+        _ => YELLOW,
+    };
+    let mut facts = vec![
+        ("app", format!("{}  {}  {}", app.app, app.state.word(), paint(colour, app.health.word()))),
+        ("source", format!("{} {}", app.source.repository, app.source.branch)),
+    ];
+    if let Some(live) = &app.live {
+        facts.push(("live", format!("{} deploy {} since {}", live.commit.short(), live.deploy, time(&live.since))));
+    }
+    if let Some(head) = &app.head {
+        facts.push(("head", head.commit.short().to_owned()));
+    }
+    for (name, open) in [("running", &app.running), ("waiting", &app.waiting)] {
+        if let Some(open) = open {
+            facts.push((name, format!("{} deploy {} {}", open.commit.short(), open.deploy, open.state.word())));
+        }
+    }
+    if let Some(pin) = &app.pin {
+        let reason = pin.reason.as_deref().unwrap_or("no reason given");
+        facts.push(("pinned", format!("{} by {}: {}", pin.commit.short(), pin.by, plain(reason, 300))));
+    }
+    if let Some(lock) = &app.lock {
+        facts.push(("locked", format!("by {} since {}: {}", lock.by, time(&lock.since), plain(&lock.reason, 300))));
+    }
+    if let Some(sentence) = &app.sentence {
+        facts.push(("says", plain(sentence, 500)));
+    }
+    facts.push(("hook", hook(page)));
+    facts.push(("dashboard", format!("{}/apps/{}", client.base(), app.app)));
+    facts
+}
+
+fn hook(page: &AppPage) -> String {
+    match (&page.hook.failure, &page.hook.pinged_at) {
+        (Some(failure), _) => plain(&failure.sentence, 300),
+        (None, Some(at)) => format!("GitHub's ping arrived {}", time(at)),
+        (None, None) => "GitHub has not pinged it yet".to_owned(),
+    }
+}
+
+pub(super) async fn history(session: &Session, args: &HistoryArgs) -> anyhow::Result<ExitCode> {
+    let (client, page) = page(session).await?;
+    let live = page.app.live.as_ref().map(|l| l.deploy);
+    let wanted = if session.global.all { usize::MAX } else { args.number };
+    let deploys = deploys(&client, page, wanted).await?;
+    let terminal = session.terminal;
+    if terminal.json {
+        terminal.data(&deploys)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = deploys
+        .iter()
+        .map(|d| {
+            let number = d.deploy.to_string();
+            let mark = if live == Some(d.deploy) { "live" } else { "" };
+            vec![
+                number,
+                mark.to_owned(),
+                d.commit.short().to_owned(),
+                d.state.word().to_owned(),
+                d.cause.word().to_owned(),
+                time(&d.queued_at),
+                what(d),
+            ]
+        })
+        .collect();
+    terminal.table(&["DEPLOY", "", "COMMIT", "STATE", "CAUSE", "WHEN (UTC)", "WHAT"], rows);
+    terminal.hint("Go back with `dploy rollback <commit> -m <reason>`.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a deploy is about: an operator's reason, else the commit's first line.
+fn what(deploy: &DeployBody) -> String {
+    let message = deploy.message.as_ref().map(|m| m.message.clone());
+    let what = deploy.reason.clone().or(message).unwrap_or_default();
+    match &deploy.failure {
+        Some(failure) => format!("{}: {what}", failure.code),
+        None => what,
+    }
+}
+
+async fn deploys(
+    client: &Client,
+    page: AppPage,
+    wanted: usize,
+) -> Result<Vec<DeployBody>, ClientError> {
+    let app: AppId = page.app.app.clone();
+    let (mut deploys, mut next) = (page.deploys, page.next);
+    while deploys.len() < wanted {
+        let Some(before) = next.take() else { break };
+        let older = client.app_before(&app, &before).await?;
+        next = older.next;
+        deploys.extend(older.deploys);
+    }
+    deploys.truncate(wanted);
+    Ok(deploys)
+}
+
+pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<ExitCode> {
+    let (workspace, observer) = observed(session).await?;
+    let client = reader(session, &observer).await?;
+    let text = args.commit.to_ascii_lowercase();
+    let hex = text.len() >= 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let commit = if hex { Some(text) } else { workspace.commit(&args.commit) };
+    let Some(commit) = commit else {
+        anyhow::bail!("{:?} is no commit: write 4 digits of it or more, or a name that git knows", args.commit);
+    };
+    let mut why = client.why(&commit).await?;
+    if !session.global.all {
+        why.lines.retain(|l| l.app == workspace.app.as_str());
+    }
+    if session.terminal.json {
+        session.terminal.data(&why)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if why.lines.is_empty() {
+        let page = client.app(&workspace.app).await?;
+        let branch = page.map_or_else(String::new, |p| format!(" to {}", p.app.source.branch));
+        session.terminal.say(format!("{commit} never came here; push it{branch}."));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if why.lines.iter().any(|l| l.live) {
+        session.terminal.say(paint(GREEN, format!("{} is live.", &commit[..7.min(commit.len())])));
+    }
+    for line in &why.lines {
+        session.terminal.say(format!("{}  {}", paint(DIM, time(&line.at)), plain(&line.sentence, 500)));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,199 @@
+//! What people see: tables, questions, lines that are drawn again. Colours only on a terminal, and never with `NO_COLOR`.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table};
+use serde::Serialize;
+
+use crate::secret::plain;
+
+/// Good news.
+pub(super) const GREEN: Style = AnsiColor::Green.on_default();
+/// Bad news.
+pub(super) const RED: Style = AnsiColor::Red.on_default();
+/// What waits, and what to beware of.
+pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// What is only beside the point.
+pub(super) const DIM: Style = Style::new().dimmed();
+
+/// A text in a style.
+pub(super) fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Where output goes.
+#[derive(Clone, Copy)]
+pub(super) struct Terminal {
+    /// JSON instead of text.
+    pub json: bool,
+    /// Standard error is a terminal: lines can be drawn again.
+    redraws: bool,
+    /// Somebody can be asked.
+    asks: bool,
+    width: Option<u16>,
+}
+
+impl Terminal {
+    /// The terminal of this process.
+    pub fn new(json: bool) -> Self {
+        let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+        Self {
+            json,
+            redraws: std::io::stderr().is_terminal() && !json,
+            asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            width,
+        }
+    }
+
+    /// A line of the answer. A pipe whose reader has gone ends the program quietly.
+    #[expect(clippy::unused_self, reason = "what prints is said by who has a terminal")]
+    pub fn say(self, line: impl std::fmt::Display) {
+        if writeln!(anstream::stdout(), "{line}").is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    /// A line beside the answer: progress, warnings, hints. With `-json` only the answer is written to standard output.
+    #[expect(clippy::unused_self, reason = "as above")]
+    pub fn note(self, line: impl std::fmt::Display) {
+        let _ = writeln!(anstream::stderr(), "{line}");
+    }
+
+    /// A hint for the next step.
+    pub fn hint(self, line: impl std::fmt::Display) {
+        if !self.json {
+            self.note(paint(DIM, line));
+        }
+    }
+
+    /// The answer as JSON.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn data(self, value: &impl Serialize) -> anyhow::Result<()> {
+        self.say(serde_json::to_string_pretty(value)?);
+        Ok(())
+    }
+
+    /// A table without lines. In a terminal it fits its width; in a pipe nothing is broken.
+    pub fn table(self, head: &[&str], rows: Vec<Vec<String>>) {
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::NOTHING);
+        if let Some(width) = self.width {
+            table
+                .set_width(width)
+                .set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        table.set_header(head);
+        for row in rows {
+            table.add_row(row.iter().map(|cell| plain(cell, 300)).collect::<Vec<_>>());
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        self.say(table.trim_fmt());
+    }
+
+    /// Whether somebody can be asked.
+    pub fn can_ask(self) -> bool {
+        self.asks
+    }
+
+    /// Asks for a line. `None` at the end of input.
+    pub fn ask(self, question: &str) -> Option<String> {
+        let _ = write!(anstream::stderr(), "{question} ");
+        let mut line = String::new();
+        match std::io::stdin().lock().read_line(&mut line) {
+            Ok(n) if n > 0 => Some(line.trim().to_owned()),
+            _ => None,
+        }
+    }
+
+    /// Asks a question whose default answer is no.
+    pub fn agrees(self, question: &str) -> bool {
+        let answer = self.ask(&format!("{question} [y/N]"));
+        answer.is_some_and(|a| matches!(a.to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// Lines that change while something goes on. On a terminal they are drawn again in place; elsewhere a line is written
+/// when it has changed.
+pub(super) struct Board {
+    terminal: Terminal,
+    shown: Vec<String>,
+}
+
+impl Board {
+    pub fn new(terminal: Terminal) -> Self {
+        let shown = Vec::new();
+        Self { terminal, shown }
+    }
+
+    /// Shows these lines from now on. `key` is what a change is judged by where lines are not drawn again.
+    pub fn show(&mut self, lines: Vec<(String, String)>) {
+        if !self.terminal.redraws {
+            for (key, line) in lines {
+                if !self.shown.contains(&key) {
+                    self.terminal.note(&line);
+                    self.shown.push(key);
+                }
+            }
+            return;
+        }
+        let width = usize::from(self.terminal.width.unwrap_or(80)).saturating_sub(1);
+        let lines: Vec<String> = lines.iter().map(|(_, l)| cut(l, width)).collect();
+        if lines == self.shown {
+            return;
+        }
+        let mut out = anstream::stderr().lock();
+        if !self.shown.is_empty() {
+            let _ = write!(out, "\u{1b}[{}A\u{1b}[J", self.shown.len());
+        }
+        for line in &lines {
+            let _ = writeln!(out, "{line}");
+        }
+        let _ = out.flush();
+        self.shown = lines;
+    }
+
+    /// What was shown stays; the next lines begin below.
+    pub fn keep(&mut self) {
+        self.shown.clear();
+    }
+}
+
+/// A line that fits: what is drawn again must not wrap. Styles take no room and are kept whole.
+fn cut(line: &str, width: usize) -> String {
+    let mut out = String::new();
+    let (mut room, mut escape) = (width, false);
+    for c in line.chars() {
+        if c == '\u{1b}' {
+            escape = true;
+        }
+        if escape {
+            out.push(c);
+            escape = !c.is_ascii_alphabetic();
+        } else if room > 1 {
+            out.push(c);
+            room -= 1;
+        } else if room == 1 {
+            out.push('…');
+            room = 0;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_drawn_again_never_wraps_and_keeps_its_style() {
+        assert_eq!(cut("abc", 10), "abc");
+        assert_eq!(cut("abcdef", 4), "abc…");
+        let red = paint(RED, "abcdef");
+        assert!(cut(&red, 4).ends_with("\u{1b}[0m"), "{red:?}");
+    }
+}

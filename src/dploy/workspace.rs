@@ -1,0 +1,224 @@
+//! The workspace: a folder with a descriptor `dploy.app` and Marathon specs in `specs/`, and what git says of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::descriptor::Descriptor;
+use crate::id::{AppId, CommitId};
+use crate::spec::{File, Service, flatten};
+
+/// Larger files are no specs.
+const LARGEST: u64 = 1024 * 1024;
+
+/// More specs than this are not one app.
+const MOST_SPECS: usize = 500;
+
+/// A workspace whose descriptor was read.
+pub(super) struct Workspace {
+    pub folder: PathBuf,
+    pub descriptor: Descriptor,
+    pub app: AppId,
+}
+
+/// What git says of the workspace, compared with the head that an observer knows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Compared {
+    /// Descriptor and specs are those of this commit.
+    Equal,
+    /// They are committed and pushed; the observer has not heard of it yet.
+    Pushed(CommitId),
+    /// They differ, and nobody pushed them; the sentence says how.
+    Unpushed(String),
+}
+
+impl Workspace {
+    /// Reads the descriptor of a folder.
+    ///
+    /// # Errors
+    /// With file, line and column, or the command that makes one.
+    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+        let file = folder.join("dploy.app");
+        let bytes = match std::fs::read(&file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+                "there is no dploy.app in {}; `dploy init` makes one, -workspace names another folder",
+                folder.display()
+            ),
+            Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
+        };
+        let descriptor = Descriptor::parse(&bytes)?;
+        let app = descriptor
+            .app_name
+            .parse()
+            .map_err(|e| anyhow::anyhow!("dploy.app: app_name: {e}"))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            descriptor,
+            app,
+        })
+    }
+
+    /// The services of `specs/`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with file, line and column.
+    pub fn services(&self) -> anyhow::Result<Vec<Service>> {
+        let folder = self.folder.join("specs");
+        let listed = std::fs::read_dir(&folder).map_err(|error| {
+            anyhow::anyhow!(
+                "{} cannot be read ({error}); put the Marathon specs of the app there",
+                folder.display()
+            )
+        })?;
+        let mut names: Vec<String> = Vec::new();
+        for entry in listed {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.to_ascii_lowercase().ends_with(".json") {
+                names.push(name);
+            }
+        }
+        names.sort();
+        match names.len() {
+            0 => bail!("specs/ has no *.json file; put at least one Marathon spec there"),
+            n if n > MOST_SPECS => {
+                bail!("specs/ has {n} files, more than {MOST_SPECS}; split the app")
+            }
+            _ => {}
+        }
+        let files: Vec<File> = names
+            .iter()
+            .map(|name| spec_file(&folder, name))
+            .collect::<anyhow::Result<_>>()?;
+        let services = flatten(&files)?;
+        if services.is_empty() {
+            bail!("the specs name no app at all");
+        }
+        Ok(services)
+    }
+
+    /// The trigger branch.
+    pub fn branch(&self) -> &str {
+        self.descriptor.trigger_branch.as_deref().unwrap_or("dcos")
+    }
+
+    /// How the workspace compares with a commit that an observer takes for the head of `branch`.
+    pub fn compared(&self, head: Option<&CommitId>, branch: &str) -> Compared {
+        let is = |rev: &str| self.git(&["diff", "--quiet", rev, "--", "dploy.app", "specs"]);
+        let untracked = self.git(&["ls-files", "--others", "--exclude-standard", "--", "specs"]);
+        let Ok(untracked) = untracked else {
+            return Compared::Unpushed(
+                "the workspace is no git repository, so it cannot be compared with the branch"
+                    .to_owned(),
+            );
+        };
+        if !untracked.is_empty() {
+            let first = untracked.lines().next().unwrap_or_default().to_owned();
+            return Compared::Unpushed(format!("{first} is not committed"));
+        }
+        if head.is_some_and(|head| is(head.as_str()).is_ok()) {
+            return Compared::Equal;
+        }
+        if is("HEAD").is_err() {
+            return Compared::Unpushed("dploy.app or specs/ has changes that are not committed".to_owned());
+        }
+        let tracked = format!("refs/remotes/origin/{branch}");
+        let commit = |rev: &str| {
+            let text = self.git(&["rev-parse", "--verify", "--quiet", rev]).ok()?;
+            text.parse::<CommitId>().ok()
+        };
+        match (commit("HEAD"), commit(&tracked)) {
+            (Some(here), Some(there)) if here == there && head != Some(&here) => {
+                Compared::Pushed(here)
+            }
+            (_, Some(there)) if head == Some(&there) => {
+                Compared::Unpushed(format!("commits are not pushed to {branch}"))
+            }
+            (_, Some(_)) => Compared::Unpushed(format!("it is not what {branch} has now")),
+            (_, None) => Compared::Unpushed(format!("{branch} was never pushed from here")),
+        }
+    }
+
+    /// The commit that git calls so.
+    pub fn commit(&self, name: &str) -> Option<String> {
+        let rev = format!("{name}^{{commit}}");
+        self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &rev])
+            .ok()
+            .map(|text| text.lines().last().unwrap_or_default().to_owned())
+    }
+
+    fn git(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        git(&self.folder, arguments)
+    }
+}
+
+/// Runs git in a folder; what a repository configures to be run is not run.
+fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new("git")
+        .args(["-c", "core.fsmonitor=false", "--no-optional-locks"])
+        .args(arguments)
+        .current_dir(folder)
+        .env("LC_ALL", "C")
+        .env("GIT_EXTERNAL_DIFF", "")
+        .env_remove("GIT_EXTERNAL_DIFF")
+        .output()
+        .context("starting git (is it installed?)")?;
+    if !output.status.success() {
+        bail!(
+            "git {}: {}",
+            arguments.first().unwrap_or(&""),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn spec_file(folder: &Path, name: &str) -> anyhow::Result<File> {
+    let path = format!("specs/{name}");
+    let file = folder.join(name);
+    let about = std::fs::symlink_metadata(&file).with_context(|| format!("reading {path}"))?;
+    if about.is_symlink() {
+        bail!("{path}:1:1: is a symbolic link; put the file itself there");
+    }
+    if !about.is_file() {
+        bail!("{path}:1:1: is not a plain file");
+    }
+    if about.len() > LARGEST {
+        bail!("{path}:1:1: is larger than 1 MiB");
+    }
+    let bytes = std::fs::read(&file).with_context(|| format!("reading {path}"))?;
+    Ok(File { path, bytes })
+}
+
+/// The first line of a file that holds a secret; `None` where there is no such file or nothing in it.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub(super) fn secret_in(file: &Path) -> anyhow::Result<Option<String>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(text
+            .lines()
+            .map(str::trim)
+            .find(|l| !l.is_empty())
+            .map(str::to_owned)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", file.display())),
+    }
+}
+
+/// Writes a file that only its owner may read.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let write = || {
+        let mut open = std::fs::OpenOptions::new();
+        let open = open.write(true).create(true).truncate(true).mode(0o600);
+        let mut written = open.open(file)?;
+        written.write_all(text.as_bytes())
+    };
+    write().with_context(|| format!("writing {}", file.display()))
+}
