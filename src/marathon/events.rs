@@ -129,35 +129,33 @@ async fn listen(client: &Client, changes: &watch::Sender<u64>, watched: &Watched
     true
 }
 
-/// A standby redirects this one route to the leader; credentials go along only to the leader that it names itself.
+/// A standby redirects this one route to the leader; credentials go along only to the leader that it names itself, and
+/// not without TLS where they came with it.
 async fn connect(client: &Client) -> Option<reqwest::Response> {
-    let ask = |url: String| {
-        client
-            .request(Method::GET, &url)
-            .header(header::ACCEPT, "text/event-stream")
-            .timeout(Duration::from_hours(1))
-            .send()
-    };
-    let answer = ask(format!("{}/v2/events", client.base())).await.ok()?;
+    let answer = ask(client, &format!("{}/v2/events", client.base())).await?;
     if answer.status().is_success() {
         return Some(answer);
     }
     let location = answer.headers().get(header::LOCATION)?.to_str().ok()?;
     let target = reqwest::Url::parse(location).ok()?;
-    let leader = client
-        .request(Method::GET, &format!("{}/v2/leader", client.base()))
-        .send()
-        .await
-        .ok()?
-        .json::<Value>()
-        .await
-        .ok()?;
+    if client.base().starts_with("https:") && target.scheme() != "https" {
+        return None;
+    }
+    let leader = client.request(Method::GET, &format!("{}/v2/leader", client.base()));
+    let leader: Value = client.send(leader).await.ok()?.json().await.ok()?;
     let named = format!("{}:{}", target.host_str()?, target.port_or_known_default()?);
     if leader.get("leader").and_then(Value::as_str) != Some(named.as_str()) {
         return None;
     }
-    ask(location.to_owned())
+    ask(client, location)
         .await
-        .ok()
         .filter(|a| a.status().is_success())
+}
+
+async fn ask(client: &Client, url: &str) -> Option<reqwest::Response> {
+    let request = client
+        .request(Method::GET, url)
+        .header(header::ACCEPT, "text/event-stream")
+        .timeout(Duration::from_hours(1));
+    client.send(request).await.ok()
 }
