@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_address() {
+    fn an_address_is_checked() {
         assert_eq!(address("http://a:1/", "X").unwrap(), "http://a:1");
         for bad in ["a:1", "ftp://a", "http://u:p@a", ""] {
             assert!(address(bad, "X").is_err(), "{bad}");
