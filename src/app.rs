@@ -133,7 +133,13 @@ pub async fn start(
         settle: Duration::from_secs(settings.settle),
         ..surroundings.timing.clone()
     };
-    let marathon = marathon::Client::new(&marathon_url, credentials(&settings)?, timing.http)?;
+    let credentials = Credentials::given(
+        &marathon_url,
+        settings.marathon_user.as_deref(),
+        settings.marathon_password.as_deref(),
+        settings.marathon_token.as_deref(),
+    )?;
+    let marathon = marathon::Client::new(&marathon_url, credentials, timing.http)?;
     let context = Context {
         store: store.clone(),
         github: github::Client::new(
@@ -224,27 +230,6 @@ async fn web(
         bodies: Arc::new(Semaphore::new(web::BODIES)),
         refusals: Arc::default(),
     })
-}
-
-fn credentials(settings: &Settings) -> anyhow::Result<Credentials> {
-    Ok(
-        match (
-            &settings.marathon_user,
-            &settings.marathon_password,
-            &settings.marathon_token,
-        ) {
-            (None, None, None) => Credentials::None,
-            (Some(user), Some(password), None) => Credentials::Basic {
-                user: user.clone(),
-                password: Secret::new(password.clone()),
-            },
-            (None, None, Some(token)) => Credentials::Token(Secret::new(token.clone())),
-            (_, _, Some(_)) => {
-                bail!("DPLOY_MARATHON_TOKEN and DPLOY_MARATHON_USER exclude each other")
-            }
-            _ => bail!("DPLOY_MARATHON_USER and DPLOY_MARATHON_PASSWORD go together"),
-        },
-    )
 }
 
 /// What must never be written down is known before anything is.

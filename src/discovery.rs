@@ -17,10 +17,18 @@ const OWN_SERVICE: &str = "_dploy-observer._tcp.marathon.mesos.";
 /// When no setting names it and Mesos-DNS does not know it.
 pub async fn marathon_url(settings: &Settings) -> anyhow::Result<String> {
     if let Some(url) = &settings.marathon_url {
-        return checked(url, "DPLOY_MARATHON_URL");
+        return address(url, "DPLOY_MARATHON_URL");
     }
-    let answer = ask(&settings.mesos_dns, "/v1/hosts/marathon.mesos").await.with_context(|| {
-        format!("Marathon is not known: set DPLOY_MARATHON_URL, or DPLOY_MESOS_DNS to a Mesos-DNS that answers (asked {})", settings.mesos_dns)
+    marathon_in_mesos_dns(&settings.mesos_dns).await
+}
+
+/// Marathon's base address as Mesos-DNS knows it: the leader's, with the port that Marathon has everywhere.
+///
+/// # Errors
+/// When Mesos-DNS does not answer or does not know it.
+pub async fn marathon_in_mesos_dns(mesos_dns: &str) -> anyhow::Result<String> {
+    let answer = ask(mesos_dns, "/v1/hosts/marathon.mesos").await.with_context(|| {
+        format!("Marathon is not known: set DPLOY_MARATHON_URL, or DPLOY_MESOS_DNS to a Mesos-DNS that answers (asked {mesos_dns})")
     })?;
     let ip = answer.as_array().and_then(|a| {
         a.iter()
@@ -28,10 +36,9 @@ pub async fn marathon_url(settings: &Settings) -> anyhow::Result<String> {
     });
     match ip {
         Some(ip) => Ok(format!("http://{ip}:8080")),
-        None => bail!(
-            "Mesos-DNS at {} does not know marathon.mesos; set DPLOY_MARATHON_URL",
-            settings.mesos_dns
-        ),
+        None => {
+            bail!("Mesos-DNS at {mesos_dns} does not know marathon.mesos; set DPLOY_MARATHON_URL")
+        }
     }
 }
 
@@ -41,16 +48,15 @@ pub async fn marathon_url(settings: &Settings) -> anyhow::Result<String> {
 /// When a setting is no address.
 pub async fn public_url(settings: &Settings, port: u16) -> anyhow::Result<String> {
     if let Some(url) = &settings.public_url {
-        return checked(url, "DPLOY_OBSERVER_PUBLIC_URL");
+        return address(url, "DPLOY_OBSERVER_PUBLIC_URL");
     }
     let by_marathon: Option<u16> = std::env::var("PORT0").ok().and_then(|p| p.parse().ok());
     if let Some(node) = &settings.public_node {
         let mut port = by_marathon.unwrap_or(port);
         if by_marathon.is_none()
-            && let Ok(records) =
-                ask(&settings.mesos_dns, &format!("/v1/services/{OWN_SERVICE}")).await
+            && let Ok(observers) = observers(&settings.mesos_dns).await
         {
-            port = only_port(&records).unwrap_or(port);
+            port = only_port(&observers).unwrap_or(port);
         }
         return Ok(format!("http://{node}:{port}"));
     }
@@ -62,20 +68,46 @@ pub async fn public_url(settings: &Settings, port: u16) -> anyhow::Result<String
 /// # Errors
 /// When the setting is no address.
 pub fn github_api(settings: &Settings) -> anyhow::Result<String> {
-    checked(&settings.github_api, "DPLOY_OBSERVER_GITHUB_API")
+    address(&settings.github_api, "DPLOY_OBSERVER_GITHUB_API")
 }
 
-/// The port of the record; several records name several observers, and none can be chosen.
-fn only_port(records: &Value) -> Option<u16> {
-    let mut ports = records.as_array()?.iter().filter_map(|r| {
-        let port = r["port"].as_str().map_or_else(
-            || r["port"].as_u64().map(|p| p.to_string()),
-            |p| Some(p.to_owned()),
-        );
-        port.and_then(|p| p.parse().ok())
-    });
-    let first = ports.next()?;
-    ports.all(|p| p == first).then_some(first)
+/// Host and port of every observer that Mesos-DNS knows, each once; none where it knows none.
+///
+/// # Errors
+/// When Mesos-DNS does not answer.
+pub async fn observers(mesos_dns: &str) -> anyhow::Result<Vec<(String, u16)>> {
+    let answer = ask(mesos_dns, &format!("/v1/services/{OWN_SERVICE}"))
+        .await
+        .with_context(|| {
+            format!("observers are not known: set DPLOY_MESOS_DNS to a Mesos-DNS that answers (asked {mesos_dns})")
+        })?;
+    let Value::Array(records) = answer else {
+        bail!("{mesos_dns} answers what is not Mesos-DNS's; set DPLOY_MESOS_DNS");
+    };
+    let mut found = Vec::new();
+    for observer in records.iter().filter_map(observer) {
+        if !found.contains(&observer) {
+            found.push(observer);
+        }
+    }
+    Ok(found)
+}
+
+/// What a record says; where there is nothing to say, Mesos-DNS answers one with empty fields.
+fn observer(record: &Value) -> Option<(String, u16)> {
+    let text = |key: &str| record[key].as_str().filter(|t| !t.is_empty());
+    let host = text("host").or_else(|| text("ip"))?.trim_end_matches('.');
+    let port = match record["port"].as_u64() {
+        Some(number) => number.try_into().ok()?,
+        None => text("port")?.parse().ok()?,
+    };
+    Some((host.to_owned(), port))
+}
+
+/// The port they have in common; several that differ name several observers, and none can be chosen.
+fn only_port(observers: &[(String, u16)]) -> Option<u16> {
+    let (_, first) = observers.first()?;
+    observers.iter().all(|(_, p)| p == first).then_some(*first)
 }
 
 async fn ask(base: &str, path: &str) -> anyhow::Result<Value> {
@@ -91,7 +123,11 @@ async fn ask(base: &str, path: &str) -> anyhow::Result<Value> {
     Ok(answer.json().await?)
 }
 
-fn checked(url: &str, name: &str) -> anyhow::Result<String> {
+/// The address `url` that the setting `name` gives, without a slash at the end.
+///
+/// # Errors
+/// When it is not of HTTP or HTTPS, or carries a user or a password.
+pub fn address(url: &str, name: &str) -> anyhow::Result<String> {
     let parsed = reqwest::Url::parse(url)
         .with_context(|| format!("{name}={url:?} is no address; write it as http://host:port"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
@@ -110,23 +146,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_record_gives_the_port_and_several_do_not() {
+    fn a_record_has_a_host_or_an_address() {
+        let of = |host: &str, ip: &str, port: Value| {
+            observer(&json!({"service": "x", "host": host, "ip": ip, "port": port}))
+        };
+        let found = |host: &str, port| Some((host.to_owned(), port));
         assert_eq!(
-            only_port(&json!([{"service": "x", "port": "8849"}])),
-            Some(8849)
+            of("a.mesos.", "10.0.0.1", json!("8849")),
+            found("a.mesos", 8849)
         );
-        assert_eq!(only_port(&json!([{"port": "1"}, {"port": "2"}])), None);
-        assert_eq!(
-            only_port(&json!([{"service": "", "host": "", "ip": "", "port": ""}])),
-            None
-        );
+        assert_eq!(of("", "10.0.0.1", json!(8849)), found("10.0.0.1", 8849));
+        for (host, ip, port) in [
+            ("", "", "8849"),
+            ("a", "", ""),
+            ("a", "", "70000"),
+            ("", "", ""),
+        ] {
+            assert_eq!(of(host, ip, json!(port)), None);
+        }
+    }
+
+    #[test]
+    fn one_port_is_taken_and_several_are_not() {
+        let of = |ports: &[u16]| {
+            let observers = ports.iter().map(|p| (format!("host-of-{p}"), *p));
+            only_port(&observers.collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[8849]), Some(8849));
+        assert_eq!(of(&[1, 1]), Some(1));
+        assert_eq!(of(&[1, 2]), None);
+        assert_eq!(of(&[]), None);
     }
 
     #[test]
     fn an_address_is_checked() {
-        assert_eq!(checked("http://a:1/", "X").unwrap(), "http://a:1");
+        assert_eq!(address("http://a:1/", "X").unwrap(), "http://a:1");
         for bad in ["a:1", "ftp://a", "http://u:p@a", ""] {
-            assert!(checked(bad, "X").is_err(), "{bad}");
+            assert!(address(bad, "X").is_err(), "{bad}");
         }
     }
 }

@@ -1,72 +1,34 @@
 //! One method a call. Nothing is retried here: who calls knows whether that is safe.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode, header};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::access::{Access, Credentials};
+use super::error::MarathonError;
 use super::explain;
 use super::wire::{Deployed, LiveApp, QueueItem, RunningDeployment};
 use crate::id::ServiceId;
-use crate::secret::{Secret, plain};
-use crate::sentence::Sentence;
+use crate::secret::plain;
 
 /// Answers larger than this are cut off.
 const LARGEST: usize = 64 * 1024 * 1024;
 
-/// How we show who we are.
-#[derive(Debug, Clone, Default)]
-pub enum Credentials {
-    /// Not at all.
-    #[default]
-    None,
-    /// HTTP basic authentication (`--http_credentials`).
-    Basic {
-        /// The user.
-        user: String,
-        /// Its password.
-        password: Secret,
-    },
-    /// DC/OS: `Authorization: token=…`.
-    Token(Secret),
-}
-
-/// Why a call did not do what it should.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum MarathonError {
-    /// No answer, or one that is not Marathon's. The call may have been carried out.
-    #[error("{0}")]
-    Unreachable(String),
-    /// A deployment that is not ours holds an app.
-    #[error("locked by deployments {}", .0.join(", "))]
-    Locked(Vec<String>),
-    /// The limit of running deployments is reached.
-    #[error("{0}")]
-    Busy(String),
-    /// It does not exist.
-    #[error("{0}")]
-    Missing(String),
-    /// Credentials are missing or wrong.
-    #[error("{0}")]
-    Unauthorized(String),
-    /// Marathon understood and refused.
-    #[error("{0}")]
-    Refused(Sentence),
-}
-
-/// The client.
+/// The client. Its clones share one login.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    credentials: Credentials,
+    access: Arc<Access>,
 }
 
 impl Client {
     /// A client of the Marathon at `base`, e.g. `http://leader.mesos:8080` or `https://cluster/service/marathon`.
     ///
     /// # Errors
-    /// When TLS cannot be set up.
+    /// When TLS cannot be set up, or the credentials cannot be sent.
     pub fn new(base: &str, credentials: Credentials, timeout: Duration) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5).min(timeout))
@@ -77,7 +39,7 @@ impl Client {
         Ok(Self {
             http,
             base: base.trim_end_matches('/').to_owned(),
-            credentials,
+            access: Arc::new(Access::new(base, credentials)?),
         })
     }
 
@@ -87,17 +49,24 @@ impl Client {
         &self.base
     }
 
-    pub(super) fn request(&self, method: Method, url: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method, url);
-        match &self.credentials {
-            Credentials::None => request,
-            Credentials::Basic { user, password } => {
-                request.basic_auth(user, Some(password.expose()))
-            }
-            Credentials::Token(token) => {
-                request.header(header::AUTHORIZATION, format!("token={}", token.expose()))
-            }
-        }
+    /// A request that is to be sent by [`Self::send`].
+    pub(super) fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// Sends a request with what shows who we are. Where that ran out, it is renewed once and the request is repeated:
+    /// a call that was answered with 401 was not carried out.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, MarathonError> {
+        let again = request.try_clone().filter(|_| self.access.renews());
+        let pass = self.access.pass(&self.http, None).await?;
+        let sent = pass.on(request).send().await;
+        let answer = sent.map_err(|e| self.unreachable(&e))?;
+        let Some(again) = again.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) else {
+            return Ok(answer);
+        };
+        let pass = self.access.pass(&self.http, Some(&pass)).await?;
+        let sent = pass.on(again).send().await;
+        sent.map_err(|e| self.unreachable(&e))
     }
 
     async fn call(
@@ -115,60 +84,60 @@ impl Client {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.to_owned());
         }
-        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let answer = self.send(request).await?;
         let status = answer.status();
         let bytes = read_capped(answer)
             .await
             .map_err(|e| self.unreachable(&e))?;
-        let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        self.judge(status, value, &bytes, services)
+        let value = serde_json::from_slice(&bytes);
+        if status.is_success() {
+            return Ok(value.unwrap_or_default());
+        }
+        let text = || Value::from(String::from_utf8_lossy(&bytes));
+        let value = self.access.clean(value.unwrap_or_else(|_| text()));
+        Err(self.refusal(status, &value, services))
     }
 
-    fn judge(
-        &self,
-        status: StatusCode,
-        value: Value,
-        bytes: &[u8],
-        services: &[String],
-    ) -> Result<Value, MarathonError> {
-        let message = value.get("message").and_then(Value::as_str).map_or_else(
-            || plain(&String::from_utf8_lossy(bytes), 200),
-            |m| plain(m, 500),
-        );
+    /// What an answer without success means; `value` is a text where it is not JSON.
+    fn refusal(&self, status: StatusCode, value: &Value, services: &[String]) -> MarathonError {
+        let message = match value.get("message").and_then(Value::as_str) {
+            Some(message) => plain(message, 500),
+            None => plain(
+                &value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned),
+                200,
+            ),
+        };
         match status.as_u16() {
-            200..=299 => Ok(value),
-            401 => Err(MarathonError::Unauthorized(format!(
+            401 => MarathonError::Unauthorized(format!(
                 "Marathon at {} wants credentials, or does not take these: set DPLOY_MARATHON_USER and DPLOY_MARATHON_PASSWORD, or DPLOY_MARATHON_TOKEN",
                 self.base
-            ))),
-            403 if message.contains("running deployments") => Err(MarathonError::Busy(format!(
+            )),
+            403 if message.contains("running deployments") => MarathonError::Busy(format!(
                 "Marathon runs as many deployments as it can: {message}"
-            ))),
-            403 => Err(MarathonError::Unauthorized(format!(
+            )),
+            403 => MarathonError::Unauthorized(format!(
                 "Marathon at {} does not let us: {message}",
                 self.base
-            ))),
-            404 => Err(MarathonError::Missing(message)),
+            )),
+            404 => MarathonError::Missing(message),
             409 if value.get("deployments").is_some() => {
                 let ids = value["deployments"].as_array().into_iter().flatten();
-                Err(MarathonError::Locked(
+                MarathonError::Locked(
                     ids.filter_map(|d| d["id"].as_str().map(str::to_owned))
                         .collect(),
-                ))
+                )
             }
-            400..=499 => Err(MarathonError::Refused(explain::refused(
-                services,
-                status.as_u16(),
-                &value,
-            ))),
-            300..=399 => Err(MarathonError::Unreachable(format!(
+            400..=499 => MarathonError::Refused(explain::refused(services, status.as_u16(), value)),
+            300..=399 => MarathonError::Unreachable(format!(
                 "{} redirects elsewhere; name the Marathon itself",
                 self.base
-            ))),
-            _ => Err(MarathonError::Unreachable(format!(
+            )),
+            _ => MarathonError::Unreachable(format!(
                 "Marathon at {} answers {status}: {message}",
                 self.base
-            ))),
+            )),
         }
     }
 

@@ -129,35 +129,51 @@ async fn listen(client: &Client, changes: &watch::Sender<u64>, watched: &Watched
     true
 }
 
-/// A standby redirects this one route to the leader; credentials go along only to the leader that it names itself.
+/// A standby redirects this one route to the leader; credentials go along only to the leader that it names itself, and
+/// not without TLS where they came with it.
 async fn connect(client: &Client) -> Option<reqwest::Response> {
-    let ask = |url: String| {
-        client
-            .request(Method::GET, &url)
-            .header(header::ACCEPT, "text/event-stream")
-            .timeout(Duration::from_hours(1))
-            .send()
-    };
-    let answer = ask(format!("{}/v2/events", client.base())).await.ok()?;
+    let own = subscription(client, &format!("{}/v2/events", client.base()));
+    let answer = client.send(own).await.ok()?;
     if answer.status().is_success() {
         return Some(answer);
     }
     let location = answer.headers().get(header::LOCATION)?.to_str().ok()?;
     let target = reqwest::Url::parse(location).ok()?;
-    let leader = client
-        .request(Method::GET, &format!("{}/v2/leader", client.base()))
-        .send()
-        .await
-        .ok()?
-        .json::<Value>()
-        .await
-        .ok()?;
+    let leader = client.request(Method::GET, &format!("{}/v2/leader", client.base()));
+    let leader: Value = client.send(leader).await.ok()?.json().await.ok()?;
     let named = format!("{}:{}", target.host_str()?, target.port_or_known_default()?);
     if leader.get("leader").and_then(Value::as_str) != Some(named.as_str()) {
         return None;
     }
-    ask(location.to_owned())
-        .await
-        .ok()
-        .filter(|a| a.status().is_success())
+    let there = subscription(client, location);
+    let answer = if loses_tls(client.base(), &target) {
+        there.send().await.ok()
+    } else {
+        client.send(there).await.ok()
+    };
+    answer.filter(|a| a.status().is_success())
+}
+
+fn subscription(client: &Client, url: &str) -> reqwest::RequestBuilder {
+    client
+        .request(Method::GET, url)
+        .header(header::ACCEPT, "text/event-stream")
+        .timeout(Duration::from_hours(1))
+}
+
+fn loses_tls(base: &str, target: &reqwest::Url) -> bool {
+    target.scheme() != "https" && reqwest::Url::parse(base).is_ok_and(|b| b.scheme() == "https")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_came_with_tls_do_not_go_on_without() {
+        let (plain, tls) = ("http://a:8080", "https://a:8443");
+        let loses = |base, target: &str| loses_tls(base, &target.parse().unwrap());
+        assert!(loses(tls, plain) && loses("HTTPS://a", plain));
+        assert!(!loses(tls, tls) && !loses(plain, tls) && !loses(plain, plain));
+    }
 }

@@ -25,8 +25,9 @@ pub struct Town {
     pub repository: u64,
     pub clone: PathBuf,
     pub http: reqwest::Client,
-    marathon_url: String,
-    extra: Vec<String>,
+    pub marathon_url: String,
+    /// Flags of the observer besides those that every town has; `--marathon-url` takes the place of the town's own.
+    pub extra: Vec<String>,
     timing: Timing,
 }
 
@@ -102,6 +103,13 @@ impl Town {
 
     /// The same, without waiting for anything.
     pub async fn founded(specs: &[(&str, Value)], extra: &[&str], timing: Timing) -> Self {
+        let mut town = Self::built(specs, extra, timing).await;
+        town.start().await;
+        town
+    }
+
+    /// The same without an observer, for flags that are only known when Marathon runs.
+    pub async fn built(specs: &[(&str, Value)], extra: &[&str], timing: Timing) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let tools = dir.path().join("tools");
@@ -144,7 +152,7 @@ impl Town {
             .unwrap();
         let clone = dir.path().join("clone");
         let marathon_url = marathon.url().to_owned();
-        let mut town = Self {
+        let town = Self {
             dir,
             marathon: Some(marathon),
             github,
@@ -175,7 +183,6 @@ impl Town {
             town.spec(name, spec);
         }
         town.push("first");
-        town.start().await;
         town
     }
 
@@ -197,9 +204,12 @@ impl Town {
             format!("--token={TOKEN}"),
             format!("--data={data}"),
             format!("--github-api={github}"),
-            format!("--marathon-url={marathon}"),
         ];
         arguments.extend(values.iter().map(String::as_str));
+        let marathon = format!("--marathon-url={marathon}");
+        if !self.extra.iter().any(|e| e.starts_with("--marathon-url=")) {
+            arguments.push(&marathon);
+        }
         arguments.extend(self.extra.iter().map(String::as_str));
         let settings = Settings::parse_from(&arguments).unwrap();
         let mut surroundings =
