@@ -18,6 +18,7 @@ mod layers;
 mod local_github;
 mod local_github_hooks;
 mod local_github_reads;
+mod local_github_repositories;
 mod local_github_sample;
 mod local_github_support;
 mod local_marathon;
