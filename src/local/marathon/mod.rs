@@ -33,6 +33,7 @@ mod probe;
 mod process;
 mod refusal;
 mod render;
+mod resident;
 mod rollout;
 mod schema;
 mod shape;
