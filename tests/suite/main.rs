@@ -25,6 +25,7 @@ mod local_marathon;
 mod local_marathon_clients;
 mod local_marathon_rollback;
 mod log;
+mod observer_on_marathon;
 mod operators;
 mod pages;
 mod push_to_deploy;

@@ -25,7 +25,7 @@ pub struct Town {
     pub repository: u64,
     pub clone: PathBuf,
     pub http: reqwest::Client,
-    marathon_url: String,
+    pub marathon_url: String,
     extra: Vec<String>,
     timing: Timing,
 }
@@ -102,6 +102,13 @@ impl Town {
 
     /// The same, without waiting for anything.
     pub async fn founded(specs: &[(&str, Value)], extra: &[&str], timing: Timing) -> Self {
+        let mut town = Self::unobserved(specs, extra, timing).await;
+        town.start().await;
+        town
+    }
+
+    /// The same, without an observer.
+    pub async fn unobserved(specs: &[(&str, Value)], extra: &[&str], timing: Timing) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let tools = dir.path().join("tools");
@@ -136,7 +143,7 @@ impl Town {
             .unwrap();
         let clone = dir.path().join("clone");
         let marathon_url = marathon.url().to_owned();
-        let mut town = Self {
+        let town = Self {
             dir,
             marathon: Some(marathon),
             github,
@@ -167,7 +174,6 @@ impl Town {
             town.spec(name, spec);
         }
         town.push("first");
-        town.start().await;
         town
     }
 
