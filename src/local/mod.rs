@@ -8,4 +8,5 @@ pub mod guard;
 pub mod marathon;
 pub mod sample;
 pub mod serve;
+pub mod tools;
 pub mod world;

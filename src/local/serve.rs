@@ -1,7 +1,6 @@
 //! The tiny web server that tasks of the local world run: enough to look at, to check and to break.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -101,13 +100,6 @@ pub async fn serve(listener: TcpListener, page: Page) -> anyhow::Result<()> {
     Ok(axum::serve(listener, app).await?)
 }
 
-/// A POSIX shell script `serve` that runs this page: `serve --port $PORT0 --title web`.
-#[must_use]
-pub fn script(observer_executable: &Path) -> String {
-    let quoted = observer_executable.to_string_lossy().replace('\'', r"'\''");
-    format!("#!/bin/sh\nexec '{quoted}' local serve \"$@\"\n")
-}
-
 async fn show_page(State(page): State<Page>) -> Response {
     let shown = Shown {
         page: &page,
@@ -151,15 +143,6 @@ fn css_colour(colour: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_script_names_the_observer_however_its_path_is_written() {
-        let script = script(Path::new("/opt/it's here/observer"));
-        assert_eq!(
-            script,
-            "#!/bin/sh\nexec '/opt/it'\\''s here/observer' local serve \"$@\"\n"
-        );
-    }
 
     #[test]
     fn only_a_colour_is_a_colour() {

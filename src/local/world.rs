@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::github::{LocalGithub, Token};
 use super::marathon::LocalMarathon;
-use super::{github, marathon, sample, serve};
+use super::{github, marathon, sample, tools};
 use crate::app::{self, Observer, Surroundings};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
@@ -72,15 +72,12 @@ fn kept_secret(file: &Path) -> anyhow::Result<Secret> {
     Ok(secret)
 }
 
-/// The folder that is put first on the tasks' `PATH`: it lends them the web server `serve`.
-fn tools(dir: &Path) -> anyhow::Result<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
-    let tools = dir.join("tools");
-    std::fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;
-    let script = tools.join("serve");
-    std::fs::write(&script, serve::script(&std::env::current_exe()?))?;
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
-    Ok(tools)
+/// The folder that is put first on the tasks' `PATH`.
+fn lent_tools(dir: &Path) -> anyhow::Result<PathBuf> {
+    let folder = dir.join("tools");
+    tools::lend(&folder, &std::env::current_exe()?)
+        .with_context(|| format!("making {}", folder.display()))?;
+    Ok(folder.canonicalize()?)
 }
 
 /// The local Marathon alone. `flag` is what chooses another port.
@@ -91,7 +88,7 @@ pub async fn marathon(dir: &Path, port: u16, flag: &str) -> anyhow::Result<Local
     let listener = listen(port, "the local Marathon", flag).await?;
     let options = marathon::Options {
         dir: dir.join("marathon"),
-        tools: Some(tools(dir)?.canonicalize()?),
+        tools: Some(lent_tools(dir)?),
         pace: marathon::Pace::default(),
         resources: marathon::Resources::default(),
     };

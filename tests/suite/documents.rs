@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use dploy_observer::settings::Settings;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const DOCUMENTS: [&str; 4] = [
     "README.md",
@@ -314,16 +314,12 @@ fn the_marathon_spec_is_a_template_for_one_observer_at_a_time() {
     assert_eq!(spec["healthChecks"][0]["portIndex"], 0);
     assert_eq!(spec["container"]["portMappings"][0]["name"], "http");
     assert_eq!(spec["container"]["portMappings"][0]["containerPort"], 8888);
-    let volumes = spec["container"]["volumes"].as_array().unwrap();
-    let kept = volumes
-        .iter()
-        .find(|v| v["persistent"].is_object())
-        .unwrap();
-    let data = volumes
-        .iter()
-        .find(|v| v["containerPath"] == "/data")
-        .unwrap();
-    assert_eq!(data["hostPath"], kept["containerPath"]);
+    // Marathon refuses a persistent volume on the public node: resources of a role cannot be reserved for it
+    assert_eq!(spec["acceptedResourceRoles"], json!(["slave_public"]));
+    let volume = &spec["container"]["volumes"][0];
+    assert_eq!(volume["containerPath"], "/data");
+    let folder = volume["hostPath"].as_str().unwrap();
+    assert!(folder.starts_with('/'), "{folder}: outlives the container");
     assert!(
         spec["labels"].get("DPLOY").is_none(),
         "the observer is no service of an app"

@@ -855,3 +855,52 @@ async fn a_task_sees_its_own_environment_and_nothing_of_ours() {
     assert!(!lines.iter().any(|l| l.starts_with("CARGO")), "{lines:?}");
     marathon.stop().await;
 }
+
+#[tokio::test]
+async fn it_tells_that_it_runs_processes_and_its_volumes_outlive_it() {
+    let marathon = Marathon::start().await;
+    let info = marathon.get("/local/info").await;
+    assert_eq!(info["runs"], "processes");
+    let volumes = marathon.dir.path().canonicalize().unwrap().join("volumes");
+    assert_eq!(info["volumes"], volumes.to_str().unwrap());
+    std::fs::write(volumes.join("kept"), "yes").unwrap();
+    let marathon = marathon.restart().await;
+    assert_eq!(marathon.get("/local/info").await, info);
+    assert!(volumes.join("kept").exists());
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_persistent_volume_makes_an_app_resident_and_a_resident_app_takes_no_resources_of_a_role()
+{
+    let marathon = Marathon::start().await;
+    let volume = json!({"containerPath": "x", "mode": "RW", "persistent": {"size": 10}});
+    let app = json!({
+        "id": "/val", "cmd": "sleep 1", "cpus": 0.1, "mem": 16,
+        "container": {"type": "MESOS", "volumes": [volume]},
+    });
+    let made = marathon.call("POST", "/v2/apps", app.clone()).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    // as Marathon 1.8.244 answered the same body
+    let wanted = json!({
+        "container": {"type": "MESOS", "volumes": [{
+            "containerPath": "x", "mode": "RW", "persistent": {"type": "root", "size": 10, "constraints": []},
+        }]},
+        "residency": {"relaunchEscalationTimeoutSeconds": 3600, "taskLostBehavior": "WAIT_FOREVER"},
+        "upgradeStrategy": {"maximumOverCapacity": 0, "minimumHealthCapacity": 0.5},
+        "unreachableStrategy": "disabled",
+    });
+    for (key, value) in wanted.as_object().unwrap() {
+        assert_eq!(made.body[key], *value, "{key}");
+    }
+    for (roles, status) in [(json!(["*"]), 200), (json!(["slave_public"]), 422)] {
+        let mut app = app.clone();
+        app["acceptedResourceRoles"] = roles;
+        let answer = marathon.call("PUT", "/v2/apps/val?force=true", app).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        if status == 422 {
+            assert_eq!(answer.body["details"][0]["path"], "/acceptedResourceRoles");
+        }
+    }
+    marathon.stop().await;
+}

@@ -234,7 +234,7 @@ async fn credentials_do_not_follow_to_who_is_not_the_leader() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_observer_deploys_through_dcos() {
     let specs = [("web", service("/shop/web", 1, ""))];
-    let mut town = Town::built(&specs, &[], quick()).await;
+    let mut town = Town::unobserved(&specs, &[], quick()).await;
     let gate = Gate::dcos(&town.marathon_url, USER, PASSWORD);
     town.extra = vec![
         format!("--marathon-url={}", gate.url()),

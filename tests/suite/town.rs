@@ -9,7 +9,7 @@ use dploy_observer::app::{self, Observer, Surroundings};
 use dploy_observer::context::Timing;
 use dploy_observer::local::github::{self, LocalGithub};
 use dploy_observer::local::marathon::{self, LocalMarathon};
-use dploy_observer::local::serve;
+use dploy_observer::local::tools::lend;
 use dploy_observer::settings::Settings;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -103,25 +103,17 @@ impl Town {
 
     /// The same, without waiting for anything.
     pub async fn founded(specs: &[(&str, Value)], extra: &[&str], timing: Timing) -> Self {
-        let mut town = Self::built(specs, extra, timing).await;
+        let mut town = Self::unobserved(specs, extra, timing).await;
         town.start().await;
         town
     }
 
-    /// The same without an observer, for flags that are only known when Marathon runs.
-    pub async fn built(specs: &[(&str, Value)], extra: &[&str], timing: Timing) -> Self {
+    /// The same, without an observer.
+    pub async fn unobserved(specs: &[(&str, Value)], extra: &[&str], timing: Timing) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let tools = dir.path().join("tools");
-        std::fs::create_dir_all(&tools).unwrap();
-        let script = tools.join("serve");
-        std::fs::write(
-            &script,
-            serve::script(Path::new(env!("CARGO_BIN_EXE_observer"))),
-        )
-        .unwrap();
-        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .unwrap();
+        lend(&tools, Path::new(env!("CARGO_BIN_EXE_observer"))).unwrap();
         let options = marathon::Options {
             dir: dir.path().join("marathon"),
             tools: Some(tools),

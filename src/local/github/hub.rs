@@ -70,6 +70,8 @@ pub struct Hub {
     pub store: Arc<Store>,
     pub faults: Arc<Faults>,
     pub post: Arc<Post>,
+    /// One repository is made at a time: git would fail on a folder that it is making already.
+    making: tokio::sync::Mutex<()>,
     /// One push at a time per repository.
     pushing: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>,
     /// The last move of each ref, for the fault `lag`.
@@ -102,6 +104,7 @@ impl Hub {
             store,
             faults,
             post,
+            making: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             moves: Mutex::default(),
         }
@@ -117,7 +120,7 @@ impl Hub {
         self.dir.join(&repository.owner).join(name)
     }
 
-    /// Makes a repository, or finds it.
+    /// Makes a repository, or finds it. Answers its id, and whether it is new.
     ///
     /// # Errors
     /// When a name is not one GitHub would take, or git fails.
@@ -126,7 +129,7 @@ impl Hub {
         owner: &str,
         name: &str,
         default_branch: &str,
-    ) -> anyhow::Result<u64> {
+    ) -> anyhow::Result<(u64, bool)> {
         ensure!(is_owner(owner), "{owner:?} is no name of an owner");
         ensure!(
             is_repository_name(name),
@@ -136,11 +139,12 @@ impl Hub {
             is_ref_name(default_branch),
             "{default_branch:?} is no name of a branch"
         );
+        let _turn = self.making.lock().await;
         if let Some(id) = self
             .store
             .read(|world| world.repository(owner, name).map(|r| r.id))
         {
-            return Ok(id);
+            return Ok((id, false));
         }
         let mut repository = Repository::new(owner, name, default_branch, clock::now());
         let dir = self.git_dir(&repository);
@@ -148,16 +152,13 @@ impl Hub {
             .await
             .context("making the bare repository")?;
         let id = self.store.change(|world| {
-            if let Some(there) = world.repository(owner, name) {
-                return there.id;
-            }
             repository.id = world.new_id();
             let id = repository.id;
             world.repositories.push(repository);
             id
         });
         self.store.durable().await;
-        Ok(id)
+        Ok((id, true))
     }
 
     /// The turn to push to a repository.
@@ -210,7 +211,8 @@ fn is_owner(name: &str) -> bool {
     (1..=39).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(sound)
 }
 
-fn is_repository_name(name: &str) -> bool {
+/// Whether GitHub would take this as the name of a repository.
+pub fn is_repository_name(name: &str) -> bool {
     let sound = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     (1..=100).contains(&name.len())
         && name.bytes().all(sound)

@@ -131,9 +131,8 @@ impl LocalGithub {
         name: &str,
         default_branch: &str,
     ) -> anyhow::Result<u64> {
-        self.hub
-            .create_repository(owner, name, default_branch)
-            .await
+        let made = self.hub.create_repository(owner, name, default_branch);
+        made.await.map(|(id, _)| id)
     }
 
     /// The switchboard of what goes wrong.

@@ -68,6 +68,10 @@ fn rest() -> Router<Gate> {
     Router::new()
         .route("/", get(account::get_root))
         .route("/user", get(account::get_user))
+        .route(
+            "/user/repos",
+            get(account::not_found).post(account::create_repository),
+        )
         .route("/rate_limit", get(account::get_rate_limit))
         .route("/meta", get(account::get_meta))
         .nest("/repos/{owner}/{repo}", repository())

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::id::is_path;
 use super::refusal::{Complaints, Refusal};
+use super::resident;
 
 const NO_COMMAND: &str =
     "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'.";
@@ -27,6 +28,7 @@ pub fn check(app: &App, sent: &serde_json::Map<String, Value>) -> Result<(), Ref
     constraints(app, &mut out);
     features(app, &mut out);
     containers(app, &mut out);
+    resident::check(app, &mut out);
     if out.is_empty() {
         Ok(())
     } else {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Number, Value, json};
 
 use super::id::Id;
+use super::resident;
 
 type Object = Map<String, Value>;
 
@@ -45,6 +46,7 @@ pub fn complete(id: &Id, group: &Id, sent: &Object) -> Object {
     lists(&mut app, group, sent);
     choices(&mut app);
     containers(&mut app, sent);
+    resident::complete(&mut app, sent);
     app
 }
 

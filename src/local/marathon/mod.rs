@@ -4,6 +4,7 @@
 //! unchanged; and it kills tasks in the order in which Marathon kills them. Instead of Mesos there are two agents that
 //! both are this machine. Besides Marathon's own routes there are
 //!
+//! * `GET /local/info`: that it runs processes, and the folder `volumes`, which outlives tasks and restarts
 //! * `GET /local/tasks/{task id}/stdout` and `…/stderr`: what a task wrote (up to 5 MiB)
 //! * `POST /local/faults`: see [`FaultChange`]
 
@@ -32,6 +33,7 @@ mod probe;
 mod process;
 mod refusal;
 mod render;
+mod resident;
 mod rollout;
 mod schema;
 mod shape;
@@ -76,9 +78,11 @@ impl LocalMarathon {
             address.ip().is_loopback(),
             "the local Marathon listens on loopback only, not on {address}"
         );
-        tokio::fs::create_dir_all(options.dir.join("sandboxes"))
-            .await
-            .context("making the folder for sandboxes")?;
+        for folder in [options.dir.join("sandboxes"), options.volumes()] {
+            tokio::fs::create_dir_all(&folder)
+                .await
+                .with_context(|| format!("making {}", folder.display()))?;
+        }
         options.dir = tokio::fs::canonicalize(&options.dir)
             .await
             .context("finding the folder")?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Settings of a [`LocalMarathon`](super::LocalMarathon).
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Sandboxes and `state.json` live here.
+    /// Sandboxes, volumes and `state.json` live here.
     pub dir: PathBuf,
     /// A folder that comes first on the tasks' `PATH`.
     pub tools: Option<PathBuf>,
@@ -15,6 +15,13 @@ pub struct Options {
     pub pace: Pace,
     /// What each agent has to offer.
     pub resources: Resources,
+}
+
+impl Options {
+    /// The folder for what services keep longer than a task lives.
+    pub(super) fn volumes(&self) -> PathBuf {
+        self.dir.join("volumes")
+    }
 }
 
 /// How long things take. The default is lively but like the real thing; tests make it quicker.

@@ -44,6 +44,15 @@ impl Refusal {
         Self::validation(json!({"resource": resource, "code": code, "field": field}))
     }
 
+    /// 422 about the name of a repository that is not made.
+    pub fn not_created(message: &str) -> Self {
+        let error = json!({"resource": "Repository", "code": "custom", "field": "name", "message": message});
+        Self {
+            errors: Some(Value::Array(vec![error])),
+            ..Self::unprocessable("Repository creation failed.")
+        }
+    }
+
     fn validation(error: Value) -> Self {
         Self {
             errors: Some(Value::Array(vec![error])),

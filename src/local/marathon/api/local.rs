@@ -1,4 +1,4 @@
-//! What only the local Marathon has: task logs and faults.
+//! What only the local Marathon has: a word on what it is, task logs and faults.
 
 use axum::http::Method;
 use axum::response::Response;
@@ -24,6 +24,13 @@ pub fn faults(site: &Site, call: &Call) -> Response {
         },
         _ => call::failure(&Refusal::message(405, "Method Not Allowed")),
     }
+}
+
+/// `GET /local/info`: what tells this Marathon from others, which answer that they do not know the path.
+pub fn info(site: &Site, call: &Call) -> Answer {
+    call.allow(&[Method::GET])?;
+    let info = json!({"runs": "processes", "volumes": site.engine.options.volumes()});
+    Ok(call::json(200, &info))
 }
 
 /// `GET /local/tasks/{task}/stdout` or `stderr`.

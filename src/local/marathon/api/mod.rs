@@ -127,6 +127,7 @@ fn route(site: &Site, call: &Call) -> Answer {
         ["ping"] => rest::ping(call),
         [""] | [] => Ok(call::redirect(&format!("http://{}/ui/", site.authority))),
         ["help"] => Ok(call::redirect("api-console/index.html")),
+        ["local", "info"] => local::info(site, call),
         ["local", "tasks", task, log] => local::log(site, call, task, log),
         ["v2", "info"] => rest::info(site, call),
         ["v2", "leader"] => rest::leader(site, call),
