@@ -22,13 +22,7 @@ pub(super) struct Dploy {
 #[derive(Args, Clone)]
 pub(super) struct Global {
     /// The folder with dploy.app and specs/
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "folder",
-        default_value = "."
-    )]
+    #[arg(short, long, global = true, value_name = "folder", default_value = ".")]
     pub workspace: PathBuf,
     /// Everything there is to show, not only what belongs to this app
     #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
@@ -37,31 +31,95 @@ pub(super) struct Global {
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
     pub json: bool,
     /// Marathon; without it, marathon_url of dploy.app
-    #[arg(long, global = true, env = "DPLOY_MARATHON_URL", value_name = "url", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MARATHON_URL",
+        value_name = "url",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub marathon_url: Option<String>,
     /// User for Marathon: basic authentication, or a login where the address has a path (DC/OS)
-    #[arg(long, global = true, env = "DPLOY_MARATHON_USER", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MARATHON_USER",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub marathon_user: Option<String>,
     /// The password of that user
-    #[arg(long, global = true, env = "DPLOY_MARATHON_PASSWORD", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MARATHON_PASSWORD",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub marathon_password: Option<String>,
     /// DC/OS authentication token for Marathon
-    #[arg(long, global = true, env = "DPLOY_MARATHON_TOKEN", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MARATHON_TOKEN",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub marathon_token: Option<String>,
     /// Mesos-DNS, asked for what nothing else names
-    #[arg(long, global = true, env = "DPLOY_MESOS_DNS", value_name = "url", default_value = "http://leader.mesos:8123", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MESOS_DNS",
+        value_name = "url",
+        default_value = "http://leader.mesos:8123",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub mesos_dns: String,
     /// The observer; without it, the one that Marathon runs
-    #[arg(long, global = true, env = "DPLOY_OBSERVER_URL", value_name = "url", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_OBSERVER_URL",
+        value_name = "url",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub observer: Option<String>,
     /// The observer's operator token; without it, .dploy-token in the workspace
-    #[arg(long, global = true, env = "DPLOY_OBSERVER_TOKEN", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_OBSERVER_TOKEN",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub token: Option<String>,
     /// GitHub's API; without it, the one that belongs to repo_url
-    #[arg(long, global = true, env = "DPLOY_OBSERVER_GITHUB_API", value_name = "url", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_OBSERVER_GITHUB_API",
+        value_name = "url",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub github_api: Option<String>,
     /// The GitHub token; without it, .pat in the workspace
-    #[arg(long, global = true, env = "DPLOY_OBSERVER_GITHUB_PAT", value_name = "string", hide_env_values = true, help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_OBSERVER_GITHUB_PAT",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     pub pat: Option<String>,
     /// Seconds that Marathon, the observer and GitHub have for one answer
     #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = "Where", value_parser = clap::value_parser!(u64).range(1..=600))]

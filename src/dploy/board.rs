@@ -26,7 +26,10 @@ pub(super) fn line(line: &Line<'_>) -> (String, String) {
         (Some(healthy), Some(wanted)) => format!("{healthy} of {wanted}"),
         _ => String::new(),
     };
-    let sentence = line.sentence.map(|s| format!("  {}", plain(s, 300))).unwrap_or_default();
+    let sentence = line
+        .sentence
+        .map(|s| format!("  {}", plain(s, 300)))
+        .unwrap_or_default();
     let text = format!(
         "{}  {}  {:<9} {:<9} {counts}{sentence}",
         paint(style, sign),
@@ -34,7 +37,12 @@ pub(super) fn line(line: &Line<'_>) -> (String, String) {
         line.change,
         line.stage
     );
-    let key = format!("{} {} {}", line.id, line.stage, if line.stage == "healthy" { &counts } else { "" });
+    let key = format!(
+        "{} {} {}",
+        line.id,
+        line.stage,
+        if line.stage == "healthy" { &counts } else { "" }
+    );
     (key, text.trim_end().to_owned())
 }
 
@@ -47,7 +55,14 @@ pub(super) fn what_runs<'a>(apps: impl Iterator<Item = &'a LiveApp>) -> String {
             .count()
     };
     let lines: Vec<String> = apps
-        .map(|a| format!("{} runs {} old and {} new", a.id, count(a, false), count(a, true)))
+        .map(|a| {
+            format!(
+                "{} runs {} old and {} new",
+                a.id,
+                count(a, false),
+                count(a, true)
+            )
+        })
         .collect();
     if lines.is_empty() {
         return "nothing runs".to_owned();

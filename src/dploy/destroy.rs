@@ -66,7 +66,9 @@ pub(super) async fn run(session: &Session, args: &DestroyArgs) -> anyhow::Result
         }
         Some(observer) => {
             let url = observer.client.base();
-            session.terminal.note(format!("The observer at {url} does not answer: doing it without."));
+            session.terminal.note(format!(
+                "The observer at {url} does not answer: doing it without."
+            ));
             task.observer_of_nobody_else(observer, &mut report).await;
         }
         None => {}
@@ -80,11 +82,23 @@ fn agreed(session: &Session, workspace: &Workspace, args: &DestroyArgs) -> anyho
         return Ok(());
     }
     if !session.terminal.can_ask() {
-        bail!("nobody can be asked here; -yes destroys {} without asking", workspace.app);
+        bail!(
+            "nobody can be asked here; -yes destroys {} without asking",
+            workspace.app
+        );
     }
-    let what = if args.keep_services { "its webhook and its observer" } else { "its services, its webhook and its observer" };
-    session.terminal.note(format!("This takes down the app {}: {what}.", workspace.app));
-    let answer = session.terminal.ask(&format!("Type {} to go on:", workspace.app));
+    let what = if args.keep_services {
+        "its webhook and its observer"
+    } else {
+        "its services, its webhook and its observer"
+    };
+    session.terminal.note(format!(
+        "This takes down the app {}: {what}.",
+        workspace.app
+    ));
+    let answer = session
+        .terminal
+        .ask(&format!("Type {} to go on:", workspace.app));
     if answer.as_deref() != Some(workspace.app.as_str()) {
         bail!("nothing was destroyed");
     }
@@ -105,7 +119,13 @@ fn host(url: &str) -> Option<String> {
 
 impl Task<'_> {
     async fn traces(&self, observer: Option<&Observer>) -> anyhow::Result<Traces> {
-        let mut hosts: BTreeSet<String> = self.workspace.descriptor.public_node.iter().cloned().collect();
+        let mut hosts: BTreeSet<String> = self
+            .workspace
+            .descriptor
+            .public_node
+            .iter()
+            .cloned()
+            .collect();
         if let Some(observer) = observer {
             hosts.extend(host(observer.client.base()));
             if let Some(id) = &observer.id
@@ -138,7 +158,10 @@ impl Task<'_> {
             }
             other => other?,
         };
-        let client = if known.as_ref().is_some_and(|p| p.app.state != AppState::Destroyed) {
+        let client = if known
+            .as_ref()
+            .is_some_and(|p| p.app.state != AppState::Destroyed)
+        {
             let client = self.session.operator(observer)?;
             self.ask(&client, report).await?;
             client
@@ -151,12 +174,17 @@ impl Task<'_> {
             .filter(|a| a.app != *app && a.state != AppState::Destroyed)
             .collect();
         let repository = self.github.map(|g| g.name.to_string());
-        traces.shared = others.iter().any(|a| Some(&a.source.repository) == repository.as_ref());
+        traces.shared = others
+            .iter()
+            .any(|a| Some(&a.source.repository) == repository.as_ref());
         let names: Vec<&str> = others.iter().map(|a| a.app.as_str()).collect();
         match (&observer.id, names.as_slice()) {
             (Some(id), []) => self.remove(id, "the observer", report).await,
             (None, []) => {}
-            (_, names) => report.done.push(format!("the observer stays: it deploys {}", names.join(", "))),
+            (_, names) => report.done.push(format!(
+                "the observer stays: it deploys {}",
+                names.join(", ")
+            )),
         }
         Ok(())
     }
@@ -164,7 +192,10 @@ impl Task<'_> {
     async fn ask(&self, client: &Client, report: &mut Report) -> anyhow::Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match client.destroy(&self.workspace.app, self.keep_services).await {
+            match client
+                .destroy(&self.workspace.app, self.keep_services)
+                .await
+            {
                 Ok(answer) if answer.state == AppState::Destroyed || Instant::now() > until => {
                     report.done.extend(answer.done);
                     return Ok(());
@@ -185,27 +216,34 @@ impl Task<'_> {
     async fn observer_of_nobody_else(&self, observer: &Observer, report: &mut Report) {
         let Some(id) = &observer.id else { return };
         let listed = self.marathon.client.apps_with_label(LABEL_APP).await;
-        let others: Vec<String> = listed
-            .map(|apps| list::by_app(&apps).into_keys().collect())
-            .unwrap_or_default();
-        let others: Vec<String> = others.into_iter().filter(|a| *a != self.workspace.app.as_str()).collect();
+        let apps = list::by_app(&listed.unwrap_or_default());
+        let own = self.workspace.app.as_str();
+        let others: Vec<String> = apps.into_keys().filter(|a| a != own).collect();
         if others.is_empty() {
             self.remove(id, "the observer", report).await;
         } else {
             report.left.push((
-                format!("the observer {id}, which does not answer and may serve {}", others.join(", ")),
+                format!(
+                    "the observer {id}, which does not answer and may serve {}",
+                    others.join(", ")
+                ),
                 self.delete_command(id),
             ));
         }
     }
 
     fn delete_command(&self, id: &ServiceId) -> String {
-        format!("curl -X DELETE '{}/v2/apps{id}?force=true'", self.marathon.url)
+        format!(
+            "curl -X DELETE '{}/v2/apps{id}?force=true'",
+            self.marathon.url
+        )
     }
 
     async fn remove(&self, id: &ServiceId, what: &str, report: &mut Report) {
         match remove::service(&self.marathon.client, id, true, PATIENCE).await {
-            Ok(()) => report.done.push(format!("{what} {id} was removed").trim_start().to_owned()),
+            Ok(()) => report
+                .done
+                .push(format!("{what} {id} was removed").trim_start().to_owned()),
             Err(error) => report.left.push((
                 format!("{what} {id} ({error})").trim_start().to_owned(),
                 self.delete_command(id),
@@ -222,10 +260,9 @@ impl Task<'_> {
                         self.remove(&id, "", report).await;
                     }
                 }
-                Err(error) => report.left.push((
-                    format!("its services: {error}"),
-                    "dploy destroy".to_owned(),
-                )),
+                Err(error) => report
+                    .left
+                    .push((format!("its services: {error}"), "dploy destroy".to_owned())),
             }
         }
         match self.github {
@@ -240,21 +277,31 @@ impl Task<'_> {
             // through the observer it is gone; otherwise nobody here may look
             if !report.done.iter().any(|d| d.contains("webhook")) && !traces.hosts.is_empty() {
                 report.left.push((
-                    format!("perhaps the webhook of {}: there is no .pat to look with", github.name),
-                    format!("put a GitHub token into .pat and run `dploy destroy` again, or see {page}"),
+                    format!(
+                        "perhaps the webhook of {}: there is no .pat to look with",
+                        github.name
+                    ),
+                    format!(
+                        "put a GitHub token into .pat and run `dploy destroy` again, or see {page}"
+                    ),
                 ));
             }
             return;
         }
         let listed = async {
             let repository = github.client.repository(&github.name).await?;
-            Ok::<_, crate::github::GithubError>((repository.id, github.client.hooks(repository.id).await?))
+            Ok::<_, crate::github::GithubError>((
+                repository.id,
+                github.client.hooks(repository.id).await?,
+            ))
         };
         let (repository, hooks) = match listed.await {
             Ok(listed) => listed,
             Err(error) => {
                 let what = format!("perhaps the webhook of {}: {error}", github.name);
-                report.left.push((what, format!("run `dploy destroy` again, or see {page}")));
+                report
+                    .left
+                    .push((what, format!("run `dploy destroy` again, or see {page}")));
                 return;
             }
         };
@@ -280,8 +327,13 @@ impl Task<'_> {
         let terminal = self.session.terminal;
         let clean = report.left.is_empty();
         if terminal.json {
-            let left: Vec<_> = report.left.iter().map(|(what, way)| json!({"what": what, "remove": way})).collect();
-            terminal.data(&json!({"app": self.workspace.app, "done": report.done, "left": left}))?;
+            let left: Vec<_> = report
+                .left
+                .iter()
+                .map(|(what, way)| json!({"what": what, "remove": way}))
+                .collect();
+            terminal
+                .data(&json!({"app": self.workspace.app, "done": report.done, "left": left}))?;
         } else {
             for done in &report.done {
                 terminal.say(format!("{} {done}", paint(GREEN, '✔')));
@@ -290,9 +342,16 @@ impl Task<'_> {
                 terminal.say(format!("{} left: {what}\n    {way}", paint(RED, '✖')));
             }
             if clean {
-                terminal.say(format!("{} is destroyed; nothing is left.", self.workspace.app));
+                terminal.say(format!(
+                    "{} is destroyed; nothing is left.",
+                    self.workspace.app
+                ));
             }
         }
-        Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if clean {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

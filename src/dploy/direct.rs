@@ -173,8 +173,15 @@ impl Direct<'_> {
             .filter(changed)
             .map(|s| s.planned.id.clone())
             .collect();
-        if let Some(holder) = preview.look.holding(&ids).next().filter(|_| !self.rules.force) {
-            let held = ids.iter().find(|id| holder.affected_apps.iter().any(|a| a == id.as_str()));
+        if let Some(holder) = preview
+            .look
+            .holding(&ids)
+            .next()
+            .filter(|_| !self.rules.force)
+        {
+            let held = ids
+                .iter()
+                .find(|id| holder.affected_apps.iter().any(|a| a == id.as_str()));
             let held = held.map(ServiceId::to_string).unwrap_or_default();
             return Ok(Some(marathon::locked(&held, holder)));
         }
@@ -224,7 +231,7 @@ impl Direct<'_> {
     }
 
     /// Follows the services until all are well, or it is clear that they will not be.
-    async fn follow(mut self) -> anyhow::Result<End> {
+    async fn follow(self) -> anyhow::Result<End> {
         let mut board = Board::new(self.terminal);
         let mut standings = Standings::default();
         let mut changes = self.watch.changes();
@@ -234,7 +241,10 @@ impl Direct<'_> {
             let look = match rollout::look(self.marathon, ids).await {
                 Ok(look) => look,
                 Err(error) => {
-                    if self.pause(&mut changes, &format!("{error}"), &mut board).await? {
+                    if self
+                        .pause(&mut changes, &format!("{error}"), &mut board)
+                        .await?
+                    {
                         return Ok(End::Not(super::FAILED.into()));
                     }
                     continue;
@@ -244,9 +254,7 @@ impl Direct<'_> {
             let now: Vec<(ServiceId, Standing)> = self
                 .followed
                 .iter()
-                .map(|(id, (_, spec))| {
-                    (id.clone(), standings.of(id, spec.as_ref(), &look, settle))
-                })
+                .map(|(id, (_, spec))| (id.clone(), standings.of(id, spec.as_ref(), &look, settle)))
                 .collect();
             board.show(self.lines(&now, &look));
             let over = |id: &String| look.deployments.iter().all(|d| d.id != *id);
@@ -269,7 +277,10 @@ impl Direct<'_> {
 
     fn lines(&self, now: &[(ServiceId, Standing)], look: &rollout::Look) -> Vec<(String, String)> {
         let line = |(id, standing): &(ServiceId, Standing)| {
-            let change = self.followed.get(id).map_or("", |(action, _)| action.word());
+            let change = self
+                .followed
+                .get(id)
+                .map_or("", |(action, _)| action.word());
             let wanted = look.apps.get(id).map_or(0, |a| a.instances);
             board::line(&Line {
                 id: id.as_str(),
@@ -374,7 +385,8 @@ impl Direct<'_> {
             let body = json!({"result": "failed", "code": why.code, "sentence": why.sentence, "runs": runs});
             self.terminal.data(&body)?;
         }
-        self.terminal.note(format!("dploy: {}: {}{left}", why.code, why.sentence));
+        self.terminal
+            .note(format!("dploy: {}: {}{left}", why.code, why.sentence));
         self.terminal.note(format!("       {runs}"));
         self.terminal
             .hint("Repair it and `dploy run` again; `dploy ps` shows what runs.");

@@ -54,9 +54,15 @@ pub(super) async fn run(session: &Session) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|(mark, what, sentence)| json!({"check": what, "result": mark.word(), "sentence": sentence}))
             .collect();
-        session.terminal.data(&json!({"healthy": !bad, "checks": list}))?;
+        session
+            .terminal
+            .data(&json!({"healthy": !bad, "checks": list}))?;
     }
-    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if bad {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 impl Doctor<'_> {
@@ -68,7 +74,9 @@ impl Doctor<'_> {
                 Mark::Odd => paint(YELLOW, '!'),
                 Mark::Bad => paint(RED, '✖'),
             };
-            self.session.terminal.say(format!("{sign} {what:<10} {sentence}"));
+            self.session
+                .terminal
+                .say(format!("{sign} {what:<10} {sentence}"));
         }
         self.found.push((mark, what, sentence));
     }
@@ -78,7 +86,11 @@ impl Doctor<'_> {
             Ok(workspace) => workspace,
             Err(error) => return self.note(Mark::Bad, "descriptor", format!("{error:#}")),
         };
-        self.note(Mark::Good, "descriptor", format!("dploy.app describes {}", workspace.app));
+        self.note(
+            Mark::Good,
+            "descriptor",
+            format!("dploy.app describes {}", workspace.app),
+        );
         match workspace.services() {
             Ok(services) => self.note(Mark::Good, "specs", format!("{} services", services.len())),
             Err(error) => self.note(Mark::Bad, "specs", format!("{error:#}")),
@@ -98,24 +110,43 @@ impl Doctor<'_> {
         let github = match self.session.github(workspace) {
             Ok(Some(github)) => github,
             Ok(None) => {
-                return self.note(Mark::Odd, "GitHub", "dploy.app has no repo_url: there is no push-to-deploy");
+                return self.note(
+                    Mark::Odd,
+                    "GitHub",
+                    "dploy.app has no repo_url: there is no push-to-deploy",
+                );
             }
             Err(error) => return self.note(Mark::Bad, "GitHub", format!("{error:#}")),
         };
         if github.token.is_none() {
-            self.note(Mark::Bad, "token", "there is no .pat: put a GitHub token there, and .pat into .gitignore");
+            self.note(
+                Mark::Bad,
+                "token",
+                "there is no .pat: put a GitHub token there, and .pat into .gitignore",
+            );
         }
         let repository = match github.client.repository(&github.name).await {
             Ok(repository) => repository,
             Err(error) => {
-                let why = format!("{}: {error}; a private repository needs a token that may read it", github.name);
+                let why = format!(
+                    "{}: {error}; a private repository needs a token that may read it",
+                    github.name
+                );
                 return self.note(Mark::Bad, "GitHub", why);
             }
         };
-        self.note(Mark::Good, "GitHub", format!("{} answers for {}", github.api, github.name));
+        self.note(
+            Mark::Good,
+            "GitHub",
+            format!("{} answers for {}", github.api, github.name),
+        );
         let branch = workspace.branch();
         let head = match branch.parse() {
-            Ok(parsed) => github.client.head(repository.id, &parsed, None).await.map_err(|e| e.to_string()),
+            Ok(parsed) => github
+                .client
+                .head(repository.id, &parsed, None)
+                .await
+                .map_err(|e| e.to_string()),
             Err(error) => Err(format!("{error}")),
         };
         match head {
@@ -123,7 +154,11 @@ impl Doctor<'_> {
                 let at = head.map_or_else(String::new, |h| format!(" is at {}", h.short()));
                 self.note(Mark::Good, "branch", format!("{branch}{at}"));
             }
-            Err(error) => self.note(Mark::Bad, "branch", format!("{branch}: {error}; `git push origin HEAD:{branch}`")),
+            Err(error) => self.note(
+                Mark::Bad,
+                "branch",
+                format!("{branch}: {error}; `git push origin HEAD:{branch}`"),
+            ),
         }
         if github.token.is_some() {
             match github.client.hooks(repository.id).await {
@@ -142,12 +177,18 @@ impl Doctor<'_> {
             Ok(info) => {
                 let version = info["version"].as_str().unwrap_or("?");
                 let leader = info["leader"].as_str().unwrap_or("nobody");
-                self.note(Mark::Good, "Marathon", format!("{} answers: {version}, led by {leader}", marathon.url));
+                self.note(
+                    Mark::Good,
+                    "Marathon",
+                    format!("{} answers: {version}, led by {leader}", marathon.url),
+                );
                 true
             }
             Err(error) => {
                 self.note(Mark::Bad, "Marathon", error.to_string());
-                if let Err(error) = discovery::marathon_in_mesos_dns(&self.session.global.mesos_dns).await {
+                if let Err(error) =
+                    discovery::marathon_in_mesos_dns(&self.session.global.mesos_dns).await
+                {
                     self.note(Mark::Odd, "Mesos-DNS", format!("{error:#}"));
                 }
                 false
@@ -172,9 +213,17 @@ impl Doctor<'_> {
         };
         let apart = (clock::system().now().as_second() - theirs.as_second()).abs();
         if apart <= APART {
-            self.note(Mark::Good, "clock", format!("{apart} s apart from Marathon's"));
+            self.note(
+                Mark::Good,
+                "clock",
+                format!("{apart} s apart from Marathon's"),
+            );
         } else {
-            self.note(Mark::Bad, "clock", format!("{apart} s apart from Marathon's; set the clock of one of them (NTP)"));
+            self.note(
+                Mark::Bad,
+                "clock",
+                format!("{apart} s apart from Marathon's; set the clock of one of them (NTP)"),
+            );
         }
     }
 
@@ -182,18 +231,29 @@ impl Doctor<'_> {
         let observer = match self.session.observer(Some(workspace), marathon).await {
             Ok(Some(observer)) => observer,
             Ok(None) => {
-                return self.note(Mark::Odd, "observer", "none runs; `dploy run` launches it (repo_url, public_node and .pat)");
+                return self.note(
+                    Mark::Odd,
+                    "observer",
+                    "none runs; `dploy run` launches it (repo_url, public_node and .pat)",
+                );
             }
             Err(error) => return self.note(Mark::Bad, "observer", format!("{error:#}")),
         };
         let url = observer.client.base().to_owned();
         if !observer.alive {
-            let at = observer.id.as_ref().map_or_else(String::new, |id| format!(" Marathon runs it as {id};"));
-            let why = format!("{url} does not answer from here:{at} is the port open, and public_node the right node?");
+            let at = observer
+                .id
+                .as_ref()
+                .map_or_else(String::new, |id| format!(" Marathon runs it as {id};"));
+            let why = format!(
+                "{url} does not answer from here:{at} is the port open, and public_node the right node?"
+            );
             return self.note(Mark::Bad, "observer", why);
         }
         match observer.client.readiness().await {
-            Ok(text) if text == "ready" => self.note(Mark::Good, "observer", format!("{url} is ready")),
+            Ok(text) if text == "ready" => {
+                self.note(Mark::Good, "observer", format!("{url} is ready"))
+            }
             Ok(text) => self.note(Mark::Bad, "observer", format!("{url}: {text}")),
             Err(error) => self.note(Mark::Bad, "observer", error.to_string()),
         }
@@ -206,33 +266,69 @@ impl Doctor<'_> {
         };
         let reader = client.as_ref().unwrap_or(&observer.client);
         match reader.app(&workspace.app).await {
-            Ok(Some(page)) => self.app(workspace, &observer, client.is_some(), &page).await,
-            Ok(None) => self.note(Mark::Bad, "app", format!("the observer does not deploy {}; `dploy run` registers it", workspace.app)),
+            Ok(Some(page)) => {
+                self.app(workspace, &observer, client.is_some(), &page)
+                    .await
+            }
+            Ok(None) => self.note(
+                Mark::Bad,
+                "app",
+                format!(
+                    "the observer does not deploy {}; `dploy run` registers it",
+                    workspace.app
+                ),
+            ),
             Err(error) => self.note(Mark::Bad, "app", error.to_string()),
         }
     }
 
-    async fn app(&mut self, workspace: &Workspace, observer: &Observer, operator: bool, page: &AppPage) {
+    async fn app(
+        &mut self,
+        workspace: &Workspace,
+        observer: &Observer,
+        operator: bool,
+        page: &AppPage,
+    ) {
         let app = &page.app;
         let gate = match (&app.lock, &app.pin) {
-            (Some(lock), _) => Some(format!("locked by {}: {}; `dploy unlock`", lock.by, lock.reason)),
-            (None, Some(pin)) => Some(format!("pinned to {} by {}; `dploy resume`", pin.commit.short(), pin.by)),
+            (Some(lock), _) => Some(format!(
+                "locked by {}: {}; `dploy unlock`",
+                lock.by, lock.reason
+            )),
+            (None, Some(pin)) => Some(format!(
+                "pinned to {} by {}; `dploy resume`",
+                pin.commit.short(),
+                pin.by
+            )),
             (None, None) => None,
         };
         match gate {
             Some(gate) => self.note(Mark::Odd, "app", format!("{} is {gate}", app.app)),
-            None => self.note(Mark::Good, "app", format!("{} follows {} of {}", app.app, app.source.branch, app.source.repository)),
+            None => self.note(
+                Mark::Good,
+                "app",
+                format!(
+                    "{} follows {} of {}",
+                    app.app, app.source.branch, app.source.repository
+                ),
+            ),
         }
         let branch = workspace.descriptor.trigger_branch.as_deref();
         if let Some(branch) = branch.filter(|b| *b != app.source.branch) {
-            let why = format!("dploy.app says trigger_branch {branch}, and the observer deploys {}", app.source.branch);
+            let why = format!(
+                "dploy.app says trigger_branch {branch}, and the observer deploys {}",
+                app.source.branch
+            );
             self.note(Mark::Odd, "branch", why);
         }
         let head = app.head.as_ref().map(|h| &h.commit);
         match workspace.compared(head, &app.source.branch) {
             Compared::Equal => self.note(Mark::Good, "workspace", "is what the branch has"),
             Compared::Pushed(commit) => {
-                let why = format!("{} is pushed and the observer has not heard of it yet", commit.short());
+                let why = format!(
+                    "{} is pushed and the observer has not heard of it yet",
+                    commit.short()
+                );
                 self.note(Mark::Odd, "workspace", why);
             }
             Compared::Unpushed(why) => self.note(Mark::Odd, "workspace", why),
@@ -240,7 +336,11 @@ impl Doctor<'_> {
         match &page.hook.failure {
             Some(failure) => self.note(Mark::Bad, "webhook", failure.sentence.clone()),
             None if operator => self.ping(observer, page).await,
-            None => self.note(Mark::Good, "webhook", page.hook.url.clone().unwrap_or_default()),
+            None => self.note(
+                Mark::Good,
+                "webhook",
+                page.hook.url.clone().unwrap_or_default(),
+            ),
         }
     }
 
@@ -251,7 +351,10 @@ impl Doctor<'_> {
         };
         let (app, before) = (&page.app.app, &page.hook.pinged_at);
         if let Err(error) = client.act_on_hook(app, "ping").await {
-            let why = format!("{error}; `dploy run` again, or `repair` on {}/apps/{app}/hook", client.base());
+            let why = format!(
+                "{error}; `dploy run` again, or `repair` on {}/apps/{app}/hook",
+                client.base()
+            );
             return self.note(Mark::Bad, "webhook", why);
         }
         let until = Instant::now() + PING;
@@ -261,12 +364,19 @@ impl Doctor<'_> {
                 && hook.pinged_at != *before
             {
                 let url = hook.url.unwrap_or_default();
-                return self.note(Mark::Good, "webhook", format!("GitHub reaches {url}: its ping arrived"));
+                return self.note(
+                    Mark::Good,
+                    "webhook",
+                    format!("GitHub reaches {url}: its ping arrived"),
+                );
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
         let url = page.hook.url.clone().unwrap_or_default();
-        let why = format!("GitHub was asked to ping {url}, and nothing came within {} s: is that address reachable from GitHub?", PING.as_secs());
+        let why = format!(
+            "GitHub was asked to ping {url}, and nothing came within {} s: is that address reachable from GitHub?",
+            PING.as_secs()
+        );
         self.note(Mark::Bad, "webhook", why);
     }
 }

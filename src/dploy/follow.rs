@@ -62,7 +62,8 @@ pub(super) async fn deploy(
 
 fn superseded_by(deploy: &DeployBody) -> Option<DeployNumber> {
     let by = deploy.superseded_by.as_ref()?;
-    by.deploy.filter(|_| deploy.state == DeployState::Superseded)
+    by.deploy
+        .filter(|_| deploy.state == DeployState::Superseded)
 }
 
 /// Ctrl-C: to cancel is one thing, to look away another.

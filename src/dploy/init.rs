@@ -49,7 +49,9 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
         session.terminal.data(&json!({"app": name, "made": made}))?;
         return Ok(ExitCode::SUCCESS);
     }
-    session.terminal.say(format!("Made the app {name}: {}", made.join(", ")));
+    session
+        .terminal
+        .say(format!("Made the app {name}: {}", made.join(", ")));
     session
         .terminal
         .hint("Look into dploy.app and specs/, then `dploy dryrun` shows what would be deployed.");
@@ -70,7 +72,9 @@ fn remember(session: &Session, marathon: &str, args: &InitArgs) -> anyhow::Resul
 
 /// The name that was given, or the folder's as far as a name may look like it.
 fn name(folder: &Path, given: Option<&str>) -> anyhow::Result<AppId> {
-    let of_folder = folder.file_name().map(|n| n.to_string_lossy().to_lowercase());
+    let of_folder = folder
+        .file_name()
+        .map(|n| n.to_string_lossy().to_lowercase());
     let of_folder: String = of_folder
         .unwrap_or_default()
         .chars()

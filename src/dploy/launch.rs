@@ -56,9 +56,14 @@ pub(super) async fn after_run(
     ready_to_push(workspace, &github).await?;
     let what = "your GitHub token, in the environment of the observer's app";
     let flag = "-marathon-url or DPLOY_MARATHON_URL";
-    session
-        .hosts
-        .confirm(session.terminal, marathon.named, &marathon.url, "Marathon", what, flag)?;
+    session.hosts.confirm(
+        session.terminal,
+        marathon.named,
+        &marathon.url,
+        "Marathon",
+        what,
+        flag,
+    )?;
     let launch = Launch {
         session,
         workspace,
@@ -74,9 +79,16 @@ pub(super) async fn after_run(
 /// The observer reads the head of the branch when it starts: it must be there.
 async fn ready_to_push(workspace: &Workspace, github: &Github) -> anyhow::Result<()> {
     let branch = workspace.branch();
-    let repository = github.client.repository(&github.name).await.map_err(|error| {
-        anyhow::anyhow!("the app runs, and its observer was not launched: {}: {error}", github.name)
-    })?;
+    let repository = github
+        .client
+        .repository(&github.name)
+        .await
+        .map_err(|error| {
+            anyhow::anyhow!(
+                "the app runs, and its observer was not launched: {}: {error}",
+                github.name
+            )
+        })?;
     let parsed = branch
         .parse()
         .map_err(|e| anyhow::anyhow!("dploy.app: trigger_branch: {e}"))?;
@@ -120,7 +132,10 @@ impl Launch<'_> {
         let names = [id.to_string()];
         self.marathon.client.put_apps(&body, &names, false).await?;
         self.healthy(&id).await?;
-        let found = self.session.observer(Some(self.workspace), self.marathon).await?;
+        let found = self
+            .session
+            .observer(Some(self.workspace), self.marathon)
+            .await?;
         let Some(observer) = found.filter(|o| o.alive) else {
             bail!(
                 "the observer is healthy in Marathon and does not answer from here; is public_node {:?} right? `dploy doctor` looks closer",
@@ -140,8 +155,14 @@ impl Launch<'_> {
             (None, Some(_)) => PROCESS.to_owned(),
             (None, None) => DOCKER.to_owned(),
         };
-        let volumes = local.as_ref().and_then(|l| l["volumes"].as_str()).unwrap_or_default();
-        let data = Path::new(volumes).join("dploy-observer").display().to_string();
+        let volumes = local
+            .as_ref()
+            .and_then(|l| l["volumes"].as_str())
+            .unwrap_or_default();
+        let data = Path::new(volumes)
+            .join("dploy-observer")
+            .display()
+            .to_string();
         let image = self.args.observer_image.clone().unwrap_or_default();
         let name = &self.github.name;
         let values = [
@@ -157,8 +178,9 @@ impl Launch<'_> {
                 "which image is the observer's? Build it with `docker build -t <registry>/dploy-observer .`, push it, and name it with -observer-image"
             );
         }
-        let mut spec: Value = serde_json::from_str(&text)
-            .map_err(|e| anyhow::anyhow!("the observer's spec: {}:{}: {e}", e.line(), e.column()))?;
+        let mut spec: Value = serde_json::from_str(&text).map_err(|e| {
+            anyhow::anyhow!("the observer's spec: {}:{}: {e}", e.line(), e.column())
+        })?;
         fill(&mut spec, &values);
         let Some(map) = spec.as_object_mut() else {
             bail!("the observer's spec is no JSON object");
@@ -179,7 +201,10 @@ impl Launch<'_> {
         let mut add = |name: &str, value: String| {
             env.entry(name.to_owned()).or_insert(Value::String(value));
         };
-        add("DPLOY_OBSERVER_TARGETBRANCH", self.workspace.branch().to_owned());
+        add(
+            "DPLOY_OBSERVER_TARGETBRANCH",
+            self.workspace.branch().to_owned(),
+        );
         add("DPLOY_OBSERVER_TOKEN_SHA256", token.sha256());
         add("DPLOY_OBSERVER_GITHUB_API", self.github.api.clone());
         if let Some(url) = &self.args.public_url {
@@ -224,7 +249,9 @@ impl Launch<'_> {
                 return Ok(());
             }
             if standing.hopeless || Instant::now() > until {
-                let why = standing.trouble.map_or("it takes too long".to_owned(), |t| t.sentence);
+                let why = standing
+                    .trouble
+                    .map_or("it takes too long".to_owned(), |t| t.sentence);
                 bail!(
                     "the app runs, and its observer does not get healthy: {why}; `dploy destroy` removes both, Marathon keeps trying meanwhile"
                 );
@@ -239,7 +266,10 @@ impl Launch<'_> {
         let mut hook = None;
         while Instant::now() < until {
             hook = observer.client.hook(&self.workspace.app).await.ok();
-            if hook.as_ref().is_some_and(|h| h.pinged_at.is_some() || h.failure.is_some()) {
+            if hook
+                .as_ref()
+                .is_some_and(|h| h.pinged_at.is_some() || h.failure.is_some())
+            {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -257,14 +287,26 @@ impl Launch<'_> {
         } else {
             terminal.say(paint(GREEN, "The observer runs."));
             terminal.say(format!("  dashboard  {url}/apps/{app}"));
-            let hook_url = hook.as_ref().and_then(|h| h.url.clone()).unwrap_or_default();
-            let word = if pinged { "GitHub's ping arrived" } else { "no ping from GitHub yet" };
+            let hook_url = hook
+                .as_ref()
+                .and_then(|h| h.url.clone())
+                .unwrap_or_default();
+            let word = if pinged {
+                "GitHub's ping arrived"
+            } else {
+                "no ping from GitHub yet"
+            };
             terminal.say(format!("  webhook    {hook_url} ({word})"));
-            terminal.say(format!("  log in     {url}/login with the token in {TOKEN_FILE}"));
+            terminal.say(format!(
+                "  log in     {url}/login with the token in {TOKEN_FILE}"
+            ));
         }
         let failure = hook.as_ref().and_then(|h| h.failure.clone());
         if let Some(failure) = failure {
-            bail!("the webhook does not work: {}; pushes are found by polling meanwhile", failure.sentence);
+            bail!(
+                "the webhook does not work: {}; pushes are found by polling meanwhile",
+                failure.sentence
+            );
         }
         if !pinged {
             bail!(
@@ -272,7 +314,10 @@ impl Launch<'_> {
                 PINGED.as_secs()
             );
         }
-        terminal.hint(format!("From now on `git push origin HEAD:{}` deploys.", self.workspace.branch()));
+        terminal.hint(format!(
+            "From now on `git push origin HEAD:{}` deploys.",
+            self.workspace.branch()
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -25,8 +25,15 @@ pub(super) fn ls(session: &Session) -> anyhow::Result<ExitCode> {
     let services = workspace.services()?;
     let runs = |service: &Service| {
         let image = service.spec.pointer("/container/docker/image");
-        let text = image.or_else(|| service.spec.get("cmd")).and_then(Value::as_str);
-        let first = text.unwrap_or("args").lines().next().unwrap_or_default().to_owned();
+        let text = image
+            .or_else(|| service.spec.get("cmd"))
+            .and_then(Value::as_str);
+        let first = text
+            .unwrap_or("args")
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         if session.global.all || first.chars().count() <= 40 {
             return first;
         }
@@ -37,7 +44,9 @@ pub(super) fn ls(session: &Session) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|s| json!({"id": s.id, "file": s.path, "instances": s.instances, "spec_hash": s.hash, "spec": s.spec}))
             .collect();
-        session.terminal.data(&json!({"app": workspace.app, "services": list}))?;
+        session
+            .terminal
+            .data(&json!({"app": workspace.app, "services": list}))?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows = services
@@ -47,8 +56,12 @@ pub(super) fn ls(session: &Session) -> anyhow::Result<ExitCode> {
             vec![s.id.to_string(), s.path.clone(), instances, runs(s)]
         })
         .collect();
-    session.terminal.table(&["SERVICE", "FILE", "INSTANCES", "RUNS"], rows);
-    session.terminal.hint("Now `dploy dryrun` shows what would change, `dploy ps` what runs.");
+    session
+        .terminal
+        .table(&["SERVICE", "FILE", "INSTANCES", "RUNS"], rows);
+    session
+        .terminal
+        .hint("Now `dploy dryrun` shows what would change, `dploy ps` what runs.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,7 +79,10 @@ async fn running(session: &Session, workspace: &Workspace) -> anyhow::Result<Vec
     let listed = if session.global.all {
         marathon.client.apps_with_label(LABEL_APP).await?
     } else {
-        marathon.client.apps_labelled(LABEL_APP, workspace.app.as_str()).await?
+        marathon
+            .client
+            .apps_labelled(LABEL_APP, workspace.app.as_str())
+            .await?
     };
     let ids = listed.iter().filter_map(|a| a.id.parse().ok()).collect();
     let look = rollout::look(&marathon.client, ids).await?;
@@ -77,7 +93,11 @@ async fn running(session: &Session, workspace: &Workspace) -> anyhow::Result<Vec
         Shown {
             app: app.labels.get(LABEL_APP).cloned().unwrap_or_default(),
             live: app.clone(),
-            stage: if standing.trouble.is_none() && !app.deployments().is_empty() { "deploying" } else { standing.stage },
+            stage: if standing.trouble.is_none() && !app.deployments().is_empty() {
+                "deploying"
+            } else {
+                standing.stage
+            },
             well: u32::try_from(all).unwrap_or(u32::MAX),
             sentence: standing.trouble.map(|t| t.sentence),
         }
@@ -90,29 +110,43 @@ pub(super) async fn ps(session: &Session) -> anyhow::Result<ExitCode> {
     let services = running(session, &workspace).await?;
     if session.terminal.json {
         let list: Vec<Value> = services.iter().map(body).collect();
-        session.terminal.data(&json!({"app": workspace.app, "services": list}))?;
+        session
+            .terminal
+            .data(&json!({"app": workspace.app, "services": list}))?;
         return Ok(ExitCode::SUCCESS);
     }
     if services.is_empty() {
-        session.terminal.say(format!("Nothing of {} runs.", workspace.app));
+        session
+            .terminal
+            .say(format!("Nothing of {} runs.", workspace.app));
         session.terminal.hint("`dploy run` deploys it.");
         return Ok(ExitCode::SUCCESS);
     }
     let rows = services.iter().map(row).collect();
-    session.terminal.table(&["SERVICE", "HEALTHY", "STATE", "VERSION", "ENDPOINTS"], rows);
+    session.terminal.table(
+        &["SERVICE", "HEALTHY", "STATE", "VERSION", "ENDPOINTS"],
+        rows,
+    );
     for shown in &services {
         if let Some(sentence) = shown.sentence.clone().or_else(|| last_failure(&shown.live)) {
             session.terminal.say(format!("\n{sentence}"));
         }
     }
-    session.terminal.hint("Scale with `dploy scale -pid <service> -instances <number>`.");
+    session
+        .terminal
+        .hint("Scale with `dploy scale -pid <service> -instances <number>`.");
     Ok(ExitCode::SUCCESS)
 }
 
 fn row(shown: &Shown) -> Vec<String> {
     let endpoints = endpoints(&shown.live);
     let more = endpoints.len().saturating_sub(2);
-    let mut text = endpoints.iter().take(2).cloned().collect::<Vec<_>>().join(" ");
+    let mut text = endpoints
+        .iter()
+        .take(2)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(" ");
     if more > 0 {
         text.push_str(&format!(" +{more}"));
     }
@@ -121,7 +155,13 @@ fn row(shown: &Shown) -> Vec<String> {
         format!("{}/{}", shown.well, shown.live.instances),
         shown.stage.to_owned(),
         // to the second; Marathon's versions are times
-        shown.live.version.split('.').next().unwrap_or_default().to_owned(),
+        shown
+            .live
+            .version
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
         text,
     ]
 }
@@ -138,8 +178,15 @@ fn endpoints(app: &LiveApp) -> Vec<String> {
 fn last_failure(app: &LiveApp) -> Option<String> {
     let failure = app.last_task_failure.as_ref()?;
     let message = crate::secret::plain(failure.message.trim(), 200);
-    let what = if message.is_empty() { failure.state.clone() } else { message };
-    Some(format!("{} last failed on {} at {}: {what}", app.id, failure.host, failure.timestamp))
+    let what = if message.is_empty() {
+        failure.state.clone()
+    } else {
+        message
+    };
+    Some(format!(
+        "{} last failed on {} at {}: {what}",
+        app.id, failure.host, failure.timestamp
+    ))
 }
 
 fn body(shown: &Shown) -> Value {
@@ -161,15 +208,27 @@ fn called(workspace: &Workspace, ids: &[ServiceId], pid: &str) -> anyhow::Result
     let end = format!("/{}", pid.trim_matches('/'));
     let found: Vec<&ServiceId> = match ids.iter().find(|id| id.as_str() == end) {
         Some(exact) => vec![exact],
-        None => ids.iter().filter(|id| id.as_str().ends_with(&end)).collect(),
+        None => ids
+            .iter()
+            .filter(|id| id.as_str().ends_with(&end))
+            .collect(),
     };
-    let names = |ids: &[&ServiceId]| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+    let names = |ids: &[&ServiceId]| {
+        ids.iter()
+            .map(|id| id.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match found.as_slice() {
         [one] => Ok((*one).clone()),
         [] => bail!(
             "{} has no running service {pid}; it has {}",
             workspace.app,
-            if ids.is_empty() { "none".to_owned() } else { names(&ids.iter().collect::<Vec<_>>()) }
+            if ids.is_empty() {
+                "none".to_owned()
+            } else {
+                names(&ids.iter().collect::<Vec<_>>())
+            }
         ),
         several => bail!("{pid} is the end of {}; write more of it", names(several)),
     }
@@ -192,7 +251,10 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
             instances: Some(args.instances),
             ..ActBody::default()
         };
-        session.operator(observer)?.act(&workspace.app, "scale", &body).await?;
+        session
+            .operator(observer)?
+            .act(&workspace.app, "scale", &body)
+            .await?;
     } else {
         match marathon.client.scale(&id, args.instances, false).await {
             Err(MarathonError::Locked(_)) => {
@@ -222,7 +284,11 @@ async fn scaled(
         let line = super::board::line(&super::board::Line {
             id: id.as_str(),
             change: "scale",
-            stage: if told && standing.done { "healthy" } else { standing.stage },
+            stage: if told && standing.done {
+                "healthy"
+            } else {
+                standing.stage
+            },
             healthy: Some(standing.well),
             wanted: Some(wanted),
             sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
@@ -230,13 +296,19 @@ async fn scaled(
         board.show(vec![line]);
         if told && standing.done {
             if session.terminal.json {
-                session.terminal.data(&json!({"id": id, "instances": wanted}))?;
+                session
+                    .terminal
+                    .data(&json!({"id": id, "instances": wanted}))?;
             }
             return Ok(ExitCode::SUCCESS);
         }
         if standing.hopeless || tokio::time::Instant::now() > until {
-            let why = standing.trouble.map_or_else(|| "it takes too long".to_owned(), |t| t.sentence);
-            session.terminal.note(format!("dploy: {id} does not get to {wanted}: {why}"));
+            let why = standing
+                .trouble
+                .map_or_else(|| "it takes too long".to_owned(), |t| t.sentence);
+            session
+                .terminal
+                .note(format!("dploy: {id} does not get to {wanted}: {why}"));
             return Ok(super::FAILED.into());
         }
         tokio::select! {

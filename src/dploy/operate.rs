@@ -51,21 +51,31 @@ pub(super) async fn acted(
     match acted {
         Ok(Acted::Queued(queued)) => {
             if !session.terminal.json {
-                session.terminal.note(format!("deploy {}  {}", queued.deploy, queued.url));
+                session
+                    .terminal
+                    .note(format!("deploy {}  {}", queued.deploy, queued.url));
             }
             follow::deploy(session.terminal, client, app, queued.deploy).await
         }
         Ok(Acted::Said(result, sentence)) => {
             if session.terminal.json {
-                session.terminal.data(&json!({"result": result, "sentence": sentence}))?;
+                session
+                    .terminal
+                    .data(&json!({"result": result, "sentence": sentence}))?;
             } else {
-                session.terminal.say(sentence.as_deref().unwrap_or(match result.as_str() {
-                    "unchanged" => "Nothing to change: it is so already.",
-                    _ => "Done.",
-                }));
+                session
+                    .terminal
+                    .say(sentence.as_deref().unwrap_or(match result.as_str() {
+                        "unchanged" => "Nothing to change: it is so already.",
+                        _ => "Done.",
+                    }));
             }
             let held = result == "held";
-            Ok(if held { super::HELD.into() } else { ExitCode::SUCCESS })
+            Ok(if held {
+                super::HELD.into()
+            } else {
+                ExitCode::SUCCESS
+            })
         }
         Ok(Acted::Plan(plan)) => {
             show_plan(session, &plan)?;
@@ -73,7 +83,9 @@ pub(super) async fn acted(
         }
         Err(error) if error.code() == Some("locked") => {
             session.terminal.note(format!("dploy: {error}"));
-            session.terminal.hint("`dploy unlock` lifts the lock; -override-lock acts all the same.");
+            session
+                .terminal
+                .hint("`dploy unlock` lifts the lock; -override-lock acts all the same.");
             Ok(super::HELD.into())
         }
         Err(error) => Err(error.into()),
@@ -90,8 +102,13 @@ async fn act(session: &Session, action: &str, body: ActBody) -> anyhow::Result<E
 /// A bare number of up to three digits is a deploy: a commit has four digits at least.
 fn place(text: &str) -> String {
     let number = text.trim_start_matches('#');
-    let short = number.len() <= 3 && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    if short { format!("#{number}") } else { text.to_owned() }
+    let short =
+        number.len() <= 3 && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    if short {
+        format!("#{number}")
+    } else {
+        text.to_owned()
+    }
 }
 
 fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
@@ -103,8 +120,15 @@ fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
         let number = d.deploy.map(|n| format!(" ({n})")).unwrap_or_default();
         format!("{}{number}", d.commit.short())
     };
-    let from = plan.from.as_ref().map_or_else(|| "nothing".to_owned(), name);
-    terminal.say(format!("{}: from {from} back to {}", plan.app, name(&plan.to)));
+    let from = plan
+        .from
+        .as_ref()
+        .map_or_else(|| "nothing".to_owned(), name);
+    terminal.say(format!(
+        "{}: from {from} back to {}",
+        plan.app,
+        name(&plan.to)
+    ));
     if !plan.undoes.is_empty() {
         let undone: Vec<&str> = plan.undoes.iter().take(10).map(|c| c.short()).collect();
         terminal.say(format!("undoes     {}", undone.join(", ")));
@@ -160,8 +184,14 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
         }
         let code = acted(session, &client, &workspace.app, answer).await?;
         if code == ExitCode::SUCCESS {
-            let ends = if args.manual { "`dploy resume` follows it again" } else { "the next new push does, or `dploy resume`" };
-            terminal.hint(format!("The app is pinned and does not follow its branch: {ends}."));
+            let ends = if args.manual {
+                "`dploy resume` follows it again"
+            } else {
+                "the next new push does, or `dploy resume`"
+            };
+            terminal.hint(format!(
+                "The app is pinned and does not follow its branch: {ends}."
+            ));
         }
         return Ok(code);
     }
@@ -179,7 +209,10 @@ pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Resu
 }
 
 pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Result<ExitCode> {
-    let number = args.deploy.as_deref().map(|d| d.trim_start_matches('#').to_owned());
+    let number = args
+        .deploy
+        .as_deref()
+        .map(|d| d.trim_start_matches('#').to_owned());
     let body = ActBody {
         deploy: number.map(Into::into),
         reason: args.reason.clone(),
@@ -194,7 +227,9 @@ pub(super) async fn lock(session: &Session, args: &LockArgs) -> anyhow::Result<E
         ..ActBody::default()
     };
     let code = act(session, "lock", body).await?;
-    session.terminal.hint("Pushes are held until `dploy unlock`.");
+    session
+        .terminal
+        .hint("Pushes are held until `dploy unlock`.");
     Ok(code)
 }
 

@@ -28,7 +28,9 @@ pub(super) struct Preview {
 fn unlogged(workspace: &Workspace) -> anyhow::Result<App> {
     let source = Source {
         repository_id: 0,
-        repository: "unknown/unknown".parse().map_err(|e| anyhow::anyhow!("{e}"))?,
+        repository: "unknown/unknown"
+            .parse()
+            .map_err(|e| anyhow::anyhow!("{e}"))?,
         branch: workspace
             .branch()
             .parse()
@@ -57,7 +59,10 @@ fn wanted() -> anyhow::Result<DeployQueued> {
 
 /// What we would know of a service, read off what runs.
 fn record(service: &Service, live: &LiveApp, running: &Running, look: &Look) -> ServiceRecord {
-    let held = look.deployments.iter().any(|d| d.affected_apps.contains(&live.id));
+    let held = look
+        .deployments
+        .iter()
+        .any(|d| d.affected_apps.contains(&live.id));
     let labelled = running.spec.as_ref() == Some(&service.hash);
     // somebody changed it by hand: no rendering of ours looks like that
     let drifted = labelled && !as_specified(running, service);
@@ -99,10 +104,14 @@ pub(super) async fn preview(
             || "was not made by dploy".to_owned(),
             |owner| format!("belongs to the app {owner}"),
         );
-        bail!("{} exists in Marathon and {whose}; change its id, or take it over with -adopt", first.id);
+        bail!(
+            "{} exists in Marathon and {whose}; change its id, or take it over with -adopt",
+            first.id
+        );
     }
     for service in &services {
-        if let (Some(running), Some(app_live)) = (live.get(&service.id), look.apps.get(&service.id)) {
+        if let (Some(running), Some(app_live)) = (live.get(&service.id), look.apps.get(&service.id))
+        {
             let mut known = record(service, app_live, running, &look);
             known.adopted = adopt;
             app.services.insert(service.id.clone(), known);
@@ -114,7 +123,12 @@ pub(super) async fn preview(
     };
     let old: BTreeMap<ServiceId, serde_json::Value> = services
         .iter()
-        .filter_map(|s| Some((s.id.clone(), in_shape_of(&look.apps.get(&s.id)?.raw, &s.spec))))
+        .filter_map(|s| {
+            Some((
+                s.id.clone(),
+                in_shape_of(&look.apps.get(&s.id)?.raw, &s.spec),
+            ))
+        })
         .collect();
     match plan(&app, &wanted()?, &services, &live, &old, &bounds) {
         Ok(plan) => Ok(Preview {
@@ -214,7 +228,10 @@ pub(super) fn show(
             terminal.say(format!("             {}", field(change)));
         }
         if service.change == "update" && service.diff.is_empty() && counts.running == counts.after {
-            terminal.say(paint(DIM, "             a field that was there before has left the spec"));
+            terminal.say(paint(
+                DIM,
+                "             a field that was there before has left the spec",
+            ));
         }
     }
     for orphan in orphans {
@@ -224,7 +241,11 @@ pub(super) fn show(
         ));
     }
     for warning in warnings {
-        terminal.say(format!("{}    {}", paint(YELLOW, "warning"), warning.sentence));
+        terminal.say(format!(
+            "{}    {}",
+            paint(YELLOW, "warning"),
+            warning.sentence
+        ));
     }
 }
 
@@ -251,5 +272,9 @@ fn field(change: &Change) -> String {
 
 /// `s` behind a noun, where it belongs.
 pub(super) fn plural(n: u32, noun: &str) -> String {
-    if n == 1 { noun.to_owned() } else { format!("{noun}s") }
+    if n == 1 {
+        noun.to_owned()
+    } else {
+        format!("{noun}s")
+    }
 }

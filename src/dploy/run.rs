@@ -13,7 +13,6 @@ use super::session::{Marathon, Observer, Session};
 use super::workspace::{Compared, Workspace};
 use super::{follow, launch};
 use crate::api::{ActBody, AppPage, RegisterBody};
-use crate::client::Acted;
 use crate::history::AppState;
 
 /// How long the observer may take to hear of a push that is at GitHub.
@@ -33,10 +32,16 @@ pub(super) async fn dryrun(session: &Session, args: &DryrunArgs) -> anyhow::Resu
     } else {
         preview::show(session.terminal, &services, &plan.orphans, &plan.warnings);
         let observer = session.observer(Some(&workspace), &marathon).await?;
-        session.terminal.hint(next_step(&workspace, observer, changes).await);
+        session
+            .terminal
+            .hint(next_step(&workspace, observer, changes).await);
     }
     let would = args.detailed_exitcode && changes;
-    Ok(if would { super::CHANGES.into() } else { ExitCode::SUCCESS })
+    Ok(if would {
+        super::CHANGES.into()
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// What to do after a dry run.
@@ -45,7 +50,9 @@ async fn next_step(workspace: &Workspace, observer: Option<Observer>, changes: b
         return "Nothing would change.".to_owned();
     }
     let page = match observer {
-        Some(observer) if observer.alive => observer.client.app(&workspace.app).await.ok().flatten(),
+        Some(observer) if observer.alive => {
+            observer.client.app(&workspace.app).await.ok().flatten()
+        }
         _ => None,
     };
     let Some(page) = page else {
@@ -79,7 +86,9 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
                 "the observer at {url} does not answer, so lock and pin are not known; `dploy doctor` looks closer, `dploy run -direct` goes around it"
             );
         }
-        session.terminal.note(format!("The observer at {url} does not answer: lock and pin are not known."));
+        session.terminal.note(format!(
+            "The observer at {url} does not answer: lock and pin are not known."
+        ));
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
     match observer.client.app(&workspace.app).await? {
@@ -103,7 +112,10 @@ async fn deploy_directly(
     marathon: &Marathon,
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
-    let deadline = args.deadline.or(workspace.descriptor.deadline).unwrap_or(600);
+    let deadline = args
+        .deadline
+        .or(workspace.descriptor.deadline)
+        .unwrap_or(600);
     let rules = Rules {
         force: args.force,
         adopt: args.adopt,
@@ -117,12 +129,19 @@ async fn deploy_directly(
     };
     let result = if changed { "succeeded" } else { "unchanged" };
     if session.terminal.json {
-        session.terminal.data(&json!({"app": workspace.app, "result": result}))?;
+        session
+            .terminal
+            .data(&json!({"app": workspace.app, "result": result}))?;
     } else if changed {
-        session.terminal.say(format!("{} runs, all healthy.", workspace.app));
+        session
+            .terminal
+            .say(format!("{} runs, all healthy.", workspace.app));
         session.terminal.hint("Now `dploy ps` shows what runs.");
     } else {
-        session.terminal.say(format!("{}: nothing to change, all healthy.", workspace.app));
+        session.terminal.say(format!(
+            "{}: nothing to change, all healthy.",
+            workspace.app
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -130,7 +149,12 @@ async fn deploy_directly(
 /// A lock or a pin holds for everybody, also for who goes around the observer.
 fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
     if let Some(lock) = &page.app.lock {
-        bail!("{} is locked by {}: {}; `dploy unlock` lifts it", page.app.app, lock.by, lock.reason);
+        bail!(
+            "{} is locked by {}: {}; `dploy unlock` lifts it",
+            page.app.app,
+            lock.by,
+            lock.reason
+        );
     }
     if let Some(pin) = &page.app.pin {
         bail!(
@@ -174,7 +198,10 @@ async fn through(
             ),
             Compared::Pushed(commit) => {
                 if !said {
-                    session.terminal.note(format!("waiting for the observer to hear of {}", commit.short()));
+                    session.terminal.note(format!(
+                        "waiting for the observer to hear of {}",
+                        commit.short()
+                    ));
                     said = true;
                 }
                 tokio::time::sleep(Duration::from_millis(300)).await;
@@ -198,15 +225,26 @@ async fn deploy_head(
 ) -> anyhow::Result<ExitCode> {
     let head = page.app.head.as_ref().map(|h| h.commit.clone());
     let open = [&page.app.running, &page.app.waiting];
-    let under_way = open.into_iter().flatten().find(|d| Some(&d.commit) == head.as_ref());
+    let under_way = open
+        .into_iter()
+        .flatten()
+        .find(|d| Some(&d.commit) == head.as_ref());
     if let Some(deploy) = under_way {
-        return follow::deploy(session.terminal, &observer.client, &workspace.app, deploy.deploy).await;
+        return follow::deploy(
+            session.terminal,
+            &observer.client,
+            &workspace.app,
+            deploy.deploy,
+        )
+        .await;
     }
     if page.app.lock.is_some() || page.app.pin.is_some() {
         return held(session, page);
     }
     let client = session.operator(observer)?;
-    let acted = client.act(&workspace.app, "deploy", &ActBody::default()).await;
+    let acted = client
+        .act(&workspace.app, "deploy", &ActBody::default())
+        .await;
     super::operate::acted(session, &client, &workspace.app, acted).await
 }
 
@@ -218,7 +256,9 @@ fn held(session: &Session, page: &AppPage) -> anyhow::Result<ExitCode> {
     if let Err(why) = refuse_when_held(page) {
         let head = page.app.head.as_ref().map(|h| h.commit.short().to_owned());
         let head = head.unwrap_or_default();
-        session.terminal.note(format!("dploy: {head} is held: {why}"));
+        session
+            .terminal
+            .note(format!("dploy: {head} is held: {why}"));
     }
     Ok(super::HELD.into())
 }

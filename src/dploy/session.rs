@@ -94,7 +94,9 @@ pub(super) struct Github {
 }
 
 fn is_loopback(url: &str) -> bool {
-    let host = Url::parse(url).ok().and_then(|u| u.host_str().map(str::to_owned));
+    let host = Url::parse(url)
+        .ok()
+        .and_then(|u| u.host_str().map(str::to_owned));
     host.is_some_and(|h| matches!(h.as_str(), "localhost" | "127.0.0.1" | "[::1]"))
 }
 
@@ -144,7 +146,10 @@ impl Session {
     ///
     /// # Errors
     /// When nobody does.
-    pub async fn marathon_url(&self, workspace: Option<&Workspace>) -> anyhow::Result<(String, Named)> {
+    pub async fn marathon_url(
+        &self,
+        workspace: Option<&Workspace>,
+    ) -> anyhow::Result<(String, Named)> {
         if let Some(url) = given(self.global.marathon_url.as_ref()) {
             return Ok((discovery::address(url, "DPLOY_MARATHON_URL")?, Named::Flag));
         }
@@ -155,7 +160,10 @@ impl Session {
             return Ok((local.marathon.url.clone(), Named::Local));
         }
         if let Some(url) = written {
-            return Ok((discovery::address(url, "marathon_url in dploy.app")?, Named::Descriptor));
+            return Ok((
+                discovery::address(url, "marathon_url in dploy.app")?,
+                Named::Descriptor,
+            ));
         }
         let found = discovery::marathon_in_mesos_dns(&self.global.mesos_dns).await;
         found.map(|url| (url, Named::Flag)).map_err(|error| {
@@ -179,7 +187,8 @@ impl Session {
         if !matches!(credentials, Credentials::None) {
             let what = "your credentials for Marathon";
             let flag = "-marathon-url or DPLOY_MARATHON_URL";
-            self.hosts.confirm(self.terminal, named, &url, "Marathon", what, flag)?;
+            self.hosts
+                .confirm(self.terminal, named, &url, "Marathon", what, flag)?;
         }
         Ok(Marathon {
             client: marathon::Client::new(&url, credentials, self.timeout())?,
@@ -201,7 +210,11 @@ impl Session {
             let url = discovery::address(url, "DPLOY_OBSERVER_URL")?;
             return self.observer_at(&url, None, Named::Flag).await.map(Some);
         }
-        if let Some(local) = self.local.as_ref().filter(|_| marathon.named == Named::Local) {
+        if let Some(local) = self
+            .local
+            .as_ref()
+            .filter(|_| marathon.named == Named::Local)
+        {
             let url = local.observer.url.clone();
             return self.observer_at(&url, None, Named::Local).await.map(Some);
         }
@@ -214,7 +227,10 @@ impl Session {
             });
             let node = workspace.and_then(|w| given(w.descriptor.public_node.as_ref()));
             let (host, port) = task.unwrap_or(("localhost".to_owned(), 0));
-            let url = format!("http://{}:{port}", node.map_or(host.as_str(), String::as_str));
+            let url = format!(
+                "http://{}:{port}",
+                node.map_or(host.as_str(), String::as_str)
+            );
             let found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
             if found.alive {
                 return Ok(Some(found));
@@ -246,7 +262,10 @@ impl Session {
     /// When there is none, or it may not.
     pub fn operator(&self, observer: &Observer) -> anyhow::Result<client::Client> {
         let url = observer.client.base();
-        let local = self.local.as_ref().filter(|_| observer.named == Named::Local);
+        let local = self
+            .local
+            .as_ref()
+            .filter(|_| observer.named == Named::Local);
         let token = match (given(self.global.token.as_ref()), local) {
             (Some(token), _) => Some(token.clone()),
             (None, Some(local)) => Some(local.observer.token.clone()),
@@ -259,8 +278,14 @@ impl Session {
         };
         let what = "the operator token";
         let flag = "-observer or DPLOY_OBSERVER_URL";
-        self.hosts
-            .confirm(self.terminal, observer.named, url, "an observer", what, flag)?;
+        self.hosts.confirm(
+            self.terminal,
+            observer.named,
+            url,
+            "an observer",
+            what,
+            flag,
+        )?;
         Ok(observer.client.with_token(Secret::new(token)))
     }
 
@@ -329,7 +354,10 @@ fn repository(url: &str) -> anyhow::Result<(String, RepositoryName)> {
             "repo_url in dploy.app: {url:?} is no repository; write it as https://github.com/owner/name"
         )
     };
-    let web = match url.strip_prefix("git@").and_then(|rest| rest.split_once(':')) {
+    let web = match url
+        .strip_prefix("git@")
+        .and_then(|rest| rest.split_once(':'))
+    {
         Some((host, path)) => format!("https://{host}/{path}"),
         None => url.to_owned(),
     };
@@ -355,10 +383,21 @@ mod tests {
             "git@github.com:mhausenblas/s4d.git",
         ] {
             let (host, name) = repository(url).unwrap();
-            assert_eq!((host.as_str(), name.to_string().as_str()), ("https://github.com", "mhausenblas/s4d"));
+            assert_eq!(
+                (host.as_str(), name.to_string().as_str()),
+                ("https://github.com", "mhausenblas/s4d")
+            );
         }
-        assert_eq!(repository("http://127.0.0.1:3000/you/hello.git").unwrap().0, "http://127.0.0.1:3000");
-        for bad in ["mhausenblas/s4d", "https://github.com/s4d", "ftp://a/b/c", "https://u:p@github.com/a/b"] {
+        assert_eq!(
+            repository("http://127.0.0.1:3000/you/hello.git").unwrap().0,
+            "http://127.0.0.1:3000"
+        );
+        for bad in [
+            "mhausenblas/s4d",
+            "https://github.com/s4d",
+            "ftp://a/b/c",
+            "https://u:p@github.com/a/b",
+        ] {
             assert!(repository(bad).is_err(), "{bad}");
         }
     }

@@ -47,7 +47,10 @@ pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
         if terminal.json {
             terminal.data(&apps)?;
         } else {
-            terminal.table(&["APP", "STATE", "HEALTH", "LIVE", "SENTENCE"], apps.apps.iter().map(app_row).collect());
+            terminal.table(
+                &["APP", "STATE", "HEALTH", "LIVE", "SENTENCE"],
+                apps.apps.iter().map(app_row).collect(),
+            );
         }
         return Ok(code_of(None));
     }
@@ -67,7 +70,11 @@ pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
             service.id,
             count(service.healthy),
             count(service.wanted),
-            service.sentence.as_ref().map(|s| format!("  {}", plain(s, 300))).unwrap_or_default()
+            service
+                .sentence
+                .as_ref()
+                .map(|s| format!("  {}", plain(s, 300)))
+                .unwrap_or_default()
         ));
     }
     Ok(code_of(Some(&page.app)))
@@ -83,7 +90,10 @@ fn code_of(app: Option<&AppBody>) -> ExitCode {
 }
 
 fn app_row(app: &AppBody) -> Vec<String> {
-    let live = app.live.as_ref().map(|l| format!("{} {}", l.commit.short(), l.deploy));
+    let live = app
+        .live
+        .as_ref()
+        .map(|l| format!("{} {}", l.commit.short(), l.deploy));
     vec![
         app.app.to_string(),
         app.state.word().to_owned(),
@@ -101,26 +111,69 @@ fn facts(client: &Client, page: &AppPage) -> Vec<(&'static str, String)> {
         _ => YELLOW,
     };
     let mut facts = vec![
-        ("app", format!("{}  {}  {}", app.app, app.state.word(), paint(colour, app.health.word()))),
-        ("source", format!("{} {}", app.source.repository, app.source.branch)),
+        (
+            "app",
+            format!(
+                "{}  {}  {}",
+                app.app,
+                app.state.word(),
+                paint(colour, app.health.word())
+            ),
+        ),
+        (
+            "source",
+            format!("{} {}", app.source.repository, app.source.branch),
+        ),
     ];
     if let Some(live) = &app.live {
-        facts.push(("live", format!("{} deploy {} since {}", live.commit.short(), live.deploy, time(&live.since))));
+        facts.push((
+            "live",
+            format!(
+                "{} deploy {} since {}",
+                live.commit.short(),
+                live.deploy,
+                time(&live.since)
+            ),
+        ));
     }
     if let Some(head) = &app.head {
         facts.push(("head", head.commit.short().to_owned()));
     }
     for (name, open) in [("running", &app.running), ("waiting", &app.waiting)] {
         if let Some(open) = open {
-            facts.push((name, format!("{} deploy {} {}", open.commit.short(), open.deploy, open.state.word())));
+            facts.push((
+                name,
+                format!(
+                    "{} deploy {} {}",
+                    open.commit.short(),
+                    open.deploy,
+                    open.state.word()
+                ),
+            ));
         }
     }
     if let Some(pin) = &app.pin {
         let reason = pin.reason.as_deref().unwrap_or("no reason given");
-        facts.push(("pinned", format!("{} by {}: {}", pin.commit.short(), pin.by, plain(reason, 300))));
+        facts.push((
+            "pinned",
+            format!(
+                "{} by {}: {}",
+                pin.commit.short(),
+                pin.by,
+                plain(reason, 300)
+            ),
+        ));
     }
     if let Some(lock) = &app.lock {
-        facts.push(("locked", format!("by {} since {}: {}", lock.by, time(&lock.since), plain(&lock.reason, 300))));
+        facts.push((
+            "locked",
+            format!(
+                "by {} since {}: {}",
+                lock.by,
+                time(&lock.since),
+                plain(&lock.reason, 300)
+            ),
+        ));
     }
     if let Some(sentence) = &app.sentence {
         facts.push(("says", plain(sentence, 500)));
@@ -141,7 +194,11 @@ fn hook(page: &AppPage) -> String {
 pub(super) async fn history(session: &Session, args: &HistoryArgs) -> anyhow::Result<ExitCode> {
     let (client, page) = page(session).await?;
     let live = page.app.live.as_ref().map(|l| l.deploy);
-    let wanted = if session.global.all { usize::MAX } else { args.number };
+    let wanted = if session.global.all {
+        usize::MAX
+    } else {
+        args.number
+    };
     let deploys = deploys(&client, page, wanted).await?;
     let terminal = session.terminal;
     if terminal.json {
@@ -164,7 +221,18 @@ pub(super) async fn history(session: &Session, args: &HistoryArgs) -> anyhow::Re
             ]
         })
         .collect();
-    terminal.table(&["DEPLOY", "", "COMMIT", "STATE", "CAUSE", "WHEN (UTC)", "WHAT"], rows);
+    terminal.table(
+        &[
+            "DEPLOY",
+            "",
+            "COMMIT",
+            "STATE",
+            "CAUSE",
+            "WHEN (UTC)",
+            "WHAT",
+        ],
+        rows,
+    );
     terminal.hint("Go back with `dploy rollback <commit> -m <reason>`.");
     Ok(ExitCode::SUCCESS)
 }
@@ -201,9 +269,16 @@ pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<Exi
     let client = reader(session, &observer).await?;
     let text = args.commit.to_ascii_lowercase();
     let hex = text.len() >= 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let commit = if hex { Some(text) } else { workspace.commit(&args.commit) };
+    let commit = if hex {
+        Some(text)
+    } else {
+        workspace.commit(&args.commit)
+    };
     let Some(commit) = commit else {
-        anyhow::bail!("{:?} is no commit: write 4 digits of it or more, or a name that git knows", args.commit);
+        anyhow::bail!(
+            "{:?} is no commit: write 4 digits of it or more, or a name that git knows",
+            args.commit
+        );
     };
     let mut why = client.why(&commit).await?;
     if !session.global.all {
@@ -216,14 +291,23 @@ pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<Exi
     if why.lines.is_empty() {
         let page = client.app(&workspace.app).await?;
         let branch = page.map_or_else(String::new, |p| format!(" to {}", p.app.source.branch));
-        session.terminal.say(format!("{commit} never came here; push it{branch}."));
+        session
+            .terminal
+            .say(format!("{commit} never came here; push it{branch}."));
         return Ok(ExitCode::SUCCESS);
     }
     if why.lines.iter().any(|l| l.live) {
-        session.terminal.say(paint(GREEN, format!("{} is live.", &commit[..7.min(commit.len())])));
+        session.terminal.say(paint(
+            GREEN,
+            format!("{} is live.", &commit[..7.min(commit.len())]),
+        ));
     }
     for line in &why.lines {
-        session.terminal.say(format!("{}  {}", paint(DIM, time(&line.at)), plain(&line.sentence, 500)));
+        session.terminal.say(format!(
+            "{}  {}",
+            paint(DIM, time(&line.at)),
+            plain(&line.sentence, 500)
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

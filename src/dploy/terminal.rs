@@ -47,7 +47,10 @@ impl Terminal {
     }
 
     /// A line of the answer. A pipe whose reader has gone ends the program quietly.
-    #[expect(clippy::unused_self, reason = "what prints is said by who has a terminal")]
+    #[expect(
+        clippy::unused_self,
+        reason = "what prints is said by who has a terminal"
+    )]
     pub fn say(self, line: impl std::fmt::Display) {
         if writeln!(anstream::stdout(), "{line}").is_err() {
             std::process::exit(0);

@@ -28,7 +28,11 @@ pub(super) struct Hosts {
 /// What is remembered: scheme and host, whatever the port, since tasks move from port to port.
 fn key(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
-    Some(format!("{}://{}", url.scheme(), url.host_str()?.to_ascii_lowercase()))
+    Some(format!(
+        "{}://{}",
+        url.scheme(),
+        url.host_str()?.to_ascii_lowercase()
+    ))
 }
 
 impl Hosts {
@@ -44,7 +48,10 @@ impl Hosts {
     }
 
     fn confirmed(&self) -> BTreeSet<String> {
-        let text = self.file.as_ref().and_then(|f| std::fs::read_to_string(f).ok());
+        let text = self
+            .file
+            .as_ref()
+            .and_then(|f| std::fs::read_to_string(f).ok());
         let text = text.unwrap_or_default();
         text.lines().map(|l| l.trim().to_owned()).collect()
     }
@@ -67,7 +74,8 @@ impl Hosts {
             return Ok(());
         }
         if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("making {}", folder.display()))?;
         }
         let lines: Vec<String> = hosts.into_iter().filter(|h| !h.is_empty()).collect();
         super::workspace::write_private(file, &(lines.join("\n") + "\n"))
@@ -120,9 +128,14 @@ mod tests {
             file: Some(dir.path().join("dploy/hosts")),
         };
         assert!(!hosts.knows("https://a.example:1/service/marathon"));
-        hosts.remember("https://A.example:1/service/marathon").unwrap();
+        hosts
+            .remember("https://A.example:1/service/marathon")
+            .unwrap();
         assert!(hosts.knows("https://a.example:2"));
-        assert!(!hosts.knows("http://a.example:1"), "plain HTTP is another matter");
+        assert!(
+            !hosts.knows("http://a.example:1"),
+            "plain HTTP is another matter"
+        );
         assert!(!hosts.knows("https://a.example.evil"));
         assert!(!hosts.knows("https://a.example@evil.example"));
     }

@@ -121,7 +121,9 @@ impl Workspace {
             return Compared::Equal;
         }
         if is("HEAD").is_err() {
-            return Compared::Unpushed("dploy.app or specs/ has changes that are not committed".to_owned());
+            return Compared::Unpushed(
+                "dploy.app or specs/ has changes that are not committed".to_owned(),
+            );
         }
         let tracked = format!("refs/remotes/origin/{branch}");
         let commit = |rev: &str| {

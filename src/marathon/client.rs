@@ -69,7 +69,7 @@ impl Client {
         sent.map_err(|e| self.unreachable(&e))
     }
 
-    async fn call(
+    pub(super) async fn call(
         &self,
         method: Method,
         path: &str,
@@ -178,14 +178,12 @@ impl Client {
         label: &str,
         value: &str,
     ) -> Result<Vec<LiveApp>, MarathonError> {
-        let mut answer = self
-            .call(
-                Method::GET,
-                &format!("/v2/apps?label={label}%3D%3D{value}"),
-                None,
-                &[],
-            )
-            .await?;
+        self.apps_by(&format!("/v2/apps?label={label}%3D%3D{value}"))
+            .await
+    }
+
+    pub(super) async fn apps_by(&self, path: &str) -> Result<Vec<LiveApp>, MarathonError> {
+        let mut answer = self.call(Method::GET, path, None, &[]).await?;
         let Value::Array(apps) = answer["apps"].take() else {
             return Ok(Vec::new());
         };

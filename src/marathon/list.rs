@@ -3,7 +3,8 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::client::{Client, MarathonError};
+use super::client::Client;
+use super::error::MarathonError;
 use super::wire::LiveApp;
 
 impl Client {

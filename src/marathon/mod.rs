@@ -5,6 +5,7 @@ mod client;
 mod error;
 mod events;
 mod explain;
+mod list;
 mod wire;
 
 pub use access::Credentials;

@@ -211,12 +211,12 @@ async fn rollback(
         .command(Command::Rollback(Box::new(target.clone())))
         .await
     {
-        Err(failure) if failure.0.code == "plan_stale" => {
-            Err(match preview(web, app, &resolved, &target, Cause::Rollback).await {
+        Err(failure) if failure.0.code == "plan_stale" => Err(
+            match preview(web, app, &resolved, &target, Cause::Rollback).await {
                 Ok(plan) => failure.plan(plan),
                 Err(_) => failure,
-            })
-        }
+            },
+        ),
         other => Ok(acting.answer(&other?)),
     }
 }
