@@ -71,6 +71,13 @@ async fn the_local_world_is_pushed_to_with_the_commands_it_prints_and_leaves_not
     let (world, local) = start(&here, dir).await;
     let url = local["observer"]["url"].as_str().unwrap().to_owned();
     let marathon = local["marathon"]["url"].as_str().unwrap().to_owned();
+    // a task finds this very program on its PATH
+    let lent = std::process::Command::new(here.join(dir).join("tools/observer"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    let version = format!("observer {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(lent.stdout).unwrap(), version);
     deploy_is_live(&url, 1).await;
     let commands = commands(&world.said);
     assert_eq!(commands.len(), 3, "{}", world.said);
