@@ -6,11 +6,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::command_line::{Running, nothing_runs_in, observer, run};
+use super::local_github_support::client;
 use super::town::until;
 
 async fn get(url: &str) -> Result<Value, String> {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = http.get(url).header("accept", "application/json");
+    let answer = client().get(url).header("accept", "application/json");
     let answer = answer.send().await.map_err(|e| e.to_string())?;
     let text = answer.text().await.map_err(|e| e.to_string())?;
     Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
