@@ -6,11 +6,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::command_line::{Running, nothing_runs_in, observer, run};
+use super::local_github_support::client;
 use super::town::until;
 
 async fn get(url: &str) -> Result<Value, String> {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = http.get(url).header("accept", "application/json");
+    let answer = client().get(url).header("accept", "application/json");
     let answer = answer.send().await.map_err(|e| e.to_string())?;
     let text = answer.text().await.map_err(|e| e.to_string())?;
     Ok(serde_json::from_str(&text).unwrap_or(Value::String(text)))
@@ -71,6 +71,13 @@ async fn the_local_world_is_pushed_to_with_the_commands_it_prints_and_leaves_not
     let (world, local) = start(&here, dir).await;
     let url = local["observer"]["url"].as_str().unwrap().to_owned();
     let marathon = local["marathon"]["url"].as_str().unwrap().to_owned();
+    // a task finds this very program on its PATH
+    let lent = std::process::Command::new(here.join(dir).join("tools/observer"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    let version = format!("observer {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(lent.stdout).unwrap(), version);
     deploy_is_live(&url, 1).await;
     let commands = commands(&world.said);
     assert_eq!(commands.len(), 3, "{}", world.said);
