@@ -4,11 +4,12 @@
 FROM rust:1.95-slim-bookworm AS builder
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
-# the sources are compiled in: SQL migrations, page templates and static files too
+# the sources are compiled in: SQL migrations, page templates, static files and the app spec too
 COPY src ./src
 COPY migrations ./migrations
 COPY templates ./templates
 COPY static ./static
+COPY observer.json ./
 # dependencies stay compiled in the cache between two builds; the program itself is copied out of it
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \

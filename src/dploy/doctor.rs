@@ -36,6 +36,13 @@ impl Mark {
     }
 }
 
+fn specs_sentence(services: usize) -> String {
+    match services {
+        1 => "1 service".to_owned(),
+        n => format!("{n} services"),
+    }
+}
+
 struct Doctor<'a> {
     session: &'a Session,
     found: Vec<(Mark, &'static str, String)>,
@@ -92,7 +99,7 @@ impl Doctor<'_> {
             format!("dploy.app describes {}", workspace.app),
         );
         match workspace.services() {
-            Ok(services) => self.note(Mark::Good, "specs", format!("{} services", services.len())),
+            Ok(services) => self.note(Mark::Good, "specs", specs_sentence(services.len())),
             Err(error) => self.note(Mark::Bad, "specs", format!("{error:#}")),
         }
         self.github(&workspace).await;

@@ -119,6 +119,7 @@ fn hello(name: &AppId) -> String {
         "healthChecks": [{
             "protocol": "COMMAND",
             "command": {"value": "test -f up"},
+            "delaySeconds": 1,
             "gracePeriodSeconds": 10,
             "intervalSeconds": 2,
             "timeoutSeconds": 5,

@@ -284,11 +284,7 @@ async fn scaled(
         let line = super::board::line(&super::board::Line {
             id: id.as_str(),
             change: "scale",
-            stage: if told && standing.done {
-                "healthy"
-            } else {
-                standing.stage
-            },
+            stage: if told { standing.stage } else { "starting" },
             healthy: Some(standing.well),
             wanted: Some(wanted),
             sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),

@@ -47,6 +47,7 @@ pub(super) async fn acted(
     client: &Client,
     app: &AppId,
     acted: Result<Acted, ClientError>,
+    done: &str,
 ) -> anyhow::Result<ExitCode> {
     match acted {
         Ok(Acted::Queued(queued)) => {
@@ -67,7 +68,7 @@ pub(super) async fn acted(
                     .terminal
                     .say(sentence.as_deref().unwrap_or(match result.as_str() {
                         "unchanged" => "Nothing to change: it is so already.",
-                        _ => "Done.",
+                        _ => done,
                     }));
             }
             let held = result == "held";
@@ -92,11 +93,16 @@ pub(super) async fn acted(
     }
 }
 
-async fn act(session: &Session, action: &str, body: ActBody) -> anyhow::Result<ExitCode> {
+async fn act(
+    session: &Session,
+    action: &str,
+    body: ActBody,
+    done: &str,
+) -> anyhow::Result<ExitCode> {
     let (workspace, observer) = observed(session).await?;
     let client = session.operator(&observer)?;
     let answer = client.act(&workspace.app, action, &body).await;
-    acted(session, &client, &workspace.app, answer).await
+    acted(session, &client, &workspace.app, answer, done).await
 }
 
 /// A bare number of up to three digits is a deploy: a commit has four digits at least.
@@ -182,8 +188,9 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
             (body.dry_run, body.plan) = (true, None);
             continue;
         }
-        let code = acted(session, &client, &workspace.app, answer).await?;
-        if code == ExitCode::SUCCESS {
+        let queued = matches!(answer, Ok(Acted::Queued(_)));
+        let code = acted(session, &client, &workspace.app, answer, "Done.").await?;
+        if queued {
             let ends = if args.manual {
                 "`dploy resume` follows it again"
             } else {
@@ -205,7 +212,7 @@ pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Resu
         force: args.force,
         ..ActBody::default()
     };
-    act(session, "deploy", body).await
+    act(session, "deploy", body, "Done.").await
 }
 
 pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Result<ExitCode> {
@@ -218,7 +225,7 @@ pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Resu
         reason: args.reason.clone(),
         ..ActBody::default()
     };
-    act(session, "cancel", body).await
+    act(session, "cancel", body, "It is being cancelled.").await
 }
 
 pub(super) async fn lock(session: &Session, args: &LockArgs) -> anyhow::Result<ExitCode> {
@@ -226,7 +233,7 @@ pub(super) async fn lock(session: &Session, args: &LockArgs) -> anyhow::Result<E
         reason: Some(args.reason.clone()),
         ..ActBody::default()
     };
-    let code = act(session, "lock", body).await?;
+    let code = act(session, "lock", body, "Locked: nobody deploys.").await?;
     session
         .terminal
         .hint("Pushes are held until `dploy unlock`.");
@@ -243,5 +250,9 @@ pub(super) async fn go_on(
         reason: args.reason.clone(),
         ..ActBody::default()
     };
-    act(session, action, body).await
+    let done = match action {
+        "unlock" => "Unlocked; there was nothing to deploy.",
+        _ => "The app follows its branch again; there was nothing to deploy.",
+    };
+    act(session, action, body, done).await
 }

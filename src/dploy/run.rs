@@ -245,7 +245,7 @@ async fn deploy_head(
     let acted = client
         .act(&workspace.app, "deploy", &ActBody::default())
         .await;
-    super::operate::acted(session, &client, &workspace.app, acted).await
+    super::operate::acted(session, &client, &workspace.app, acted, "Done.").await
 }
 
 /// The head is held: by a lock, or by a pin.

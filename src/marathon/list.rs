@@ -1,6 +1,6 @@
 //! What only the command line asks of Marathon.
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::client::Client;
@@ -16,15 +16,19 @@ impl Client {
         self.apps_by(&format!("/v2/apps?label={label}")).await
     }
 
-    /// What a local Marathon says of itself; `None` where it is a real one, which does not know the question.
+    /// What a local Marathon says of itself; `None` where it is a real one, which does not know the question
+    /// (1.8 answers 500, others 404).
     ///
     /// # Errors
     /// When nothing answers.
     pub async fn local_info(&self) -> Result<Option<Value>, MarathonError> {
-        match self.call(Method::GET, "/local/info", None, &[]).await {
-            Ok(info) => Ok(info.get("runs").is_some().then_some(info)),
-            Err(MarathonError::Unreachable(why)) => Err(MarathonError::Unreachable(why)),
-            Err(_) => Ok(None),
+        let request = self.request(Method::GET, &format!("{}/local/info", self.base()));
+        let answer = self.send(request).await?;
+        if answer.status() != StatusCode::OK {
+            return Ok(None);
         }
+        let bytes = answer.bytes().await.unwrap_or_default();
+        let info: Option<Value> = serde_json::from_slice(&bytes).ok();
+        Ok(info.filter(|i| i["runs"] == "processes"))
     }
 }
