@@ -35,4 +35,5 @@ mod push_to_deploy;
 mod safe_end;
 mod secrets;
 mod town;
+mod transcript;
 mod world;
