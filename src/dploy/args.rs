@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// Where a cluster has its Mesos-DNS.
+pub(super) const USUAL_MESOS_DNS: &str = "http://leader.mesos:8123";
+
 /// Deploys apps to Marathon, launches their observer and operates it.
 ///
 /// An app is a folder with a descriptor dploy.app and Marathon specs in specs/. Flags may be written as Go does
@@ -76,7 +79,7 @@ pub(super) struct Global {
         global = true,
         env = "DPLOY_MESOS_DNS",
         value_name = "url",
-        default_value = "http://leader.mesos:8123",
+        default_value = USUAL_MESOS_DNS,
         hide_env_values = true,
         help_heading = "Where"
     )]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::session::{Marathon, Observer, Session};
-use super::terminal::{GREEN, RED, YELLOW, paint};
+use super::args;
+use super::session::{Marathon, Observer, Session, is_loopback};
+use super::terminal::{GREEN, RED, YELLOW, paint, who};
 use super::workspace::{Compared, Workspace};
 use crate::api::AppPage;
 use crate::{clock, discovery};
@@ -34,6 +35,11 @@ impl Mark {
             Self::Bad => "bad",
         }
     }
+}
+
+fn same_host(a: &str, b: &str) -> bool {
+    let host = |url: &str| reqwest::Url::parse(url).ok()?.host_str().map(str::to_owned);
+    host(a) == host(b)
 }
 
 fn specs_sentence(services: usize) -> String {
@@ -107,6 +113,7 @@ impl Doctor<'_> {
             Ok(marathon) => marathon,
             Err(error) => return self.note(Mark::Bad, "Marathon", format!("{error:#}")),
         };
+        self.mesos_dns(&marathon.url).await;
         if self.marathon(&marathon).await {
             self.clock(&marathon.url).await;
             self.observer(&workspace, &marathon).await;
@@ -193,12 +200,45 @@ impl Doctor<'_> {
             }
             Err(error) => {
                 self.note(Mark::Bad, "Marathon", error.to_string());
-                if let Err(error) =
-                    discovery::marathon_in_mesos_dns(&self.session.global.mesos_dns).await
-                {
-                    self.note(Mark::Odd, "Mesos-DNS", format!("{error:#}"));
-                }
                 false
+            }
+        }
+    }
+
+    /// Inside of a cluster it names Marathon and the observer; on a laptop there is none, and none is needed.
+    async fn mesos_dns(&mut self, marathon: &str) {
+        let server = &self.session.global.mesos_dns;
+        if is_loopback(marathon) && server == args::USUAL_MESOS_DNS {
+            return;
+        }
+        let found = match discovery::observers(server).await {
+            Ok(found) => found,
+            Err(error) => {
+                let why = format!("{error:#}; it is needed where nothing else names Marathon");
+                return self.note(Mark::Odd, "Mesos-DNS", why);
+            }
+        };
+        let at: Vec<String> = found
+            .iter()
+            .map(|(host, port)| format!("{host}:{port}"))
+            .collect();
+        match at.as_slice() {
+            [] => self.note(
+                Mark::Odd,
+                "Mesos-DNS",
+                format!("{server} knows no observer"),
+            ),
+            [one] => self.note(
+                Mark::Good,
+                "Mesos-DNS",
+                format!("{server} knows the observer at {one}"),
+            ),
+            several => {
+                let why = format!(
+                    "{server} knows several observers: {}; name one with -observer",
+                    several.join(", ")
+                );
+                self.note(Mark::Odd, "Mesos-DNS", why);
             }
         }
     }
@@ -300,12 +340,13 @@ impl Doctor<'_> {
         let gate = match (&app.lock, &app.pin) {
             (Some(lock), _) => Some(format!(
                 "locked by {}: {}; `dploy unlock`",
-                lock.by, lock.reason
+                who(&lock.by),
+                lock.reason
             )),
             (None, Some(pin)) => Some(format!(
                 "pinned to {} by {}; `dploy resume`",
                 pin.commit.short(),
-                pin.by
+                who(&pin.by)
             )),
             (None, None) => None,
         };
@@ -339,6 +380,16 @@ impl Doctor<'_> {
                 self.note(Mark::Odd, "workspace", why);
             }
             Compared::Unpushed(why) => self.note(Mark::Odd, "workspace", why),
+        }
+        let (calls, at) = (
+            page.hook.url.as_deref(),
+            format!("{}/dploy", observer.client.base()),
+        );
+        if let Some(calls) = calls.filter(|url| *url != at && same_host(url, &at)) {
+            let why = format!(
+                "the webhook calls {calls}, and the observer is at {at}; it repairs that by itself within ten minutes"
+            );
+            self.note(Mark::Odd, "port", why);
         }
         match &page.hook.failure {
             Some(failure) => self.note(Mark::Bad, "webhook", failure.sentence.clone()),

@@ -8,7 +8,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::args::ScaleArgs;
-use super::session::Session;
+use super::session::{Marathon, Observer, Session};
 use super::workspace::Workspace;
 use crate::api::ActBody;
 use crate::history::AppState;
@@ -239,20 +239,14 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
     let marathon = session.marathon(Some(&workspace)).await?;
     let ids = rollout::ours(&marathon.client, workspace.app.as_str()).await?;
     let id = called(&workspace, &ids, &args.pid)?;
-    let observer = session.observer(Some(&workspace), &marathon).await?;
-    let page = match observer.as_ref().filter(|o| o.alive) {
-        Some(observer) => observer.client.app(&workspace.app).await?,
-        None => None,
-    };
-    let deployed = page.filter(|p| p.app.state != AppState::Destroyed);
-    if let (Some(observer), Some(_)) = (&observer, deployed) {
+    if let Some(observer) = deployed_by(session, &workspace, &marathon).await? {
         let body = ActBody {
             service: Some(id.to_string()),
             instances: Some(args.instances),
             ..ActBody::default()
         };
         session
-            .operator(observer)?
+            .operator(&observer)?
             .act(&workspace.app, "scale", &body)
             .await?;
     } else {
@@ -264,6 +258,28 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
         }
     }
     scaled(session, &marathon.client, &id, args.instances).await
+}
+
+/// The observer that deploys this app, if there is one: what it does not know of it would take for drift.
+async fn deployed_by(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+) -> anyhow::Result<Option<Observer>> {
+    let Some(observer) = session.observer(Some(workspace), marathon).await? else {
+        return Ok(None);
+    };
+    if !observer.alive {
+        bail!(
+            "the observer at {} does not answer; scaled around it, the next deploy might scale back. `dploy doctor` looks closer",
+            observer.client.base()
+        );
+    }
+    let observer = session.readable(observer).await?;
+    let page = observer.client.app(&workspace.app).await?;
+    Ok(page
+        .filter(|p| p.app.state != AppState::Destroyed)
+        .map(|_| observer))
 }
 
 /// Waits until that many run.

@@ -38,7 +38,7 @@ pub(super) async fn observed(session: &Session) -> anyhow::Result<(Workspace, Ob
             observer.client.base()
         );
     }
-    Ok((workspace, observer))
+    Ok((workspace, session.readable(observer).await?))
 }
 
 /// What an action came to: a deploy is followed, anything else is said.

@@ -10,6 +10,7 @@ use super::args::{DryrunArgs, RunArgs};
 use super::direct::{self, End, Rules};
 use super::preview::{self, preview};
 use super::session::{Marathon, Observer, Session};
+use super::terminal::who;
 use super::workspace::{Compared, Workspace};
 use super::{follow, launch};
 use crate::api::{ActBody, AppPage, RegisterBody};
@@ -91,6 +92,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
         ));
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
+    let observer = session.readable(observer).await?;
     match observer.client.app(&workspace.app).await? {
         Some(page) if page.app.state != AppState::Destroyed => {
             if args.direct {
@@ -152,7 +154,7 @@ fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
         bail!(
             "{} is locked by {}: {}; `dploy unlock` lifts it",
             page.app.app,
-            lock.by,
+            who(&lock.by),
             lock.reason
         );
     }
@@ -161,7 +163,7 @@ fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
             "{} is pinned to {} by {}; `dploy resume` ends that",
             page.app.app,
             pin.commit.short(),
-            pin.by
+            who(&pin.by)
         );
     }
     Ok(())

@@ -93,7 +93,8 @@ pub(super) struct Github {
     pub token: Option<Secret>,
 }
 
-fn is_loopback(url: &str) -> bool {
+/// Whether an address is of this machine.
+pub(super) fn is_loopback(url: &str) -> bool {
     let host = Url::parse(url)
         .ok()
         .and_then(|u| u.host_str().map(str::to_owned));
@@ -254,6 +255,19 @@ impl Session {
             named,
             alive,
         })
+    }
+
+    /// The same observer, read as anybody may; where it shows nothing to strangers, as an operator.
+    ///
+    /// # Errors
+    /// When it does not answer, or wants a token that is not there.
+    pub async fn readable(&self, observer: Observer) -> anyhow::Result<Observer> {
+        let client = match observer.client.apps().await {
+            Err(error) if error.code() == Some("login") => self.operator(&observer)?,
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Ok(observer),
+        };
+        Ok(Observer { client, ..observer })
     }
 
     /// The operator token for an observer, if there is one and it may go there.

@@ -22,6 +22,11 @@ pub(super) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// An actor of the log as people are called: `operator:mh` is mh.
+pub(super) fn who(actor: &str) -> &str {
+    actor.split_once(':').map_or(actor, |(_, name)| name)
+}
+
 /// Where output goes.
 #[derive(Clone, Copy)]
 pub(super) struct Terminal {

@@ -102,10 +102,12 @@ fn last_frames(output: &str) -> String {
             last.insert(key, at);
         }
     }
-    let kept = output.lines().enumerate().filter(|(at, line)| {
-        progress_key(line).is_none_or(|key| last.get(&key) == Some(at))
-    });
-    kept.map(|(_, line)| format!("{}\n", line.trim_end())).collect()
+    let kept = output
+        .lines()
+        .enumerate()
+        .filter(|(at, line)| progress_key(line).is_none_or(|key| last.get(&key) == Some(at)));
+    kept.map(|(_, line)| format!("{}\n", line.trim_end()))
+        .collect()
 }
 
 /// Stands for what is random: the same value is the same name everywhere.
@@ -138,7 +140,9 @@ impl Names {
     }
 
     fn word(&mut self, word: &str, port: bool) -> String {
-        let hex = word.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let hex = word
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         let digits = word.bytes().all(|b| b.is_ascii_digit());
         if port && word.len() == 5 && digits {
             return "<port>".to_owned();
@@ -157,7 +161,13 @@ fn timeless(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let like = |at: usize| {
         shape.iter().enumerate().all(|(i, s)| {
-            chars.get(at + i).is_some_and(|c| if *s == '0' { c.is_ascii_digit() } else { c == s })
+            chars.get(at + i).is_some_and(|c| {
+                if *s == '0' {
+                    c.is_ascii_digit()
+                } else {
+                    c == s
+                }
+            })
         })
     };
     let (mut out, mut at) = (String::new(), 0);
@@ -165,7 +175,9 @@ fn timeless(text: &str) -> String {
         if like(at) {
             out.push_str("<time>");
             at += shape.len();
-            while chars.get(at).is_some_and(|c| c.is_ascii_digit() || ":.TZ".contains(*c))
+            while chars
+                .get(at)
+                .is_some_and(|c| c.is_ascii_digit() || ":.TZ".contains(*c))
                 || (chars.get(at) == Some(&' ') && chars.get(at + 3) == Some(&':'))
             {
                 at += 1;
@@ -194,7 +206,9 @@ async fn the_session_of_the_readme_goes_as_it_is_shown() {
         pace: quick_pace(),
         resources: marathon::Resources::default(),
     };
-    let marathon = LocalMarathon::start(listener().await, options).await.unwrap();
+    let marathon = LocalMarathon::start(listener().await, options)
+        .await
+        .unwrap();
     let token = github::Token {
         value: PAT.to_owned(),
         login: "you".to_owned(),
