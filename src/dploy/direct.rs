@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::{self, Line};
 use super::preview::{self, Preview, preview};
-use super::terminal::{Board, Terminal};
+use super::terminal::{Board, Shown, Terminal};
 use super::workspace::Workspace;
 use crate::event::Action;
 use crate::id::{ServiceId, SpecHash};
@@ -113,8 +113,8 @@ pub(super) async fn deploy(
             bail_held(terminal, &why);
             return Ok(End::Not(super::HELD.into()));
         }
-        let line = format!("waiting  {}", why.sentence);
-        board.show(vec![(line.clone(), line)]);
+        let sentence = Some(why.sentence.clone());
+        board.show(Shown::alone("waiting".to_owned(), sentence));
         tokio::select! {
             () = tokio::time::sleep(LOOK * 2) => {}
             _ = tokio::signal::ctrl_c() => bail!("nothing was changed: {}", why.sentence),
@@ -275,7 +275,7 @@ impl Direct<'_> {
         }
     }
 
-    fn lines(&self, now: &[(ServiceId, Standing)], look: &rollout::Look) -> Vec<(String, String)> {
+    fn lines(&self, now: &[(ServiceId, Standing)], look: &rollout::Look) -> Vec<Shown> {
         let line = |(id, standing): &(ServiceId, Standing)| {
             let change = self
                 .followed
@@ -318,8 +318,7 @@ impl Direct<'_> {
         board: &mut Board,
     ) -> anyhow::Result<bool> {
         if !trouble.is_empty() {
-            let line = format!("waiting  {trouble}");
-            board.show(vec![(line.clone(), line)]);
+            board.show(Shown::alone("waiting".to_owned(), Some(trouble.to_owned())));
         }
         let event = async {
             let _ = changes.changed().await;
@@ -362,7 +361,18 @@ impl Direct<'_> {
         let ids: BTreeSet<ServiceId> = self.followed.keys().cloned().collect();
         let running = self.marathon.deployments().await?;
         let ours = |d: &&marathon::RunningDeployment| self.deployments.contains(&d.id);
+        let holds = |d: &&marathon::RunningDeployment| {
+            d.affected_apps
+                .iter()
+                .any(|a| ids.iter().any(|id| id.as_str() == a))
+        };
         let mut left = String::new();
+        if let Some(other) = running.iter().find(holds).filter(|d| !ours(d)) {
+            left = format!(
+                "; the Marathon deployment {} was begun before and goes on",
+                other.id
+            );
+        }
         if running.iter().any(|d| ours(&d)) {
             match wipe(self.marathon, self.watch.watched(), &ids, &NoJournal).await? {
                 Wiped::Clean => {

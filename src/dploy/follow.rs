@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::board::{self, Line};
-use super::terminal::{Board, GREEN, RED, Terminal, YELLOW, paint};
+use super::terminal::{Board, GREEN, RED, Shown, Terminal, YELLOW, paint};
 use crate::api::{ActBody, DeployBody};
 use crate::client::{Client, ClientError};
 use crate::history::DeployState;
@@ -91,19 +91,11 @@ async fn interrupted(
     bail!("{away}")
 }
 
-fn lines(deploy: &DeployBody) -> Vec<(String, String)> {
-    let head = format!(
-        "deploy {}  {}  {}{}",
-        deploy.deploy,
-        deploy.commit.short(),
-        deploy.state.word(),
-        deploy
-            .waiting
-            .as_ref()
-            .map(|w| format!(": {}", plain(&w.sentence, 300)))
-            .unwrap_or_default()
-    );
-    let mut lines = vec![(head.clone(), head)];
+fn lines(deploy: &DeployBody) -> Vec<Shown> {
+    let (commit, state) = (deploy.commit.short(), deploy.state.word());
+    let head = format!("deploy {}  {commit}  {state}", deploy.deploy);
+    let waiting = deploy.waiting.as_ref().map(|w| plain(&w.sentence, 300));
+    let mut lines = Shown::alone(head, waiting);
     // while the commit is read there is nothing to say of services
     let services = deploy.services.iter().flatten();
     lines.extend(services.filter(|s| s.state.is_some()).map(|s| {

@@ -13,7 +13,8 @@ use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
 use super::workspace::{Compared, Workspace};
 use super::{follow, launch};
-use crate::api::{ActBody, AppPage, RegisterBody};
+use crate::api::{ActBody, AppPage, Health, PlanBody, PlanService, RegisterBody};
+use crate::client::Acted;
 use crate::history::AppState;
 
 /// How long the observer may take to hear of a push that is at GitHub.
@@ -23,19 +24,24 @@ pub(super) async fn dryrun(session: &Session, args: &DryrunArgs) -> anyhow::Resu
     let workspace = session.workspace()?;
     let marathon = session.marathon(Some(&workspace)).await?;
     let preview = preview(&marathon.client, &workspace, args.adopt).await?;
-    let (plan, services) = (&preview.plan, preview.bodies());
-    let taken = preview.foreign(workspace.app.as_str());
-    let changes = plan.changes() || taken > 0;
+    let plan = &preview.plan;
+    let mut services = preview.bodies();
+    let mut changes = plan.changes() || preview.foreign(workspace.app.as_str()) > 0;
+    let observed = observed(session, &workspace, &marathon).await?;
+    if let Some((_, Some(by_observer))) = &observed {
+        changes = by_observer.services.iter().any(|s| s.change != "unchanged");
+        services = merged(services, by_observer);
+    }
     if session.terminal.json {
         let body = json!({"app": workspace.app, "marathon": marathon.url, "changes": changes, "services": services,
             "left": plan.orphans, "warnings": plan.warnings});
         session.terminal.data(&body)?;
     } else {
         preview::show(session.terminal, &services, &plan.orphans, &plan.warnings);
-        let observer = session.observer(Some(&workspace), &marathon).await?;
+        let page = observed.map(|(page, _)| page);
         session
             .terminal
-            .hint(next_step(&workspace, observer, changes).await);
+            .hint(next_step(&workspace, page.as_ref(), changes));
     }
     let would = args.detailed_exitcode && changes;
     Ok(if would {
@@ -45,26 +51,75 @@ pub(super) async fn dryrun(session: &Session, args: &DryrunArgs) -> anyhow::Resu
     })
 }
 
-/// What to do after a dry run.
-async fn next_step(workspace: &Workspace, observer: Option<Observer>, changes: bool) -> String {
-    if !changes {
-        return "Nothing would change.".to_owned();
+/// The app as an observer knows it, and where the workspace is what would be deployed, the observer's own plan: it knows
+/// which counts stay. Without an operator token there is none, and the labels in Marathon have to do.
+async fn observed(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+) -> anyhow::Result<Option<(AppPage, Option<Box<PlanBody>>)>> {
+    let found = session.observer(Some(workspace), marathon).await?;
+    let Some(observer) = found.filter(|o| o.alive) else {
+        return Ok(None);
+    };
+    let Ok(Some(page)) = observer.client.app(&workspace.app).await else {
+        return Ok(None);
+    };
+    if page.app.state == AppState::Destroyed {
+        return Ok(None);
     }
-    let page = match observer {
-        Some(observer) if observer.alive => {
-            observer.client.app(&workspace.app).await.ok().flatten()
-        }
+    let head = page.app.head.as_ref().map(|h| &h.commit);
+    if workspace.compared(head, &page.app.source.branch) != Compared::Equal {
+        return Ok(Some((page, None)));
+    }
+    let Ok(client) = session.operator(&observer) else {
+        return Ok(Some((page, None)));
+    };
+    let body = ActBody {
+        dry_run: true,
+        ..ActBody::default()
+    };
+    let plan = match client.act(&workspace.app, "deploy", &body).await? {
+        Acted::Plan(plan) => Some(plan),
         _ => None,
     };
-    let Some(page) = page else {
-        return "Nothing was changed; `dploy run` does it.".to_owned();
-    };
-    let (head, branch) = (page.app.head.map(|h| h.commit), page.app.source.branch);
-    match workspace.compared(head.as_ref(), &branch) {
-        Compared::Unpushed(_) => {
-            "Nothing was changed; commit, and `git push` deploys it.".to_owned()
+    Ok(Some((page, plan)))
+}
+
+/// The services as the observer plans them; those it has nothing to do for are unchanged.
+fn merged(services: Vec<PlanService>, plan: &PlanBody) -> Vec<PlanService> {
+    let by_observer = |mut service: PlanService| {
+        match plan.services.iter().find(|s| s.id == service.id) {
+            Some(planned) => service = planned.clone(),
+            None => {
+                "unchanged".clone_into(&mut service.change);
+                service.diff.clear();
+                service.instances.after = service.instances.running;
+            }
         }
-        _ => "Nothing was changed; `dploy run` does it.".to_owned(),
+        service
+    };
+    services.into_iter().map(by_observer).collect()
+}
+
+/// What to do after a dry run.
+fn next_step(workspace: &Workspace, page: Option<&AppPage>, changes: bool) -> &'static str {
+    if !changes {
+        return "Nothing would change.";
+    }
+    let Some(page) = page else {
+        return "Nothing was changed; `dploy run` does it.";
+    };
+    let head = page.app.head.as_ref().map(|h| &h.commit);
+    match workspace.compared(head, &page.app.source.branch) {
+        Compared::Unpushed(_) => "Nothing was changed; commit, and `git push` deploys it.",
+        _ if page.app.lock.is_some() => {
+            "Nothing was changed; the app is locked, `dploy unlock` deploys it."
+        }
+        _ if page.app.pin.is_some() => {
+            "Nothing was changed; the app is pinned, `dploy resume` deploys it."
+        }
+        _ => "Nothing was changed; `dploy run` does it.",
     }
 }
 
@@ -99,7 +154,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
                 refuse_when_held(&page)?;
                 return deploy_directly(session, &workspace, &marathon, args).await;
             }
-            through(session, &workspace, &observer, page).await
+            through(session, &workspace, &observer, page, args).await
         }
         _ if workspace.descriptor.repo_url.is_some() && !args.direct => {
             register(session, &workspace, &observer).await
@@ -175,6 +230,7 @@ async fn through(
     workspace: &Workspace,
     observer: &Observer,
     mut page: AppPage,
+    args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let branch = page.app.source.branch.clone();
     let until = tokio::time::Instant::now() + HEARING;
@@ -211,7 +267,7 @@ async fn through(
         }
         page = fresh(observer, workspace).await?;
     }
-    deploy_head(session, workspace, observer, &page).await
+    deploy_head(session, workspace, observer, &page, args).await
 }
 
 async fn fresh(observer: &Observer, workspace: &Workspace) -> anyhow::Result<AppPage> {
@@ -224,6 +280,7 @@ async fn deploy_head(
     workspace: &Workspace,
     observer: &Observer,
     page: &AppPage,
+    args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let head = page.app.head.as_ref().map(|h| h.commit.clone());
     let open = [&page.app.running, &page.app.waiting];
@@ -231,22 +288,24 @@ async fn deploy_head(
         .into_iter()
         .flatten()
         .find(|d| Some(&d.commit) == head.as_ref());
-    if let Some(deploy) = under_way {
-        return follow::deploy(
-            session.terminal,
-            &observer.client,
-            &workspace.app,
-            deploy.deploy,
-        )
-        .await;
+    // nothing to ask for where the push did it already
+    let done = page.app.live.as_ref().filter(|live| {
+        Some(&live.commit) == head.as_ref() && page.app.health == Health::Ok && !args.adopt
+    });
+    let known = under_way.map(|d| d.deploy).or(done.map(|d| d.deploy));
+    if let Some(number) = known {
+        return follow::deploy(session.terminal, &observer.client, &workspace.app, number).await;
     }
     if page.app.lock.is_some() || page.app.pin.is_some() {
         return held(session, page);
     }
     let client = session.operator(observer)?;
-    let acted = client
-        .act(&workspace.app, "deploy", &ActBody::default())
-        .await;
+    let action = if args.adopt { "adopt" } else { "deploy" };
+    let body = ActBody {
+        force: args.force,
+        ..ActBody::default()
+    };
+    let acted = client.act(&workspace.app, action, &body).await;
     super::operate::acted(session, &client, &workspace.app, acted, "Done.").await
 }
 

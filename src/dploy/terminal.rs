@@ -36,18 +36,24 @@ pub(super) struct Terminal {
     redraws: bool,
     /// Somebody can be asked.
     asks: bool,
+    /// Of standard output, where tables go; in a pipe they are not broken.
     width: Option<u16>,
+    /// Of standard error, where progress goes.
+    board: usize,
 }
 
 impl Terminal {
     /// The terminal of this process.
     pub fn new(json: bool) -> Self {
-        let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+        let of = |size: Option<(terminal_size::Width, _)>| size.map(|(width, _)| width.0);
+        let width = of(terminal_size::terminal_size_of(std::io::stdout()));
+        let board = of(terminal_size::terminal_size_of(std::io::stderr()));
         Self {
             json,
             redraws: std::io::stderr().is_terminal() && !json,
             asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             width,
+            board: usize::from(board.unwrap_or(80)),
         }
     }
 
@@ -125,6 +131,42 @@ impl Terminal {
     }
 }
 
+/// A line of a board.
+pub(super) struct Shown {
+    /// What a change is judged by where lines are not drawn again.
+    pub key: String,
+    pub text: String,
+    /// A sentence that belongs to it: beside it in a pipe, below it on a terminal, where it has room.
+    pub below: Option<String>,
+}
+
+impl Shown {
+    /// A line of its own, and what there is to say of it.
+    pub fn alone(text: String, below: Option<String>) -> Vec<Self> {
+        let key = format!("{text} {below:?}");
+        vec![Self { key, text, below }]
+    }
+
+    fn fit(&self, width: usize) -> Vec<String> {
+        let mut lines = vec![cut(&self.text, width)];
+        let mut line = String::new();
+        for word in self.below.iter().flat_map(|b| b.split_whitespace()) {
+            if !line.is_empty() && line.chars().count() + word.chars().count() + 6 > width {
+                lines.push(cut(&format!("     {line}"), width));
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        if !line.is_empty() {
+            lines.push(cut(&format!("     {line}"), width));
+        }
+        lines
+    }
+}
+
 /// Lines that change while something goes on. On a terminal they are drawn again in place; elsewhere a line is written
 /// when it has changed.
 pub(super) struct Board {
@@ -138,19 +180,21 @@ impl Board {
         Self { terminal, shown }
     }
 
-    /// Shows these lines from now on. `key` is what a change is judged by where lines are not drawn again.
-    pub fn show(&mut self, lines: Vec<(String, String)>) {
+    /// Shows these lines from now on.
+    pub fn show(&mut self, lines: Vec<Shown>) {
         if !self.terminal.redraws {
-            for (key, line) in lines {
-                if !self.shown.contains(&key) {
-                    self.terminal.note(&line);
-                    self.shown.push(key);
+            for line in lines {
+                if !self.shown.contains(&line.key) {
+                    let below = line.below.map_or_else(String::new, |b| format!("  {b}"));
+                    self.terminal
+                        .note(format!("{}{below}", line.text).trim_end());
+                    self.shown.push(line.key);
                 }
             }
             return;
         }
-        let width = usize::from(self.terminal.width.unwrap_or(80)).saturating_sub(1);
-        let lines: Vec<String> = lines.iter().map(|(_, l)| cut(l, width)).collect();
+        let width = self.terminal.board.saturating_sub(1);
+        let lines: Vec<String> = lines.iter().flat_map(|l| l.fit(width)).collect();
         if lines == self.shown {
             return;
         }
@@ -174,6 +218,7 @@ impl Board {
 /// A line that fits: what is drawn again must not wrap. Styles take no room and are kept whole.
 fn cut(line: &str, width: usize) -> String {
     let mut out = String::new();
+    let fits = visible(line) <= width;
     let (mut room, mut escape) = (width, false);
     for c in line.chars() {
         if c == '\u{1b}' {
@@ -182,7 +227,7 @@ fn cut(line: &str, width: usize) -> String {
         if escape {
             out.push(c);
             escape = !c.is_ascii_alphabetic();
-        } else if room > 1 {
+        } else if room > 1 || (room == 1 && fits) {
             out.push(c);
             room -= 1;
         } else if room == 1 {
@@ -193,14 +238,41 @@ fn cut(line: &str, width: usize) -> String {
     out
 }
 
+/// How many characters are seen.
+fn visible(line: &str) -> usize {
+    let mut escape = false;
+    let seen = line.chars().filter(|c| {
+        escape |= *c == '\u{1b}';
+        let hidden = escape;
+        escape &= !c.is_ascii_alphabetic();
+        !hidden
+    });
+    seen.count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_long_sentence_is_below_its_line_and_whole() {
+        let shown = Shown {
+            key: String::new(),
+            text: "a".to_owned(),
+            below: Some("one two three four".to_owned()),
+        };
+        assert_eq!(
+            shown.fit(15),
+            ["a", "     one two", "     three", "     four"]
+        );
+    }
+
+    #[test]
     fn a_line_that_is_drawn_again_never_wraps_and_keeps_its_style() {
         assert_eq!(cut("abc", 10), "abc");
         assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcd", 4), "abcd");
+        assert_eq!(cut(&paint(RED, "abcd"), 4), paint(RED, "abcd"));
         let red = paint(RED, "abcdef");
         assert!(cut(&red, 4).ends_with("\u{1b}[0m"), "{red:?}");
     }
