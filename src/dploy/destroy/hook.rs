@@ -1,0 +1,96 @@
+//! The webhook's part of a destroy: of the repository's hooks, those that this app's observer made.
+
+use super::{Hook, Report, Task, Traces, host};
+use crate::client::Client;
+use crate::dploy::session::Github;
+use crate::github::HookState;
+
+impl Task<'_> {
+    pub(super) async fn hooks(&self, github: &Github, traces: &Traces, report: &mut Report) {
+        let site = match github.api.as_str() {
+            "https://api.github.com" => "https://github.com",
+            api => api.trim_end_matches("/api/v3"),
+        };
+        let page = format!("{site}/{}/settings/hooks", github.name);
+        let unseen = |why: &str, way: &str| {
+            let what = format!("perhaps the webhook of {}: {why}", github.name);
+            (what, format!("{way}, or see {page}"))
+        };
+        let listed = async {
+            let repository = github.client.repository(&github.name).await?;
+            let hooks = github.client.hooks(repository.id).await?;
+            Ok::<_, crate::github::GithubError>((repository.id, hooks))
+        };
+        let (what, way) = match (&github.token, traces.hook == Hook::Gone) {
+            // the observer has looked
+            (None, true) => return,
+            (None, false) if traces.hosts.is_empty() => return,
+            (None, false) => unseen(
+                "there is no .pat to look with",
+                "put a GitHub token into .pat and run `dploy destroy -yes` again",
+            ),
+            (Some(_), gone) => match listed.await {
+                Ok((repository, hooks)) => {
+                    for hook in &hooks {
+                        self.hook(github, repository, hook, traces, report).await;
+                    }
+                    return;
+                }
+                Err(_) if gone => return,
+                Err(error) => unseen(&error.to_string(), "run `dploy destroy -yes` again"),
+            },
+        };
+        report.left(what, way);
+    }
+
+    /// A hook that is this observer's goes; of another observer's one is told.
+    async fn hook(
+        &self,
+        github: &Github,
+        repository: u64,
+        hook: &HookState,
+        traces: &Traces,
+        report: &mut Report,
+    ) {
+        let Some(base) = hook.url().strip_suffix("/dploy") else {
+            return;
+        };
+        let named = format!("the webhook {} of {}", hook.id, github.name);
+        let ours = host(base).is_some_and(|h| traces.hosts.contains(&h));
+        if !ours {
+            let note = format!("{named} calls another observer, at {base}: it stays");
+            return self.session.terminal.note(note);
+        }
+        if base != traces.url && self.lives_at(base).await {
+            let note = format!("{named} calls another observer of this node, at {base}: it stays");
+            return self.session.terminal.note(note);
+        }
+        let pat = match self.session.global.pat {
+            Some(_) => "$DPLOY_OBSERVER_GITHUB_PAT".to_owned(),
+            None => format!("$(cat '{}')", self.session.folder.join(".pat").display()),
+        };
+        let way = format!(
+            "curl -fsS -X DELETE -H \"Authorization: Bearer {pat}\" '{}/repos/{}/hooks/{}'",
+            github.api, github.name, hook.id
+        );
+        if traces.hook == Hook::Kept {
+            return report.left(format!("{named}, which the observer may need"), way);
+        }
+        match github.client.delete_hook(repository, hook.id).await {
+            Ok(()) => report.done(format!("{named} was removed")),
+            Err(error) => report.left(format!("{named} ({error})"), way),
+        }
+    }
+
+    /// Whether an observer answers there.
+    async fn lives_at(&self, base: &str) -> bool {
+        let Ok(client) = Client::new(base, None, self.session.timeout()) else {
+            return false;
+        };
+        let answer = match client.is_alive().await {
+            true => client.apps().await,
+            false => return false,
+        };
+        answer.is_ok() || answer.is_err_and(|e| e.code() == Some("login"))
+    }
+}

@@ -1,0 +1,341 @@
+//! Launching the observer in Marathon: from the built-in template that this Marathon can run, or from a file.
+
+mod spec;
+mod token;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::args::LaunchArgs;
+use super::session::{Github, Marathon, Observer, Session, TOKEN_FILE};
+use super::terminal::{Board, GREEN, paint};
+use super::workspace::Workspace;
+use crate::api::{HookBody, RegisterBody};
+use crate::github::GithubError;
+use crate::history::AppState;
+use crate::id::ServiceId;
+use crate::marathon::MarathonError;
+use crate::rollout::{self, Standings};
+use crate::secret::Secret;
+
+/// How long the observer may take to be healthy, and then to hear of GitHub's ping.
+const HEALTHY: Duration = Duration::from_mins(5);
+const PINGED: Duration = Duration::from_mins(1);
+
+/// What a launch came to.
+pub(super) struct Launched {
+    /// For programs; `None` where nothing was launched.
+    pub observer: Option<Value>,
+    /// What does not work, although it may be launched.
+    pub trouble: Option<anyhow::Error>,
+}
+
+/// What runs after a direct deploy: the observer, where the descriptor asks for one.
+pub(super) async fn after_run(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    args: &LaunchArgs,
+) -> anyhow::Result<ExitCode> {
+    let launched = launch(session, workspace, marathon, args).await?;
+    if let Some(observer) = launched.observer.filter(|_| session.terminal.json) {
+        session.terminal.data(&observer)?;
+    }
+    match launched.trouble {
+        Some(trouble) => Err(trouble),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Launches the observer, where the descriptor and a token ask for one.
+///
+/// # Errors
+/// When it does not get to run.
+pub(super) async fn launch(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    args: &LaunchArgs,
+) -> anyhow::Result<Launched> {
+    let missing = |hint: &str| {
+        session.terminal.hint(hint);
+        Ok(Launched {
+            observer: None,
+            trouble: None,
+        })
+    };
+    let descriptor = &workspace.descriptor;
+    let node = descriptor
+        .public_node
+        .as_ref()
+        .filter(|n| !n.trim().is_empty());
+    let Some(github) = session.github(workspace)? else {
+        return missing(
+            "For push-to-deploy write repo_url and public_node into dploy.app, and put a GitHub token into .pat.",
+        );
+    };
+    let Some(node) = node else {
+        return missing(
+            "For push-to-deploy write public_node into dploy.app, the address of the node where GitHub reaches the observer.",
+        );
+    };
+    let Some(pat) = &github.token else {
+        return missing(
+            "For push-to-deploy put a GitHub token into .pat (and .pat into .gitignore), then `dploy run` launches the observer.",
+        );
+    };
+    ready_to_push(workspace, &github).await?;
+    let what = "your GitHub token, in the environment of the observer's app";
+    let flag = "-marathon-url or DPLOY_MARATHON_URL";
+    session.hosts.confirm(
+        session.terminal,
+        marathon.named,
+        &marathon.url,
+        "Marathon",
+        what,
+        flag,
+    )?;
+    let launch = Launch {
+        session,
+        workspace,
+        marathon,
+        github: &github,
+        node,
+        pat,
+        args,
+    };
+    launch.run().await
+}
+
+/// The observer reads the head of the branch when it starts: it must be there.
+async fn ready_to_push(workspace: &Workspace, github: &Github) -> anyhow::Result<()> {
+    let branch = workspace.branch();
+    let repository = github
+        .client
+        .repository(&github.name)
+        .await
+        .map_err(|error| {
+            anyhow::anyhow!(
+                "the app runs, and its observer was not launched: {}: {error}",
+                github.name
+            )
+        })?;
+    let parsed = branch
+        .parse()
+        .map_err(|e| anyhow::anyhow!("dploy.app: trigger_branch: {e}"))?;
+    match github.client.head(repository.id, &parsed, None).await {
+        Ok(_) => Ok(()),
+        Err(GithubError::Missing(_)) => bail!(
+            "the app runs, and its observer was not launched: {} has no branch {branch} yet; `git push origin HEAD:{branch}`, then `dploy run` again",
+            github.name
+        ),
+        Err(error) => bail!(
+            "the app runs, and its observer was not launched: {error}; `dploy run` again when GitHub answers"
+        ),
+    }
+}
+
+struct Launch<'a> {
+    session: &'a Session,
+    workspace: &'a Workspace,
+    marathon: &'a Marathon,
+    github: &'a Github,
+    node: &'a str,
+    pat: &'a Secret,
+    args: &'a LaunchArgs,
+}
+
+impl Launch<'_> {
+    async fn run(&self) -> anyhow::Result<Launched> {
+        let terminal = self.session.terminal;
+        let mut spec = self.spec().await?;
+        let id: ServiceId = spec["id"]
+            .as_str()
+            .unwrap_or_default()
+            .parse()
+            .map_err(|e| anyhow::anyhow!("the observer's spec: id: {e}"))?;
+        if self.marathon.client.app(&id).await?.is_some() {
+            bail!(
+                "the app runs, and its observer was not launched: {id} runs in Marathon already and is no observer that dploy knows (it has no label DPLOY_OBSERVER=true); remove it, or launch under another id with -observer-spec"
+            );
+        }
+        let named = |name: &str| spec["env"].get(name).is_some();
+        let own = named("DPLOY_OBSERVER_TOKEN") || named("DPLOY_OBSERVER_TOKEN_SHA256");
+        if !own {
+            let file = self.session.folder.join(TOKEN_FILE);
+            // before the observer knows of it: a token that nobody has would lock everybody out
+            let token = token::token_in(&file, terminal)?;
+            spec["env"]["DPLOY_OBSERVER_TOKEN_SHA256"] = token.sha256().into();
+        }
+        terminal.note(format!("launching the observer as {id}"));
+        let body = Value::Array(vec![spec.clone()]).to_string();
+        let names = [id.to_string()];
+        self.marathon.client.put_apps(&body, &names, false).await?;
+        self.healthy(&id).await?;
+        let found = self
+            .session
+            .observer(Some(self.workspace), self.marathon)
+            .await?;
+        let Some(observer) = found.filter(|o| o.alive) else {
+            bail!(
+                "the observer is healthy in Marathon and does not answer from here; is public_node {:?} right? `dploy doctor` looks closer",
+                self.node
+            );
+        };
+        let url = spec["env"]["DPLOY_OBSERVER_PUBLIC_URL"].as_str();
+        let url = url.unwrap_or(observer.client.base()).trim_end_matches('/');
+        let hook = self.pinged(&observer, url).await?;
+        Ok(self.done(url, &spec["env"], own, &hook))
+    }
+
+    async fn healthy(&self, id: &ServiceId) -> anyhow::Result<()> {
+        let mut board = Board::new(self.session.terminal);
+        let mut standings = Standings::default();
+        let until = Instant::now() + HEALTHY;
+        loop {
+            let look = match rollout::look(&self.marathon.client, [id.clone()].into()).await {
+                Ok(look) => look,
+                Err(MarathonError::Unreachable(_)) if Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let standing = standings.of(id, None, &look, Duration::ZERO);
+            board.show(vec![super::board::line(&super::board::Line {
+                id: id.as_str(),
+                change: "launch",
+                stage: standing.stage,
+                healthy: Some(standing.well),
+                wanted: Some(1),
+                sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
+            })]);
+            if standing.done && standing.well > 0 {
+                return Ok(());
+            }
+            if standing.hopeless || Instant::now() > until {
+                let why = standing
+                    .trouble
+                    .map_or("it takes too long".to_owned(), |t| t.sentence);
+                bail!(
+                    "the app runs, and its observer does not get healthy: {why}; `dploy destroy` removes both, Marathon keeps trying meanwhile"
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Waits for the hook's ping, which proves that GitHub reaches the observer. An app that was destroyed comes back.
+    async fn pinged(&self, observer: &Observer, url: &str) -> anyhow::Result<Option<HookBody>> {
+        let app = &self.workspace.app;
+        let until = Instant::now() + PINGED;
+        let (mut client, mut asked, mut registered) = (observer.client.clone(), false, false);
+        let (mut hook, mut known) = (None, false);
+        while Instant::now() < until {
+            match client.app(app).await {
+                Ok(Some(page)) if page.app.state == AppState::Destroyed => {
+                    if !registered {
+                        let body = RegisterBody {
+                            repository: self.github.name.to_string(),
+                            branch: Some(self.workspace.branch().to_owned()),
+                        };
+                        let operator = self.session.operator(observer)?;
+                        operator.register(&body).await?;
+                        registered = true;
+                    }
+                }
+                Ok(Some(page)) => {
+                    known = true;
+                    let ours = page.hook.url.as_deref() == Some(&format!("{url}/dploy"));
+                    let ended =
+                        page.hook.failure.is_some() || (ours && page.hook.pinged_at.is_some());
+                    hook = Some(page.hook);
+                    if ended {
+                        break;
+                    }
+                }
+                // it shows nothing of a private repository to strangers
+                Err(error) if error.code() == Some("login") && !asked => {
+                    client = self.session.operator(observer)?;
+                    asked = true;
+                }
+                _ => {}
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        if !known {
+            bail!(
+                "the observer at {url} runs and has not registered {app} within {} s; is dploy.app with this name on branch {}? The log of its task says more",
+                PINGED.as_secs(),
+                self.workspace.branch()
+            );
+        }
+        Ok(hook)
+    }
+
+    fn done(&self, url: &str, env: &Value, own: bool, hook: &Option<HookBody>) -> Launched {
+        let terminal = self.session.terminal;
+        let app = &self.workspace.app;
+        let pinged = hook.as_ref().and_then(|h| h.pinged_at.as_ref()).is_some();
+        let failure = hook.as_ref().and_then(|h| h.failure.clone());
+        let file = self.session.folder.join(TOKEN_FILE);
+        let token = if own {
+            "the token that the observer's spec names".to_owned()
+        } else {
+            format!("the token in {TOKEN_FILE}")
+        };
+        if !terminal.json {
+            terminal.say(paint(GREEN, "The observer runs."));
+            terminal.say(format!("  dashboard  {url}/apps/{app}"));
+            let hook_url = hook.as_ref().and_then(|h| h.url.clone());
+            let word = match (pinged, &failure) {
+                (_, Some(_)) => "it does not work",
+                (true, None) => "GitHub's ping arrived",
+                (false, None) => "no ping from GitHub yet",
+            };
+            let hook_url = hook_url.unwrap_or_else(|| "none".to_owned());
+            terminal.say(format!("  webhook    {hook_url} ({word})"));
+            terminal.say(format!("  log in     {url}/login with {token}"));
+            if !takes_logins(url, env) {
+                terminal.say(
+                    "             (not on plain HTTP: put a proxy with TLS in front and name it with -public-url, or launch with -allow-plain-login)",
+                );
+            }
+        }
+        let trouble = match (failure, pinged) {
+            (Some(failure), _) => Some(anyhow::anyhow!(
+                "the webhook does not work: {}; pushes are found by polling meanwhile",
+                failure.sentence
+            )),
+            (None, false) => Some(anyhow::anyhow!(
+                "GitHub has not reached the observer at {url} within {} s; pushes are found by polling meanwhile. `dploy doctor` looks closer",
+                PINGED.as_secs()
+            )),
+            (None, true) => None,
+        };
+        if trouble.is_none() {
+            let branch = self.workspace.branch();
+            terminal.hint(format!(
+                "From now on `git push origin HEAD:{branch}` deploys."
+            ));
+        }
+        let file = (!own).then_some(file);
+        let observer = json!({"observer": url, "app": app, "hook": hook, "token_file": file});
+        Launched {
+            observer: Some(observer),
+            trouble,
+        }
+    }
+}
+
+/// Whether the observer takes tokens where browsers reach it.
+fn takes_logins(url: &str, env: &Value) -> bool {
+    let parsed = reqwest::Url::parse(url);
+    let host = parsed.as_ref().ok().and_then(|u| u.host_str());
+    let here = matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"));
+    here || url.starts_with("https://") || env["DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN"] == "true"
+}
