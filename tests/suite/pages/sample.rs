@@ -324,7 +324,7 @@ pub fn plan(words: &str) -> PlanBody {
 /// An error with a new plan.
 pub fn refused(words: &str) -> Problem {
     Problem {
-        kind: "about:blank",
+        kind: "about:blank".to_owned(),
         title: "Plan is stale".into(),
         status: 409,
         code: "plan_stale".into(),
