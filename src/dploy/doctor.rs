@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::session::{Marathon, Observer, Session};
+use super::session::{Marathon, Observer, Session, heard};
 use super::terminal::{GREEN, RED, YELLOW, paint};
 use super::workspace::{Compared, Workspace};
 use crate::api::AppPage;
@@ -103,7 +103,7 @@ impl Doctor<'_> {
             Err(error) => self.note(Mark::Bad, "specs", format!("{error:#}")),
         }
         self.github(&workspace).await;
-        let marathon = match self.session.marathon(Some(&workspace)).await {
+        let marathon = match self.session.unheard_marathon(Some(&workspace)).await {
             Ok(marathon) => marathon,
             Err(error) => return self.note(Mark::Bad, "Marathon", format!("{error:#}")),
         };
@@ -180,7 +180,7 @@ impl Doctor<'_> {
     }
 
     async fn marathon(&mut self, marathon: &Marathon) -> bool {
-        match marathon.client.info().await {
+        match heard(&marathon.url, marathon.client.info().await) {
             Ok(info) => {
                 let version = info["version"].as_str().unwrap_or("?");
                 let leader = info["leader"].as_str().unwrap_or("nobody");
@@ -192,7 +192,7 @@ impl Doctor<'_> {
                 true
             }
             Err(error) => {
-                self.note(Mark::Bad, "Marathon", error.to_string());
+                self.note(Mark::Bad, "Marathon", format!("{error:#}"));
                 if let Err(error) =
                     discovery::marathon_in_mesos_dns(&self.session.global.mesos_dns).await
                 {

@@ -163,6 +163,7 @@ fn marathon_with_an_observer(path: &str, own: &str) -> Option<Value> {
         "/v2/apps?label=DPLOY_OBSERVER%3D%3Dtrue" => Some(json!({"apps": [app]})),
         "/v2/apps/dploy-observer" => Some(json!({"app": app})),
         "/v2/apps/hello/hello" => Some(json!({"app": service})),
+        "/v2/info" => Some(json!({"name": "marathon", "version": "1.8.194"})),
         "/v2/deployments" => Some(json!([])),
         "/v2/queue" => Some(json!({"queue": []})),
         "/healthz" => Some(json!("ok")),
