@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::args;
-use super::session::{Marathon, Observer, Session, is_loopback};
+use super::session::{Marathon, Observer, Session, heard, is_loopback};
 use super::terminal::{GREEN, RED, YELLOW, paint, who};
 use super::workspace::{Compared, Workspace};
 use crate::api::AppPage;
@@ -109,7 +109,7 @@ impl Doctor<'_> {
             Err(error) => self.note(Mark::Bad, "specs", format!("{error:#}")),
         }
         self.github(&workspace).await;
-        let marathon = match self.session.marathon(Some(&workspace)).await {
+        let marathon = match self.session.unheard_marathon(Some(&workspace)).await {
             Ok(marathon) => marathon,
             Err(error) => return self.note(Mark::Bad, "Marathon", format!("{error:#}")),
         };
@@ -187,7 +187,7 @@ impl Doctor<'_> {
     }
 
     async fn marathon(&mut self, marathon: &Marathon) -> bool {
-        match marathon.client.info().await {
+        match heard(&marathon.url, marathon.client.info().await) {
             Ok(info) => {
                 let version = info["version"].as_str().unwrap_or("?");
                 let leader = info["leader"].as_str().unwrap_or("nobody");
@@ -199,7 +199,7 @@ impl Doctor<'_> {
                 true
             }
             Err(error) => {
-                self.note(Mark::Bad, "Marathon", error.to_string());
+                self.note(Mark::Bad, "Marathon", format!("{error:#}"));
                 false
             }
         }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use anyhow::bail;
 use reqwest::Url;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::args::Global;
 use super::terminal::Terminal;
 use super::trust::{Hosts, Named};
 use super::workspace::{Workspace, secret_in};
 use crate::id::{RepositoryName, ServiceId};
-use crate::marathon::{self, Credentials};
+use crate::marathon::{self, Credentials, MarathonError};
 use crate::secret::Secret;
 use crate::{client, clock, discovery, github};
 
@@ -101,6 +102,22 @@ pub(super) fn is_loopback(url: &str) -> bool {
     host.is_some_and(|h| matches!(h.as_str(), "localhost" | "127.0.0.1" | "[::1]"))
 }
 
+/// What a Marathon says of itself, as far as it is one.
+///
+/// # Errors
+/// With the address and where it is set.
+pub(super) fn heard(url: &str, info: Result<Value, MarathonError>) -> anyhow::Result<Value> {
+    let way = "its address is marathon_url in dploy.app, or -marathon-url";
+    match info {
+        Ok(info) if info["version"].is_string() => Ok(info),
+        Ok(_) | Err(MarathonError::Missing(_)) => {
+            bail!("what answers at {url} is no Marathon; {way}")
+        }
+        Err(error @ MarathonError::Unreachable(_)) => bail!("{error}; {way}"),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Only a file of this user that nobody else can read is believed: a repository cannot bring one along.
 fn local_world(folder: &Path) -> Option<LocalWorld> {
     use std::os::unix::fs::MetadataExt as _;
@@ -172,11 +189,29 @@ impl Session {
         })
     }
 
-    /// Marathon, with credentials where its host may have them.
+    /// Marathon, with credentials where its host may have them. Something that answers there and is no Marathon would
+    /// seem to run nothing, and `destroy` would say that nothing is left.
+    ///
+    /// # Errors
+    /// When it is not known where it is, credentials may not go there, or no Marathon answers.
+    pub async fn marathon(&self, workspace: Option<&Workspace>) -> anyhow::Result<Marathon> {
+        let marathon = self.unheard_marathon(workspace).await?;
+        match marathon.client.info().await {
+            // who may see services need not see the settings
+            Err(MarathonError::Unauthorized(_)) => {}
+            info => drop(heard(&marathon.url, info)?),
+        }
+        Ok(marathon)
+    }
+
+    /// The same, whoever answers there, if anybody does.
     ///
     /// # Errors
     /// When it is not known where it is, or credentials may not go there.
-    pub async fn marathon(&self, workspace: Option<&Workspace>) -> anyhow::Result<Marathon> {
+    pub async fn unheard_marathon(
+        &self,
+        workspace: Option<&Workspace>,
+    ) -> anyhow::Result<Marathon> {
         let (url, named) = self.marathon_url(workspace).await?;
         let set = &self.global;
         let credentials = Credentials::given(
