@@ -11,7 +11,8 @@ use super::session::{Marathon, Observer, Session, heard, is_loopback};
 use super::terminal::{GREEN, RED, YELLOW, paint, who};
 use super::workspace::{Compared, Workspace};
 use crate::api::AppPage;
-use crate::{clock, discovery};
+use crate::clock;
+use crate::discovery;
 
 /// Clocks further apart than this confuse people, GitHub's signatures and TLS.
 const APART: i64 = 30;

@@ -12,10 +12,13 @@ use super::args::Global;
 use super::terminal::Terminal;
 use super::trust::{Hosts, Named};
 use super::workspace::{Workspace, secret_in};
+use crate::client;
+use crate::clock;
+use crate::discovery;
+use crate::github;
 use crate::id::{RepositoryName, ServiceId};
 use crate::marathon::{self, Credentials, MarathonError};
 use crate::secret::Secret;
-use crate::{client, clock, discovery, github};
 
 /// The file beside `.pat` that holds the operator token.
 pub(super) const TOKEN_FILE: &str = ".dploy-token";
