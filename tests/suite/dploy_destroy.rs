@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::dploy_desk::{Desk, OBSERVER, Said, Workspace};
-use super::town::{PAT, WEAK_PAT, until};
+use super::town::{PAT, WEAK_PAT, service, until};
 
 const DESTROY: [&str; 2] = ["destroy", "-yes"];
 
@@ -280,7 +280,7 @@ async fn hooks_of_other_observers_and_of_others_stay() {
 async fn another_observer_that_lives_on_the_same_node_keeps_its_hook() {
     let (desk, shop) = settled().await;
     // it deploys another branch of the same repository for a Marathon of its own
-    let neighbour = super::town::Town::with(&[]).await;
+    let neighbour = super::town::Town::with(&[("web", service("/shop/web", 1, ""))]).await;
     let hook = format!("{}/dploy", neighbour.url());
     desk.foreign_hook("acme/shop", &hook).await;
     desk.kill_for_good().await;
