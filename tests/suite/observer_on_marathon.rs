@@ -169,7 +169,7 @@ impl Housed {
 }
 
 /// The process that has become the task.
-fn process_of(task: &str) -> String {
+pub fn process_of(task: &str) -> String {
     let variable = format!("MESOS_TASK_ID={task}");
     let mut found = std::fs::read_dir("/proc")
         .unwrap()

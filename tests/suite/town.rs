@@ -16,6 +16,8 @@ use tokio::net::TcpListener;
 
 pub const TOKEN: &str = "an-operator-token-of-the-tests";
 pub const PAT: &str = "a-github-token-of-the-tests";
+/// A GitHub token that may not touch webhooks.
+pub const WEAK_PAT: &str = "a-weak-github-token-of-the-tests";
 
 pub struct Town {
     pub dir: tempfile::TempDir,
@@ -123,16 +125,20 @@ impl Town {
         let marathon = LocalMarathon::start(listener().await, options)
             .await
             .unwrap();
-        let token = github::Token {
-            value: PAT.to_owned(),
-            login: "acme".to_owned(),
-            scopes: "repo, admin:repo_hook".to_owned(),
+        let token = |value: &str, login: &str, scopes: &str| github::Token {
+            value: value.to_owned(),
+            login: login.to_owned(),
+            scopes: scopes.to_owned(),
         };
+        let tokens = vec![
+            token(PAT, "acme", "repo, admin:repo_hook"),
+            token(WEAK_PAT, "bob", "repo:status"),
+        ];
         let github = LocalGithub::start(
             listener().await,
             github::Options {
                 dir: dir.path().join("github"),
-                tokens: vec![token],
+                tokens,
                 pace: github::Pace::default(),
             },
         )
