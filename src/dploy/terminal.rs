@@ -38,9 +38,12 @@ impl Terminal {
     /// The terminal of this process.
     pub fn new(json: bool) -> Self {
         let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+        // where colours are not wanted, what moves the cursor is taken out too
+        let escapes = anstream::AutoStream::choice(&std::io::stderr());
+        let redraws = std::io::stderr().is_terminal() && escapes != anstream::ColorChoice::Never;
         Self {
             json,
-            redraws: std::io::stderr().is_terminal() && !json,
+            redraws: redraws && !json,
             asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             width,
         }
