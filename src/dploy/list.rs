@@ -241,7 +241,11 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
     let id = called(&workspace, &ids, &args.pid)?;
     let observer = session.observer(Some(&workspace), &marathon).await?;
     let page = match observer.as_ref().filter(|o| o.alive) {
-        Some(observer) => observer.client.app(&workspace.app).await?,
+        Some(observer) => {
+            super::reader::page(session, observer, &workspace.app)
+                .await?
+                .1
+        }
         None => None,
     };
     let deployed = page.filter(|p| p.app.state != AppState::Destroyed);

@@ -11,6 +11,7 @@ mod launch;
 mod list;
 mod operate;
 mod preview;
+mod reader;
 mod remove;
 mod run;
 mod session;

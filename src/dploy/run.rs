@@ -11,8 +11,9 @@ use super::direct::{self, End, Rules};
 use super::preview::{self, preview};
 use super::session::{Marathon, Observer, Session};
 use super::workspace::{Compared, Workspace};
-use super::{follow, launch};
+use super::{follow, launch, reader};
 use crate::api::{ActBody, AppPage, RegisterBody};
+use crate::client::Client;
 use crate::history::AppState;
 
 /// How long the observer may take to hear of a push that is at GitHub.
@@ -91,13 +92,25 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
         ));
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
-    match observer.client.app(&workspace.app).await? {
+    let (client, page) = reader::page(session, &observer, &workspace.app).await?;
+    match page {
         Some(page) if page.app.state != AppState::Destroyed => {
             if args.direct {
                 refuse_when_held(&page)?;
                 return deploy_directly(session, &workspace, &marathon, args).await;
             }
-            through(session, &workspace, &observer, page).await
+            let way = Way {
+                session,
+                workspace: &workspace,
+                observer: &observer,
+                reader: &client,
+            };
+            if args.adopt || args.deadline.is_some() {
+                session.terminal.note(
+                    "An observer deploys this app: -adopt and -deadline count with -direct alone.",
+                );
+            }
+            way.through(page, args.force).await
         }
         _ if workspace.descriptor.repo_url.is_some() && !args.direct => {
             register(session, &workspace, &observer).await
@@ -167,85 +180,85 @@ fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the observer to deploy what was pushed, and follows it.
-async fn through(
-    session: &Session,
-    workspace: &Workspace,
-    observer: &Observer,
-    mut page: AppPage,
-) -> anyhow::Result<ExitCode> {
-    let branch = page.app.source.branch.clone();
-    let until = tokio::time::Instant::now() + HEARING;
-    let mut said = false;
-    loop {
-        let head = page.app.head.as_ref().map(|h| &h.commit);
-        match workspace.compared(head, &branch) {
-            Compared::Equal => break,
-            Compared::Unpushed(why) => {
-                session.terminal.note(format!(
-                    "dploy: an observer deploys {} from {branch} of {}, and {why}",
-                    page.app.app, page.app.source.repository
-                ));
-                session.terminal.hint(
-                    "Commit, and `git push` deploys it; `dploy run -direct` goes around the observer.",
-                );
-                return Ok(super::CHANGES.into());
-            }
-            Compared::Pushed(commit) if tokio::time::Instant::now() > until => bail!(
-                "{} is pushed, and the observer has not heard of it for {} s; `dploy doctor` looks at the webhook",
-                commit.short(),
-                HEARING.as_secs()
-            ),
-            Compared::Pushed(commit) => {
-                if !said {
-                    session.terminal.note(format!(
-                        "waiting for the observer to hear of {}",
-                        commit.short()
+/// The way through an observer.
+struct Way<'a> {
+    session: &'a Session,
+    workspace: &'a Workspace,
+    observer: &'a Observer,
+    /// Reads there.
+    reader: &'a Client,
+}
+
+impl Way<'_> {
+    /// Asks the observer to deploy what was pushed, and follows it.
+    async fn through(&self, mut page: AppPage, force: bool) -> anyhow::Result<ExitCode> {
+        let terminal = self.session.terminal;
+        let branch = page.app.source.branch.clone();
+        let until = tokio::time::Instant::now() + HEARING;
+        let mut said = false;
+        loop {
+            let head = page.app.head.as_ref().map(|h| &h.commit);
+            match self.workspace.compared(head, &branch) {
+                Compared::Equal => break,
+                Compared::Unpushed(why) => {
+                    terminal.note(format!(
+                        "dploy: an observer deploys {} from {branch} of {}, and {why}",
+                        page.app.app, page.app.source.repository
                     ));
-                    said = true;
+                    terminal.hint(
+                        "Commit, and `git push` deploys it; `dploy run -direct` goes around the observer.",
+                    );
+                    return Ok(super::CHANGES.into());
                 }
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                Compared::Pushed(commit) if tokio::time::Instant::now() > until => bail!(
+                    "{} is pushed, and the observer has not heard of it for {} s; `dploy doctor` looks at the webhook",
+                    commit.short(),
+                    HEARING.as_secs()
+                ),
+                Compared::Pushed(commit) => {
+                    if !said {
+                        terminal.note(format!(
+                            "waiting for the observer to hear of {}",
+                            commit.short()
+                        ));
+                        said = true;
+                    }
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
             }
+            page = self.fresh().await?;
         }
-        page = fresh(observer, workspace).await?;
+        self.deploy_head(&page, force).await
     }
-    deploy_head(session, workspace, observer, &page).await
-}
 
-async fn fresh(observer: &Observer, workspace: &Workspace) -> anyhow::Result<AppPage> {
-    let page = observer.client.app(&workspace.app).await?;
-    page.ok_or_else(|| anyhow::anyhow!("{} is not at the observer any more", workspace.app))
-}
+    async fn fresh(&self) -> anyhow::Result<AppPage> {
+        let app = &self.workspace.app;
+        let page = self.reader.app(app).await?;
+        page.ok_or_else(|| anyhow::anyhow!("{app} is not at the observer any more"))
+    }
 
-async fn deploy_head(
-    session: &Session,
-    workspace: &Workspace,
-    observer: &Observer,
-    page: &AppPage,
-) -> anyhow::Result<ExitCode> {
-    let head = page.app.head.as_ref().map(|h| h.commit.clone());
-    let open = [&page.app.running, &page.app.waiting];
-    let under_way = open
-        .into_iter()
-        .flatten()
-        .find(|d| Some(&d.commit) == head.as_ref());
-    if let Some(deploy) = under_way {
-        return follow::deploy(
-            session.terminal,
-            &observer.client,
-            &workspace.app,
-            deploy.deploy,
-        )
-        .await;
+    async fn deploy_head(&self, page: &AppPage, force: bool) -> anyhow::Result<ExitCode> {
+        let (session, app) = (self.session, &self.workspace.app);
+        let head = page.app.head.as_ref().map(|h| h.commit.clone());
+        let open = [&page.app.running, &page.app.waiting];
+        let under_way = open
+            .into_iter()
+            .flatten()
+            .find(|d| Some(&d.commit) == head.as_ref());
+        if let Some(deploy) = under_way {
+            return follow::deploy(session.terminal, self.reader, app, deploy.deploy).await;
+        }
+        if page.app.lock.is_some() || page.app.pin.is_some() {
+            return held(session, page);
+        }
+        let client = session.operator(self.observer)?;
+        let body = ActBody {
+            force,
+            ..ActBody::default()
+        };
+        let acted = client.act(app, "deploy", &body).await;
+        super::operate::acted(session, &client, app, acted, "Done.").await
     }
-    if page.app.lock.is_some() || page.app.pin.is_some() {
-        return held(session, page);
-    }
-    let client = session.operator(observer)?;
-    let acted = client
-        .act(&workspace.app, "deploy", &ActBody::default())
-        .await;
-    super::operate::acted(session, &client, &workspace.app, acted, "Done.").await
 }
 
 /// The head is held: by a lock, or by a pin.
