@@ -106,11 +106,18 @@ pub(super) async fn deploy(
         if !preview.plan.changes() && unwell.is_empty() {
             return Ok(End::Succeeded(false));
         }
-        let Some(why) = direct.apply(&preview).await? else {
-            return direct.follow().await;
+        let why = match direct.apply(&preview).await? {
+            None => return direct.follow().await,
+            // Marathon understood it: the same spec is refused again
+            Some(why) if why.code == "REJECTED" => {
+                nothing_changed(terminal, "failed", &why)?;
+                return Ok(End::Not(super::FAILED.into()));
+            }
+            Some(why) => why,
         };
         if begun.elapsed() >= rules.deadline {
-            bail_held(terminal, &why);
+            nothing_changed(terminal, "held", &why)?;
+            terminal.hint("Wait for it, or override it with `dploy run -force`.");
             return Ok(End::Not(super::HELD.into()));
         }
         let sentence = Some(why.sentence.clone());
@@ -122,9 +129,12 @@ pub(super) async fn deploy(
     }
 }
 
-fn bail_held(terminal: Terminal, why: &Sentence) {
+fn nothing_changed(terminal: Terminal, result: &str, why: &Sentence) -> anyhow::Result<()> {
+    if terminal.json {
+        terminal.data(&json!({"result": result, "code": why.code, "sentence": why.sentence}))?;
+    }
     terminal.note(format!("dploy: nothing was changed: {}", why.sentence));
-    terminal.hint("Wait for it, or override it with `dploy run -force`.");
+    Ok(())
 }
 
 impl Direct<'_> {
@@ -195,6 +205,7 @@ impl Direct<'_> {
                 "another Marathon deployment holds one of the services",
             ))),
             Err(MarathonError::Busy(why)) => Ok(Some(Sentence::new("MARATHON_BUSY", why))),
+            Err(MarathonError::Refused(why)) => Ok(Some(why)),
             Err(MarathonError::Unreachable(why)) => bail!(
                 "{why}; the change may have been made all the same: `dploy ps` shows what runs, `dploy run` goes on"
             ),
@@ -240,12 +251,15 @@ impl Direct<'_> {
             let ids = self.followed.keys().cloned().collect();
             let look = match rollout::look(self.marathon, ids).await {
                 Ok(look) => look,
+                Err(error) if progress_at.elapsed() >= self.rules.deadline => {
+                    bail!("{error}; what was begun goes on, and `dploy run` looks again")
+                }
                 Err(error) => {
                     if self
-                        .pause(&mut changes, &format!("{error}"), &mut board)
+                        .pause(&mut changes, &error.to_string(), &mut board)
                         .await?
                     {
-                        return Ok(End::Not(super::FAILED.into()));
+                        return self.end(Sentence::new("CANCELLED", "cancelled")).await;
                     }
                     continue;
                 }

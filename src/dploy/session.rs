@@ -400,7 +400,7 @@ fn given(value: Option<&String>) -> Option<&String> {
 }
 
 /// Origin and `owner/name` of a repository's address, also as git writes it for SSH.
-fn repository(url: &str) -> anyhow::Result<(String, RepositoryName)> {
+pub(super) fn repository(url: &str) -> anyhow::Result<(String, RepositoryName)> {
     let wrong = || {
         anyhow::anyhow!(
             "repo_url in dploy.app: {url:?} is no repository; write it as https://github.com/owner/name"

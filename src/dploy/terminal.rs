@@ -48,9 +48,12 @@ impl Terminal {
         let of = |size: Option<(terminal_size::Width, _)>| size.map(|(width, _)| width.0);
         let width = of(terminal_size::terminal_size_of(std::io::stdout()));
         let board = of(terminal_size::terminal_size_of(std::io::stderr()));
+        // where colours are not wanted, what moves the cursor is taken out too
+        let escapes = anstream::AutoStream::choice(&std::io::stderr());
+        let redraws = std::io::stderr().is_terminal() && escapes != anstream::ColorChoice::Never;
         Self {
             json,
-            redraws: std::io::stderr().is_terminal() && !json,
+            redraws: redraws && !json,
             asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             width,
             board: usize::from(board.unwrap_or(80)),
