@@ -1,4 +1,4 @@
-//! `dploy dryrun` and `dploy run`: through the observer where one deploys this app, else directly.
+//! `dploy run`: through the observer where one deploys this app, else directly.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,122 +6,17 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 
-use super::args::{DryrunArgs, RunArgs};
+use super::args::RunArgs;
 use super::direct::{self, End, Rules};
-use super::preview::{self, preview};
 use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
 use super::workspace::{Compared, Workspace};
 use super::{follow, launch};
-use crate::api::{ActBody, AppPage, Health, PlanBody, PlanService, RegisterBody};
-use crate::client::Acted;
+use crate::api::{ActBody, AppPage, Health, RegisterBody};
 use crate::history::AppState;
 
 /// How long the observer may take to hear of a push that is at GitHub.
 const HEARING: Duration = Duration::from_secs(90);
-
-pub(super) async fn dryrun(session: &Session, args: &DryrunArgs) -> anyhow::Result<ExitCode> {
-    let workspace = session.workspace()?;
-    let marathon = session.marathon(Some(&workspace)).await?;
-    let preview = preview(&marathon.client, &workspace, args.adopt).await?;
-    let plan = &preview.plan;
-    let mut services = preview.bodies();
-    let mut changes = plan.changes() || preview.foreign(workspace.app.as_str()) > 0;
-    let observed = observed(session, &workspace, &marathon).await?;
-    if let Some((_, Some(by_observer))) = &observed {
-        changes = by_observer.services.iter().any(|s| s.change != "unchanged");
-        services = merged(services, by_observer);
-    }
-    if session.terminal.json {
-        let body = json!({"app": workspace.app, "marathon": marathon.url, "changes": changes, "services": services,
-            "left": plan.orphans, "warnings": plan.warnings});
-        session.terminal.data(&body)?;
-    } else {
-        preview::show(session.terminal, &services, &plan.orphans, &plan.warnings);
-        let page = observed.map(|(page, _)| page);
-        session
-            .terminal
-            .hint(next_step(&workspace, page.as_ref(), changes));
-    }
-    let would = args.detailed_exitcode && changes;
-    Ok(if would {
-        super::CHANGES.into()
-    } else {
-        ExitCode::SUCCESS
-    })
-}
-
-/// The app as an observer knows it, and where the workspace is what would be deployed, the observer's own plan: it knows
-/// which counts stay. Without an operator token there is none, and the labels in Marathon have to do.
-async fn observed(
-    session: &Session,
-    workspace: &Workspace,
-    marathon: &Marathon,
-) -> anyhow::Result<Option<(AppPage, Option<Box<PlanBody>>)>> {
-    let found = session.observer(Some(workspace), marathon).await?;
-    let Some(observer) = found.filter(|o| o.alive) else {
-        return Ok(None);
-    };
-    let Ok(Some(page)) = observer.client.app(&workspace.app).await else {
-        return Ok(None);
-    };
-    if page.app.state == AppState::Destroyed {
-        return Ok(None);
-    }
-    let head = page.app.head.as_ref().map(|h| &h.commit);
-    if workspace.compared(head, &page.app.source.branch) != Compared::Equal {
-        return Ok(Some((page, None)));
-    }
-    let Ok(client) = session.operator(&observer) else {
-        return Ok(Some((page, None)));
-    };
-    let body = ActBody {
-        dry_run: true,
-        ..ActBody::default()
-    };
-    let plan = match client.act(&workspace.app, "deploy", &body).await? {
-        Acted::Plan(plan) => Some(plan),
-        _ => None,
-    };
-    Ok(Some((page, plan)))
-}
-
-/// The services as the observer plans them; those it has nothing to do for are unchanged.
-fn merged(services: Vec<PlanService>, plan: &PlanBody) -> Vec<PlanService> {
-    let by_observer = |mut service: PlanService| {
-        match plan.services.iter().find(|s| s.id == service.id) {
-            Some(planned) => service = planned.clone(),
-            None => {
-                "unchanged".clone_into(&mut service.change);
-                service.diff.clear();
-                service.instances.after = service.instances.running;
-            }
-        }
-        service
-    };
-    services.into_iter().map(by_observer).collect()
-}
-
-/// What to do after a dry run.
-fn next_step(workspace: &Workspace, page: Option<&AppPage>, changes: bool) -> &'static str {
-    if !changes {
-        return "Nothing would change.";
-    }
-    let Some(page) = page else {
-        return "Nothing was changed; `dploy run` does it.";
-    };
-    let head = page.app.head.as_ref().map(|h| &h.commit);
-    match workspace.compared(head, &page.app.source.branch) {
-        Compared::Unpushed(_) => "Nothing was changed; commit, and `git push` deploys it.",
-        _ if page.app.lock.is_some() => {
-            "Nothing was changed; the app is locked, `dploy unlock` deploys it."
-        }
-        _ if page.app.pin.is_some() => {
-            "Nothing was changed; the app is pinned, `dploy resume` deploys it."
-        }
-        _ => "Nothing was changed; `dploy run` does it.",
-    }
-}
 
 pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
@@ -129,11 +24,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     workspace.services()?;
     let marathon = session.marathon(Some(&workspace)).await?;
     let Some(observer) = session.observer(Some(&workspace), &marathon).await? else {
-        let code = deploy_directly(session, &workspace, &marathon, args).await?;
-        if code != ExitCode::SUCCESS {
-            return Ok(code);
-        }
-        return launch::after_run(session, &workspace, &marathon, &args.launch).await;
+        return deploy_and_launch(session, &workspace, &marathon, args).await;
     };
     if !observer.alive {
         let url = observer.client.base();
@@ -169,38 +60,72 @@ async fn deploy_directly(
     marathon: &Marathon,
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
-    let deadline = args
-        .deadline
-        .or(workspace.descriptor.deadline)
-        .unwrap_or(600);
-    let rules = Rules {
-        force: args.force,
-        adopt: args.adopt,
-        deadline: Duration::from_secs(deadline.max(1)),
-        settle: Duration::from_secs(args.settle),
-    };
-    let end = direct::deploy(session.terminal, &marathon.client, workspace, &rules).await?;
-    let changed = match end {
+    let changed = match apply(session, workspace, marathon, args).await? {
         End::Succeeded(changed) => changed,
         End::Not(code) => return Ok(code),
     };
-    let result = if changed { "succeeded" } else { "unchanged" };
     if session.terminal.json {
-        session
-            .terminal
-            .data(&json!({"app": workspace.app, "result": result}))?;
-    } else if changed {
-        session
-            .terminal
-            .say(format!("{} runs, all healthy.", workspace.app));
-        session.terminal.hint("Now `dploy ps` shows what runs.");
-    } else {
-        session.terminal.say(format!(
-            "{}: nothing to change, all healthy.",
-            workspace.app
-        ));
+        let body = json!({"app": workspace.app, "result": word(changed)});
+        session.terminal.data(&body)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without an observer: the app first, then its observer. For programs it is one answer.
+async fn deploy_and_launch(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    args: &RunArgs,
+) -> anyhow::Result<ExitCode> {
+    let changed = match apply(session, workspace, marathon, args).await? {
+        End::Succeeded(changed) => changed,
+        End::Not(code) => return Ok(code),
+    };
+    let launched = launch::launch(session, workspace, marathon, &args.launch).await;
+    let (observer, trouble) = match launched {
+        Ok(launched) => (launched.observer, launched.trouble),
+        Err(error) => (None, Some(error)),
+    };
+    if session.terminal.json {
+        let body = json!({"app": workspace.app, "result": word(changed), "launched": observer});
+        session.terminal.data(&body)?;
+    }
+    trouble.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+fn word(changed: bool) -> &'static str {
+    if changed { "succeeded" } else { "unchanged" }
+}
+
+async fn apply(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    args: &RunArgs,
+) -> anyhow::Result<End> {
+    let written = workspace.descriptor.deadline;
+    let deadline = args.deadline.or(written).unwrap_or(600).max(1);
+    let rules = Rules {
+        force: args.force,
+        adopt: args.adopt,
+        deadline: Duration::from_secs(deadline),
+        settle: Duration::from_secs(args.settle),
+    };
+    let (terminal, app) = (session.terminal, &workspace.app);
+    let end = direct::deploy(terminal, &marathon.client, workspace, &rules).await?;
+    match end {
+        End::Succeeded(_) if terminal.json => {}
+        End::Succeeded(true) => {
+            terminal.say(format!("{app} runs, all healthy."));
+            terminal.hint("Now `dploy ps` shows what runs.");
+        }
+        End::Succeeded(false) => {
+            terminal.say(format!("{app}: nothing to change, all healthy."));
+        }
+        End::Not(_) => {}
+    }
+    Ok(end)
 }
 
 /// A lock or a pin holds for everybody, also for who goes around the observer.
