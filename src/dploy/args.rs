@@ -33,7 +33,7 @@ pub(super) struct Global {
     /// JSON instead of text
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
     pub json: bool,
-    /// Marathon; without it, marathon_url of dploy.app
+    /// Marathon; without it, the one that dploy.app names
     #[arg(
         long,
         global = true,
@@ -104,7 +104,7 @@ pub(super) struct Global {
         help_heading = "Where"
     )]
     pub token: Option<String>,
-    /// GitHub's API; without it, the one that belongs to repo_url
+    /// GitHub's API; without it, that of the repository in dploy.app
     #[arg(
         long,
         global = true,
@@ -282,6 +282,7 @@ pub(super) struct HistoryArgs {
 }
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct RollbackArgs {
     /// A commit (4 digits or more of it), or a deploy such as '#40'
     pub to: String,

@@ -300,7 +300,7 @@ impl Doctor<'_> {
         }
         match observer.client.readiness().await {
             Ok(text) if text == "ready" => {
-                self.note(Mark::Good, "observer", format!("{url} is ready"))
+                self.note(Mark::Good, "observer", format!("{url} is ready"));
             }
             Ok(text) => self.note(Mark::Bad, "observer", format!("{url}: {text}")),
             Err(error) => self.note(Mark::Bad, "observer", error.to_string()),
