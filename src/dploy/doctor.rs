@@ -316,7 +316,7 @@ impl Doctor<'_> {
         match reader.app(&workspace.app).await {
             Ok(Some(page)) => {
                 self.app(workspace, &observer, client.is_some(), &page)
-                    .await
+                    .await;
             }
             Ok(None) => self.note(
                 Mark::Bad,

@@ -81,13 +81,12 @@ async fn observed(
 /// The services as the observer plans them; those it has nothing to do for are unchanged.
 fn merged(services: Vec<PlanService>, plan: &PlanBody) -> Vec<PlanService> {
     let by_observer = |mut service: PlanService| {
-        match plan.services.iter().find(|s| s.id == service.id) {
-            Some(planned) => service = planned.clone(),
-            None => {
-                "unchanged".clone_into(&mut service.change);
-                service.diff.clear();
-                service.instances.after = service.instances.running;
-            }
+        if let Some(planned) = plan.services.iter().find(|s| s.id == service.id) {
+            service = planned.clone();
+        } else {
+            "unchanged".clone_into(&mut service.change);
+            service.diff.clear();
+            service.instances.after = service.instances.running;
         }
         service
     };

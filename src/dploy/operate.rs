@@ -136,7 +136,12 @@ fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
         name(&plan.to)
     ));
     if !plan.undoes.is_empty() {
-        let undone: Vec<&str> = plan.undoes.iter().take(10).map(|c| c.short()).collect();
+        let undone: Vec<&str> = plan
+            .undoes
+            .iter()
+            .take(10)
+            .map(crate::id::CommitId::short)
+            .collect();
         terminal.say(format!("undoes     {}", undone.join(", ")));
     }
     preview::show(terminal, &plan.services, &[], &plan.warnings);
