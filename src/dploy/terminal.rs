@@ -31,13 +31,14 @@ pub(super) struct Terminal {
     redraws: bool,
     /// Somebody can be asked.
     asks: bool,
-    width: Option<u16>,
+    /// Of standard error.
+    width: u16,
 }
 
 impl Terminal {
     /// The terminal of this process.
     pub fn new(json: bool) -> Self {
-        let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+        let size = terminal_size::terminal_size_of(std::io::stderr());
         // where colours are not wanted, what moves the cursor is taken out too
         let escapes = anstream::AutoStream::choice(&std::io::stderr());
         let redraws = std::io::stderr().is_terminal() && escapes != anstream::ColorChoice::Never;
@@ -45,7 +46,7 @@ impl Terminal {
             json,
             redraws: redraws && !json,
             asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-            width,
+            width: size.map_or(80, |(width, _)| width.0),
         }
     }
 
@@ -86,9 +87,9 @@ impl Terminal {
     pub fn table(self, head: &[&str], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
-        if let Some(width) = self.width {
+        if let Some((width, _)) = terminal_size::terminal_size_of(std::io::stdout()) {
             table
-                .set_width(width)
+                .set_width(width.0)
                 .set_content_arrangement(ContentArrangement::Dynamic);
         }
         table.set_header(head);
@@ -123,6 +124,24 @@ impl Terminal {
     }
 }
 
+/// Whether somebody wants what goes on to be cancelled; `None` where they do not want to look any longer. Ctrl-C is an
+/// answer too: whoever waits for it has taken it from the system, and the question alone would never end.
+pub(super) async fn cancels(terminal: Terminal, question: String) -> Option<bool> {
+    if !terminal.can_ask() {
+        return None;
+    }
+    let asked = tokio::task::spawn_blocking(move || {
+        if terminal.agrees(&format!("\n{question}")) {
+            return Some(true);
+        }
+        terminal.agrees("Go on looking?").then_some(false)
+    });
+    tokio::select! {
+        answer = asked => answer.ok().flatten(),
+        _ = tokio::signal::ctrl_c() => None,
+    }
+}
+
 /// Lines that change while something goes on. On a terminal they are drawn again in place; elsewhere a line is written
 /// when it has changed.
 pub(super) struct Board {
@@ -147,7 +166,7 @@ impl Board {
             }
             return;
         }
-        let width = usize::from(self.terminal.width.unwrap_or(80)).saturating_sub(1);
+        let width = usize::from(self.terminal.width).saturating_sub(1);
         let lines: Vec<String> = lines.iter().map(|(_, l)| cut(l, width)).collect();
         if lines == self.shown {
             return;
