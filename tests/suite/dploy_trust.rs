@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::dploy_support::{Shell, mode, set_mode, shell_service};
 use super::gates::{Gate, Trap};
 use super::local_marathon::Marathon;
+use super::town::{Town, quick};
 
 const USER: &str = "sentinel-user-1f0a";
 const PASSWORD: &str = "sentinel-password-9b3c";
@@ -421,4 +422,31 @@ async fn secrets_stand_in_no_help_and_no_error() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marathon_that_nobody_confirmed_gets_no_github_token_with_the_observer() {
+    let town = Town::unobserved(&[("web", shell_service("/shop/web", 1))], &[], quick()).await;
+    let shell = Shell::new();
+    let descriptor = format!(
+        "app_name: shop\nmarathon_url: {}\nrepo_url: {}/acme/shop\npublic_node: 127.0.0.1\n",
+        town.marathon_url,
+        town.github.url()
+    );
+    shell.write("dploy.app", &descriptor);
+    shell.spec("web", &shell_service("/shop/web", 1));
+    shell.write(".pat", super::town::PAT);
+    let (code, _, err) = shell
+        .run(&["run", "-settle=0", "-github-api", town.github.url()])
+        .await;
+    assert_eq!(code, 1, "{err}");
+    for word in ["your GitHub token", "nothing was sent", &town.marathon_url] {
+        assert!(err.contains(word), "no {word:?}: {err}");
+    }
+    let apps = town.marathon("/v2/apps").await.to_string();
+    assert!(apps.contains("/shop/web"), "the app itself runs: {apps}");
+    assert!(!apps.contains("dploy-observer") && !apps.contains(super::town::PAT));
+    assert!(!shell.dir.join(".dploy-token").exists());
+    town.github.stop().await;
+    town.marathon.unwrap().stop().await;
 }
