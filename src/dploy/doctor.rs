@@ -10,7 +10,8 @@ use super::session::{Marathon, Observer, Session, heard};
 use super::terminal::{GREEN, RED, YELLOW, paint};
 use super::workspace::{Compared, Workspace};
 use crate::api::AppPage;
-use crate::{clock, discovery};
+use crate::clock;
+use crate::discovery;
 
 /// Clocks further apart than this confuse people, GitHub's signatures and TLS.
 const APART: i64 = 30;
