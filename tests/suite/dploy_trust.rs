@@ -450,3 +450,30 @@ async fn a_marathon_that_nobody_confirmed_gets_no_github_token_with_the_observer
     town.github.stop().await;
     town.marathon.unwrap().stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_token_that_came_with_the_repository_is_not_taken() {
+    let observer = Trap::answering(marathon_with_an_observer);
+    let shell = clone_of(&observer, &observer);
+    shell.write(".dploy-token", &format!("{OPERATOR}\n"));
+    let commands: [&[&str]; 2] = [&["init", "-q"], &["add", ".dploy-token"]];
+    for command in commands {
+        let git = shell.command("git").args(command).status().await;
+        assert!(git.unwrap().success());
+    }
+    let lock = ["lock", "-m", "x", "-observer", &observer.url()];
+    let (code, _, err) = shell.run(&lock).await;
+    assert_eq!(code, 1);
+    assert!(err.contains(".dploy-token is in the repository"), "{err}");
+    nothing_was_given_away(&observer, "lock");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_that_a_repository_confirms_itself_are_not_believed() {
+    let marathon = Trap::new();
+    let shell = workspace(&marathon.url()).env("XDG_CONFIG_HOME", "config");
+    shell.write("config/dploy/hosts", "http://127.0.0.1\n");
+    let (code, _, err) = shell.run(&["ps"]).await;
+    assert_eq!((code, err.contains("nobody confirmed")), (1, true), "{err}");
+    assert!(marathon.seen().is_empty());
+}
