@@ -19,6 +19,10 @@ pub(super) struct Dploy {
 }
 
 /// What every command understands.
+#[expect(
+    clippy::doc_markdown,
+    reason = "the texts are shown in a terminal as they are"
+)]
 #[derive(Args, Clone)]
 pub(super) struct Global {
     /// The folder with dploy.app and specs/
@@ -278,6 +282,7 @@ pub(super) struct HistoryArgs {
     pub number: usize,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Args)]
 pub(super) struct RollbackArgs {
     /// A commit (4 digits or more of it), or a deploy such as '#40'

@@ -260,7 +260,7 @@ impl Doctor<'_> {
         }
         match observer.client.readiness().await {
             Ok(text) if text == "ready" => {
-                self.note(Mark::Good, "observer", format!("{url} is ready"))
+                self.note(Mark::Good, "observer", format!("{url} is ready"));
             }
             Ok(text) => self.note(Mark::Bad, "observer", format!("{url}: {text}")),
             Err(error) => self.note(Mark::Bad, "observer", error.to_string()),
@@ -276,7 +276,7 @@ impl Doctor<'_> {
         match reader.app(&workspace.app).await {
             Ok(Some(page)) => {
                 self.app(workspace, &observer, client.is_some(), &page)
-                    .await
+                    .await;
             }
             Ok(None) => self.note(
                 Mark::Bad,

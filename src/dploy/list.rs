@@ -1,6 +1,7 @@
 //! `dploy ls`, `ps` and `scale`: what the specs describe, what runs, and how many of it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ fn row(shown: &Shown) -> Vec<String> {
         .collect::<Vec<_>>()
         .join(" ");
     if more > 0 {
-        text.push_str(&format!(" +{more}"));
+        let _ = write!(text, " +{more}");
     }
     vec![
         shown.live.id.clone(),

@@ -108,6 +108,7 @@ impl Terminal {
     }
 
     /// Asks for a line. `None` at the end of input.
+    #[expect(clippy::unused_self, reason = "as above")]
     pub fn ask(self, question: &str) -> Option<String> {
         let _ = write!(anstream::stderr(), "{question} ");
         let mut line = String::new();

@@ -1,7 +1,5 @@
 //! A cloned repository is not trusted: whatever its `dploy.app` leads to gets no credential before somebody says so.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::dploy_support::{Shell, mode, set_mode, shell_service};
@@ -412,9 +410,7 @@ async fn secrets_stand_in_no_help_and_no_error() {
         &["doctor", "-json"],
     ];
     for command in commands {
-        let (_, out, err) = tokio::time::timeout(Duration::from_secs(60), shell.run(command))
-            .await
-            .unwrap();
+        let (_, out, err) = shell.run(command).await;
         for secret in [USER, PASSWORD, OPERATOR, PAT] {
             assert!(
                 !out.contains(secret) && !err.contains(secret),
