@@ -22,6 +22,10 @@ pub(super) struct Dploy {
 }
 
 /// What every command understands.
+#[expect(
+    clippy::doc_markdown,
+    reason = "the texts are shown in a terminal as they are"
+)]
 #[derive(Args, Clone)]
 pub(super) struct Global {
     /// The folder with dploy.app and specs/
@@ -281,6 +285,7 @@ pub(super) struct HistoryArgs {
     pub number: usize,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct RollbackArgs {

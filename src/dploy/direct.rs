@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::board::{self, Line};
 use super::preview::{self, Preview, preview};
-use super::terminal::{Board, Shown, Terminal};
+use super::terminal::{Board, Shown, Terminal, cancels};
 use super::workspace::Workspace;
 use crate::event::Action;
 use crate::id::{ServiceId, SpecHash};
@@ -345,16 +345,8 @@ impl Direct<'_> {
             _ = tokio::signal::ctrl_c() => {}
         }
         board.keep();
-        if !self.terminal.can_ask() {
-            bail!("stopped looking; Marathon goes on with it, and `dploy run` looks again");
-        }
-        if self.terminal.agrees("\nCancel the rollout?") {
-            return Ok(true);
-        }
-        if self.terminal.agrees("Go on looking?") {
-            return Ok(false);
-        }
-        bail!("stopped looking; Marathon goes on with it, and `dploy run` looks again")
+        let answer = cancels(self.terminal, "Cancel the rollout?".to_owned()).await;
+        answer.context("stopped looking; Marathon goes on with it, and `dploy run` looks again")
     }
 
     /// All is well: raised counts go back, services whose spec has left are removed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::board::{self, Line};
-use super::terminal::{Board, GREEN, RED, Shown, Terminal, YELLOW, paint};
+use super::terminal::{Board, GREEN, RED, Shown, Terminal, YELLOW, cancels, paint};
 use crate::api::{ActBody, DeployBody};
 use crate::client::{Client, ClientError};
 use crate::history::DeployState;
@@ -73,22 +73,17 @@ async fn interrupted(
     app: &AppId,
     number: DeployNumber,
 ) -> anyhow::Result<()> {
-    let away = format!("stopped looking; deploy {number} goes on, `dploy status` shows how");
-    if !terminal.can_ask() {
-        bail!("{away}");
-    }
-    if terminal.agrees(&format!("\nCancel deploy {number}?")) {
+    let Some(cancelled) = cancels(terminal, format!("Cancel deploy {number}?")).await else {
+        bail!("stopped looking; deploy {number} goes on, `dploy status` shows how");
+    };
+    if cancelled {
         let body = ActBody {
             deploy: Some(number.0.into()),
             ..ActBody::default()
         };
         observer.act(app, "cancel", &body).await?;
-        return Ok(());
     }
-    if terminal.agrees("Go on looking?") {
-        return Ok(());
-    }
-    bail!("{away}")
+    Ok(())
 }
 
 fn lines(deploy: &DeployBody) -> Vec<Shown> {

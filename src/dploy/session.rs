@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::args::Global;
 use super::terminal::Terminal;
 use super::trust::{Hosts, Named};
+pub(super) use super::workspace::TOKEN_FILE;
 use super::workspace::{Workspace, secret_in};
 use crate::client;
 use crate::clock;
@@ -19,9 +20,6 @@ use crate::github;
 use crate::id::{RepositoryName, ServiceId};
 use crate::marathon::{self, Credentials, MarathonError};
 use crate::secret::Secret;
-
-/// The file beside `.pat` that holds the operator token.
-pub(super) const TOKEN_FILE: &str = ".dploy-token";
 
 /// The label of an observer in Marathon.
 const OBSERVER: &str = "DPLOY_OBSERVER";

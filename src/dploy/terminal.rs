@@ -36,18 +36,14 @@ pub(super) struct Terminal {
     redraws: bool,
     /// Somebody can be asked.
     asks: bool,
-    /// Of standard output, where tables go; in a pipe they are not broken.
-    width: Option<u16>,
-    /// Of standard error, where progress goes.
-    board: usize,
+    /// The width of standard error, where progress goes.
+    width: usize,
 }
 
 impl Terminal {
     /// The terminal of this process.
     pub fn new(json: bool) -> Self {
-        let of = |size: Option<(terminal_size::Width, _)>| size.map(|(width, _)| width.0);
-        let width = of(terminal_size::terminal_size_of(std::io::stdout()));
-        let board = of(terminal_size::terminal_size_of(std::io::stderr()));
+        let size = terminal_size::terminal_size_of(std::io::stderr());
         // where colours are not wanted, what moves the cursor is taken out too
         let escapes = anstream::AutoStream::choice(&std::io::stderr());
         let redraws = std::io::stderr().is_terminal() && escapes != anstream::ColorChoice::Never;
@@ -55,8 +51,7 @@ impl Terminal {
             json,
             redraws: redraws && !json,
             asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-            width,
-            board: usize::from(board.unwrap_or(80)),
+            width: size.map_or(80, |(width, _)| usize::from(width.0)),
         }
     }
 
@@ -97,9 +92,9 @@ impl Terminal {
     pub fn table(self, head: &[&str], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
-        if let Some(width) = self.width {
+        if let Some((width, _)) = terminal_size::terminal_size_of(std::io::stdout()) {
             table
-                .set_width(width)
+                .set_width(width.0)
                 .set_content_arrangement(ContentArrangement::Dynamic);
         }
         table.set_header(head);
@@ -118,6 +113,7 @@ impl Terminal {
     }
 
     /// Asks for a line. `None` at the end of input.
+    #[expect(clippy::unused_self, reason = "as above")]
     pub fn ask(self, question: &str) -> Option<String> {
         let _ = write!(anstream::stderr(), "{question} ");
         let mut line = String::new();
@@ -131,6 +127,24 @@ impl Terminal {
     pub fn agrees(self, question: &str) -> bool {
         let answer = self.ask(&format!("{question} [y/N]"));
         answer.is_some_and(|a| matches!(a.to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// Whether somebody wants what goes on to be cancelled; `None` where they do not want to look any longer. Ctrl-C is an
+/// answer too: whoever waits for it has taken it from the system, and the question alone would never end.
+pub(super) async fn cancels(terminal: Terminal, question: String) -> Option<bool> {
+    if !terminal.can_ask() {
+        return None;
+    }
+    let asked = tokio::task::spawn_blocking(move || {
+        if terminal.agrees(&format!("\n{question}")) {
+            return Some(true);
+        }
+        terminal.agrees("Go on looking?").then_some(false)
+    });
+    tokio::select! {
+        answer = asked => answer.ok().flatten(),
+        _ = tokio::signal::ctrl_c() => None,
     }
 }
 
@@ -196,7 +210,7 @@ impl Board {
             }
             return;
         }
-        let width = self.terminal.board.saturating_sub(1);
+        let width = self.terminal.width.saturating_sub(1);
         let lines: Vec<String> = lines.iter().flat_map(|l| l.fit(width)).collect();
         if lines == self.shown {
             return;

@@ -88,15 +88,18 @@ impl Shell {
 
     /// Runs it in a terminal that is so many columns wide, where somebody types `input`. Output and error are one there.
     pub async fn typed(&self, arguments: &[&str], input: &str, columns: u16) -> (i32, String) {
-        let quoted: Vec<String> = arguments
-            .iter()
-            .map(|a| format!("'{}'", a.replace('\'', r"'\''")))
-            .collect();
-        let line = format!(
-            "stty cols {columns} -echo; exec '{}' {}",
-            env!("CARGO_BIN_EXE_dploy"),
-            quoted.join(" ")
-        );
+        let line = format!("exec {}", line(arguments));
+        self.converses(&line, &[("", input)], columns).await
+    }
+
+    /// Runs a line of a shell in a terminal. Somebody types each text as soon as what is before it was said.
+    pub async fn converses(
+        &self,
+        line: &str,
+        dialogue: &[(&str, &str)],
+        columns: u16,
+    ) -> (i32, String) {
+        let line = format!("stty rows 40 cols {columns} -echo; {line}");
         let mut child = self
             .command("script")
             .env("SHELL", "/bin/sh")
@@ -107,16 +110,26 @@ impl Shell {
             .unwrap();
         // the keyboard stays: its end would be a typed Ctrl-D
         let mut keyboard = child.stdin.take().unwrap();
-        keyboard.write_all(input.as_bytes()).await.unwrap();
-        let mut said = String::new();
         let mut screen = child.stdout.take().unwrap();
+        let mut said = Vec::new();
         let all = async {
-            screen.read_to_string(&mut said).await.unwrap();
-            child.wait().await.unwrap()
+            let (mut next, mut from) = (dialogue.iter().peekable(), 0);
+            loop {
+                let text = String::from_utf8_lossy(&said[from..]).into_owned();
+                if let Some((_, typed)) = next.next_if(|(marker, _)| text.contains(marker)) {
+                    from = said.len();
+                    keyboard.write_all(typed.as_bytes()).await.unwrap();
+                    continue;
+                }
+                if screen.read_buf(&mut said).await.unwrap() == 0 {
+                    break child.wait().await.unwrap();
+                }
+            }
         };
         let status = tokio::time::timeout(PATIENCE, all).await;
-        let status = status.unwrap_or_else(|_| panic!("{arguments:?} does not end"));
-        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let status = status.unwrap_or_else(|_| panic!("{line} does not end: {said}"));
+        assert!(!said.contains("panicked"), "{line}: {said}");
         (status.code().unwrap_or(-1), said)
     }
 
@@ -128,6 +141,15 @@ impl Shell {
         let value = value.unwrap_or_else(|e| panic!("{all:?}: {e}: {out:?} {err}"));
         (code, value)
     }
+}
+
+/// The program with these arguments, as a line of a shell.
+pub fn line(arguments: &[&str]) -> String {
+    let all = [&[env!("CARGO_BIN_EXE_dploy")], arguments].concat();
+    let quoted = all
+        .iter()
+        .map(|a| format!("'{}'", a.replace('\'', r"'\''")));
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 const PATIENCE: Duration = Duration::from_mins(1);

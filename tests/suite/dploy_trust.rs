@@ -1,12 +1,11 @@
 //! A cloned repository is not trusted: whatever its `dploy.app` leads to gets no credential before somebody says so.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::dploy_support::{Shell, mode, set_mode, shell_service};
 use super::gates::{Gate, Trap};
 use super::local_marathon::Marathon;
+use super::town::{Town, quick};
 
 const USER: &str = "sentinel-user-1f0a";
 const PASSWORD: &str = "sentinel-password-9b3c";
@@ -411,9 +410,7 @@ async fn secrets_stand_in_no_help_and_no_error() {
         &["doctor", "-json"],
     ];
     for command in commands {
-        let (_, out, err) = tokio::time::timeout(Duration::from_secs(60), shell.run(command))
-            .await
-            .unwrap();
+        let (_, out, err) = shell.run(command).await;
         for secret in [USER, PASSWORD, OPERATOR, PAT] {
             assert!(
                 !out.contains(secret) && !err.contains(secret),
@@ -421,4 +418,58 @@ async fn secrets_stand_in_no_help_and_no_error() {
             );
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marathon_that_nobody_confirmed_gets_no_github_token_with_the_observer() {
+    let town = Town::unobserved(&[("web", shell_service("/shop/web", 1))], &[], quick()).await;
+    let shell = Shell::new();
+    let descriptor = format!(
+        "app_name: shop\nmarathon_url: {}\nrepo_url: {}/acme/shop\npublic_node: 127.0.0.1\n",
+        town.marathon_url,
+        town.github.url()
+    );
+    shell.write("dploy.app", &descriptor);
+    shell.spec("web", &shell_service("/shop/web", 1));
+    shell.write(".pat", super::town::PAT);
+    let (code, _, err) = shell
+        .run(&["run", "-settle=0", "-github-api", town.github.url()])
+        .await;
+    assert_eq!(code, 1, "{err}");
+    for word in ["your GitHub token", "nothing was sent", &town.marathon_url] {
+        assert!(err.contains(word), "no {word:?}: {err}");
+    }
+    let apps = town.marathon("/v2/apps").await.to_string();
+    assert!(apps.contains("/shop/web"), "the app itself runs: {apps}");
+    assert!(!apps.contains("dploy-observer") && !apps.contains(super::town::PAT));
+    assert!(!shell.dir.join(".dploy-token").exists());
+    town.github.stop().await;
+    town.marathon.unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_token_that_came_with_the_repository_is_not_taken() {
+    let observer = Trap::answering(marathon_with_an_observer);
+    let shell = clone_of(&observer, &observer);
+    shell.write(".dploy-token", &format!("{OPERATOR}\n"));
+    let commands: [&[&str]; 2] = [&["init", "-q"], &["add", ".dploy-token"]];
+    for command in commands {
+        let git = shell.command("git").args(command).status().await;
+        assert!(git.unwrap().success());
+    }
+    let lock = ["lock", "-m", "x", "-observer", &observer.url()];
+    let (code, _, err) = shell.run(&lock).await;
+    assert_eq!(code, 1);
+    assert!(err.contains(".dploy-token is in the repository"), "{err}");
+    nothing_was_given_away(&observer, "lock");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_that_a_repository_confirms_itself_are_not_believed() {
+    let marathon = Trap::new();
+    let shell = workspace(&marathon.url()).env("XDG_CONFIG_HOME", "config");
+    shell.write("config/dploy/hosts", "http://127.0.0.1\n");
+    let (code, _, err) = shell.run(&["ps"]).await;
+    assert_eq!((code, err.contains("nobody confirmed")), (1, true), "{err}");
+    assert!(marathon.seen().is_empty());
 }
