@@ -278,10 +278,7 @@ mod tests {
             text: "a".to_owned(),
             below: Some("one two three four".to_owned()),
         };
-        assert_eq!(
-            shown.fit(15),
-            ["a", "     one two", "     three", "     four"]
-        );
+        assert_eq!(shown.fit(15), ["a", "     one two", "     three four"]);
     }
 
     #[test]
