@@ -87,10 +87,10 @@ impl Task<'_> {
         let Ok(client) = Client::new(base, None, self.session.timeout()) else {
             return false;
         };
-        let answer = match client.is_alive().await {
-            true => client.apps().await,
-            false => return false,
-        };
+        if !client.is_alive().await {
+            return false;
+        }
+        let answer = client.apps().await;
         answer.is_ok() || answer.is_err_and(|e| e.code() == Some("login"))
     }
 }
