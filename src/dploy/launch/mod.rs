@@ -43,7 +43,9 @@ pub(super) async fn after_run(
 ) -> anyhow::Result<ExitCode> {
     let launched = launch(session, workspace, marathon, args).await?;
     if let Some(observer) = launched.observer.filter(|_| session.terminal.json) {
-        session.terminal.data(&observer)?;
+        session
+            .terminal
+            .data(&json!({"app": workspace.app, "observer": observer}))?;
     }
     match launched.trouble {
         Some(trouble) => Err(trouble),
@@ -323,7 +325,7 @@ impl Launch<'_> {
             ));
         }
         let file = (!own).then_some(file);
-        let observer = json!({"observer": url, "app": app, "hook": hook, "token_file": file});
+        let observer = json!({"url": url, "hook": hook, "token_file": file});
         Launched {
             observer: Some(observer),
             trouble,
