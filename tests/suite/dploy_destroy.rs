@@ -7,8 +7,9 @@ use axum::extract::Request;
 use axum::http::{Method, Response};
 use serde_json::{Value, json};
 
+use super::command_line::{Running, observer};
 use super::dploy_desk::{Desk, OBSERVER, Said, Workspace};
-use super::town::{PAT, WEAK_PAT, service, until};
+use super::town::{PAT, WEAK_PAT, until};
 
 const DESTROY: [&str; 2] = ["destroy", "-yes"];
 
@@ -282,17 +283,43 @@ async fn hooks_of_other_observers_and_of_others_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_observer_that_lives_on_the_same_node_keeps_its_hook() {
     let (desk, shop) = settled().await;
-    // it deploys another branch of the same repository for a Marathon of its own
-    let neighbour = super::town::Town::with(&[("web", service("/shop/web", 1, ""))]).await;
-    let hook = format!("{}/dploy", neighbour.url()).replace("localhost", "127.0.0.1");
-    desk.foreign_hook("acme/shop", &hook).await;
+    let dir = tempfile::tempdir().unwrap();
+    // it deploys the repository to another Marathon
+    let api = format!("-github-api={}", desk.town.github.url());
+    let pat = format!("-pat={PAT}");
+    let mut arguments = vec![
+        "-owner=acme",
+        "-repo=shop",
+        "-listen=127.0.0.1:0",
+        &api,
+        &pat,
+    ];
+    arguments.extend(["-public-node=127.0.0.1", "-marathon-url=http://127.0.0.1:9"]);
+    arguments.extend(["-mesos-dns=http://127.0.0.1:9", "-data=data"]);
+    let mut neighbour = Running::start(observer(dir.path(), &arguments), true);
+    let said = neighbour.line_with("this is dploy observer").await;
+    let url = said
+        .split("url=")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    let hook = format!("{url}/dploy");
+    until("its hook", async || {
+        let hooks = desk.hooks("acme/shop").await;
+        if hooks.contains(&hook) {
+            Ok(())
+        } else {
+            Err(format!("{hooks:?}, not {hook}"))
+        }
+    })
+    .await;
     desk.kill_for_good().await;
-    desk.run(&shop, &DESTROY)
-        .await
-        .code(0)
-        .says(&["another observer of this node"]);
+    let said = desk.run(&shop, &DESTROY).await.code(0);
+    said.says(&["another observer of this node"]);
     desk.nothing_but(&[], &[&hook]).await;
-    neighbour.end().await;
+    neighbour.signal("-TERM").await;
     desk.end().await;
 }
 

@@ -118,7 +118,7 @@ impl Task<'_> {
     }
 
     /// Whether a repository is the one of this workspace; GitHub does not tell cases apart.
-    fn is_ours(&self, repository: &str) -> bool {
+    pub(super) fn is_ours(&self, repository: &str) -> bool {
         let own = self.github.map(|g| g.name.to_string());
         own.is_some_and(|own| own.eq_ignore_ascii_case(repository))
     }
