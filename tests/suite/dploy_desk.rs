@@ -114,10 +114,8 @@ impl Workspace {
 impl Desk {
     pub async fn new() -> Self {
         let town = Town::unobserved(&[], &[], quick()).await;
-        town.github
-            .create_repository("acme", "bare", "dcos")
-            .await
-            .unwrap();
+        let made = town.github.create_repository("acme", "bare", "dcos");
+        made.await.unwrap();
         let home = town.dir.path().join("home");
         std::fs::create_dir_all(home.join("config/dploy")).unwrap();
         // whoever sits here has confirmed this machine

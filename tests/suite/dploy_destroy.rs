@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Method, Response};
 use serde_json::{Value, json};
 
+use super::command_line::{Running, observer};
 use super::dploy_desk::{Desk, OBSERVER, Said, Workspace};
-use super::town::{PAT, WEAK_PAT, service, until};
+use super::town::{PAT, WEAK_PAT, until};
 
 const DESTROY: [&str; 2] = ["destroy", "-yes"];
 
@@ -76,7 +80,7 @@ async fn with_the_observer_dead_for_good_dploy_does_it_by_itself() {
     desk.kill_for_good().await;
     let said = desk.run(&shop, &DESTROY).await.code(0);
     said.says(&[
-        "Doing it without the observer",
+        "Doing it without the observer: no task of /dploy-observer runs",
         "the observer /dploy-observer was removed",
         "/shop/web was removed",
         "was removed",
@@ -279,17 +283,43 @@ async fn hooks_of_other_observers_and_of_others_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_observer_that_lives_on_the_same_node_keeps_its_hook() {
     let (desk, shop) = settled().await;
-    // it deploys another branch of the same repository for a Marathon of its own
-    let neighbour = super::town::Town::with(&[("web", service("/shop/web", 1, ""))]).await;
-    let hook = format!("{}/dploy", neighbour.url());
-    desk.foreign_hook("acme/shop", &hook).await;
+    let dir = tempfile::tempdir().unwrap();
+    // it deploys the repository to another Marathon
+    let api = format!("-github-api={}", desk.town.github.url());
+    let pat = format!("-pat={PAT}");
+    let mut arguments = vec![
+        "-owner=acme",
+        "-repo=shop",
+        "-listen=127.0.0.1:0",
+        &api,
+        &pat,
+    ];
+    arguments.extend(["-public-node=127.0.0.1", "-marathon-url=http://127.0.0.1:9"]);
+    arguments.extend(["-mesos-dns=http://127.0.0.1:9", "-data=data"]);
+    let mut neighbour = Running::start(observer(dir.path(), &arguments), true);
+    let said = neighbour.line_with("this is dploy observer").await;
+    let url = said
+        .split("url=")
+        .nth(1)
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap();
+    let hook = format!("{url}/dploy");
+    until("its hook", async || {
+        let hooks = desk.hooks("acme/shop").await;
+        if hooks.contains(&hook) {
+            Ok(())
+        } else {
+            Err(format!("{hooks:?}, not {hook}"))
+        }
+    })
+    .await;
     desk.kill_for_good().await;
-    desk.run(&shop, &DESTROY)
-        .await
-        .code(0)
-        .says(&["another observer of this node"]);
+    let said = desk.run(&shop, &DESTROY).await.code(0);
+    said.says(&["another observer of this node"]);
     desk.nothing_but(&[], &[&hook]).await;
-    neighbour.end().await;
+    neighbour.signal("-TERM").await;
     desk.end().await;
 }
 
@@ -410,4 +440,83 @@ async fn with_json_the_answer_is_one_document() {
     assert!(answer["done"].as_array().unwrap().len() >= 2, "{answer}");
     assert!(!said.text().contains(PAT));
     desk.end().await;
+}
+
+/// What happens to a request on the way to the observer.
+#[derive(Clone, Copy)]
+enum Way {
+    /// It is seen to come from elsewhere.
+    Forwarded,
+    /// The connection breaks while this is answered.
+    Broken(fn(&Method, &str) -> bool),
+}
+
+/// The observer as it is reached from afar: under another name of this machine, through somebody in between.
+async fn from_afar(desk: &Desk, shop: &Workspace, way: Option<Way>) {
+    shop.describe("public_node", "public_node: 127.0.0.2");
+    let hosts = "http://127.0.0.1\nhttp://127.0.0.2\n";
+    std::fs::write(desk.home.join("config/dploy/hosts"), hosts).unwrap();
+    let Some(way) = way else { return };
+    let (_, url) = desk.healthy("").await;
+    let between = url.replace("http://127.0.0.1", "127.0.0.2");
+    let listener = tokio::net::TcpListener::bind(between).await.unwrap();
+    let http = desk.town.http.clone();
+    let app = axum::Router::new().fallback(move |request: Request| {
+        let (http, url) = (http.clone(), url.clone());
+        async move { handed_on(&http, &url, request, way).await }
+    });
+    tokio::spawn(async move { axum::serve(listener, app).await });
+}
+
+async fn handed_on(
+    http: &reqwest::Client,
+    url: &str,
+    request: Request,
+    way: Way,
+) -> Response<Body> {
+    let path = request.uri().to_string();
+    let mut on = http.request(request.method().clone(), format!("{url}{path}"));
+    on = on.headers(request.headers().clone());
+    match way {
+        Way::Forwarded => on = on.header("x-forwarded-for", "192.0.2.1"),
+        Way::Broken(breaks) if breaks(request.method(), &path) => {
+            let broken = async { Err::<Vec<u8>, _>(std::io::Error::other("cut")) };
+            return Response::new(Body::from_stream(futures_util::stream::once(broken)));
+        }
+        Way::Broken(_) => {}
+    }
+    let Ok(answer) = on.send().await else {
+        let mut gone = Response::new(Body::empty());
+        *gone.status_mut() = axum::http::StatusCode::BAD_GATEWAY;
+        return gone;
+    };
+    let mut back = Response::builder().status(answer.status());
+    *back.headers_mut().unwrap() = answer.headers().clone();
+    back.body(Body::from(answer.bytes().await.unwrap_or_default()))
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_observer_that_takes_no_token_on_plain_http_is_done_without() {
+    let (desk, shop) = settled().await;
+    from_afar(&desk, &shop, Some(Way::Forwarded)).await;
+    let said = desk.run(&shop, &DESTROY).await.code(0);
+    said.says(&["Doing it without the observer: this is plain HTTP"]);
+    desk.nothing_but(&[], &[]).await;
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_observer_that_is_out_of_reach_or_falls_silent_in_the_middle_is_done_without() {
+    let deletes: fn(&Method, &str) -> bool = |method, _| *method == Method::DELETE;
+    let pages: fn(&Method, &str) -> bool = |_, path| path.starts_with("/apps/");
+    let list: fn(&Method, &str) -> bool = |_, path| path.starts_with("/apps.json");
+    for breaks in [None, Some(deletes), Some(pages), Some(list)] {
+        let (desk, shop) = settled().await;
+        from_afar(&desk, &shop, breaks.map(Way::Broken)).await;
+        let said = desk.run(&shop, &DESTROY).await.code(0);
+        said.says(&["Doing it without the observer: ", "nothing of it is left"]);
+        desk.nothing_but(&[], &[]).await;
+        desk.end().await;
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dploy_observer::app::{self, Observer, Surroundings};
@@ -134,6 +135,7 @@ impl Town {
             token(PAT, "acme", "repo, admin:repo_hook"),
             token(WEAK_PAT, "bob", "repo:status"),
         ];
+        own_ids(&dir.path().join("github"));
         let github = LocalGithub::start(
             listener().await,
             github::Options {
@@ -441,6 +443,15 @@ impl Town {
             marathon.stop().await;
         }
     }
+}
+
+/// Towns stand beside each other on one loopback, so ports are given out again; ids at GitHub never are.
+fn own_ids(github: &Path) {
+    static TOWNS: AtomicU64 = AtomicU64::new(0);
+    let town = TOWNS.fetch_add(1, Ordering::Relaxed);
+    let state = json!({"next_id": 1_000_001 + 10_000 * town, "repositories": [], "hooks": [], "deliveries": [], "statuses": []});
+    std::fs::create_dir_all(github).unwrap();
+    std::fs::write(github.join("state.json"), state.to_string()).unwrap();
 }
 
 pub async fn listener() -> TcpListener {

@@ -61,7 +61,7 @@ impl Task<'_> {
             let note = format!("{named} calls another observer, at {base}: it stays");
             return self.session.terminal.note(note);
         }
-        if base != traces.url && self.lives_at(base).await {
+        if base != traces.url && self.is_anothers(base, hook.id).await {
             let note = format!("{named} calls another observer of this node, at {base}: it stays");
             return self.session.terminal.note(note);
         }
@@ -82,15 +82,25 @@ impl Task<'_> {
         }
     }
 
-    /// Whether an observer answers there.
-    async fn lives_at(&self, base: &str) -> bool {
+    /// Whether an observer lives there that calls this hook its own. Our own is gone by now, and its port may be given out
+    /// again: that somebody answers says nothing.
+    async fn is_anothers(&self, base: &str, hook: u64) -> bool {
         let Ok(client) = Client::new(base, None, self.session.timeout()) else {
             return false;
         };
-        let answer = match client.is_alive().await {
-            true => client.apps().await,
-            false => return false,
+        if !client.is_alive().await {
+            return false;
+        }
+        let apps = match client.apps().await {
+            Ok(body) => body.apps,
+            Err(error) => return error.code() == Some("login"),
         };
-        answer.is_ok() || answer.is_err_and(|e| e.code() == Some("login"))
+        for app in apps.iter().filter(|a| self.is_ours(&a.source.repository)) {
+            let seen = client.hook(&app.app).await;
+            if seen.is_ok_and(|h| h.id == Some(hook)) {
+                return true;
+            }
+        }
+        false
     }
 }

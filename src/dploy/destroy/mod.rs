@@ -217,9 +217,10 @@ impl Task<'_> {
                 terminal.say(format!("{} left: {what}\n    {way}", paint(RED, '✖')));
             }
             if clean {
-                let left = match self.keep_services {
-                    true => "its services run on, nothing else of it is left",
-                    false => "nothing of it is left",
+                let left = if self.keep_services {
+                    "its services run on, nothing else of it is left"
+                } else {
+                    "nothing of it is left"
                 };
                 terminal.say(format!("{} is destroyed; {left}.", self.workspace.app));
             }

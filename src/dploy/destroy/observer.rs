@@ -32,10 +32,17 @@ impl Part {
                 Ok(Self::Silent(error.to_string()))
             }
             // as it is launched, unless told otherwise: nobody could ever destroy it from afar
-            error if error.code() == Some("plain_http") => Ok(Self::Refused(error.to_string())),
-            error => Err(error.into()),
+            ClientError::Refused(ref problem) if problem.code == "plain_http" => {
+                Ok(Self::Refused(problem.detail.clone()))
+            }
+            ClientError::Refused(_) => Err(error.into()),
         }
     }
+}
+
+/// Marathon names no port of it.
+fn without_task(observer: &Observer) -> bool {
+    observer.id.is_some() && observer.client.base().ends_with(":0")
 }
 
 impl Task<'_> {
@@ -55,10 +62,10 @@ impl Task<'_> {
             let part = if observer.alive {
                 self.through(&observer, &mut traces, report).await?
             } else {
-                Part::Silent(format!(
-                    "the observer at {} does not answer",
-                    observer.client.base()
-                ))
+                Part::Silent(match (&observer.id, without_task(&observer)) {
+                    (Some(id), true) => format!("no task of {id} runs"),
+                    _ => format!("{} does not answer", observer.client.base()),
+                })
             };
             let why = match part {
                 Part::Done => return Ok(traces),
@@ -87,7 +94,7 @@ impl Task<'_> {
         let (mut url, mut elsewhere) = (String::new(), false);
         if let Some(observer) = observer {
             observer.client.base().clone_into(&mut url);
-            hosts.extend(host(&url));
+            hosts.extend(host(&url).filter(|_| !without_task(observer)));
             if let Some(id) = &observer.id
                 && let Some(app) = self.marathon.client.app(id).await?
             {
@@ -111,7 +118,7 @@ impl Task<'_> {
     }
 
     /// Whether a repository is the one of this workspace; GitHub does not tell cases apart.
-    fn is_ours(&self, repository: &str) -> bool {
+    pub(super) fn is_ours(&self, repository: &str) -> bool {
         let own = self.github.map(|g| g.name.to_string());
         own.is_some_and(|own| own.eq_ignore_ascii_case(repository))
     }
@@ -166,7 +173,7 @@ impl Task<'_> {
         match (&observer.id, names.as_slice()) {
             (Some(id), []) if state.is_some() || !traces.elsewhere => {
                 self.remove(id, "the observer ", report).await;
-                self.ended(&[id.clone()]).await;
+                self.ended(std::slice::from_ref(id)).await;
             }
             (_, []) => report.done(format!(
                 "the observer at {} stays: it was not launched for this app",
@@ -227,13 +234,14 @@ impl Task<'_> {
             }
             Err(error) => format!("somebody ({error})"),
         };
-        let serves = match traces.elsewhere {
-            true if others.is_empty() => "another repository or branch",
-            _ => others.as_str(),
+        let serves = if traces.elsewhere && others.is_empty() {
+            "another repository or branch"
+        } else {
+            others.as_str()
         };
         if serves.is_empty() {
             self.remove(id, "the observer ", report).await;
-            self.ended(&[id.clone()]).await;
+            self.ended(std::slice::from_ref(id)).await;
         } else {
             traces.hook = Hook::Kept;
             let what = format!("the observer {id}, which may serve {serves}");

@@ -145,8 +145,8 @@ impl Launch<'_> {
                 "the app runs, and its observer was not launched: {id} runs in Marathon already and is no observer that dploy knows (it has no label DPLOY_OBSERVER=true); remove it, or launch under another id with -observer-spec"
             );
         }
-        let named = |name: &str| spec["env"].get(name).is_some();
-        let own = named("DPLOY_OBSERVER_TOKEN") || named("DPLOY_OBSERVER_TOKEN_SHA256");
+        let sets = |name: &str| spec["env"].get(name).is_some();
+        let own = sets("DPLOY_OBSERVER_TOKEN") || sets("DPLOY_OBSERVER_TOKEN_SHA256");
         if !own {
             let file = self.session.folder.join(TOKEN_FILE);
             // before the observer knows of it: a token that nobody has would lock everybody out
@@ -171,7 +171,7 @@ impl Launch<'_> {
         let url = spec["env"]["DPLOY_OBSERVER_PUBLIC_URL"].as_str();
         let url = url.unwrap_or(observer.client.base()).trim_end_matches('/');
         let hook = self.pinged(&observer, url).await?;
-        Ok(self.done(url, &spec["env"], own, &hook))
+        Ok(self.done(url, &spec["env"], own, hook.as_ref()))
     }
 
     async fn healthy(&self, id: &ServiceId) -> anyhow::Result<()> {
@@ -219,16 +219,15 @@ impl Launch<'_> {
         let (mut hook, mut known) = (None, false);
         while Instant::now() < until {
             match client.app(app).await {
+                Ok(Some(page)) if page.app.state == AppState::Destroyed && registered => {}
                 Ok(Some(page)) if page.app.state == AppState::Destroyed => {
-                    if !registered {
-                        let body = RegisterBody {
-                            repository: self.github.name.to_string(),
-                            branch: Some(self.workspace.branch().to_owned()),
-                        };
-                        let operator = self.session.operator(observer)?;
-                        operator.register(&body).await?;
-                        registered = true;
-                    }
+                    let body = RegisterBody {
+                        repository: self.github.name.to_string(),
+                        branch: Some(self.workspace.branch().to_owned()),
+                    };
+                    let operator = self.session.operator(observer)?;
+                    operator.register(&body).await?;
+                    registered = true;
                 }
                 Ok(Some(page)) => {
                     known = true;
@@ -259,11 +258,11 @@ impl Launch<'_> {
         Ok(hook)
     }
 
-    fn done(&self, url: &str, env: &Value, own: bool, hook: &Option<HookBody>) -> Launched {
+    fn done(&self, url: &str, env: &Value, own: bool, hook: Option<&HookBody>) -> Launched {
         let terminal = self.session.terminal;
         let app = &self.workspace.app;
-        let pinged = hook.as_ref().and_then(|h| h.pinged_at.as_ref()).is_some();
-        let failure = hook.as_ref().and_then(|h| h.failure.clone());
+        let pinged = hook.and_then(|h| h.pinged_at.as_ref()).is_some();
+        let failure = hook.and_then(|h| h.failure.clone());
         let file = self.session.folder.join(TOKEN_FILE);
         let token = if own {
             "the token that the observer's spec names".to_owned()
@@ -273,7 +272,7 @@ impl Launch<'_> {
         if !terminal.json {
             terminal.say(paint(GREEN, "The observer runs."));
             terminal.say(format!("  dashboard  {url}/apps/{app}"));
-            let hook_url = hook.as_ref().and_then(|h| h.url.clone());
+            let hook_url = hook.and_then(|h| h.url.clone());
             let word = match (pinged, &failure) {
                 (_, Some(_)) => "it does not work",
                 (true, None) => "GitHub's ping arrived",
@@ -306,7 +305,7 @@ impl Launch<'_> {
             ));
         }
         let file = (!own).then_some(file);
-        let observer = json!({"observer": url, "app": app, "hook": hook, "token_file": file});
+        let observer = json!({"url": url, "hook": hook, "token_file": file});
         Launched {
             observer: Some(observer),
             trouble,
