@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
+use tokio::signal::unix::Signal;
 
 use super::board::{self, Line};
-use super::terminal::{Board, GREEN, RED, Shown, Terminal, YELLOW, cancels, paint};
+use super::terminal::{Board, GREEN, RED, Shown, Terminal, YELLOW, cancels, interrupts, paint};
 use crate::api::{ActBody, DeployBody};
 use crate::client::{Client, ClientError};
 use crate::history::DeployState;
@@ -30,6 +31,7 @@ pub(super) async fn deploy(
     number: DeployNumber,
 ) -> anyhow::Result<ExitCode> {
     let (mut number, mut silent) = (number, 0);
+    let mut interrupts = interrupts()?;
     let mut board = Board::new(terminal);
     loop {
         match observer.deploy(app, number).await {
@@ -52,9 +54,9 @@ pub(super) async fn deploy(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 board.keep();
-                interrupted(terminal, observer, app, number).await?;
+                interrupted(terminal, &mut interrupts, observer, app, number).await?;
             }
         }
     }
@@ -69,11 +71,13 @@ fn superseded_by(deploy: &DeployBody) -> Option<DeployNumber> {
 /// Ctrl-C: to cancel is one thing, to look away another.
 async fn interrupted(
     terminal: Terminal,
+    interrupts: &mut Signal,
     observer: &Client,
     app: &AppId,
     number: DeployNumber,
 ) -> anyhow::Result<()> {
-    let Some(cancelled) = cancels(terminal, format!("Cancel deploy {number}?")).await else {
+    let Some(cancelled) = cancels(terminal, interrupts, format!("Cancel deploy {number}?")).await
+    else {
         bail!("stopped looking; deploy {number} goes on, `dploy status` shows how");
     };
     if cancelled {

@@ -276,7 +276,7 @@ async fn deployed_by(
             observer.client.base()
         );
     }
-    let observer = session.readable(observer).await?;
+    let observer = session.readable(observer, &workspace.app).await?;
     let page = observer.client.app(&workspace.app).await?;
     Ok(page
         .filter(|p| p.app.state != AppState::Destroyed)

@@ -38,7 +38,8 @@ pub(super) async fn observed(session: &Session) -> anyhow::Result<(Workspace, Ob
             observer.client.base()
         );
     }
-    Ok((workspace, session.readable(observer).await?))
+    let observer = session.readable(observer, &workspace.app).await?;
+    Ok((workspace, observer))
 }
 
 /// What an action came to: a deploy is followed, anything else is said.

@@ -38,7 +38,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
         ));
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
-    let observer = session.readable(observer).await?;
+    let observer = session.readable(observer, &workspace.app).await?;
     match observer.client.app(&workspace.app).await? {
         Some(page) if page.app.state != AppState::Destroyed => {
             if args.direct {
@@ -88,7 +88,7 @@ async fn deploy_and_launch(
         Err(error) => (None, Some(error)),
     };
     if session.terminal.json {
-        let body = json!({"app": workspace.app, "result": word(changed), "launched": observer});
+        let body = json!({"app": workspace.app, "result": word(changed), "observer": observer});
         session.terminal.data(&body)?;
     }
     trouble.map_or(Ok(ExitCode::SUCCESS), Err)

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::secret::plain;
 
@@ -130,9 +131,21 @@ impl Terminal {
     }
 }
 
+/// Every Ctrl-C from now on, also one that comes while nobody waits for it.
+///
+/// # Errors
+/// When the system does not let us.
+pub(super) fn interrupts() -> std::io::Result<Signal> {
+    signal(SignalKind::interrupt())
+}
+
 /// Whether somebody wants what goes on to be cancelled; `None` where they do not want to look any longer. Ctrl-C is an
 /// answer too: whoever waits for it has taken it from the system, and the question alone would never end.
-pub(super) async fn cancels(terminal: Terminal, question: String) -> Option<bool> {
+pub(super) async fn cancels(
+    terminal: Terminal,
+    interrupts: &mut Signal,
+    question: String,
+) -> Option<bool> {
     if !terminal.can_ask() {
         return None;
     }
@@ -144,7 +157,7 @@ pub(super) async fn cancels(terminal: Terminal, question: String) -> Option<bool
     });
     tokio::select! {
         answer = asked => answer.ok().flatten(),
-        _ = tokio::signal::ctrl_c() => None,
+        _ = interrupts.recv() => None,
     }
 }
 

@@ -38,7 +38,7 @@ async fn lives(shell: &Shell, url: &str, marathon: &Marathon) {
     let out = shell.ok(&["run"]).await;
     assert!(out.contains("instances 2 -> 1"), "{out}");
     let out = shell.ok(&["destroy", "-yes"]).await;
-    assert!(out.contains("nothing is left"), "{out}");
+    assert!(out.contains("nothing of it is left"), "{out}");
     assert_eq!(apps(marathon).await, 0);
 }
 

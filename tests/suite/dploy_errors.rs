@@ -537,6 +537,31 @@ async fn a_service_that_nobody_has_room_for_is_said_to_wait_for_resources() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_shows_no_secret_however_deep_it_is() {
+    let (marathon, shell) = running().await;
+    let mut next = shell_service("/hello/web", 1);
+    next["env"] = json!({"DB_PASSWORD": "sentinel-1", "URL": "http://u:sentinel-2@a/b", "PLAIN": "to be seen",
+        "API_TOKEN": "sentinel-3"});
+    next["labels"] = json!({"secrets": "{\"password\": \"sentinel-4\"}"});
+    next["fetch"] = json!([{"uri": "http://u:sentinel-5@a/b.tgz"}]);
+    shell.spec("web", &next);
+    for arguments in [&["dryrun"][..], &["dryrun", "-json"], &["run"]] {
+        let (code, out, err) = shell.run(arguments).await;
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(
+            !out.contains("sentinel") && !err.contains("sentinel"),
+            "{arguments:?}: {out}{err}"
+        );
+        assert!(out.contains("to be seen"), "{arguments:?}: {out}");
+    }
+    next.as_object_mut().unwrap().remove("env");
+    shell.spec("web", &next);
+    let out = shell.ok(&["dryrun"]).await;
+    assert!(!out.contains("sentinel"), "{out}");
+    marathon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_changed_by_hand_is_put_right() {
     let (marathon, shell) = running().await;
     marathon
@@ -784,14 +809,13 @@ async fn colours_are_for_terminals_that_want_them() {
         assert!(!said.contains('\u{1b}'), "{command:?}: {said:?}");
     }
     // without escapes nothing can be drawn again, so a line comes when it changed
-    shell.spec("web", &shell_service("/hello/web", 3));
-    let (code, said) = shell.typed(&["run"], "", 100).await;
-    assert_eq!((code, said.contains('\u{1b}')), (0, false), "{said}");
-    let starting = said
-        .lines()
-        .filter(|l| l.contains("/hello/web") && l.contains("starting"))
-        .count();
-    assert!(starting <= 1, "{said}");
+    let mut crashes = shell_service("/hello/web", 3);
+    crashes["cmd"] = "exit 7".into();
+    shell.spec("web", &crashes);
+    let (code, said) = shell.typed(&["run"], "", 300).await;
+    assert_eq!((code, said.contains('\u{1b}')), (3, false), "{said}");
+    let lines = said.lines().filter(|l| l.contains("  crashing "));
+    assert_eq!(lines.count(), 1, "{said}");
     marathon.stop().await;
 }
 
@@ -930,7 +954,7 @@ async fn with_json_what_the_observer_knows_is_one_document() {
         (&["run"], 4, "/state", json!("locked")),
         (&["unlock"], 0, "/result", json!("done")),
         (&["deploy"], 0, "/state", json!("unchanged")),
-        (&["run"], 0, "/state", json!("unchanged")),
+        (&["run"], 0, "/state", json!("succeeded")),
         (
             &["scale", "-pid=web", "-instances=2"],
             0,

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
+use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
 use super::{Direct, End, LOOK, NoJournal};
 use crate::dploy::board::{self, Line};
-use crate::dploy::terminal::{Board, Shown, cancels};
+use crate::dploy::terminal::{Board, Shown, cancels, interrupts};
 use crate::dploy::{FAILED, remove};
 use crate::id::ServiceId;
 use crate::marathon;
@@ -19,6 +20,7 @@ use crate::sentence::Sentence;
 impl Direct<'_> {
     /// Follows the services until all are well, or it is clear that they will not be.
     pub(super) async fn follow(self) -> anyhow::Result<End> {
+        let mut interrupts = interrupts()?;
         let mut board = Board::new(self.terminal);
         let mut standings = Standings::default();
         let mut changes = self.watch.changes();
@@ -32,7 +34,12 @@ impl Direct<'_> {
                 }
                 Err(error) => {
                     if self
-                        .pause(&mut changes, &error.to_string(), &mut board)
+                        .pause(
+                            &mut changes,
+                            &mut interrupts,
+                            &error.to_string(),
+                            &mut board,
+                        )
                         .await?
                     {
                         return self.end(Sentence::new("CANCELLED", "cancelled")).await;
@@ -58,7 +65,10 @@ impl Direct<'_> {
             if let Some(why) = self.hopeless(&now, progress_at.elapsed()) {
                 return self.end(why).await;
             }
-            if self.pause(&mut changes, "", &mut board).await? {
+            if self
+                .pause(&mut changes, &mut interrupts, "", &mut board)
+                .await?
+            {
                 let why = Sentence::new("CANCELLED", "cancelled");
                 return self.end(why).await;
             }
@@ -104,6 +114,7 @@ impl Direct<'_> {
     async fn pause(
         &self,
         changes: &mut tokio::sync::watch::Receiver<u64>,
+        interrupts: &mut Signal,
         trouble: &str,
         board: &mut Board,
     ) -> anyhow::Result<bool> {
@@ -118,10 +129,10 @@ impl Direct<'_> {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => return Ok(false),
             () = event => return Ok(false),
-            _ = tokio::signal::ctrl_c() => {}
+            _ = interrupts.recv() => {}
         }
         board.keep();
-        let answer = cancels(self.terminal, "Cancel the rollout?".to_owned()).await;
+        let answer = cancels(self.terminal, interrupts, "Cancel the rollout?".to_owned()).await;
         answer.context("stopped looking; Marathon goes on with it, and `dploy run` looks again")
     }
 

@@ -7,7 +7,7 @@ use crate::client;
 use crate::discovery;
 use crate::dploy::trust::Named;
 use crate::dploy::workspace::{TOKEN_FILE, Workspace, secret_in};
-use crate::id::ServiceId;
+use crate::id::{AppId, ServiceId};
 use crate::marathon::LiveApp;
 use crate::secret::Secret;
 
@@ -96,8 +96,8 @@ impl Session {
     ///
     /// # Errors
     /// When it does not answer, or wants a token that is not there.
-    pub async fn readable(&self, observer: Observer) -> anyhow::Result<Observer> {
-        let client = match observer.client.apps().await {
+    pub async fn readable(&self, observer: Observer, app: &AppId) -> anyhow::Result<Observer> {
+        let client = match observer.client.app(app).await {
             Err(error) if error.code() == Some("login") => self.operator(&observer)?,
             Err(error) => return Err(error.into()),
             Ok(_) => return Ok(observer),
