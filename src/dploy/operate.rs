@@ -38,7 +38,6 @@ pub(super) async fn observed(session: &Session) -> anyhow::Result<(Workspace, Ob
             observer.client.base()
         );
     }
-    let observer = session.readable(observer, &workspace.app).await?;
     Ok((workspace, observer))
 }
 

@@ -4,16 +4,23 @@ use std::process::ExitCode;
 
 use super::args::{HistoryArgs, WhyArgs};
 use super::operate::observed;
-use super::session::Session;
+use super::session::{Observer, Session};
 use super::terminal::{DIM, GREEN, RED, YELLOW, paint, who};
+use super::workspace::Workspace;
 use crate::api::{AppBody, AppPage, DeployBody, Health};
 use crate::client::{Client, ClientError};
 use crate::history::AppState;
 use crate::id::AppId;
 use crate::secret::plain;
 
-async fn page(session: &Session) -> anyhow::Result<(Client, AppPage)> {
+async fn readable(session: &Session) -> anyhow::Result<(Workspace, Observer)> {
     let (workspace, observer) = observed(session).await?;
+    let observer = session.readable(observer, &workspace.app).await?;
+    Ok((workspace, observer))
+}
+
+async fn page(session: &Session) -> anyhow::Result<(Client, AppPage)> {
+    let (workspace, observer) = readable(session).await?;
     let client = observer.client;
     let page = client.app(&workspace.app).await?;
     let page = page.ok_or_else(|| {
@@ -33,7 +40,7 @@ fn time(at: &str) -> String {
 pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
     let terminal = session.terminal;
     if session.global.all {
-        let (_, observer) = observed(session).await?;
+        let (_, observer) = readable(session).await?;
         let apps = observer.client.apps().await?;
         if terminal.json {
             terminal.data(&apps)?;
@@ -256,7 +263,7 @@ async fn deploys(
 }
 
 pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = readable(session).await?;
     let client = observer.client;
     let text = args.commit.to_ascii_lowercase();
     let hex = text.len() >= 4 && text.bytes().all(|b| b.is_ascii_hexdigit());

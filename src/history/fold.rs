@@ -81,13 +81,17 @@ impl Fold<'_> {
                 app.hook.registered_at = Some(at);
                 (app.hook.id, app.hook.url, app.hook.failure) =
                     (Some(*id), Some(url.clone()), None);
-                app.hook.pinged_at = None;
+                if app.hook.pinged != Some(*id) {
+                    app.hook.pinged_at = None;
+                }
             }
             Fact::HookRepaired { id, url, .. } => {
                 (app.hook.id, app.hook.url, app.hook.failure) =
                     (Some(*id), Some(url.clone()), None);
             }
-            Fact::HookPinged { .. } => app.hook.pinged_at = Some(at),
+            Fact::HookPinged { id, .. } => {
+                (app.hook.pinged_at, app.hook.pinged) = (Some(at), Some(*id));
+            }
             Fact::HookFailed { code, sentence } => {
                 app.hook.failure = Some(Sentence::new(code.clone(), sentence.clone()));
             }

@@ -114,6 +114,9 @@ pub struct Hook {
     pub registered_at: Option<String>,
     /// When its ping arrived.
     pub pinged_at: Option<String>,
+    /// The hook that ping was of. GitHub pings while it still answers who registers, so it may be heard of first.
+    #[serde(default)]
+    pub pinged: Option<u64>,
     /// What is wrong with it.
     pub failure: Option<Sentence>,
 }

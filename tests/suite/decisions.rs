@@ -1084,3 +1084,25 @@ fn a_forged_request_belongs_to_no_app() {
         (&None, OBSERVER)
     );
 }
+
+#[test]
+fn a_ping_that_overtakes_the_answer_to_who_registers_is_remembered() {
+    let mut story = Story::new();
+    let registered = |id| Fact::HookRegistered {
+        id,
+        url: "http://node/dploy".to_owned(),
+    };
+    let pinged = Fact::HookPinged {
+        id: 7,
+        delivery: None,
+    };
+    story.does(OBSERVER, Command::Note(vec![pinged]));
+    story.does(OBSERVER, Command::Note(vec![registered(7)]));
+    assert!(story.app().hook.pinged_at.is_some());
+    story.does(OBSERVER, Command::Note(vec![registered(8)]));
+    assert_eq!(
+        story.app().hook.pinged_at,
+        None,
+        "another hook has to be pinged itself"
+    );
+}

@@ -95,19 +95,27 @@ fn progress_key(line: &str) -> Option<String> {
     (service || deploy).then(|| second.to_owned())
 }
 
+/// What stays on a terminal: each line of progress where it was first, as it was last.
 fn last_frames(output: &str) -> String {
-    let mut last: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut first, mut last) = (BTreeMap::new(), BTreeMap::new());
     for (at, line) in output.lines().enumerate() {
         if let Some(key) = progress_key(line) {
-            last.insert(key, at);
+            first.entry(key.clone()).or_insert(at);
+            last.insert(key, line);
         }
     }
-    let kept = output
-        .lines()
-        .enumerate()
-        .filter(|(at, line)| progress_key(line).is_none_or(|key| last.get(&key) == Some(at)));
-    kept.map(|(_, line)| format!("{}\n", line.trim_end()))
-        .collect()
+    let kept = output.lines().enumerate().filter_map(|(at, line)| {
+        // whether it is still to be heard of is a race
+        if line.starts_with("waiting for the observer to hear of") {
+            return None;
+        }
+        match progress_key(line) {
+            Some(key) if first.get(&key) == Some(&at) => last.get(&key).copied(),
+            Some(_) => None,
+            None => Some(line),
+        }
+    });
+    kept.map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// Stands for what is random: the same value is the same name everywhere.
