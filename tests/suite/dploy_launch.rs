@@ -382,17 +382,15 @@ async fn an_app_that_was_destroyed_comes_back_with_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_json_standard_output_holds_documents_only() {
+async fn with_json_deploy_and_launch_are_one_document() {
     let desk = Desk::new().await;
     let shop = desk.workspace("shop", "acme/shop", "dcos").await;
     shop.pat();
     let said = desk.run(&shop, &["run", "--json"]).await.code(0);
-    let documents = serde_json::Deserializer::from_str(&said.out).into_iter::<Value>();
-    let documents: Vec<Value> = documents.map(Result::unwrap).collect();
-    let find = |key: &str| documents.iter().find_map(|d| d.get(key)).cloned();
-    assert_eq!(find("result").unwrap(), "succeeded");
+    let document: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(document["result"], "succeeded");
     let (_, url) = desk.healthy("").await;
-    let observer = find("observer").unwrap();
+    let observer = &document["launched"];
     assert_eq!(observer["url"], url);
     assert!(observer["hook"]["pinged_at"].is_string(), "{observer}");
     assert!(!said.text().contains(PAT));
