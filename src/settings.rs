@@ -113,10 +113,10 @@ pub struct Settings {
         default_value = "http://leader.mesos:8123"
     )]
     pub mesos_dns: String,
-    /// User for Marathon's basic authentication
+    /// User for Marathon: basic authentication, or a DC/OS login where the address has a path
     #[arg(long, env = "DPLOY_MARATHON_USER", value_name = "string")]
     pub marathon_user: Option<String>,
-    /// Password for Marathon's basic authentication
+    /// Password of that user
     #[arg(
         long,
         env = "DPLOY_MARATHON_PASSWORD",

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+/// Where a cluster has its Mesos-DNS.
+pub(super) const USUAL_MESOS_DNS: &str = "http://leader.mesos:8123";
+
 /// Deploys apps to Marathon, launches their observer and operates it.
 ///
 /// An app is a folder with a descriptor dploy.app and Marathon specs in specs/. Flags may be written as Go does
@@ -19,6 +22,10 @@ pub(super) struct Dploy {
 }
 
 /// What every command understands.
+#[expect(
+    clippy::doc_markdown,
+    reason = "the texts are shown in a terminal as they are"
+)]
 #[derive(Args, Clone)]
 pub(super) struct Global {
     /// The folder with dploy.app and specs/
@@ -30,7 +37,7 @@ pub(super) struct Global {
     /// JSON instead of text
     #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
     pub json: bool,
-    /// Marathon; without it, marathon_url of dploy.app
+    /// Marathon; without it, the one that dploy.app names
     #[arg(
         long,
         global = true,
@@ -76,7 +83,7 @@ pub(super) struct Global {
         global = true,
         env = "DPLOY_MESOS_DNS",
         value_name = "url",
-        default_value = "http://leader.mesos:8123",
+        default_value = USUAL_MESOS_DNS,
         hide_env_values = true,
         help_heading = "Where"
     )]
@@ -101,7 +108,7 @@ pub(super) struct Global {
         help_heading = "Where"
     )]
     pub token: Option<String>,
-    /// GitHub's API; without it, the one that belongs to repo_url
+    /// GitHub's API; without it, that of the repository in dploy.app
     #[arg(
         long,
         global = true,
@@ -278,7 +285,9 @@ pub(super) struct HistoryArgs {
     pub number: usize,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct RollbackArgs {
     /// A commit (4 digits or more of it), or a deploy such as '#40'
     pub to: String,

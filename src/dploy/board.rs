@@ -1,6 +1,6 @@
 //! One line a service while something rolls, whoever rolls it.
 
-use super::terminal::{DIM, GREEN, RED, YELLOW, paint};
+use super::terminal::{DIM, GREEN, RED, Shown, YELLOW, paint};
 use crate::marathon::LiveApp;
 use crate::secret::plain;
 
@@ -14,8 +14,8 @@ pub(super) struct Line<'a> {
     pub sentence: Option<&'a str>,
 }
 
-/// The line, and before it what a change is judged by where lines are not drawn again.
-pub(super) fn line(line: &Line<'_>) -> (String, String) {
+/// The line as a board shows it.
+pub(super) fn line(line: &Line<'_>) -> Shown {
     let (sign, style) = match line.stage {
         "healthy" => ('✔', GREEN),
         "crashing" | "unhealthy" | "missing" => ('✖', RED),
@@ -26,12 +26,8 @@ pub(super) fn line(line: &Line<'_>) -> (String, String) {
         (Some(healthy), Some(wanted)) => format!("{healthy} of {wanted}"),
         _ => String::new(),
     };
-    let sentence = line
-        .sentence
-        .map(|s| format!("  {}", plain(s, 300)))
-        .unwrap_or_default();
     let text = format!(
-        "{}  {}  {:<9} {:<9} {counts}{sentence}",
+        "{}  {}  {:<9} {:<9} {counts}",
         paint(style, sign),
         line.id,
         line.change,
@@ -43,7 +39,11 @@ pub(super) fn line(line: &Line<'_>) -> (String, String) {
         line.stage,
         if line.stage == "healthy" { &counts } else { "" }
     );
-    (key, text.trim_end().to_owned())
+    Shown {
+        key,
+        text: text.trim_end().to_owned(),
+        below: line.sentence.map(|s| plain(s, 300)),
+    }
 }
 
 /// How many old and new instances of each service are well.

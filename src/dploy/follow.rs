@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
+use tokio::signal::unix::Signal;
 
 use super::board::{self, Line};
-use super::terminal::{Board, GREEN, RED, Terminal, YELLOW, paint};
+use super::terminal::{Board, GREEN, RED, Shown, Terminal, YELLOW, cancels, interrupts, paint};
 use crate::api::{ActBody, DeployBody};
 use crate::client::{Client, ClientError};
 use crate::history::DeployState;
@@ -30,6 +31,7 @@ pub(super) async fn deploy(
     number: DeployNumber,
 ) -> anyhow::Result<ExitCode> {
     let (mut number, mut silent) = (number, 0);
+    let mut interrupts = interrupts()?;
     let mut board = Board::new(terminal);
     loop {
         match observer.deploy(app, number).await {
@@ -52,9 +54,9 @@ pub(super) async fn deploy(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 board.keep();
-                interrupted(terminal, observer, app, number).await?;
+                interrupted(terminal, &mut interrupts, observer, app, number).await?;
             }
         }
     }
@@ -69,41 +71,30 @@ fn superseded_by(deploy: &DeployBody) -> Option<DeployNumber> {
 /// Ctrl-C: to cancel is one thing, to look away another.
 async fn interrupted(
     terminal: Terminal,
+    interrupts: &mut Signal,
     observer: &Client,
     app: &AppId,
     number: DeployNumber,
 ) -> anyhow::Result<()> {
-    let away = format!("stopped looking; deploy {number} goes on, `dploy status` shows how");
-    if !terminal.can_ask() {
-        bail!("{away}");
-    }
-    if terminal.agrees(&format!("\nCancel deploy {number}?")) {
+    let Some(cancelled) = cancels(terminal, interrupts, format!("Cancel deploy {number}?")).await
+    else {
+        bail!("stopped looking; deploy {number} goes on, `dploy status` shows how");
+    };
+    if cancelled {
         let body = ActBody {
             deploy: Some(number.0.into()),
             ..ActBody::default()
         };
         observer.act(app, "cancel", &body).await?;
-        return Ok(());
     }
-    if terminal.agrees("Go on looking?") {
-        return Ok(());
-    }
-    bail!("{away}")
+    Ok(())
 }
 
-fn lines(deploy: &DeployBody) -> Vec<(String, String)> {
-    let head = format!(
-        "deploy {}  {}  {}{}",
-        deploy.deploy,
-        deploy.commit.short(),
-        deploy.state.word(),
-        deploy
-            .waiting
-            .as_ref()
-            .map(|w| format!(": {}", plain(&w.sentence, 300)))
-            .unwrap_or_default()
-    );
-    let mut lines = vec![(head.clone(), head)];
+fn lines(deploy: &DeployBody) -> Vec<Shown> {
+    let (commit, state) = (deploy.commit.short(), deploy.state.word());
+    let head = format!("deploy {}  {commit}  {state}", deploy.deploy);
+    let waiting = deploy.waiting.as_ref().map(|w| plain(&w.sentence, 300));
+    let mut lines = Shown::alone(head, waiting);
     // while the commit is read there is nothing to say of services
     let services = deploy.services.iter().flatten();
     lines.extend(services.filter(|s| s.state.is_some()).map(|s| {

@@ -8,9 +8,10 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::args::InitArgs;
-use super::session::{Session, TOKEN_FILE};
+use super::session::{Session, TOKEN_FILE, repository};
+use crate::descriptor::Descriptor;
 use crate::discovery;
-use crate::id::AppId;
+use crate::id::{AppId, Branch};
 
 /// Marathon on this machine: a local one, or a tunnel.
 const USUAL_MARATHON: &str = "http://localhost:8080";
@@ -30,6 +31,8 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
     let name = name(folder, args.name.as_deref())?;
     let marathon = session.global.marathon_url.as_deref();
     let marathon = discovery::address(marathon.unwrap_or(USUAL_MARATHON), "-marathon-url")?;
+    let text = descriptor(&name, &marathon, args);
+    readable(&text, args)?;
     std::fs::create_dir_all(&specs).with_context(|| format!("making {}", specs.display()))?;
     let mut made = Vec::new();
     let mut write = |name: &str, text: &str| {
@@ -43,7 +46,7 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
     if let Some(ignored) = ignored(folder) {
         write(".gitignore", &ignored)?;
     }
-    write("dploy.app", &descriptor(&name, &marathon, args))?;
+    write("dploy.app", &text)?;
     remember(session, &marathon, args)?;
     if session.terminal.json {
         session.terminal.data(&json!({"app": name, "made": made}))?;
@@ -56,6 +59,43 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
         .terminal
         .hint("Look into dploy.app and specs/, then `dploy dryrun` shows what would be deployed.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is written must say what was meant, also to YAML.
+fn readable(text: &str, args: &InitArgs) -> anyhow::Result<()> {
+    let read = Descriptor::parse(text.as_bytes());
+    for (flag, given, understood) in [
+        (
+            "-repo-url",
+            &args.repo_url,
+            read.as_ref().map(|d| &d.repo_url),
+        ),
+        (
+            "-public-node",
+            &args.public_node,
+            read.as_ref().map(|d| &d.public_node),
+        ),
+        (
+            "-trigger-branch",
+            &args.trigger_branch,
+            read.as_ref().map(|d| &d.trigger_branch),
+        ),
+    ] {
+        if let Some(value) = given
+            && understood.ok() != Some(given)
+        {
+            bail!("{flag}: {value:?} is none; nothing was written");
+        }
+    }
+    read?;
+    if let Some(url) = &args.repo_url {
+        repository(url)?;
+    }
+    if let Some(branch) = &args.trigger_branch {
+        let parsed: Result<Branch, _> = branch.parse();
+        parsed.map_err(|e| anyhow::anyhow!("-trigger-branch: {e}"))?;
+    }
+    Ok(())
 }
 
 /// Who makes a descriptor has confirmed the hosts that stand in it.

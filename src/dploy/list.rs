@@ -1,6 +1,7 @@
 //! `dploy ls`, `ps` and `scale`: what the specs describe, what runs, and how many of it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::args::ScaleArgs;
-use super::session::Session;
+use super::session::{Marathon, Observer, Session};
 use super::workspace::Workspace;
 use crate::api::ActBody;
 use crate::history::AppState;
@@ -148,7 +149,7 @@ fn row(shown: &Shown) -> Vec<String> {
         .collect::<Vec<_>>()
         .join(" ");
     if more > 0 {
-        text.push_str(&format!(" +{more}"));
+        let _ = write!(text, " +{more}");
     }
     vec![
         shown.live.id.clone(),
@@ -239,20 +240,14 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
     let marathon = session.marathon(Some(&workspace)).await?;
     let ids = rollout::ours(&marathon.client, workspace.app.as_str()).await?;
     let id = called(&workspace, &ids, &args.pid)?;
-    let observer = session.observer(Some(&workspace), &marathon).await?;
-    let page = match observer.as_ref().filter(|o| o.alive) {
-        Some(observer) => observer.client.app(&workspace.app).await?,
-        None => None,
-    };
-    let deployed = page.filter(|p| p.app.state != AppState::Destroyed);
-    if let (Some(observer), Some(_)) = (&observer, deployed) {
+    if let Some(observer) = deployed_by(session, &workspace, &marathon).await? {
         let body = ActBody {
             service: Some(id.to_string()),
             instances: Some(args.instances),
             ..ActBody::default()
         };
         session
-            .operator(observer)?
+            .operator(&observer)?
             .act(&workspace.app, "scale", &body)
             .await?;
     } else {
@@ -264,6 +259,28 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
         }
     }
     scaled(session, &marathon.client, &id, args.instances).await
+}
+
+/// The observer that deploys this app, if there is one: what it does not know of it would take for drift.
+async fn deployed_by(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+) -> anyhow::Result<Option<Observer>> {
+    let Some(observer) = session.observer(Some(workspace), marathon).await? else {
+        return Ok(None);
+    };
+    if !observer.alive {
+        bail!(
+            "the observer at {} does not answer; scaled around it, the next deploy might scale back. `dploy doctor` looks closer",
+            observer.client.base()
+        );
+    }
+    let observer = session.readable(observer, &workspace.app).await?;
+    let page = observer.client.app(&workspace.app).await?;
+    Ok(page
+        .filter(|p| p.app.state != AppState::Destroyed)
+        .map(|_| observer))
 }
 
 /// Waits until that many run.

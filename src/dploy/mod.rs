@@ -5,6 +5,7 @@ mod board;
 mod destroy;
 mod direct;
 mod doctor;
+mod dryrun;
 mod follow;
 mod init;
 mod launch;
@@ -76,7 +77,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
     let session = Session::new(dploy.global);
     match &dploy.command {
         Command::Init(args) => init::run(&session, args),
-        Command::Dryrun(args) => run::dryrun(&session, args).await,
+        Command::Dryrun(args) => dryrun::run(&session, args).await,
         Command::Run(args) => run::run(&session, args).await,
         Command::Destroy(args) => destroy::run(&session, args).await,
         Command::Ls => list::ls(&session),

@@ -38,6 +38,7 @@ pub(super) async fn observed(session: &Session) -> anyhow::Result<(Workspace, Ob
             observer.client.base()
         );
     }
+    let observer = session.readable(observer, &workspace.app).await?;
     Ok((workspace, observer))
 }
 
@@ -136,7 +137,12 @@ fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
         name(&plan.to)
     ));
     if !plan.undoes.is_empty() {
-        let undone: Vec<&str> = plan.undoes.iter().take(10).map(|c| c.short()).collect();
+        let undone: Vec<&str> = plan
+            .undoes
+            .iter()
+            .take(10)
+            .map(crate::id::CommitId::short)
+            .collect();
         terminal.say(format!("undoes     {}", undone.join(", ")));
     }
     preview::show(terminal, &plan.services, &[], &plan.warnings);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
+use serde_json::Value;
 
 use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, paint};
 use super::workspace::Workspace;
@@ -68,7 +69,7 @@ fn record(service: &Service, live: &LiveApp, running: &Running, look: &Look) -> 
     let drifted = labelled && !as_specified(running, service);
     ServiceRecord {
         applied: drifted.then(|| service.hash.clone()),
-        rendering: drifted.then(|| rendering(&serde_json::Value::Null)),
+        rendering: drifted.then(|| rendering(&Value::Null)),
         // an ended rollout left old tasks of a definition that is right
         dirty: !held && !drifted && live.tasks.iter().any(|t| !live.is_current(t)),
         ..ServiceRecord::default()
@@ -121,7 +122,7 @@ pub(super) async fn preview(
         own: Some("/dploy-observer".to_owned()),
         ..Bounds::default()
     };
-    let old: BTreeMap<ServiceId, serde_json::Value> = services
+    let old: BTreeMap<ServiceId, Value> = services
         .iter()
         .filter_map(|s| {
             Some((
@@ -198,13 +199,21 @@ impl Preview {
 /// A change as it is shown in a terminal, which may be a build log that others read.
 fn hide(mut change: Change) -> Change {
     let name = change.path.rsplit('/').next().unwrap_or_default();
-    let secret = looks_secret(name);
     for value in [&mut change.from, &mut change.to].into_iter().flatten() {
-        if secret || value.as_str().and_then(password_in_url).is_some() {
-            *value = serde_json::Value::String(HIDDEN.to_owned());
-        }
+        hide_in(name, value);
     }
     change
+}
+
+/// What is new as a whole, such as a first `env`, is looked through.
+fn hide_in(name: &str, value: &mut Value) {
+    match value {
+        _ if looks_secret(name) => *value = HIDDEN.into(),
+        Value::String(text) if password_in_url(text).is_some() => *value = HIDDEN.into(),
+        Value::Object(map) => map.iter_mut().for_each(|(name, v)| hide_in(name, v)),
+        Value::Array(list) => list.iter_mut().for_each(|v| hide_in(name, v)),
+        _ => {}
+    }
 }
 
 /// Shows a plan: a line a service, then the fields that change, then what to beware of.
@@ -261,7 +270,7 @@ fn style(change: &str) -> anstyle::Style {
 /// A changed field on one line.
 fn field(change: &Change) -> String {
     let name = change.path.trim_start_matches('/').replace('/', ".");
-    let text = |value: &serde_json::Value| crate::secret::plain(&value.to_string(), 160);
+    let text = |value: &Value| crate::secret::plain(&value.to_string(), 160);
     match (&change.from, &change.to) {
         (Some(from), Some(to)) => format!("{name}: {} -> {}", text(from), text(to)),
         (None, Some(to)) => format!("{name}: {} (new)", text(to)),

@@ -1,4 +1,4 @@
-//! `dploy dryrun` and `dploy run`: through the observer where one deploys this app, else directly.
+//! `dploy run`: through the observer where one deploys this app, else directly.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,66 +6,17 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 
-use super::args::{DryrunArgs, RunArgs};
+use super::args::RunArgs;
 use super::direct::{self, End, Rules};
-use super::preview::{self, preview};
 use super::session::{Marathon, Observer, Session};
+use super::terminal::who;
 use super::workspace::{Compared, Workspace};
 use super::{follow, launch};
-use crate::api::{ActBody, AppPage, RegisterBody};
+use crate::api::{ActBody, AppPage, Health, RegisterBody};
 use crate::history::AppState;
 
 /// How long the observer may take to hear of a push that is at GitHub.
 const HEARING: Duration = Duration::from_secs(90);
-
-pub(super) async fn dryrun(session: &Session, args: &DryrunArgs) -> anyhow::Result<ExitCode> {
-    let workspace = session.workspace()?;
-    let marathon = session.marathon(Some(&workspace)).await?;
-    let preview = preview(&marathon.client, &workspace, args.adopt).await?;
-    let (plan, services) = (&preview.plan, preview.bodies());
-    let taken = preview.foreign(workspace.app.as_str());
-    let changes = plan.changes() || taken > 0;
-    if session.terminal.json {
-        let body = json!({"app": workspace.app, "marathon": marathon.url, "changes": changes, "services": services,
-            "left": plan.orphans, "warnings": plan.warnings});
-        session.terminal.data(&body)?;
-    } else {
-        preview::show(session.terminal, &services, &plan.orphans, &plan.warnings);
-        let observer = session.observer(Some(&workspace), &marathon).await?;
-        session
-            .terminal
-            .hint(next_step(&workspace, observer, changes).await);
-    }
-    let would = args.detailed_exitcode && changes;
-    Ok(if would {
-        super::CHANGES.into()
-    } else {
-        ExitCode::SUCCESS
-    })
-}
-
-/// What to do after a dry run.
-async fn next_step(workspace: &Workspace, observer: Option<Observer>, changes: bool) -> String {
-    if !changes {
-        return "Nothing would change.".to_owned();
-    }
-    let page = match observer {
-        Some(observer) if observer.alive => {
-            observer.client.app(&workspace.app).await.ok().flatten()
-        }
-        _ => None,
-    };
-    let Some(page) = page else {
-        return "Nothing was changed; `dploy run` does it.".to_owned();
-    };
-    let (head, branch) = (page.app.head.map(|h| h.commit), page.app.source.branch);
-    match workspace.compared(head.as_ref(), &branch) {
-        Compared::Unpushed(_) => {
-            "Nothing was changed; commit, and `git push` deploys it.".to_owned()
-        }
-        _ => "Nothing was changed; `dploy run` does it.".to_owned(),
-    }
-}
 
 pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
@@ -73,11 +24,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     workspace.services()?;
     let marathon = session.marathon(Some(&workspace)).await?;
     let Some(observer) = session.observer(Some(&workspace), &marathon).await? else {
-        let code = deploy_directly(session, &workspace, &marathon, args).await?;
-        if code != ExitCode::SUCCESS {
-            return Ok(code);
-        }
-        return launch::after_run(session, &workspace, &marathon, &args.launch).await;
+        return deploy_and_launch(session, &workspace, &marathon, args).await;
     };
     if !observer.alive {
         let url = observer.client.base();
@@ -91,13 +38,14 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
         ));
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
+    let observer = session.readable(observer, &workspace.app).await?;
     match observer.client.app(&workspace.app).await? {
         Some(page) if page.app.state != AppState::Destroyed => {
             if args.direct {
                 refuse_when_held(&page)?;
                 return deploy_directly(session, &workspace, &marathon, args).await;
             }
-            through(session, &workspace, &observer, page).await
+            through(session, &workspace, &observer, page, args).await
         }
         _ if workspace.descriptor.repo_url.is_some() && !args.direct => {
             register(session, &workspace, &observer).await
@@ -112,38 +60,72 @@ async fn deploy_directly(
     marathon: &Marathon,
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
-    let deadline = args
-        .deadline
-        .or(workspace.descriptor.deadline)
-        .unwrap_or(600);
-    let rules = Rules {
-        force: args.force,
-        adopt: args.adopt,
-        deadline: Duration::from_secs(deadline.max(1)),
-        settle: Duration::from_secs(args.settle),
-    };
-    let end = direct::deploy(session.terminal, &marathon.client, workspace, &rules).await?;
-    let changed = match end {
+    let changed = match apply(session, workspace, marathon, args).await? {
         End::Succeeded(changed) => changed,
         End::Not(code) => return Ok(code),
     };
-    let result = if changed { "succeeded" } else { "unchanged" };
     if session.terminal.json {
-        session
-            .terminal
-            .data(&json!({"app": workspace.app, "result": result}))?;
-    } else if changed {
-        session
-            .terminal
-            .say(format!("{} runs, all healthy.", workspace.app));
-        session.terminal.hint("Now `dploy ps` shows what runs.");
-    } else {
-        session.terminal.say(format!(
-            "{}: nothing to change, all healthy.",
-            workspace.app
-        ));
+        let body = json!({"app": workspace.app, "result": word(changed)});
+        session.terminal.data(&body)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without an observer: the app first, then its observer. For programs it is one answer.
+async fn deploy_and_launch(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    args: &RunArgs,
+) -> anyhow::Result<ExitCode> {
+    let changed = match apply(session, workspace, marathon, args).await? {
+        End::Succeeded(changed) => changed,
+        End::Not(code) => return Ok(code),
+    };
+    let launched = launch::launch(session, workspace, marathon, &args.launch).await;
+    let (observer, trouble) = match launched {
+        Ok(launched) => (launched.observer, launched.trouble),
+        Err(error) => (None, Some(error)),
+    };
+    if session.terminal.json {
+        let body = json!({"app": workspace.app, "result": word(changed), "observer": observer});
+        session.terminal.data(&body)?;
+    }
+    trouble.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+fn word(changed: bool) -> &'static str {
+    if changed { "succeeded" } else { "unchanged" }
+}
+
+async fn apply(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    args: &RunArgs,
+) -> anyhow::Result<End> {
+    let written = workspace.descriptor.deadline;
+    let deadline = args.deadline.or(written).unwrap_or(600).max(1);
+    let rules = Rules {
+        force: args.force,
+        adopt: args.adopt,
+        deadline: Duration::from_secs(deadline),
+        settle: Duration::from_secs(args.settle),
+    };
+    let (terminal, app) = (session.terminal, &workspace.app);
+    let end = direct::deploy(terminal, &marathon.client, workspace, &rules).await?;
+    match end {
+        End::Succeeded(_) if terminal.json => {}
+        End::Succeeded(true) => {
+            terminal.say(format!("{app} runs, all healthy."));
+            terminal.hint("Now `dploy ps` shows what runs.");
+        }
+        End::Succeeded(false) => {
+            terminal.say(format!("{app}: nothing to change, all healthy."));
+        }
+        End::Not(_) => {}
+    }
+    Ok(end)
 }
 
 /// A lock or a pin holds for everybody, also for who goes around the observer.
@@ -152,7 +134,7 @@ fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
         bail!(
             "{} is locked by {}: {}; `dploy unlock` lifts it",
             page.app.app,
-            lock.by,
+            who(&lock.by),
             lock.reason
         );
     }
@@ -161,7 +143,7 @@ fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
             "{} is pinned to {} by {}; `dploy resume` ends that",
             page.app.app,
             pin.commit.short(),
-            pin.by
+            who(&pin.by)
         );
     }
     Ok(())
@@ -173,6 +155,7 @@ async fn through(
     workspace: &Workspace,
     observer: &Observer,
     mut page: AppPage,
+    args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let branch = page.app.source.branch.clone();
     let until = tokio::time::Instant::now() + HEARING;
@@ -209,7 +192,7 @@ async fn through(
         }
         page = fresh(observer, workspace).await?;
     }
-    deploy_head(session, workspace, observer, &page).await
+    deploy_head(session, workspace, observer, &page, args).await
 }
 
 async fn fresh(observer: &Observer, workspace: &Workspace) -> anyhow::Result<AppPage> {
@@ -222,6 +205,7 @@ async fn deploy_head(
     workspace: &Workspace,
     observer: &Observer,
     page: &AppPage,
+    args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let head = page.app.head.as_ref().map(|h| h.commit.clone());
     let open = [&page.app.running, &page.app.waiting];
@@ -229,22 +213,24 @@ async fn deploy_head(
         .into_iter()
         .flatten()
         .find(|d| Some(&d.commit) == head.as_ref());
-    if let Some(deploy) = under_way {
-        return follow::deploy(
-            session.terminal,
-            &observer.client,
-            &workspace.app,
-            deploy.deploy,
-        )
-        .await;
+    // nothing to ask for where the push did it already
+    let done = page.app.live.as_ref().filter(|live| {
+        Some(&live.commit) == head.as_ref() && page.app.health == Health::Ok && !args.adopt
+    });
+    let known = under_way.map(|d| d.deploy).or(done.map(|d| d.deploy));
+    if let Some(number) = known {
+        return follow::deploy(session.terminal, &observer.client, &workspace.app, number).await;
     }
     if page.app.lock.is_some() || page.app.pin.is_some() {
         return held(session, page);
     }
     let client = session.operator(observer)?;
-    let acted = client
-        .act(&workspace.app, "deploy", &ActBody::default())
-        .await;
+    let action = if args.adopt { "adopt" } else { "deploy" };
+    let body = ActBody {
+        force: args.force,
+        ..ActBody::default()
+    };
+    let acted = client.act(&workspace.app, action, &body).await;
     super::operate::acted(session, &client, &workspace.app, acted, "Done.").await
 }
 

@@ -4,26 +4,17 @@ use std::process::ExitCode;
 
 use super::args::{HistoryArgs, WhyArgs};
 use super::operate::observed;
-use super::session::{Observer, Session};
-use super::terminal::{DIM, GREEN, RED, YELLOW, paint};
+use super::session::Session;
+use super::terminal::{DIM, GREEN, RED, YELLOW, paint, who};
 use crate::api::{AppBody, AppPage, DeployBody, Health};
 use crate::client::{Client, ClientError};
 use crate::history::AppState;
 use crate::id::AppId;
 use crate::secret::plain;
 
-/// Reads as anybody may; where the observer shows nothing to strangers, as an operator.
-async fn reader(session: &Session, observer: &Observer) -> anyhow::Result<Client> {
-    match observer.client.apps().await {
-        Err(error) if error.code() == Some("login") => session.operator(observer),
-        Err(error) => Err(error.into()),
-        Ok(_) => Ok(observer.client.clone()),
-    }
-}
-
 async fn page(session: &Session) -> anyhow::Result<(Client, AppPage)> {
     let (workspace, observer) = observed(session).await?;
-    let client = reader(session, &observer).await?;
+    let client = observer.client;
     let page = client.app(&workspace.app).await?;
     let page = page.ok_or_else(|| {
         anyhow::anyhow!(
@@ -43,7 +34,7 @@ pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
     let terminal = session.terminal;
     if session.global.all {
         let (_, observer) = observed(session).await?;
-        let apps = reader(session, &observer).await?.apps().await?;
+        let apps = observer.client.apps().await?;
         if terminal.json {
             terminal.data(&apps)?;
         } else {
@@ -159,7 +150,7 @@ fn facts(client: &Client, page: &AppPage) -> Vec<(&'static str, String)> {
             format!(
                 "{} by {}: {}",
                 pin.commit.short(),
-                pin.by,
+                who(&pin.by),
                 plain(reason, 300)
             ),
         ));
@@ -169,13 +160,13 @@ fn facts(client: &Client, page: &AppPage) -> Vec<(&'static str, String)> {
             "locked",
             format!(
                 "by {} since {}: {}",
-                lock.by,
+                who(&lock.by),
                 time(&lock.since),
                 plain(&lock.reason, 300)
             ),
         ));
     }
-    if let Some(sentence) = &app.sentence {
+    if let Some(sentence) = app.sentence.as_ref().filter(|_| app.lock.is_none()) {
         facts.push(("says", plain(sentence, 500)));
     }
     facts.push(("hook", hook(page)));
@@ -266,7 +257,7 @@ async fn deploys(
 
 pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let (workspace, observer) = observed(session).await?;
-    let client = reader(session, &observer).await?;
+    let client = observer.client;
     let text = args.commit.to_ascii_lowercase();
     let hex = text.len() >= 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
     let commit = if hex {
@@ -296,12 +287,9 @@ pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<Exi
             .say(format!("{commit} never came here; push it{branch}."));
         return Ok(ExitCode::SUCCESS);
     }
-    if why.lines.iter().any(|l| l.live) {
-        session.terminal.say(paint(
-            GREEN,
-            format!("{} is live.", &commit[..7.min(commit.len())]),
-        ));
-    }
+    let live = why.lines.iter().any(|l| l.live);
+    let page = client.app(&workspace.app).await?;
+    session.terminal.say(verdict(&commit, live, page.as_ref()));
     for line in &why.lines {
         session.terminal.say(format!(
             "{}  {}",
@@ -310,4 +298,56 @@ pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<Exi
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the commit is live, and if not, what stands in its way now.
+fn verdict(commit: &str, live: bool, page: Option<&AppPage>) -> String {
+    let short = commit.get(..7).unwrap_or(commit);
+    if live {
+        return paint(GREEN, format!("{short} is live."));
+    }
+    let app = page.map(|p| &p.app);
+    let open = app.and_then(|a| {
+        let open = [&a.running, &a.waiting].into_iter().flatten();
+        open.into_iter()
+            .find(|d| d.commit.as_str().starts_with(commit))
+    });
+    let why = match (open, app) {
+        (Some(open), _) => format!("deploy {} is {}", open.deploy, open.state.word()),
+        (None, Some(app)) => gate(app),
+        (None, None) => String::new(),
+    };
+    let why = if why.is_empty() {
+        why
+    } else {
+        format!(": {why}")
+    };
+    paint(YELLOW, format!("{short} is not live{why}."))
+}
+
+/// The lock, the pin, or the commit that runs instead.
+fn gate(app: &AppBody) -> String {
+    match (&app.lock, &app.pin, &app.live) {
+        (Some(lock), ..) => format!(
+            "{} locked the app: {}",
+            who(&lock.by),
+            plain(&lock.reason, 300)
+        ),
+        (None, Some(pin), _) => {
+            let reason = pin
+                .reason
+                .as_deref()
+                .map(|r| format!(": {}", plain(r, 300)));
+            let reason = reason.unwrap_or_default();
+            format!(
+                "{} pinned the app to {}{reason}",
+                who(&pin.by),
+                pin.commit.short()
+            )
+        }
+        (None, None, Some(live)) => {
+            format!("{} runs, of deploy {}", live.commit.short(), live.deploy)
+        }
+        (None, None, None) => "nothing was deployed yet".to_owned(),
+    }
 }

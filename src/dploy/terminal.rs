@@ -5,6 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::secret::plain;
 
@@ -22,6 +23,11 @@ pub(super) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// An actor of the log as people are called: `operator:mh` is mh.
+pub(super) fn who(actor: &str) -> &str {
+    actor.split_once(':').map_or(actor, |(_, name)| name)
+}
+
 /// Where output goes.
 #[derive(Clone, Copy)]
 pub(super) struct Terminal {
@@ -31,18 +37,22 @@ pub(super) struct Terminal {
     redraws: bool,
     /// Somebody can be asked.
     asks: bool,
-    width: Option<u16>,
+    /// The width of standard error, where progress goes.
+    width: usize,
 }
 
 impl Terminal {
     /// The terminal of this process.
     pub fn new(json: bool) -> Self {
-        let width = terminal_size::terminal_size().map(|(width, _)| width.0);
+        let size = terminal_size::terminal_size_of(std::io::stderr());
+        // where colours are not wanted, what moves the cursor is taken out too
+        let escapes = anstream::AutoStream::choice(&std::io::stderr());
+        let redraws = std::io::stderr().is_terminal() && escapes != anstream::ColorChoice::Never;
         Self {
             json,
-            redraws: std::io::stderr().is_terminal() && !json,
+            redraws: redraws && !json,
             asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-            width,
+            width: size.map_or(80, |(width, _)| usize::from(width.0)),
         }
     }
 
@@ -83,9 +93,9 @@ impl Terminal {
     pub fn table(self, head: &[&str], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
-        if let Some(width) = self.width {
+        if let Some((width, _)) = terminal_size::terminal_size_of(std::io::stdout()) {
             table
-                .set_width(width)
+                .set_width(width.0)
                 .set_content_arrangement(ContentArrangement::Dynamic);
         }
         table.set_header(head);
@@ -104,6 +114,7 @@ impl Terminal {
     }
 
     /// Asks for a line. `None` at the end of input.
+    #[expect(clippy::unused_self, reason = "as above")]
     pub fn ask(self, question: &str) -> Option<String> {
         let _ = write!(anstream::stderr(), "{question} ");
         let mut line = String::new();
@@ -120,6 +131,72 @@ impl Terminal {
     }
 }
 
+/// Every Ctrl-C from now on, also one that comes while nobody waits for it.
+///
+/// # Errors
+/// When the system does not let us.
+pub(super) fn interrupts() -> std::io::Result<Signal> {
+    signal(SignalKind::interrupt())
+}
+
+/// Whether somebody wants what goes on to be cancelled; `None` where they do not want to look any longer. Ctrl-C is an
+/// answer too: whoever waits for it has taken it from the system, and the question alone would never end.
+pub(super) async fn cancels(
+    terminal: Terminal,
+    interrupts: &mut Signal,
+    question: String,
+) -> Option<bool> {
+    if !terminal.can_ask() {
+        return None;
+    }
+    let asked = tokio::task::spawn_blocking(move || {
+        if terminal.agrees(&format!("\n{question}")) {
+            return Some(true);
+        }
+        terminal.agrees("Go on looking?").then_some(false)
+    });
+    tokio::select! {
+        answer = asked => answer.ok().flatten(),
+        _ = interrupts.recv() => None,
+    }
+}
+
+/// A line of a board.
+pub(super) struct Shown {
+    /// What a change is judged by where lines are not drawn again.
+    pub key: String,
+    pub text: String,
+    /// A sentence that belongs to it: beside it in a pipe, below it on a terminal, where it has room.
+    pub below: Option<String>,
+}
+
+impl Shown {
+    /// A line of its own, and what there is to say of it.
+    pub fn alone(text: String, below: Option<String>) -> Vec<Self> {
+        let key = format!("{text} {below:?}");
+        vec![Self { key, text, below }]
+    }
+
+    fn fit(&self, width: usize) -> Vec<String> {
+        let mut lines = vec![cut(&self.text, width)];
+        let mut line = String::new();
+        for word in self.below.iter().flat_map(|b| b.split_whitespace()) {
+            if !line.is_empty() && line.chars().count() + word.chars().count() + 6 > width {
+                lines.push(cut(&format!("     {line}"), width));
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        if !line.is_empty() {
+            lines.push(cut(&format!("     {line}"), width));
+        }
+        lines
+    }
+}
+
 /// Lines that change while something goes on. On a terminal they are drawn again in place; elsewhere a line is written
 /// when it has changed.
 pub(super) struct Board {
@@ -133,19 +210,21 @@ impl Board {
         Self { terminal, shown }
     }
 
-    /// Shows these lines from now on. `key` is what a change is judged by where lines are not drawn again.
-    pub fn show(&mut self, lines: Vec<(String, String)>) {
+    /// Shows these lines from now on.
+    pub fn show(&mut self, lines: Vec<Shown>) {
         if !self.terminal.redraws {
-            for (key, line) in lines {
-                if !self.shown.contains(&key) {
-                    self.terminal.note(&line);
-                    self.shown.push(key);
+            for line in lines {
+                if !self.shown.contains(&line.key) {
+                    let below = line.below.map_or_else(String::new, |b| format!("  {b}"));
+                    self.terminal
+                        .note(format!("{}{below}", line.text).trim_end());
+                    self.shown.push(line.key);
                 }
             }
             return;
         }
-        let width = usize::from(self.terminal.width.unwrap_or(80)).saturating_sub(1);
-        let lines: Vec<String> = lines.iter().map(|(_, l)| cut(l, width)).collect();
+        let width = self.terminal.width.saturating_sub(1);
+        let lines: Vec<String> = lines.iter().flat_map(|l| l.fit(width)).collect();
         if lines == self.shown {
             return;
         }
@@ -169,6 +248,7 @@ impl Board {
 /// A line that fits: what is drawn again must not wrap. Styles take no room and are kept whole.
 fn cut(line: &str, width: usize) -> String {
     let mut out = String::new();
+    let fits = visible(line) <= width;
     let (mut room, mut escape) = (width, false);
     for c in line.chars() {
         if c == '\u{1b}' {
@@ -177,7 +257,7 @@ fn cut(line: &str, width: usize) -> String {
         if escape {
             out.push(c);
             escape = !c.is_ascii_alphabetic();
-        } else if room > 1 {
+        } else if room > 1 || (room == 1 && fits) {
             out.push(c);
             room -= 1;
         } else if room == 1 {
@@ -188,14 +268,38 @@ fn cut(line: &str, width: usize) -> String {
     out
 }
 
+/// How many characters are seen.
+fn visible(line: &str) -> usize {
+    let mut escape = false;
+    let seen = line.chars().filter(|c| {
+        escape |= *c == '\u{1b}';
+        let hidden = escape;
+        escape &= !c.is_ascii_alphabetic();
+        !hidden
+    });
+    seen.count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_long_sentence_is_below_its_line_and_whole() {
+        let shown = Shown {
+            key: String::new(),
+            text: "a".to_owned(),
+            below: Some("one two three four".to_owned()),
+        };
+        assert_eq!(shown.fit(15), ["a", "     one two", "     three four"]);
+    }
+
+    #[test]
     fn a_line_that_is_drawn_again_never_wraps_and_keeps_its_style() {
         assert_eq!(cut("abc", 10), "abc");
         assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcd", 4), "abcd");
+        assert_eq!(cut(&paint(RED, "abcd"), 4), paint(RED, "abcd"));
         let red = paint(RED, "abcdef");
         assert!(cut(&red, 4).ends_with("\u{1b}[0m"), "{red:?}");
     }

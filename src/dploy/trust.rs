@@ -39,8 +39,9 @@ impl Hosts {
     /// Those of this user: `$XDG_CONFIG_HOME/dploy/hosts`, else `~/.config/dploy/hosts`.
     pub fn of_user() -> Self {
         let folder = std::env::var_os("XDG_CONFIG_HOME")
-            .filter(|f| !f.is_empty())
             .map(PathBuf::from)
+            // a relative one would be in the workspace, where a repository could confirm itself; XDG ignores it too
+            .filter(|f| f.is_absolute())
             .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
         Self {
             file: folder.map(|f| f.join("dploy/hosts")),

@@ -9,6 +9,9 @@ use crate::descriptor::Descriptor;
 use crate::id::{AppId, CommitId};
 use crate::spec::{File, Service, flatten};
 
+/// The file beside `.pat` that holds the operator token.
+pub(super) const TOKEN_FILE: &str = ".dploy-token";
+
 /// Larger files are no specs.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -105,7 +108,10 @@ impl Workspace {
 
     /// How the workspace compares with a commit that an observer takes for the head of `branch`.
     pub fn compared(&self, head: Option<&CommitId>, branch: &str) -> Compared {
-        let is = |rev: &str| self.git(&["diff", "--quiet", rev, "--", "dploy.app", "specs"]);
+        let is = |rev: &str| {
+            let quiet = ["diff", "--quiet", "--no-ext-diff", "--no-textconv", rev];
+            self.git(&[&quiet[..], &["--", "dploy.app", "specs"]].concat())
+        };
         let untracked = self.git(&["ls-files", "--others", "--exclude-standard", "--", "specs"]);
         let Ok(untracked) = untracked else {
             return Compared::Unpushed(
@@ -155,7 +161,8 @@ impl Workspace {
     }
 }
 
-/// Runs git in a folder; what a repository configures to be run is not run.
+/// Runs git in a folder. Programs that its configuration names for diffs and for watching files are not run; filters are,
+/// as by every `git status`.
 fn git(folder: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new("git")
         .args(["-c", "core.fsmonitor=false", "--no-optional-locks"])
@@ -193,11 +200,19 @@ fn spec_file(folder: &Path, name: &str) -> anyhow::Result<File> {
     Ok(File { path, bytes })
 }
 
-/// The first line of a file that holds a secret; `None` where there is no such file or nothing in it.
+/// The first line of a file that holds a secret; `None` where there is no such file or nothing in it. An operator token
+/// that a repository brings along is not taken: an observer launched with it would obey whoever wrote it.
 ///
 /// # Errors
-/// When it is there and cannot be read.
+/// When it is there and cannot be read, or came with the repository.
 pub(super) fn secret_in(file: &Path) -> anyhow::Result<Option<String>> {
+    if let (Some(folder), true) = (file.parent(), file.ends_with(TOKEN_FILE))
+        && git(folder, &["ls-files", "--error-unmatch", "--", TOKEN_FILE]).is_ok()
+    {
+        bail!(
+            "{TOKEN_FILE} is in the repository, so others have that token too: `git rm --cached {TOKEN_FILE}`, and give the observer a new one"
+        );
+    }
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(text
             .lines()
@@ -209,7 +224,8 @@ pub(super) fn secret_in(file: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// Writes a file that only its owner may read.
+/// Writes a file that only its owner may read, also where there was one that others could. Where a link stands in its
+/// place, which a repository can bring along, the link is replaced and not followed.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -217,10 +233,38 @@ pub(super) fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let write = || {
+        // aside and in one step: nobody reads half of it
+        let mut name = file.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".new-{}", std::process::id()));
+        let aside = file.with_file_name(name);
         let mut open = std::fs::OpenOptions::new();
-        let open = open.write(true).create(true).truncate(true).mode(0o600);
-        let mut written = open.open(file)?;
-        written.write_all(text.as_bytes())
+        let written = open.write(true).create_new(true).mode(0o600).open(&aside);
+        written?.write_all(text.as_bytes())?;
+        std::fs::rename(&aside, file)
     };
     write().with_context(|| format!("writing {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_private_whatever_stood_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, other) = (dir.path().join("token"), dir.path().join("other"));
+        let mode = || file.metadata().unwrap().permissions().mode() & 0o777;
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        write_private(&file, "one").unwrap();
+        assert_eq!(mode(), 0o600);
+        std::fs::remove_file(&file).unwrap();
+        symlink(&other, &file).unwrap();
+        write_private(&file, "two").unwrap();
+        assert_eq!((mode(), other.exists()), (0o600, false));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "two");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }

@@ -172,6 +172,9 @@ async fn destroy(
             false => done.push(format!("{id} was removed")),
         }
     }
+    if let Some(id) = app.hook.id.filter(|_| now.hook.id.is_none()) {
+        done.push(format!("the webhook {id} was removed"));
+    }
     if let Some(failure) = &now.hook.failure {
         open.push(format!("the webhook: {}", failure.sentence));
     }

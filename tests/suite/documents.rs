@@ -88,6 +88,46 @@ fn the_readme_lists_every_setting_as_the_program_has_it() {
     assert_eq!(listed.len(), settings.len(), "one row for each setting");
 }
 
+fn help_of_dploy() -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dploy"))
+        .arg("-h")
+        .env("COLUMNS", "200")
+        .output();
+    String::from_utf8(output.unwrap().stdout).unwrap()
+}
+
+#[test]
+fn the_readme_lists_every_command_of_dploy_as_its_help_does() {
+    let help = help_of_dploy();
+    let commands = help.split("Commands:").nth(1).unwrap();
+    let commands = commands.split("Options:").next().unwrap().lines();
+    let wanted: Vec<String> = commands
+        .filter_map(|l| l.strip_prefix("  ")?.split_once(' '))
+        .filter(|(name, _)| *name != "help")
+        .map(|(name, about)| format!("| `{name}` | {} |", about.trim()))
+        .collect();
+    assert!(wanted.len() >= 18, "{help}");
+    let readme = read("README.md");
+    assert_eq!(rows(section(&readme, "### Commands")), wanted);
+}
+
+#[test]
+fn the_readme_lists_every_variable_of_dploy() {
+    let help = help_of_dploy();
+    let variables = help.split("[env: ").skip(1);
+    let variables: BTreeSet<&str> = variables
+        .filter_map(|v| v.split([']', '=']).next())
+        .collect();
+    let readme = read("README.md");
+    let table = rows(section(&readme, "### Where things are"));
+    let listed: BTreeSet<&str> = table.iter().map(|row| quoted(row)[1]).collect();
+    assert_eq!(listed, variables);
+    for row in table {
+        let flag = quoted(row)[0];
+        assert!(help.contains(&format!("-{flag} ")), "{flag}");
+    }
+}
+
 #[test]
 fn the_readme_lists_every_route() {
     let routes = read("src/web/routes.rs");

@@ -382,7 +382,7 @@ async fn an_app_that_was_destroyed_comes_back_with_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_json_deploy_and_launch_are_one_document() {
+async fn with_json_standard_output_is_one_document() {
     let desk = Desk::new().await;
     let shop = desk.workspace("shop", "acme/shop", "dcos").await;
     shop.pat();
@@ -390,7 +390,7 @@ async fn with_json_deploy_and_launch_are_one_document() {
     let document: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(document["result"], "succeeded");
     let (_, url) = desk.healthy("").await;
-    let observer = &document["launched"];
+    let observer = &document["observer"];
     assert_eq!(observer["url"], url);
     assert!(observer["hook"]["pinged_at"].is_string(), "{observer}");
     assert!(!said.text().contains(PAT));

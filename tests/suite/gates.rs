@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -267,11 +267,20 @@ pub struct Trap {
 
 impl Trap {
     pub fn new() -> Self {
+        Self::answering(|_, _| None)
+    }
+
+    /// Answers with what `answer` has for a path (with its query) and the `host:port` of the trap; 404 where it has
+    /// nothing. A text is sent as HTML.
+    pub fn answering(
+        answer: impl Fn(&str, &str) -> Option<Value> + Clone + Send + Sync + 'static,
+    ) -> Self {
         let (listener, own) = bound();
+        let here = own.clone();
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let kept = seen.clone();
         let router = Router::new().fallback(move |request: Request| {
-            let kept = kept.clone();
+            let (kept, answer, here) = (kept.clone(), answer.clone(), here.clone());
             async move {
                 let (head, body) = request.into_parts();
                 let seen = Seen {
@@ -280,9 +289,14 @@ impl Trap {
                     headers: head.headers,
                     body: whole(body).await,
                 };
+                let answer = answer(&seen.path, &here);
                 kept.lock().unwrap().push(seen);
                 let nothing = json!({"message": "there is nothing here"});
-                (StatusCode::NOT_FOUND, Json(nothing))
+                match answer {
+                    Some(Value::String(page)) => Html(page).into_response(),
+                    Some(value) => Json(value).into_response(),
+                    None => (StatusCode::NOT_FOUND, Json(nothing)).into_response(),
+                }
             }
         });
         Self {

@@ -62,7 +62,7 @@ pub fn quick() -> Timing {
     }
 }
 
-fn pace() -> marathon::Pace {
+pub fn quick_pace() -> marathon::Pace {
     marathon::Pace {
         offers: Duration::from_millis(60),
         starting: Duration::from_millis(20),
@@ -120,7 +120,7 @@ impl Town {
         let options = marathon::Options {
             dir: dir.path().join("marathon"),
             tools: Some(tools),
-            pace: pace(),
+            pace: quick_pace(),
             resources: marathon::Resources::default(),
         };
         let marathon = LocalMarathon::start(listener().await, options)

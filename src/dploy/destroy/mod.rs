@@ -21,9 +21,6 @@ use crate::id::ServiceId;
 use crate::marathon::RunningDeployment;
 use crate::rollout;
 
-/// How long the observer may take for its part.
-const PATIENCE: Duration = Duration::from_mins(3);
-
 /// How long a removed task may take to end.
 const ENDING: Duration = Duration::from_secs(30);
 
@@ -129,6 +126,11 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// How long one part may take: three minutes, unless `-timeout` says that answers come sooner or later.
+    fn patience(&self) -> Duration {
+        self.session.timeout() * 6
+    }
+
     fn delete_command(&self, id: &ServiceId) -> String {
         let set = &self.session.global;
         let login = match (&set.marathon_token, &set.marathon_user) {
@@ -141,7 +143,7 @@ impl Task<'_> {
     }
 
     async fn remove(&self, id: &ServiceId, what: &str, report: &mut Report) {
-        match remove::service(&self.marathon.client, id, true, PATIENCE).await {
+        match remove::service(&self.marathon.client, id, true, self.patience()).await {
             Ok(()) => report.done(format!("{what}{id} was removed")),
             Err(error) => report.left(format!("{what}{id} ({error})"), self.delete_command(id)),
         }

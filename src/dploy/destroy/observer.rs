@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Hook, PATIENCE, Report, Task, Traces, host};
+use super::{Hook, Report, Task, Traces, host};
 use crate::client::{Client, ClientError};
 use crate::dploy::list;
 use crate::dploy::session::Observer;
@@ -191,7 +191,7 @@ impl Task<'_> {
 
     /// Asks until it is done. Whether it is; what the observer does not do is done by hand.
     async fn ask(&self, client: &Client, report: &mut Report) -> Result<bool, ClientError> {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + self.patience();
         let app = &self.workspace.app;
         loop {
             let answer = client.destroy(app, self.keep_services).await?;

@@ -3,7 +3,6 @@
 mod spec;
 mod token;
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -35,25 +34,6 @@ pub(super) struct Launched {
     pub observer: Option<Value>,
     /// What does not work, although it may be launched.
     pub trouble: Option<anyhow::Error>,
-}
-
-/// What runs after a direct deploy: the observer, where the descriptor asks for one.
-pub(super) async fn after_run(
-    session: &Session,
-    workspace: &Workspace,
-    marathon: &Marathon,
-    args: &LaunchArgs,
-) -> anyhow::Result<ExitCode> {
-    let launched = launch(session, workspace, marathon, args).await?;
-    if let Some(observer) = launched.observer.filter(|_| session.terminal.json) {
-        session
-            .terminal
-            .data(&json!({"app": workspace.app, "observer": observer}))?;
-    }
-    match launched.trouble {
-        Some(trouble) => Err(trouble),
-        None => Ok(ExitCode::SUCCESS),
-    }
 }
 
 /// Launches the observer, where the descriptor and a token ask for one.

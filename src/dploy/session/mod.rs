@@ -1,26 +1,27 @@
 //! What one call of `dploy` works with: the workspace, and where Marathon, the observer and GitHub are.
 
+mod observer;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::bail;
 use reqwest::Url;
 use serde::Deserialize;
+use serde_json::Value;
 
+pub(super) use self::observer::Observer;
 use super::args::Global;
 use super::terminal::Terminal;
 use super::trust::{Hosts, Named};
+pub(super) use super::workspace::TOKEN_FILE;
 use super::workspace::{Workspace, secret_in};
-use crate::id::{RepositoryName, ServiceId};
-use crate::marathon::{self, Credentials};
+use crate::clock;
+use crate::discovery;
+use crate::github;
+use crate::id::RepositoryName;
+use crate::marathon::{self, Credentials, MarathonError};
 use crate::secret::Secret;
-use crate::{client, clock, discovery, github};
-
-/// The file beside `.pat` that holds the operator token.
-pub(super) const TOKEN_FILE: &str = ".dploy-token";
-
-/// The label of an observer in Marathon.
-const OBSERVER: &str = "DPLOY_OBSERVER";
 
 /// One call of `dploy`.
 pub(super) struct Session {
@@ -76,15 +77,6 @@ impl Marathon {
     }
 }
 
-/// An observer, as it was found.
-pub(super) struct Observer {
-    pub client: client::Client,
-    /// Its app in Marathon, where it runs there.
-    pub id: Option<ServiceId>,
-    pub named: Named,
-    pub alive: bool,
-}
-
 /// The repository at GitHub.
 pub(super) struct Github {
     pub client: github::Client,
@@ -93,11 +85,28 @@ pub(super) struct Github {
     pub token: Option<Secret>,
 }
 
-fn is_loopback(url: &str) -> bool {
+/// Whether an address is of this machine.
+pub(super) fn is_loopback(url: &str) -> bool {
     let host = Url::parse(url)
         .ok()
         .and_then(|u| u.host_str().map(str::to_owned));
     host.is_some_and(|h| matches!(h.as_str(), "localhost" | "127.0.0.1" | "[::1]"))
+}
+
+/// What a Marathon says of itself, as far as it is one.
+///
+/// # Errors
+/// With the address and where it is set.
+pub(super) fn heard(url: &str, info: Result<Value, MarathonError>) -> anyhow::Result<Value> {
+    let way = "its address is marathon_url in dploy.app, or -marathon-url";
+    match info {
+        Ok(info) if info["version"].is_string() => Ok(info),
+        Ok(_) | Err(MarathonError::Missing(_)) => {
+            bail!("what answers at {url} is no Marathon; {way}")
+        }
+        Err(error @ MarathonError::Unreachable(_)) => bail!("{error}; {way}"),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Only a file of this user that nobody else can read is believed: a repository cannot bring one along.
@@ -171,11 +180,29 @@ impl Session {
         })
     }
 
-    /// Marathon, with credentials where its host may have them.
+    /// Marathon, with credentials where its host may have them. Something that answers there and is no Marathon would
+    /// seem to run nothing, and `destroy` would say that nothing is left.
+    ///
+    /// # Errors
+    /// When it is not known where it is, credentials may not go there, or no Marathon answers.
+    pub async fn marathon(&self, workspace: Option<&Workspace>) -> anyhow::Result<Marathon> {
+        let marathon = self.unheard_marathon(workspace).await?;
+        match marathon.client.info().await {
+            // who may see services need not see the settings
+            Err(MarathonError::Unauthorized(_)) => {}
+            info => drop(heard(&marathon.url, info)?),
+        }
+        Ok(marathon)
+    }
+
+    /// The same, whoever answers there, if anybody does.
     ///
     /// # Errors
     /// When it is not known where it is, or credentials may not go there.
-    pub async fn marathon(&self, workspace: Option<&Workspace>) -> anyhow::Result<Marathon> {
+    pub async fn unheard_marathon(
+        &self,
+        workspace: Option<&Workspace>,
+    ) -> anyhow::Result<Marathon> {
         let (url, named) = self.marathon_url(workspace).await?;
         let set = &self.global;
         let credentials = Credentials::given(
@@ -195,98 +222,6 @@ impl Session {
             url,
             named,
         })
-    }
-
-    /// The observer: the one that is named, the local world's, or the one that Marathon runs.
-    ///
-    /// # Errors
-    /// When an address is none, or Marathon does not answer.
-    pub async fn observer(
-        &self,
-        workspace: Option<&Workspace>,
-        marathon: &Marathon,
-    ) -> anyhow::Result<Option<Observer>> {
-        if let Some(url) = given(self.global.observer.as_ref()) {
-            let url = discovery::address(url, "DPLOY_OBSERVER_URL")?;
-            return self.observer_at(&url, None, Named::Flag).await.map(Some);
-        }
-        if let Some(local) = self
-            .local
-            .as_ref()
-            .filter(|_| marathon.named == Named::Local)
-        {
-            let url = local.observer.url.clone();
-            return self.observer_at(&url, None, Named::Local).await.map(Some);
-        }
-        let mut silent = None;
-        for listed in marathon.client.apps_labelled(OBSERVER, "true").await? {
-            let id: ServiceId = listed.id.parse().map_err(|e| anyhow::anyhow!("{e}"))?;
-            let task = marathon.client.app(&id).await?.and_then(|app| {
-                let running = app.tasks.iter().find(|t| t.state == "TASK_RUNNING");
-                running.and_then(|t| Some((t.host.clone()?, *t.ports.first()?)))
-            });
-            let node = workspace.and_then(|w| given(w.descriptor.public_node.as_ref()));
-            let (host, port) = task.unwrap_or(("localhost".to_owned(), 0));
-            let url = format!(
-                "http://{}:{port}",
-                node.map_or(host.as_str(), String::as_str)
-            );
-            let found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
-            if found.alive {
-                return Ok(Some(found));
-            }
-            silent = Some(found);
-        }
-        Ok(silent)
-    }
-
-    async fn observer_at(
-        &self,
-        url: &str,
-        id: Option<ServiceId>,
-        named: Named,
-    ) -> anyhow::Result<Observer> {
-        let client = client::Client::new(url, None, self.timeout())?;
-        let alive = client.is_alive().await;
-        Ok(Observer {
-            client,
-            id,
-            named,
-            alive,
-        })
-    }
-
-    /// The operator token for an observer, if there is one and it may go there.
-    ///
-    /// # Errors
-    /// When there is none, or it may not.
-    pub fn operator(&self, observer: &Observer) -> anyhow::Result<client::Client> {
-        let url = observer.client.base();
-        let local = self
-            .local
-            .as_ref()
-            .filter(|_| observer.named == Named::Local);
-        let token = match (given(self.global.token.as_ref()), local) {
-            (Some(token), _) => Some(token.clone()),
-            (None, Some(local)) => Some(local.observer.token.clone()),
-            (None, None) => secret_in(&self.folder.join(TOKEN_FILE))?,
-        };
-        let Some(token) = token else {
-            bail!(
-                "the observer at {url} needs its operator token: copy {TOKEN_FILE} from the workspace that launched it, or set DPLOY_OBSERVER_TOKEN"
-            );
-        };
-        let what = "the operator token";
-        let flag = "-observer or DPLOY_OBSERVER_URL";
-        self.hosts.confirm(
-            self.terminal,
-            observer.named,
-            url,
-            "an observer",
-            what,
-            flag,
-        )?;
-        Ok(observer.client.with_token(Secret::new(token)))
     }
 
     /// The GitHub token.
@@ -348,7 +283,7 @@ fn given(value: Option<&String>) -> Option<&String> {
 }
 
 /// Origin and `owner/name` of a repository's address, also as git writes it for SSH.
-fn repository(url: &str) -> anyhow::Result<(String, RepositoryName)> {
+pub(super) fn repository(url: &str) -> anyhow::Result<(String, RepositoryName)> {
     let wrong = || {
         anyhow::anyhow!(
             "repo_url in dploy.app: {url:?} is no repository; write it as https://github.com/owner/name"

@@ -1,22 +1,21 @@
 //! `dploy doctor`: everything that push-to-deploy needs, each a tick or a sentence with the way out.
 
+mod observed;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::Instant;
 
-use super::session::{Marathon, Observer, Session};
+use super::args;
+use super::session::{Marathon, Session, heard, is_loopback};
 use super::terminal::{GREEN, RED, YELLOW, paint};
-use super::workspace::{Compared, Workspace};
-use crate::api::AppPage;
-use crate::{clock, discovery};
+use super::workspace::Workspace;
+use crate::clock;
+use crate::discovery;
 
 /// Clocks further apart than this confuse people, GitHub's signatures and TLS.
 const APART: i64 = 30;
-
-/// How long GitHub's ping may take.
-const PING: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
@@ -103,10 +102,11 @@ impl Doctor<'_> {
             Err(error) => self.note(Mark::Bad, "specs", format!("{error:#}")),
         }
         self.github(&workspace).await;
-        let marathon = match self.session.marathon(Some(&workspace)).await {
+        let marathon = match self.session.unheard_marathon(Some(&workspace)).await {
             Ok(marathon) => marathon,
             Err(error) => return self.note(Mark::Bad, "Marathon", format!("{error:#}")),
         };
+        self.mesos_dns(&marathon.url).await;
         if self.marathon(&marathon).await {
             self.clock(&marathon.url).await;
             self.observer(&workspace, &marathon).await;
@@ -180,7 +180,7 @@ impl Doctor<'_> {
     }
 
     async fn marathon(&mut self, marathon: &Marathon) -> bool {
-        match marathon.client.info().await {
+        match heard(&marathon.url, marathon.client.info().await) {
             Ok(info) => {
                 let version = info["version"].as_str().unwrap_or("?");
                 let leader = info["leader"].as_str().unwrap_or("nobody");
@@ -192,13 +192,46 @@ impl Doctor<'_> {
                 true
             }
             Err(error) => {
-                self.note(Mark::Bad, "Marathon", error.to_string());
-                if let Err(error) =
-                    discovery::marathon_in_mesos_dns(&self.session.global.mesos_dns).await
-                {
-                    self.note(Mark::Odd, "Mesos-DNS", format!("{error:#}"));
-                }
+                self.note(Mark::Bad, "Marathon", format!("{error:#}"));
                 false
+            }
+        }
+    }
+
+    /// Inside of a cluster it names Marathon and the observer; on a laptop there is none, and none is needed.
+    async fn mesos_dns(&mut self, marathon: &str) {
+        let server = &self.session.global.mesos_dns;
+        if is_loopback(marathon) && server == args::USUAL_MESOS_DNS {
+            return;
+        }
+        let found = match discovery::observers(server).await {
+            Ok(found) => found,
+            Err(error) => {
+                let why = format!("{error:#}; it is needed where nothing else names Marathon");
+                return self.note(Mark::Odd, "Mesos-DNS", why);
+            }
+        };
+        let at: Vec<String> = found
+            .iter()
+            .map(|(host, port)| format!("{host}:{port}"))
+            .collect();
+        match at.as_slice() {
+            [] => self.note(
+                Mark::Odd,
+                "Mesos-DNS",
+                format!("{server} knows no observer"),
+            ),
+            [one] => self.note(
+                Mark::Good,
+                "Mesos-DNS",
+                format!("{server} knows the observer at {one}"),
+            ),
+            several => {
+                let why = format!(
+                    "{server} knows several observers: {}; name one with -observer",
+                    several.join(", ")
+                );
+                self.note(Mark::Odd, "Mesos-DNS", why);
             }
         }
     }
@@ -232,158 +265,5 @@ impl Doctor<'_> {
                 format!("{apart} s apart from Marathon's; set the clock of one of them (NTP)"),
             );
         }
-    }
-
-    async fn observer(&mut self, workspace: &Workspace, marathon: &Marathon) {
-        let observer = match self.session.observer(Some(workspace), marathon).await {
-            Ok(Some(observer)) => observer,
-            Ok(None) => {
-                return self.note(
-                    Mark::Odd,
-                    "observer",
-                    "none runs; `dploy run` launches it (repo_url, public_node and .pat)",
-                );
-            }
-            Err(error) => return self.note(Mark::Bad, "observer", format!("{error:#}")),
-        };
-        let url = observer.client.base().to_owned();
-        if !observer.alive {
-            let at = observer
-                .id
-                .as_ref()
-                .map_or_else(String::new, |id| format!(" Marathon runs it as {id};"));
-            let why = format!(
-                "{url} does not answer from here:{at} is the port open, and public_node the right node?"
-            );
-            return self.note(Mark::Bad, "observer", why);
-        }
-        match observer.client.readiness().await {
-            Ok(text) if text == "ready" => {
-                self.note(Mark::Good, "observer", format!("{url} is ready"))
-            }
-            Ok(text) => self.note(Mark::Bad, "observer", format!("{url}: {text}")),
-            Err(error) => self.note(Mark::Bad, "observer", error.to_string()),
-        }
-        let client = match self.session.operator(&observer) {
-            Ok(client) => Some(client),
-            Err(error) => {
-                self.note(Mark::Odd, "operator", format!("{error:#}"));
-                None
-            }
-        };
-        let reader = client.as_ref().unwrap_or(&observer.client);
-        match reader.app(&workspace.app).await {
-            Ok(Some(page)) => {
-                self.app(workspace, &observer, client.is_some(), &page)
-                    .await
-            }
-            Ok(None) => self.note(
-                Mark::Bad,
-                "app",
-                format!(
-                    "the observer does not deploy {}; `dploy run` registers it",
-                    workspace.app
-                ),
-            ),
-            Err(error) => self.note(Mark::Bad, "app", error.to_string()),
-        }
-    }
-
-    async fn app(
-        &mut self,
-        workspace: &Workspace,
-        observer: &Observer,
-        operator: bool,
-        page: &AppPage,
-    ) {
-        let app = &page.app;
-        let gate = match (&app.lock, &app.pin) {
-            (Some(lock), _) => Some(format!(
-                "locked by {}: {}; `dploy unlock`",
-                lock.by, lock.reason
-            )),
-            (None, Some(pin)) => Some(format!(
-                "pinned to {} by {}; `dploy resume`",
-                pin.commit.short(),
-                pin.by
-            )),
-            (None, None) => None,
-        };
-        match gate {
-            Some(gate) => self.note(Mark::Odd, "app", format!("{} is {gate}", app.app)),
-            None => self.note(
-                Mark::Good,
-                "app",
-                format!(
-                    "{} follows {} of {}",
-                    app.app, app.source.branch, app.source.repository
-                ),
-            ),
-        }
-        let branch = workspace.descriptor.trigger_branch.as_deref();
-        if let Some(branch) = branch.filter(|b| *b != app.source.branch) {
-            let why = format!(
-                "dploy.app says trigger_branch {branch}, and the observer deploys {}",
-                app.source.branch
-            );
-            self.note(Mark::Odd, "branch", why);
-        }
-        let head = app.head.as_ref().map(|h| &h.commit);
-        match workspace.compared(head, &app.source.branch) {
-            Compared::Equal => self.note(Mark::Good, "workspace", "is what the branch has"),
-            Compared::Pushed(commit) => {
-                let why = format!(
-                    "{} is pushed and the observer has not heard of it yet",
-                    commit.short()
-                );
-                self.note(Mark::Odd, "workspace", why);
-            }
-            Compared::Unpushed(why) => self.note(Mark::Odd, "workspace", why),
-        }
-        match &page.hook.failure {
-            Some(failure) => self.note(Mark::Bad, "webhook", failure.sentence.clone()),
-            None if operator => self.ping(observer, page).await,
-            None => self.note(
-                Mark::Good,
-                "webhook",
-                page.hook.url.clone().unwrap_or_default(),
-            ),
-        }
-    }
-
-    /// GitHub is asked to ping: its ping arrives only where GitHub reaches the observer.
-    async fn ping(&mut self, observer: &Observer, page: &AppPage) {
-        let Ok(client) = self.session.operator(observer) else {
-            return;
-        };
-        let (app, before) = (&page.app.app, &page.hook.pinged_at);
-        if let Err(error) = client.act_on_hook(app, "ping").await {
-            let why = format!(
-                "{error}; `dploy run` again, or `repair` on {}/apps/{app}/hook",
-                client.base()
-            );
-            return self.note(Mark::Bad, "webhook", why);
-        }
-        let until = Instant::now() + PING;
-        while Instant::now() < until {
-            if let Ok(hook) = client.hook(app).await
-                && hook.pinged_at.is_some()
-                && hook.pinged_at != *before
-            {
-                let url = hook.url.unwrap_or_default();
-                return self.note(
-                    Mark::Good,
-                    "webhook",
-                    format!("GitHub reaches {url}: its ping arrived"),
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-        let url = page.hook.url.clone().unwrap_or_default();
-        let why = format!(
-            "GitHub was asked to ping {url}, and nothing came within {} s: is that address reachable from GitHub?",
-            PING.as_secs()
-        );
-        self.note(Mark::Bad, "webhook", why);
     }
 }

@@ -1,0 +1,198 @@
+//! Following what was applied to its end, whichever it is.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+use tokio::signal::unix::Signal;
+use tokio::time::Instant;
+
+use super::{Direct, End, LOOK, NoJournal};
+use crate::dploy::board::{self, Line};
+use crate::dploy::terminal::{Board, Shown, cancels, interrupts};
+use crate::dploy::{FAILED, remove};
+use crate::id::ServiceId;
+use crate::marathon;
+use crate::rollout::{self, Standing, Standings, Wiped, deadline_sentence, wipe};
+use crate::sentence::Sentence;
+
+impl Direct<'_> {
+    /// Follows the services until all are well, or it is clear that they will not be.
+    pub(super) async fn follow(self) -> anyhow::Result<End> {
+        let mut interrupts = interrupts()?;
+        let mut board = Board::new(self.terminal);
+        let mut standings = Standings::default();
+        let mut changes = self.watch.changes();
+        let (mut best, mut progress_at) = (0, Instant::now());
+        loop {
+            let ids = self.followed.keys().cloned().collect();
+            let look = match rollout::look(self.marathon, ids).await {
+                Ok(look) => look,
+                Err(error) if progress_at.elapsed() >= self.rules.deadline => {
+                    bail!("{error}; what was begun goes on, and `dploy run` looks again")
+                }
+                Err(error) => {
+                    if self
+                        .pause(
+                            &mut changes,
+                            &mut interrupts,
+                            &error.to_string(),
+                            &mut board,
+                        )
+                        .await?
+                    {
+                        return self.end(Sentence::new("CANCELLED", "cancelled")).await;
+                    }
+                    continue;
+                }
+            };
+            let settle = self.rules.settle;
+            let now: Vec<(ServiceId, Standing)> = self
+                .followed
+                .iter()
+                .map(|(id, (_, spec))| (id.clone(), standings.of(id, spec.as_ref(), &look, settle)))
+                .collect();
+            board.show(self.lines(&now, &look));
+            let over = |id: &String| look.deployments.iter().all(|d| d.id != *id);
+            if self.deployments.iter().all(over) && now.iter().all(|(_, s)| s.done) {
+                return self.finish(&look).await;
+            }
+            let well = now.iter().map(|(_, s)| s.well).sum();
+            if well > best {
+                (best, progress_at) = (well, Instant::now());
+            }
+            if let Some(why) = self.hopeless(&now, progress_at.elapsed()) {
+                return self.end(why).await;
+            }
+            if self
+                .pause(&mut changes, &mut interrupts, "", &mut board)
+                .await?
+            {
+                let why = Sentence::new("CANCELLED", "cancelled");
+                return self.end(why).await;
+            }
+        }
+    }
+
+    fn lines(&self, now: &[(ServiceId, Standing)], look: &rollout::Look) -> Vec<Shown> {
+        let line = |(id, standing): &(ServiceId, Standing)| {
+            let change = self
+                .followed
+                .get(id)
+                .map_or("", |(action, _)| action.word());
+            let wanted = look.apps.get(id).map_or(0, |a| a.instances);
+            board::line(&Line {
+                id: id.as_str(),
+                change,
+                stage: standing.stage,
+                healthy: Some(standing.well),
+                wanted: Some(wanted),
+                sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
+            })
+        };
+        now.iter().map(line).collect()
+    }
+
+    /// Why there is no use in waiting longer.
+    fn hopeless(&self, now: &[(ServiceId, Standing)], quiet: Duration) -> Option<Sentence> {
+        if let Some((id, _)) = now.iter().find(|(_, s)| s.alien) {
+            let why = format!("somebody else changed {id} in Marathon while it was rolling");
+            return Some(Sentence::new("CANCELLED", why));
+        }
+        let trouble = now.iter().find_map(|(_, s)| s.trouble.clone());
+        let named: Vec<(&ServiceId, &Standing)> = now.iter().map(|(id, s)| (id, s)).collect();
+        if let Some((_, worst)) = now.iter().find(|(_, s)| s.hopeless) {
+            let why = worst.trouble.clone();
+            return Some(why.unwrap_or_else(|| deadline_sentence(&named, quiet)));
+        }
+        (quiet >= self.rules.deadline)
+            .then(|| trouble.unwrap_or_else(|| deadline_sentence(&named, quiet)))
+    }
+
+    /// Waits for a moment or for Marathon's next event. Whether somebody wants it cancelled.
+    async fn pause(
+        &self,
+        changes: &mut tokio::sync::watch::Receiver<u64>,
+        interrupts: &mut Signal,
+        trouble: &str,
+        board: &mut Board,
+    ) -> anyhow::Result<bool> {
+        if !trouble.is_empty() {
+            board.show(Shown::alone("waiting".to_owned(), Some(trouble.to_owned())));
+        }
+        let event = async {
+            let _ = changes.changed().await;
+            // they come in bursts; one look serves them all
+            tokio::time::sleep(LOOK / 5).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => return Ok(false),
+            () = event => return Ok(false),
+            _ = interrupts.recv() => {}
+        }
+        board.keep();
+        let answer = cancels(self.terminal, interrupts, "Cancel the rollout?".to_owned()).await;
+        answer.context("stopped looking; Marathon goes on with it, and `dploy run` looks again")
+    }
+
+    /// All is well: raised counts go back, services whose spec has left are removed.
+    async fn finish(&self, look: &rollout::Look) -> anyhow::Result<End> {
+        for (id, instances) in &self.raised {
+            if look.apps.get(id).is_some_and(|a| a.instances != *instances) {
+                self.marathon.scale(id, *instances, false).await?;
+            }
+        }
+        for id in &self.removed {
+            remove::service(self.marathon, id, false, self.rules.deadline).await?;
+        }
+        Ok(End::Succeeded(true))
+    }
+
+    /// Ends a rollout that will not succeed without losing what is healthy, and says what runs.
+    async fn end(&self, why: Sentence) -> anyhow::Result<End> {
+        let ids: BTreeSet<ServiceId> = self.followed.keys().cloned().collect();
+        let running = self.marathon.deployments().await?;
+        let ours = |d: &&marathon::RunningDeployment| self.deployments.contains(&d.id);
+        let holds = |d: &&marathon::RunningDeployment| {
+            d.affected_apps
+                .iter()
+                .any(|a| ids.iter().any(|id| id.as_str() == a))
+        };
+        let mut left = String::new();
+        if let Some(other) = running.iter().find(holds).filter(|d| !ours(d)) {
+            left = format!(
+                "; the Marathon deployment {} was begun before and goes on",
+                other.id
+            );
+        }
+        if running.iter().any(|d| ours(&d)) {
+            match wipe(self.marathon, self.watch.watched(), &ids, &NoJournal).await? {
+                Wiped::Clean => {
+                    for deployment in running.iter().filter(ours) {
+                        self.marathon.cancel(&deployment.id).await?;
+                    }
+                }
+                Wiped::Left(services) => {
+                    let names: Vec<&str> = services.iter().map(ServiceId::as_str).collect();
+                    left = format!(
+                        "; its Marathon deployment is left running, because cancelling it would cost healthy instances of {}",
+                        names.join(", ")
+                    );
+                }
+            }
+        }
+        let apps = rollout::apps(self.marathon, ids).await?;
+        let runs = board::what_runs(apps.values());
+        if self.terminal.json {
+            let body = json!({"result": "failed", "code": why.code, "sentence": why.sentence, "runs": runs});
+            self.terminal.data(&body)?;
+        }
+        self.terminal
+            .note(format!("dploy: {}: {}{left}", why.code, why.sentence));
+        self.terminal.note(format!("       {runs}"));
+        self.terminal
+            .hint("Repair it and `dploy run` again; `dploy ps` shows what runs.");
+        Ok(End::Not(FAILED.into()))
+    }
+}

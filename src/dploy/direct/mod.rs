@@ -1,0 +1,242 @@
+//! Applying a workspace without an observer: one Marathon deployment, followed to health. Nothing is written down, so
+//! what this process does not finish, the next `dploy run` finds in Marathon.
+
+mod follow;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::preview::{self, Preview, preview};
+use super::terminal::{Board, Shown, Terminal};
+use super::workspace::Workspace;
+use crate::event::Action;
+use crate::id::{ServiceId, SpecHash};
+use crate::marathon::{self, Client, MarathonError, Watch};
+use crate::plan::Step;
+use crate::rollout::{self, Journal, Room, make_room, with_room};
+use crate::sentence::Sentence;
+
+/// Between two looks at Marathon.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How a rollout is followed, and what may be done.
+pub(super) struct Rules {
+    pub force: bool,
+    pub adopt: bool,
+    pub deadline: Duration,
+    pub settle: Duration,
+}
+
+/// How a direct deploy ended.
+pub(super) enum End {
+    /// What was wanted runs; whether anything had to be changed.
+    Succeeded(bool),
+    /// It ended otherwise; the exit code says how.
+    Not(ExitCode),
+}
+
+struct NoJournal;
+
+impl Journal for NoJournal {
+    type Error = MarathonError;
+
+    async fn wiping(&self, _tasks: &[String]) -> Result<(), MarathonError> {
+        Ok(())
+    }
+
+    async fn wiped(&self) -> Result<(), MarathonError> {
+        Ok(())
+    }
+}
+
+/// A deploy that is under way.
+struct Direct<'a> {
+    terminal: Terminal,
+    marathon: &'a Client,
+    watch: Watch,
+    rules: &'a Rules,
+    /// Services to follow, with what is done to them and the spec they were given.
+    followed: BTreeMap<ServiceId, (Action, Option<SpecHash>)>,
+    /// Services that run more instances than wanted until all are well.
+    raised: BTreeMap<ServiceId, u32>,
+    removed: Vec<ServiceId>,
+    deployments: Vec<String>,
+}
+
+/// Applies a workspace.
+///
+/// # Errors
+/// When Marathon does not answer or refuses before anything was changed.
+pub(super) async fn deploy(
+    terminal: Terminal,
+    marathon: &Client,
+    workspace: &Workspace,
+    rules: &Rules,
+) -> anyhow::Result<End> {
+    let stop = CancellationToken::new();
+    let _stopped = stop.clone().drop_guard();
+    let mut direct = Direct {
+        terminal,
+        marathon,
+        watch: Watch::start(marathon.clone(), stop),
+        rules,
+        followed: BTreeMap::new(),
+        raised: BTreeMap::new(),
+        removed: Vec::new(),
+        deployments: Vec::new(),
+    };
+    let mut shown = false;
+    let mut board = Board::new(terminal);
+    let begun = Instant::now();
+    loop {
+        let preview = preview(marathon, workspace, rules.adopt).await?;
+        if !shown && !terminal.json {
+            let (plan, services) = (&preview.plan, preview.bodies());
+            preview::show(terminal, &services, &plan.orphans, &plan.warnings);
+            shown = true;
+        }
+        let unwell = direct.take(&preview);
+        if !preview.plan.changes() && unwell.is_empty() {
+            return Ok(End::Succeeded(false));
+        }
+        let why = match direct.apply(&preview).await? {
+            None => return direct.follow().await,
+            // Marathon understood it: the same spec is refused again
+            Some(why) if why.code == "REJECTED" => {
+                nothing_changed(terminal, "failed", &why)?;
+                return Ok(End::Not(super::FAILED.into()));
+            }
+            Some(why) => why,
+        };
+        if begun.elapsed() >= rules.deadline {
+            nothing_changed(terminal, "held", &why)?;
+            terminal.hint("Wait for it, or override it with `dploy run -force`.");
+            return Ok(End::Not(super::HELD.into()));
+        }
+        let sentence = Some(why.sentence.clone());
+        board.show(Shown::alone("waiting".to_owned(), sentence));
+        tokio::select! {
+            () = tokio::time::sleep(LOOK * 2) => {}
+            _ = tokio::signal::ctrl_c() => bail!("nothing was changed: {}", why.sentence),
+        }
+    }
+}
+
+fn nothing_changed(terminal: Terminal, result: &str, why: &Sentence) -> anyhow::Result<()> {
+    if terminal.json {
+        terminal.data(&json!({"result": result, "code": why.code, "sentence": why.sentence}))?;
+    }
+    terminal.note(format!("dploy: nothing was changed: {}", why.sentence));
+    Ok(())
+}
+
+impl Direct<'_> {
+    /// Notes what is to be followed; answers the unchanged services that are not well.
+    fn take(&mut self, preview: &Preview) -> Vec<ServiceId> {
+        self.followed.clear();
+        for step in &preview.plan.steps {
+            let planned = &step.planned;
+            if planned.change == Action::Remove {
+                continue;
+            }
+            self.followed
+                .insert(planned.id.clone(), (planned.change, planned.spec.clone()));
+        }
+        self.removed = preview
+            .plan
+            .steps
+            .iter()
+            .filter(|s| s.planned.change == Action::Remove)
+            .map(|s| s.planned.id.clone())
+            .collect();
+        let unwell = |id: &ServiceId| {
+            let app = preview.look.apps.get(id);
+            app.is_some_and(|a| !rollout::running(a).settled)
+        };
+        let unwell: Vec<ServiceId> = preview
+            .plan
+            .unchanged
+            .iter()
+            .filter(|o| unwell(&o.id))
+            .map(|o| o.id.clone())
+            .collect();
+        for id in &unwell {
+            self.followed.insert(id.clone(), (Action::Unchanged, None));
+        }
+        unwell
+    }
+
+    /// Tells Marathon; a sentence is why it cannot be told yet.
+    async fn apply(&mut self, preview: &Preview) -> anyhow::Result<Option<Sentence>> {
+        let changed = |s: &&Step| s.planned.change != Action::Unchanged;
+        let ids: BTreeSet<ServiceId> = preview
+            .plan
+            .steps
+            .iter()
+            .filter(changed)
+            .map(|s| s.planned.id.clone())
+            .collect();
+        if let Some(holder) = preview
+            .look
+            .holding(&ids)
+            .next()
+            .filter(|_| !self.rules.force)
+        {
+            let held = ids
+                .iter()
+                .find(|id| holder.affected_apps.iter().any(|a| a == id.as_str()));
+            let held = held.map(ServiceId::to_string).unwrap_or_default();
+            return Ok(Some(marathon::locked(&held, holder)));
+        }
+        let (client, watched) = (self.marathon, self.watch.watched());
+        let force = self.rules.force;
+        let room = make_room(client, watched, &ids, |_| force, &NoJournal).await?;
+        match self.put(preview, &room).await {
+            Ok(()) => Ok(None),
+            Err(MarathonError::Locked(_)) => Ok(Some(Sentence::new(
+                "LOCKED",
+                "another Marathon deployment holds one of the services",
+            ))),
+            Err(MarathonError::Busy(why)) => Ok(Some(Sentence::new("MARATHON_BUSY", why))),
+            Err(MarathonError::Refused(why)) => Ok(Some(why)),
+            Err(MarathonError::Unreachable(why)) => bail!(
+                "{why}; the change may have been made all the same: `dploy ps` shows what runs, `dploy run` goes on"
+            ),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn put(&mut self, preview: &Preview, room: &Room) -> Result<(), MarathonError> {
+        let (mut bodies, mut names) = (Vec::new(), Vec::new());
+        self.raised.clear();
+        for step in &preview.plan.steps {
+            let Some(body) = &step.body else { continue };
+            let surplus = room.surplus.get(&step.planned.id).copied();
+            let (body, more) = with_room(body, step.after, surplus);
+            if more {
+                self.raised.insert(step.planned.id.clone(), step.after);
+            }
+            names.push(step.planned.id.to_string());
+            bodies.push(body);
+        }
+        let force = room.held && self.rules.force;
+        if !bodies.is_empty() {
+            let body = Value::Array(bodies).to_string();
+            let answer = self.marathon.put_apps(&body, &names, force).await?;
+            self.deployments.extend(answer.deployment_id);
+        }
+        for step in &preview.plan.steps {
+            if step.planned.change == Action::Restart {
+                let answer = self.marathon.restart(&step.planned.id, force).await?;
+                self.deployments.extend(answer.deployment_id);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! What the observer knows and does, and whether GitHub reaches it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Doctor, Mark};
+use crate::api::AppPage;
+use crate::dploy::session::{Marathon, Observer};
+use crate::dploy::terminal::who;
+use crate::dploy::workspace::{Compared, Workspace};
+
+/// How long GitHub's ping may take.
+const PING: Duration = Duration::from_secs(15);
+
+fn same_host(a: &str, b: &str) -> bool {
+    let host = |url: &str| reqwest::Url::parse(url).ok()?.host_str().map(str::to_owned);
+    host(a) == host(b)
+}
+
+impl Doctor<'_> {
+    pub(super) async fn observer(&mut self, workspace: &Workspace, marathon: &Marathon) {
+        let observer = match self.session.observer(Some(workspace), marathon).await {
+            Ok(Some(observer)) => observer,
+            Ok(None) => {
+                return self.note(
+                    Mark::Odd,
+                    "observer",
+                    "none runs; `dploy run` launches it (repo_url, public_node and .pat)",
+                );
+            }
+            Err(error) => return self.note(Mark::Bad, "observer", format!("{error:#}")),
+        };
+        let url = observer.client.base().to_owned();
+        if !observer.alive {
+            let at = observer
+                .id
+                .as_ref()
+                .map_or_else(String::new, |id| format!(" Marathon runs it as {id};"));
+            let why = format!(
+                "{url} does not answer from here:{at} is the port open, and public_node the right node?"
+            );
+            return self.note(Mark::Bad, "observer", why);
+        }
+        match observer.client.readiness().await {
+            Ok(text) if text == "ready" => {
+                self.note(Mark::Good, "observer", format!("{url} is ready"));
+            }
+            Ok(text) => self.note(Mark::Bad, "observer", format!("{url}: {text}")),
+            Err(error) => self.note(Mark::Bad, "observer", error.to_string()),
+        }
+        let client = match self.session.operator(&observer) {
+            Ok(client) => Some(client),
+            Err(error) => {
+                self.note(Mark::Odd, "operator", format!("{error:#}"));
+                None
+            }
+        };
+        let reader = client.as_ref().unwrap_or(&observer.client);
+        match reader.app(&workspace.app).await {
+            Ok(Some(page)) => {
+                self.app(workspace, &observer, client.is_some(), &page)
+                    .await;
+            }
+            Ok(None) => self.note(
+                Mark::Bad,
+                "app",
+                format!(
+                    "the observer does not deploy {}; `dploy run` registers it",
+                    workspace.app
+                ),
+            ),
+            Err(error) => self.note(Mark::Bad, "app", error.to_string()),
+        }
+    }
+
+    async fn app(
+        &mut self,
+        workspace: &Workspace,
+        observer: &Observer,
+        operator: bool,
+        page: &AppPage,
+    ) {
+        let app = &page.app;
+        let gate = match (&app.lock, &app.pin) {
+            (Some(lock), _) => Some(format!(
+                "locked by {}: {}; `dploy unlock`",
+                who(&lock.by),
+                lock.reason
+            )),
+            (None, Some(pin)) => Some(format!(
+                "pinned to {} by {}; `dploy resume`",
+                pin.commit.short(),
+                who(&pin.by)
+            )),
+            (None, None) => None,
+        };
+        match gate {
+            Some(gate) => self.note(Mark::Odd, "app", format!("{} is {gate}", app.app)),
+            None => self.note(
+                Mark::Good,
+                "app",
+                format!(
+                    "{} follows {} of {}",
+                    app.app, app.source.branch, app.source.repository
+                ),
+            ),
+        }
+        let branch = workspace.descriptor.trigger_branch.as_deref();
+        if let Some(branch) = branch.filter(|b| *b != app.source.branch) {
+            let why = format!(
+                "dploy.app says trigger_branch {branch}, and the observer deploys {}",
+                app.source.branch
+            );
+            self.note(Mark::Odd, "branch", why);
+        }
+        let head = app.head.as_ref().map(|h| &h.commit);
+        match workspace.compared(head, &app.source.branch) {
+            Compared::Equal => self.note(Mark::Good, "workspace", "is what the branch has"),
+            Compared::Pushed(commit) => {
+                let why = format!(
+                    "{} is pushed and the observer has not heard of it yet",
+                    commit.short()
+                );
+                self.note(Mark::Odd, "workspace", why);
+            }
+            Compared::Unpushed(why) => self.note(Mark::Odd, "workspace", why),
+        }
+        let (calls, at) = (
+            page.hook.url.as_deref(),
+            format!("{}/dploy", observer.client.base()),
+        );
+        if let Some(calls) = calls.filter(|url| *url != at && same_host(url, &at)) {
+            let why = format!(
+                "the webhook calls {calls}, and the observer is at {at}; it repairs that by itself within ten minutes"
+            );
+            self.note(Mark::Odd, "port", why);
+        }
+        match &page.hook.failure {
+            Some(failure) => self.note(Mark::Bad, "webhook", failure.sentence.clone()),
+            None if operator => self.ping(observer, page).await,
+            None => self.note(
+                Mark::Good,
+                "webhook",
+                page.hook.url.clone().unwrap_or_default(),
+            ),
+        }
+    }
+
+    /// GitHub is asked to ping: its ping arrives only where GitHub reaches the observer.
+    async fn ping(&mut self, observer: &Observer, page: &AppPage) {
+        let Ok(client) = self.session.operator(observer) else {
+            return;
+        };
+        let (app, before) = (&page.app.app, &page.hook.pinged_at);
+        if let Err(error) = client.act_on_hook(app, "ping").await {
+            let why = format!(
+                "{error}; `dploy run` again, or `repair` on {}/apps/{app}/hook",
+                client.base()
+            );
+            return self.note(Mark::Bad, "webhook", why);
+        }
+        let until = Instant::now() + PING;
+        while Instant::now() < until {
+            if let Ok(hook) = client.hook(app).await
+                && hook.pinged_at.is_some()
+                && hook.pinged_at != *before
+            {
+                let url = hook.url.unwrap_or_default();
+                return self.note(
+                    Mark::Good,
+                    "webhook",
+                    format!("GitHub reaches {url}: its ping arrived"),
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        let url = page.hook.url.clone().unwrap_or_default();
+        let why = format!(
+            "GitHub was asked to ping {url}, and nothing came within {} s: is that address reachable from GitHub?",
+            PING.as_secs()
+        );
+        self.note(Mark::Bad, "webhook", why);
+    }
+}

@@ -1,0 +1,140 @@
+//! Finding the observer, reading there, and acting there.
+
+use anyhow::bail;
+
+use super::{Marathon, Session, given};
+use crate::client;
+use crate::discovery;
+use crate::dploy::trust::Named;
+use crate::dploy::workspace::{TOKEN_FILE, Workspace, secret_in};
+use crate::id::{AppId, ServiceId};
+use crate::marathon::LiveApp;
+use crate::secret::Secret;
+
+/// The label of an observer in Marathon.
+const OBSERVER: &str = "DPLOY_OBSERVER";
+
+/// An observer, as it was found.
+pub(in crate::dploy) struct Observer {
+    pub client: client::Client,
+    /// Its app in Marathon, where it runs there.
+    pub id: Option<ServiceId>,
+    pub named: Named,
+    pub alive: bool,
+}
+
+/// Where an observer is reached: at the address it was given, else on the public node, else where its task runs. One that
+/// does not run is nowhere.
+fn reached_at(app: &LiveApp, node: Option<&String>) -> String {
+    if let Some(url) = app.raw["env"]["DPLOY_OBSERVER_PUBLIC_URL"].as_str()
+        && let Ok(url) = discovery::address(url, "DPLOY_OBSERVER_PUBLIC_URL")
+    {
+        return url;
+    }
+    let running = app.tasks.iter().find(|t| t.state == "TASK_RUNNING");
+    let task = running.and_then(|t| Some((t.host.as_deref()?, *t.ports.first()?)));
+    let (host, port) = task.unwrap_or(("localhost", 0));
+    format!("http://{}:{port}", node.map_or(host, String::as_str))
+}
+
+impl Session {
+    /// The observer: the one that is named, the local world's, or the one that Marathon runs.
+    ///
+    /// # Errors
+    /// When an address is none, or Marathon does not answer.
+    pub async fn observer(
+        &self,
+        workspace: Option<&Workspace>,
+        marathon: &Marathon,
+    ) -> anyhow::Result<Option<Observer>> {
+        if let Some(url) = given(self.global.observer.as_ref()) {
+            let url = discovery::address(url, "DPLOY_OBSERVER_URL")?;
+            return self.observer_at(&url, None, Named::Flag).await.map(Some);
+        }
+        if let Some(local) = self
+            .local
+            .as_ref()
+            .filter(|_| marathon.named == Named::Local)
+        {
+            let url = local.observer.url.clone();
+            return self.observer_at(&url, None, Named::Local).await.map(Some);
+        }
+        let mut silent = None;
+        for listed in marathon.client.apps_labelled(OBSERVER, "true").await? {
+            let id: ServiceId = listed.id.parse().map_err(|e| anyhow::anyhow!("{e}"))?;
+            let Some(app) = marathon.client.app(&id).await? else {
+                continue;
+            };
+            let node = workspace.and_then(|w| given(w.descriptor.public_node.as_ref()));
+            let url = reached_at(&app, node);
+            let found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
+            if found.alive {
+                return Ok(Some(found));
+            }
+            silent = Some(found);
+        }
+        Ok(silent)
+    }
+
+    async fn observer_at(
+        &self,
+        url: &str,
+        id: Option<ServiceId>,
+        named: Named,
+    ) -> anyhow::Result<Observer> {
+        let client = client::Client::new(url, None, self.timeout())?;
+        let alive = client.is_alive().await;
+        Ok(Observer {
+            client,
+            id,
+            named,
+            alive,
+        })
+    }
+
+    /// The same observer, read as anybody may; where it shows nothing to strangers, as an operator.
+    ///
+    /// # Errors
+    /// When it does not answer, or wants a token that is not there.
+    pub async fn readable(&self, observer: Observer, app: &AppId) -> anyhow::Result<Observer> {
+        let client = match observer.client.app(app).await {
+            Err(error) if error.code() == Some("login") => self.operator(&observer)?,
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Ok(observer),
+        };
+        Ok(Observer { client, ..observer })
+    }
+
+    /// The operator token for an observer, if there is one and it may go there.
+    ///
+    /// # Errors
+    /// When there is none, or it may not.
+    pub fn operator(&self, observer: &Observer) -> anyhow::Result<client::Client> {
+        let url = observer.client.base();
+        let local = self
+            .local
+            .as_ref()
+            .filter(|_| observer.named == Named::Local);
+        let token = match (given(self.global.token.as_ref()), local) {
+            (Some(token), _) => Some(token.clone()),
+            (None, Some(local)) => Some(local.observer.token.clone()),
+            (None, None) => secret_in(&self.folder.join(TOKEN_FILE))?,
+        };
+        let Some(token) = token else {
+            bail!(
+                "the observer at {url} needs its operator token: copy {TOKEN_FILE} from the workspace that launched it, or set DPLOY_OBSERVER_TOKEN"
+            );
+        };
+        let what = "the operator token";
+        let flag = "-observer or DPLOY_OBSERVER_URL";
+        self.hosts.confirm(
+            self.terminal,
+            observer.named,
+            url,
+            "an observer",
+            what,
+            flag,
+        )?;
+        Ok(observer.client.with_token(Secret::new(token)))
+    }
+}
