@@ -25,6 +25,9 @@ use crate::secret::Secret;
 const HEALTHY: Duration = Duration::from_mins(5);
 const PINGED: Duration = Duration::from_mins(1);
 
+/// When GitHub is asked for another ping.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// What a launch came to.
 pub(super) struct Launched {
     /// For programs; `None` where nothing was launched.
@@ -216,7 +219,8 @@ impl Launch<'_> {
         let app = &self.workspace.app;
         let until = Instant::now() + PINGED;
         let (mut client, mut asked, mut registered) = (observer.client.clone(), false, false);
-        let (mut hook, mut known) = (None, false);
+        let (mut hook, mut known, mut again) = (None, false, false);
+        let begun = Instant::now();
         while Instant::now() < until {
             match client.app(app).await {
                 Ok(Some(page)) if page.app.state == AppState::Destroyed && registered => {}
@@ -237,6 +241,13 @@ impl Launch<'_> {
                     hook = Some(page.hook);
                     if ended {
                         break;
+                    }
+                    // the first ping may come before the observer has written down whose it is
+                    if ours && !again && begun.elapsed() > AGAIN {
+                        again = true;
+                        if let Ok(operator) = self.session.operator(observer) {
+                            let _ = operator.act_on_hook(app, "ping").await;
+                        }
                     }
                 }
                 // it shows nothing of a private repository to strangers
