@@ -22,10 +22,6 @@ pub(super) struct Dploy {
 }
 
 /// What every command understands.
-#[expect(
-    clippy::doc_markdown,
-    reason = "the texts are shown in a terminal as they are"
-)]
 #[derive(Args, Clone)]
 pub(super) struct Global {
     /// The folder with dploy.app and specs/
@@ -287,7 +283,6 @@ pub(super) struct HistoryArgs {
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct RollbackArgs {
     /// A commit (4 digits or more of it), or a deploy such as '#40'
     pub to: String,

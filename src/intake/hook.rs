@@ -179,6 +179,10 @@ impl HookKeeper {
                         },
                     )
                     .await?;
+                    // it was there already, so no ping comes by itself to say that it works
+                    if let Err(error) = github.ping_hook(repository, id).await {
+                        tracing::debug!(app.id = %app.id, %error, "GitHub does not ping");
+                    }
                 }
             }
         }

@@ -955,7 +955,7 @@ async fn with_json_what_the_observer_knows_is_one_document() {
         (&["run"], 0, "/state", json!("succeeded")),
         (&["unlock"], 0, "/result", json!("done")),
         (&["deploy"], 0, "/state", json!("unchanged")),
-        (&["run"], 0, "/state", json!("succeeded")),
+        (&["run"], 0, "/state", json!("unchanged")),
         (
             &["scale", "-pid=web", "-instances=2"],
             0,

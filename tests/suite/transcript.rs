@@ -27,17 +27,16 @@ fn steps(readme: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     for block in section.split("```console\n").skip(1) {
         for line in block.split("\n```").next().unwrap().lines() {
-            match line.strip_prefix("$ ") {
-                Some(command) => steps.push(Step {
+            if let Some(command) = line.strip_prefix("$ ") {
+                steps.push(Step {
                     command: command.to_owned(),
                     output: String::new(),
-                }),
-                None => {
-                    let step = steps.last_mut().unwrap();
-                    step.output.push_str(line);
-                    step.output.push('\n');
-                }
+                });
+                continue;
             }
+            let step = steps.last_mut().unwrap();
+            step.output.push_str(line);
+            step.output.push('\n');
         }
     }
     steps
@@ -115,7 +114,7 @@ fn last_frames(output: &str) -> String {
             None => Some(line),
         }
     });
-    kept.map(|line| format!("{}\n", line.trim_end())).collect()
+    kept.map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 /// Stands for what is random: the same value is the same name everywhere.

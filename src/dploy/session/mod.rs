@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(super) use self::observer::Observer;
-use super::args::Global;
+use super::args::{Global, USUAL_MESOS_DNS};
 use super::terminal::Terminal;
 use super::trust::{Hosts, Named};
 pub(super) use super::workspace::TOKEN_FILE;
@@ -174,8 +174,14 @@ impl Session {
                 Named::Descriptor,
             ));
         }
+        // who did not name that server did not name what it names either
+        let named = if self.global.mesos_dns == USUAL_MESOS_DNS {
+            Named::Descriptor
+        } else {
+            Named::Flag
+        };
         let found = discovery::marathon_in_mesos_dns(&self.global.mesos_dns).await;
-        found.map(|url| (url, Named::Flag)).map_err(|error| {
+        found.map(|url| (url, named)).map_err(|error| {
             anyhow::anyhow!("where is Marathon? Write marathon_url into dploy.app, or set -marathon-url ({error:#})")
         })
     }

@@ -59,7 +59,7 @@ impl Session {
             let url = local.observer.url.clone();
             return self.observer_at(&url, None, Named::Local).await.map(Some);
         }
-        let mut silent = None;
+        let mut best = None;
         for listed in marathon.client.apps_labelled(OBSERVER, "true").await? {
             let id: ServiceId = listed.id.parse().map_err(|e| anyhow::anyhow!("{e}"))?;
             let Some(app) = marathon.client.app(&id).await? else {
@@ -68,12 +68,19 @@ impl Session {
             let node = workspace.and_then(|w| given(w.descriptor.public_node.as_ref()));
             let url = reached_at(&app, node);
             let found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
-            if found.alive {
+            // of several, the one that knows this app
+            let known = match workspace.filter(|_| found.alive) {
+                Some(workspace) => !matches!(found.client.app(&workspace.app).await, Ok(None)),
+                None => false,
+            };
+            if known {
                 return Ok(Some(found));
             }
-            silent = Some(found);
+            if best.as_ref().is_none_or(|b: &Observer| !b.alive) {
+                best = Some(found);
+            }
         }
-        Ok(silent)
+        Ok(best)
     }
 
     async fn observer_at(
