@@ -8,7 +8,7 @@ use crate::event::{Action, DeployQueued, Outcome, Planned, Scale};
 use crate::history::{App, ServiceRecord};
 use crate::id::{AppId, ServiceId, SpecHash};
 use crate::sentence::Sentence;
-use crate::spec::{LABEL_APP, LABEL_SPEC, Service, canonical, sha256_hex, warnings};
+use crate::spec::{LABEL_APP, LABEL_SPEC, Service, covers, sha256_hex, warnings};
 
 /// A service as it runs in Marathon.
 #[derive(Debug, Clone)]
@@ -378,28 +378,4 @@ fn without_ours(spec: &Value) -> Value {
         }
     }
     spec
-}
-
-/// Whether everything that `wanted` says is so in `shown`, which may say more (Marathon fills in defaults).
-fn covers(shown: &Value, wanted: &Value) -> bool {
-    match (shown, wanted) {
-        (Value::Object(shown), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| match shown.get(key) {
-                // a port of 0 asks Marathon to choose one
-                Some(_) if key.to_lowercase().ends_with("port") && value.as_u64() == Some(0) => {
-                    true
-                }
-                Some(s) => covers(s, value),
-                None => {
-                    value.is_null()
-                        || value.as_array().is_some_and(Vec::is_empty)
-                        || value.as_object().is_some_and(serde_json::Map::is_empty)
-                }
-            })
-        }
-        (Value::Array(shown), Value::Array(wanted)) => {
-            shown.len() == wanted.len() && shown.iter().zip(wanted).all(|(s, w)| covers(s, w))
-        }
-        (shown, wanted) => canonical(shown) == canonical(wanted),
-    }
 }

@@ -44,7 +44,7 @@ pub(super) async fn run(session: &Session, args: &DryrunArgs) -> anyhow::Result<
 }
 
 /// The app as an observer knows it, and where the workspace is what would be deployed, the observer's own plan: it knows
-/// which counts stay. Without an operator token there is none, and the labels in Marathon have to do.
+/// which counts stay. Without an operator token that it takes there is none, and the labels in Marathon have to do.
 async fn observed(
     session: &Session,
     workspace: &Workspace,
@@ -52,6 +52,9 @@ async fn observed(
 ) -> anyhow::Result<Option<(AppPage, Option<Box<PlanBody>>)>> {
     let found = session.observer(Some(workspace), marathon).await?;
     let Some(observer) = found.filter(|o| o.alive) else {
+        return Ok(None);
+    };
+    let Ok(observer) = session.readable(observer, &workspace.app).await else {
         return Ok(None);
     };
     let Ok(Some(page)) = observer.client.app(&workspace.app).await else {
@@ -71,8 +74,9 @@ async fn observed(
         dry_run: true,
         ..ActBody::default()
     };
-    let plan = match client.act(&workspace.app, "deploy", &body).await? {
-        Acted::Plan(plan) => Some(plan),
+    let plan = match client.act(&workspace.app, "deploy", &body).await {
+        Ok(Acted::Plan(plan)) => Some(plan),
+        // as on plain HTTP, where it takes no token
         _ => None,
     };
     Ok(Some((page, plan)))

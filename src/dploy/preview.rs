@@ -239,7 +239,7 @@ pub(super) fn show(
         if service.change == "update" && service.diff.is_empty() && counts.running == counts.after {
             terminal.say(paint(
                 DIM,
-                "             a field that was there before has left the spec",
+                "             no field of the spec differs: one has left it, or only dploy's labels are new",
             ));
         }
     }

@@ -200,12 +200,11 @@ fn spec_file(folder: &Path, name: &str) -> anyhow::Result<File> {
     Ok(File { path, bytes })
 }
 
-/// The first line of a file that holds a secret; `None` where there is no such file or nothing in it. An operator token
-/// that a repository brings along is not taken: an observer launched with it would obey whoever wrote it.
+/// Refuses an operator token that a repository brings along: an observer launched with it would obey whoever wrote it.
 ///
 /// # Errors
-/// When it is there and cannot be read, or came with the repository.
-pub(super) fn secret_in(file: &Path) -> anyhow::Result<Option<String>> {
+/// When git tracks it.
+pub(super) fn not_brought_along(file: &Path) -> anyhow::Result<()> {
     if let (Some(folder), true) = (file.parent(), file.ends_with(TOKEN_FILE))
         && git(folder, &["ls-files", "--error-unmatch", "--", TOKEN_FILE]).is_ok()
     {
@@ -213,6 +212,15 @@ pub(super) fn secret_in(file: &Path) -> anyhow::Result<Option<String>> {
             "{TOKEN_FILE} is in the repository, so others have that token too: `git rm --cached {TOKEN_FILE}`, and give the observer a new one"
         );
     }
+    Ok(())
+}
+
+/// The first line of a file that holds a secret; `None` where there is no such file or nothing in it.
+///
+/// # Errors
+/// When it is there and cannot be read, or came with the repository.
+pub(super) fn secret_in(file: &Path) -> anyhow::Result<Option<String>> {
+    not_brought_along(file)?;
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(text
             .lines()

@@ -1,7 +1,5 @@
 //! `dploy destroy` leaves nothing, however the observer is; what it cannot remove it lists with the command that does.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Method, Response};
@@ -48,14 +46,13 @@ async fn a_living_observer_takes_everything_down_and_goes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn right_after_a_kill_of_the_observer_nothing_is_left_whenever_it_comes_back() {
-    for delay in [0, 40, 400] {
+    for moment in [Moment::Before, Moment::Asked, Moment::ServiceGone] {
         let (desk, shop) = settled().await;
-        // before, while or after it is asked
-        let said = if delay == 0 {
+        let said = if moment == Moment::Before {
             desk.kill().await;
             desk.run(&shop, &DESTROY).await
         } else {
-            tokio::join!(desk.run(&shop, &DESTROY), killed_later(&desk, delay)).0
+            tokio::join!(desk.run(&shop, &DESTROY), killed_at(&desk, moment)).0
         };
         said.code(0)
             .says(&["shop is destroyed; nothing of it is left."]);
@@ -64,12 +61,43 @@ async fn right_after_a_kill_of_the_observer_nothing_is_left_whenever_it_comes_ba
     }
 }
 
-/// Kills the observer a while after now, if it is still there.
-async fn killed_later(desk: &Desk, delay: u64) {
-    let app = desk.observer().await;
-    let task = app["tasks"][0]["id"].as_str().unwrap().to_owned();
+/// When the observer is killed.
+#[derive(Clone, Copy, PartialEq)]
+enum Moment {
+    /// Before it is asked to destroy.
+    Before,
+    /// As soon as its log says that it was asked.
+    Asked,
+    /// As soon as the service is gone.
+    ServiceGone,
+}
+
+/// Kills the observer at that moment, if it is still there then.
+async fn killed_at(desk: &Desk, moment: Moment) {
+    let (task, url) = desk.healthy("").await;
     let process = super::observer_on_marathon::process_of(&task);
-    tokio::time::sleep(Duration::from_millis(delay)).await;
+    until("the moment of the kill", async || {
+        if moment == Moment::ServiceGone {
+            let apps = desk.apps().await;
+            let there = apps.iter().any(|a| a == "/shop/web");
+            return if there { Err(apps.join(" ")) } else { Ok(()) };
+        }
+        match desk
+            .town
+            .http
+            .get(format!("{url}/events.jsonl"))
+            .send()
+            .await
+        {
+            Ok(answer) => match answer.text().await {
+                Ok(text) if !text.contains("destroy_requested") => Err(text),
+                _ => Ok(()),
+            },
+            // it is gone already
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
     let mut kill = std::process::Command::new("kill");
     let _ = kill.args(["-KILL", &process]).output();
 }

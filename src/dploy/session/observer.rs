@@ -70,7 +70,11 @@ impl Session {
             let found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
             // of several, the one that knows this app
             let known = match workspace.filter(|_| found.alive) {
-                Some(workspace) => !matches!(found.client.app(&workspace.app).await, Ok(None)),
+                Some(workspace) => match found.client.app(&workspace.app).await {
+                    Ok(page) => page.is_some(),
+                    // it shows nothing to strangers, and may know it
+                    Err(error) => error.code() == Some("login"),
+                },
                 None => false,
             };
             if known {
