@@ -7,8 +7,10 @@ use std::time::Duration;
 use clap::{ArgMatches, Args, Subcommand};
 
 use super::signalled;
+use crate::local::marathon::Options;
 use crate::local::serve::{self, Page};
 use crate::local::world::{self, Ports, World};
+use crate::secret::Secret;
 use crate::settings::Settings;
 
 /// The local world.
@@ -41,11 +43,8 @@ pub(super) struct LocalArgs {
 #[derive(Subcommand)]
 enum Part {
     /// The local Marathon alone
-    Marathon {
-        /// Its port; 0: any that is free
-        #[arg(long, default_value_t = 8080)]
-        port: u16,
-    },
+    #[command(after_help = MARATHON_EXAMPLES)]
+    Marathon(MarathonArgs),
     /// The local GitHub alone
     Github {
         /// Its port; 0: any that is free
@@ -55,6 +54,41 @@ enum Part {
     /// The tiny web server that tasks of the local world run
     #[command(hide = true)]
     Serve(ServeArgs),
+}
+
+const MARATHON_EXAMPLES: &str = "\
+Examples:
+  observer local marathon
+  curl -sS http://127.0.0.1:8080/v2/apps --json '{\"id\": \"/web\", \"cmd\": \"serve --port $PORT0\"}'
+  open http://127.0.0.1:8080/ in a browser: apps, tasks, health, deployments, logs";
+
+#[derive(Args)]
+struct MarathonArgs {
+    /// Its port; 0: any that is free
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Basic authentication that every request must carry, as with Marathon's flag of that name
+    #[arg(long, value_name = "user:password")]
+    http_credentials: Option<String>,
+    /// Milliseconds between two comparisons of the tasks of every app with its instances, as with Marathon's flag
+    #[arg(long, value_name = "milliseconds", default_value_t = 300_000)]
+    scale_apps_interval: u64,
+    /// Milliseconds from the start to the first such comparison, as with Marathon's flag
+    #[arg(long, value_name = "milliseconds", default_value_t = 15_000)]
+    scale_apps_initial_delay: u64,
+}
+
+/// What is wrong is said without the value: it is a secret.
+fn credentials(given: Option<&str>) -> anyhow::Result<Option<Secret>> {
+    let user = given.map(|text| {
+        text.split_once(':')
+            .is_some_and(|(user, _)| !user.is_empty())
+    });
+    anyhow::ensure!(
+        user != Some(false),
+        "-http-credentials takes a user and a password with a colon between them, user:password"
+    );
+    Ok(given.map(Secret::new))
 }
 
 #[derive(Args)]
@@ -91,9 +125,16 @@ pub(super) async fn run(
             serve::run(page_of(page)).await?;
             return Ok(ExitCode::SUCCESS);
         }
-        Some(Part::Marathon { port }) => {
+        Some(Part::Marathon(marathon)) => {
             super::logging::start(settings)?;
-            let marathon = world::marathon(&args.dir, *port, "-port").await?;
+            let credentials = credentials(marathon.http_credentials.as_deref())?;
+            let change = |options: &mut Options| {
+                options.credentials = credentials;
+                options.pace.scale_check = Duration::from_millis(marathon.scale_apps_interval);
+                options.pace.first_scale_check =
+                    Duration::from_millis(marathon.scale_apps_initial_delay);
+            };
+            let marathon = world::marathon(&args.dir, marathon.port, "-port", change).await?;
             println!("local Marathon: {}", marathon.url());
             println!("Ctrl-C stops it and every task it runs");
             signalled().await;

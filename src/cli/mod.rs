@@ -88,7 +88,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// The command line; the settings may stand before or behind a command.
 fn command() -> clap::Command {
-    Cli::command().mut_args(|a| a.global(true))
+    let command = Cli::command().mut_args(|a| a.global(true));
+    let settings: Vec<clap::Arg> = command.get_arguments().cloned().collect();
+    // a part of the local world has no use for most settings; they are read, and not shown
+    let used = |arg: &clap::Arg| matches!(arg.get_id().as_str(), "loglevel" | "log_format");
+    command.mut_subcommand("local", |local| {
+        let part = |part: clap::Command| {
+            let unused = settings.iter().filter(|a| !used(a));
+            part.args(unused.map(|a| a.clone().hide(true)))
+        };
+        local
+            .mut_subcommand("marathon", part)
+            .mut_subcommand("github", part)
+    })
 }
 
 async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {

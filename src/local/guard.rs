@@ -1,7 +1,8 @@
 //! Keeps web pages out of the local servers: they start processes, so only programs on this machine may talk to them.
 //!
 //! A browser names the host it thinks it talks to (`Host`) and the page that asks (`Origin`). Requests for another
-//! name than loopback (DNS rebinding) and requests from a page of another origin are refused with 403.
+//! name than loopback (DNS rebinding) are refused with 403, and so is everything but reading from a page of another
+//! origin. Reading changes nothing, and as no answer allows it (CORS), the browser shows the page nothing of it.
 
 use axum::Json;
 use axum::extract::Request;
@@ -15,6 +16,7 @@ use serde_json::json;
 /// comes from a web page, that page has the same loopback origin.
 pub async fn loopback_only(request: Request, next: Next) -> Response {
     match refusal(
+        request.method().is_safe(),
         request.headers(),
         request
             .uri()
@@ -27,7 +29,7 @@ pub async fn loopback_only(request: Request, next: Next) -> Response {
 }
 
 /// Why a request is refused, if it is. `authority` is the host of a request line in absolute form.
-fn refusal(headers: &HeaderMap, authority: Option<&str>) -> Option<&'static str> {
+fn refusal(reading: bool, headers: &HeaderMap, authority: Option<&str>) -> Option<&'static str> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.to_str().unwrap_or_default(),
@@ -42,11 +44,9 @@ fn refusal(headers: &HeaderMap, authority: Option<&str>) -> Option<&'static str>
             .strip_prefix("http://")
             .is_some_and(|o| o.eq_ignore_ascii_case(host))
     };
-    let foreign = headers
-        .get_all(ORIGIN)
-        .iter()
-        .any(|o| !o.to_str().is_ok_and(same));
-    foreign.then_some("web pages of other origins may not use this server")
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let foreign = origins.any(|o| !o.to_str().is_ok_and(same));
+    (foreign && !reading).then_some("web pages of other origins may not use this server")
 }
 
 /// Whether `host` (with or without a port) is one of the names of the loopback interface.
@@ -97,8 +97,15 @@ mod tests {
 
     #[test]
     fn a_page_must_have_the_origin_of_this_server() {
-        assert!(refusal(&headers("localhost:80", None), None).is_none());
-        assert!(refusal(&headers("localhost:80", Some("http://localhost:80")), None).is_none());
+        assert!(refusal(false, &headers("localhost:80", None), None).is_none());
+        assert!(
+            refusal(
+                false,
+                &headers("localhost:80", Some("http://localhost:80")),
+                None
+            )
+            .is_none()
+        );
         for foreign in [
             "http://localhost:81",
             "https://localhost:80",
@@ -106,9 +113,12 @@ mod tests {
             "http://example.com",
         ] {
             assert!(
-                refusal(&headers("localhost:80", Some(foreign)), None).is_some(),
+                refusal(false, &headers("localhost:80", Some(foreign)), None).is_some(),
                 "{foreign}"
             );
+            let reading = refusal(true, &headers("localhost:80", Some(foreign)), None);
+            assert!(reading.is_none(), "{foreign}");
         }
+        assert!(refusal(true, &headers("example.com", None), None).is_some());
     }
 }

@@ -6,6 +6,7 @@
 pub mod github;
 pub mod guard;
 pub mod marathon;
+mod page;
 pub mod sample;
 pub mod serve;
 pub mod tools;

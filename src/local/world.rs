@@ -80,18 +80,25 @@ fn lent_tools(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(folder.canonicalize()?)
 }
 
-/// The local Marathon alone. `flag` is what chooses another port.
+/// The local Marathon alone. `flag` is what chooses another port; `change` what is unlike the default.
 ///
 /// # Errors
 /// When the port is taken or the folder cannot be used.
-pub async fn marathon(dir: &Path, port: u16, flag: &str) -> anyhow::Result<LocalMarathon> {
+pub async fn marathon(
+    dir: &Path,
+    port: u16,
+    flag: &str,
+    change: impl FnOnce(&mut marathon::Options),
+) -> anyhow::Result<LocalMarathon> {
     let listener = listen(port, "the local Marathon", flag).await?;
-    let options = marathon::Options {
+    let mut options = marathon::Options {
         dir: dir.join("marathon"),
         tools: Some(lent_tools(dir)?),
         pace: marathon::Pace::default(),
         resources: marathon::Resources::default(),
+        credentials: None,
     };
+    change(&mut options);
     LocalMarathon::start(listener, options).await
 }
 
@@ -163,7 +170,7 @@ impl World {
         }
         let listener = listen(ports.observer, "the observer", "-observer-port").await?;
         let github = github(&dir, ports.github, "-github-port").await?;
-        let marathon = marathon(&dir, ports.marathon, "-marathon-port").await?;
+        let marathon = marathon(&dir, ports.marathon, "-marathon-port", |_| ()).await?;
         let clone = dir.join(REPOSITORY);
         sample::seed(&github, OWNER, REPOSITORY, &clone, marathon.url()).await?;
         let token = kept_secret(&dir.join("operator-token"))?;

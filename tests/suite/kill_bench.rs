@@ -135,6 +135,7 @@ impl Bench {
             tools: None,
             pace: pace(),
             resources: marathon::Resources::default(),
+            credentials: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let marathon = LocalMarathon::start(listener, options).await.unwrap();

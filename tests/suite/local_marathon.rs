@@ -28,6 +28,7 @@ pub fn quick() -> Pace {
         offers: Duration::from_millis(10),
         starting: Duration::from_millis(5),
         running: Duration::from_millis(10),
+        first_scale_check: Duration::from_mins(5),
         scale_check: Duration::from_mins(5),
         kill_grace: Duration::from_millis(300),
         second: Duration::from_millis(40),
@@ -154,6 +155,7 @@ async fn serve(dir: &Path, pace: Pace) -> LocalMarathon {
         tools: None,
         pace,
         resources: Resources::default(),
+        credentials: None,
     };
     LocalMarathon::start(listener, options).await.unwrap()
 }
@@ -642,18 +644,27 @@ async fn what_a_killed_server_left_running_is_killed_at_the_next_start() {
 async fn web_pages_and_foreign_names_are_kept_out() {
     let marathon = Marathon::start().await;
     let port = marathon.address.rsplit_once(':').unwrap().1.to_owned();
-    for (headers, status) in [
-        ("Host: example.com\r\n".to_owned(), 403),
-        (format!("Host: example.com:{port}\r\n"), 403),
-        (format!("Host: localhost:{port}\r\n"), 200),
-        ("Origin: http://example.com\r\n".to_owned(), 403),
-        (format!("Origin: http://127.0.0.1:{port}\r\n"), 200),
+    let foreign = "Origin: http://example.com\r\n".to_owned();
+    let same = format!("Origin: http://127.0.0.1:{port}\r\n");
+    for (method, headers, status) in [
+        ("GET", "Host: example.com\r\n".to_owned(), 403),
+        ("GET", format!("Host: example.com:{port}\r\n"), 403),
+        ("GET", format!("Host: localhost:{port}\r\n"), 200),
+        ("GET", foreign.clone(), 200),
+        ("GET", same.clone(), 200),
+        ("POST", foreign.clone(), 403),
+        ("PUT", foreign.clone(), 403),
+        ("DELETE", foreign, 403),
+        ("PUT", same, 200),
     ] {
         let reply = marathon
-            .call_with("GET", "/v2/apps", &headers, &Value::Null)
+            .call_with(method, "/v2/apps", &headers, &json!([]))
             .await
             .unwrap();
-        assert_eq!(reply.status, status, "{headers}");
+        assert_eq!(reply.status, status, "{method} {headers}");
+        // without it, a browser shows a foreign page nothing of the answer
+        let head = reply.head.to_lowercase();
+        assert!(!head.contains("access-control-allow-origin"), "{head}");
     }
     marathon.stop().await;
 }
@@ -811,6 +822,7 @@ async fn a_task_sees_its_own_environment_and_nothing_of_ours() {
         tools: Some(tools.clone()),
         pace: quick(),
         resources: Resources::default(),
+        credentials: None,
     };
     let server = LocalMarathon::start(listener, options).await.unwrap();
     let address = server.url().strip_prefix("http://").unwrap().to_owned();

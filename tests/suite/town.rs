@@ -71,6 +71,7 @@ pub fn quick_pace() -> marathon::Pace {
         second: Duration::from_millis(200),
         stop_grace: Duration::from_millis(300),
         // often, so that what an ended rollout leaves is looked at while a test still looks
+        first_scale_check: Duration::from_secs(1),
         scale_check: Duration::from_secs(1),
         ..marathon::Pace::default()
     }
@@ -122,6 +123,7 @@ impl Town {
             tools: Some(tools),
             pace: quick_pace(),
             resources: marathon::Resources::default(),
+            credentials: None,
         };
         let marathon = LocalMarathon::start(listener().await, options)
             .await

@@ -212,6 +212,7 @@ async fn the_session_of_the_readme_goes_as_it_is_shown() {
         tools: Some(lent),
         pace: quick_pace(),
         resources: marathon::Resources::default(),
+        credentials: None,
     };
     let marathon = LocalMarathon::start(listener().await, options)
         .await

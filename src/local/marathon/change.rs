@@ -58,7 +58,7 @@ impl World {
                 json!({ "groupId": at.as_str(), "version": instant::text(version) }),
             ),
             Err(refusal) => {
-                let data = json!({ "groupId": at.as_str(), "version": instant::text(version), "reason": refusal.text() });
+                let data = json!({ "groupId": at.as_str(), "version": instant::text(version), "reason": refusal.reason() });
                 self.tell("group_change_failed", data);
             }
         }
@@ -97,7 +97,11 @@ impl World {
             tree.apps.insert(id, stamped);
         }
         tree.version = version;
-        tree.validate()?;
+        let born = |id: &Id| {
+            let first = self.archive.get(id).and_then(|versions| versions.first());
+            first.map_or(version, |app| app.version)
+        };
+        tree.validate(born)?;
         Ok(tree)
     }
 

@@ -277,15 +277,16 @@ fn balanced(form: &str) -> bool {
         && form.matches('[').count() == form.matches(']').count()
 }
 
+fn feature_off(name: &str) -> String {
+    format!("Feature {name} is not enabled. Enable with --enable_features {name})")
+}
+
 fn features(app: &App, out: &mut Complaints) {
-    let off = |name: &str| {
-        format!("Feature {name} is not enabled. Enable with --enable_features {name})")
-    };
     if app.number("gpus") > 0.0 {
-        complain(out, "/", off("gpu_resources"));
+        complain(out, "/", feature_off("gpu_resources"));
     }
     if app.body.contains_key("secrets") {
-        complain(out, "/secrets", off("secrets"));
+        complain(out, "/secrets", feature_off("secrets"));
     }
     let strategy = &app.body["unreachableStrategy"];
     if let (Some(inactive), Some(expunge)) = (
@@ -318,4 +319,31 @@ fn containers(app: &App, out: &mut Complaints) {
         let text = "May specify a single host network, single bridge network, or else 1-to-n container networks";
         complain(out, "/networks", text);
     }
+    for (index, volume) in app
+        .body
+        .get("container")
+        .iter()
+        .flat_map(|c| c["volumes"].as_array())
+        .flatten()
+        .enumerate()
+    {
+        external_volume(volume, &format!("/container/volumes({index})"), out);
+    }
+}
+
+/// External volumes are a feature that is off; what else is wrong with one is said first.
+fn external_volume(volume: &Value, path: &str, out: &mut Complaints) {
+    let external = &volume["external"];
+    if !external.is_object() {
+        return;
+    }
+    let driver = "dvdi/driver";
+    if external["provider"] == "dvdi" && external["options"][driver].is_null() {
+        complain(
+            out,
+            format!("{path}/external/options(\"{driver}\")"),
+            "not defined",
+        );
+    }
+    complain(out, path, feature_off("external_volumes"));
 }

@@ -66,6 +66,7 @@ fn lists(app: &mut Object, group: &Id, sent: &Object) {
     let ports_named = given("portDefinitions")
         .or_else(|| given("ports"))
         .is_some()
+        || given("ipAddress").is_some_and(|a| a["discovery"]["ports"].is_array())
         || given("container").is_some_and(|c| {
             c["portMappings"].is_array() || c["docker"]["portMappings"].is_array()
         });
@@ -174,15 +175,53 @@ fn choices(app: &mut Object) {
 
 fn containers(app: &mut Object, sent: &Object) {
     let given = |key: &str| sent.get(key).filter(|v| !v.is_null());
-    let container = given("container").map(container);
-    let mut networks = app
-        .get("networks")
+    let networks = networks(sent);
+    let host = networks.iter().all(|n| n["mode"] == "host");
+    let bridge = networks.iter().any(|n| n["mode"] == "container/bridge");
+    app.insert("networks".to_owned(), Value::Array(networks));
+    let container = given("container").map(|c| container(c, bridge));
+    if host {
+        if let Some(mut container) = container {
+            if let Some(object) = container.as_object_mut() {
+                object.remove("portMappings");
+            }
+            app.insert("container".to_owned(), container);
+        }
+        let ports = match (given("portDefinitions"), given("ports")) {
+            (Some(definitions), _) => each(definitions, port_definition),
+            (None, Some(ports)) => each(ports, |port| json!({ "port": port, "protocol": "tcp" })),
+            (None, None) => json!([{ "port": 0, "name": "default", "protocol": "tcp" }]),
+        };
+        app.insert("portDefinitions".to_owned(), ports);
+        return;
+    }
+    let mut container = container.unwrap_or_else(|| json!({ "type": "MESOS", "volumes": [] }));
+    if container["portMappings"].is_null() {
+        let discovered = &sent.get("ipAddress").unwrap_or(&Value::Null)["discovery"]["ports"];
+        let mappings = discovered.as_array().filter(|ports| !ports.is_empty());
+        let mappings = mappings.map_or_else(
+            || json!([{ "name": "default" }]),
+            |ports| ports.iter().map(discovery_port).collect(),
+        );
+        container["portMappings"] = each(&mappings, |m| port_mapping(m, bridge));
+    }
+    app.insert("container".to_owned(), container);
+}
+
+/// The networks as they are named today: `ipAddress` and Docker's own `network` are older ways to say it.
+fn networks(sent: &Object) -> Vec<Value> {
+    let given = |key: &str| sent.get(key).filter(|v| !v.is_null());
+    let mut networks = given("networks")
         .and_then(Value::as_array)
         .cloned()
         .unwrap_or_default();
-    let bridge = given("container").is_some_and(|c| c["docker"]["network"] == "BRIDGE");
     if networks.is_empty() {
-        networks.push(json!({ "mode": if bridge { "container/bridge" } else { "host" } }));
+        let bridge = given("container").is_some_and(|c| c["docker"]["network"] == "BRIDGE");
+        networks.push(match given("ipAddress") {
+            Some(address) => ip_address(address),
+            None if bridge => json!({ "mode": "container/bridge" }),
+            None => json!({ "mode": "host" }),
+        });
     }
     for network in networks.iter_mut().filter_map(Value::as_object_mut) {
         let mode = network
@@ -192,26 +231,29 @@ fn containers(app: &mut Object, sent: &Object) {
             .to_lowercase();
         network.insert("mode".to_owned(), json!(mode));
     }
-    let host = networks.iter().all(|n| n["mode"] == "host");
-    app.insert("networks".to_owned(), Value::Array(networks));
-    if let Some(mut container) = container {
-        if host && let Some(object) = container.as_object_mut() {
-            object.remove("portMappings");
-        }
-        app.insert("container".to_owned(), container);
-    }
-    if !host {
-        return;
-    }
-    let ports = match (given("portDefinitions"), given("ports")) {
-        (Some(definitions), _) => each(definitions, port_definition),
-        (None, Some(ports)) => each(ports, |port| json!({ "port": port, "protocol": "tcp" })),
-        (None, None) => json!([{ "port": 0, "name": "default", "protocol": "tcp" }]),
-    };
-    app.insert("portDefinitions".to_owned(), ports);
+    networks
 }
 
-fn container(sent: &Value) -> Value {
+fn ip_address(address: &Value) -> Value {
+    let mut network = json!({ "mode": "container" });
+    for (key, value) in [
+        ("name", &address["networkName"]),
+        ("labels", &address["labels"]),
+    ] {
+        if !value.is_null() && *value != json!({}) {
+            network[key] = value.clone();
+        }
+    }
+    network
+}
+
+fn discovery_port(port: &Value) -> Value {
+    json!({
+        "containerPort": port["number"], "name": port["name"], "protocol": port["protocol"], "labels": port["labels"],
+    })
+}
+
+fn container(sent: &Value, bridge: bool) -> Value {
     let list = |value: &Value| {
         if value.is_array() {
             value.clone()
@@ -237,12 +279,13 @@ fn container(sent: &Value) -> Value {
         .into_iter()
         .find(|m| m.is_array());
     if let Some(mappings) = mappings {
-        container["portMappings"] = each(mappings, port_mapping);
+        container["portMappings"] = each(mappings, |m| port_mapping(m, bridge));
     }
     container
 }
 
-fn port_mapping(mapping: &Value) -> Value {
+/// A port of a container. Only a bridge needs a host port; on other networks there may be none.
+fn port_mapping(mapping: &Value, bridge: bool) -> Value {
     let or = |key: &str, default: Value| {
         if mapping[key].is_null() {
             default
@@ -251,9 +294,12 @@ fn port_mapping(mapping: &Value) -> Value {
         }
     };
     let mut full = json!({
-        "containerPort": or("containerPort", json!(0)), "hostPort": or("hostPort", json!(0)), "labels": or("labels", json!({})),
+        "containerPort": or("containerPort", json!(0)), "labels": or("labels", json!({})),
         "protocol": or("protocol", json!("tcp")), "servicePort": or("servicePort", json!(0)),
     });
+    if bridge || !mapping["hostPort"].is_null() {
+        full["hostPort"] = or("hostPort", json!(0));
+    }
     if mapping["name"].is_string() {
         full["name"] = mapping["name"].clone();
     }

@@ -15,10 +15,11 @@ use super::fault::Faults;
 use super::id::Id;
 use super::instance::{Condition, Readiness};
 use super::instant;
+use super::leftover;
 use super::options::Options;
 use super::persist;
 use super::probe::{self, Place};
-use super::process::{Ending, Process};
+use super::process::{self, Ending, Process};
 use super::world::{Effect, Launch, World};
 
 /// Shortest pause between two checks, for apps that ask for none.
@@ -40,6 +41,8 @@ pub struct Engine {
     watched: Mutex<BTreeSet<(Id, Timestamp)>>,
     tasks: TaskTracker,
     changed: Notify,
+    /// A task has ended.
+    pub ended: Notify,
     saving: tokio::sync::Mutex<()>,
 }
 
@@ -59,6 +62,7 @@ impl Engine {
             watched: Mutex::default(),
             tasks: TaskTracker::new(),
             changed: Notify::new(),
+            ended: Notify::new(),
             saving: tokio::sync::Mutex::default(),
         })
     }
@@ -66,18 +70,19 @@ impl Engine {
     /// Starts the timers and lets the state go on from where it was.
     pub fn begin(self: &Arc<Self>) {
         let pace = self.options.pace.clone();
-        self.every(pace.offers, |engine| {
+        self.every(pace.offers, pace.offers, |engine| {
             let no_offers = engine.faults.state().no_offers;
             engine.with(|world| {
                 world.no_offers = no_offers;
                 world.make_offers();
             });
         });
-        self.every(pace.scale_check, |engine| {
+        self.every(pace.first_scale_check, pace.scale_check, |engine| {
             engine.with(World::check_all_scales);
         });
         let engine = Arc::clone(self);
         self.tasks.spawn(async move { engine.keep_saving().await });
+        self.tasks.spawn(Arc::clone(self).keep_sweeping());
         self.with(|_| ());
     }
 
@@ -104,6 +109,11 @@ impl Engine {
         look(&world)
     }
 
+    /// Ids of the tasks that are being run.
+    pub fn alive(&self) -> BTreeSet<String> {
+        lock(&self.kills).keys().cloned().collect()
+    }
+
     /// Where the files of a task are.
     pub fn sandbox(&self, task: &str) -> PathBuf {
         self.options.dir.join("sandboxes").join(task)
@@ -119,14 +129,20 @@ impl Engine {
         }
         self.tasks.close();
         self.tasks.wait().await;
+        leftover::kill_leftovers(&self.options.dir).await;
         self.save().await;
     }
 
-    fn every(self: &Arc<Self>, period: Duration, act: impl Fn(&Arc<Self>) + Send + 'static) {
+    fn every(
+        self: &Arc<Self>,
+        first: Duration,
+        period: Duration,
+        act: impl Fn(&Arc<Self>) + Send + 'static,
+    ) {
         let engine = Arc::clone(self);
         self.tasks.spawn(async move {
             let period = period.max(Duration::from_millis(1));
-            let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+            let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + first, period);
             timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             while engine
                 .stopping
@@ -150,14 +166,28 @@ impl Engine {
         }
     }
 
+    /// Returns when everything that has changed so far is in the file.
+    pub async fn saved(&self) {
+        // whoever saves at the moment may have begun before the change; after that, it is saved or still dirty
+        let saving = self.saving.lock().await;
+        if lock(&self.world).dirty {
+            self.save_alone(&saving).await;
+        }
+    }
+
     async fn save(&self) {
-        let _one_at_a_time = self.saving.lock().await;
+        let saving = self.saving.lock().await;
+        self.save_alone(&saving).await;
+    }
+
+    async fn save_alone(&self, _one_at_a_time: &tokio::sync::MutexGuard<'_, ()>) {
         let state = {
             let mut world = lock(&self.world);
             world.dirty = false;
             persist::snapshot(&world)
         };
         if let Err(error) = persist::write(&self.options.dir, &state).await {
+            lock(&self.world).dirty = true;
             tracing::warn!(error = %error, "the local Marathon cannot save its state");
         }
     }
@@ -214,6 +244,7 @@ impl Engine {
         self.forget_old_sandbox(&launch.task).await;
         let ending = self.live(&launch, kill).await;
         lock(&self.kills).remove(&launch.task);
+        self.ended.notify_one();
         if !self.stopping.is_cancelled() {
             self.with(|world| world.task_ended(&launch.task, ending.failed, &ending.message));
         }
@@ -232,19 +263,26 @@ impl Engine {
         if !pause(pace.starting, &kill).await {
             return killed_early();
         }
+        let sandbox = self.sandbox(&launch.task);
+        let mut order = kill.clone();
+        let prepared = tokio::select! {
+            prepared = process::prepare(launch, &sandbox) => prepared,
+            _ = order.wait_for(Option::is_some) => return killed_early(),
+        };
+        if let Err(ending) = prepared {
+            return ending;
+        }
         self.with(|world| world.task_is(&launch.task, Condition::Starting));
-        let started = Process::start(
-            launch,
-            &self.sandbox(&launch.task),
-            self.options.tools.as_deref(),
-        )
-        .await;
-        let process = match started {
+        let started = Process::start(launch, &sandbox, self.options.tools.as_deref()).await;
+        let mut process = match started {
             Ok(process) => process,
             Err(ending) => return ending,
         };
         if pause(pace.running, &kill).await {
             self.with(|world| world.task_is(&launch.task, Condition::Running));
+            if self.faults.take_crash() {
+                process.crash();
+            }
         }
         process.run(kill).await
     }

@@ -10,6 +10,7 @@
 //! | `{"refuse": {"status": 422, "message": "no", "times": 1}}` | the next changes are not made and answered so |
 //! | `{"locked": true}` | every change is answered 409, as if somebody else's deployment held the apps |
 //! | `{"no_offers": true}` | the agents make no offers: nothing new starts |
+//! | `{"crash": 2}` | the next two tasks that run are killed at once, as if they had crashed |
 //! | `{"reset": true}` | everything is well again (applied before the other keys) |
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +49,8 @@ pub struct FaultState {
     pub locked: bool,
     /// Agents make no offers.
     pub no_offers: bool,
+    /// So many tasks will crash as soon as they run.
+    pub crash: u32,
 }
 
 /// A change of what is wrong; what is `None` stays.
@@ -68,6 +71,8 @@ pub struct FaultChange {
     pub locked: Option<bool>,
     /// See [`FaultState`].
     pub no_offers: Option<bool>,
+    /// See [`FaultState`].
+    pub crash: Option<u32>,
 }
 
 /// The switch for faults; clones switch the same server.
@@ -97,8 +102,10 @@ impl Faults {
             state.slow_ms = change.slow_ms.unwrap_or(state.slow_ms);
             state.lose_replies = change.lose_replies.unwrap_or(state.lose_replies);
             state.refuse = change.refuse.or(state.refuse.take());
+            state.refuse.take_if(|refuse| refuse.times == 0);
             state.locked = change.locked.unwrap_or(state.locked);
             state.no_offers = change.no_offers.unwrap_or(state.no_offers);
+            state.crash = change.crash.unwrap_or(state.crash);
             state.down
         });
         self.down.send_replace(down);
@@ -137,6 +144,15 @@ impl Faults {
             let lost = state.lose_replies > 0;
             state.lose_replies = state.lose_replies.saturating_sub(1);
             lost
+        })
+    }
+
+    /// Whether a task that runs now crashes; counts it.
+    pub(super) fn take_crash(&self) -> bool {
+        self.with(|state| {
+            let crashes = state.crash > 0;
+            state.crash = state.crash.saturating_sub(1);
+            crashes
         })
     }
 

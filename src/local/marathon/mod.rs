@@ -4,8 +4,9 @@
 //! unchanged; and it kills tasks in the order in which Marathon kills them. Instead of Mesos there are two agents that
 //! both are this machine. Besides Marathon's own routes there are
 //!
+//! * `GET /ui/`, to which `/` leads: pages with apps, tasks, health, deployments and logs
 //! * `GET /local/info`: that it runs processes, and the folder `volumes`, which outlives tasks and restarts
-//! * `GET /local/tasks/{task id}/stdout` and `…/stderr`: what a task wrote (up to 5 MiB)
+//! * `GET /local/tasks/{task id}/stdout` and `…/stderr`: what a task wrote (the newest 2.5 to 5 MiB)
 //! * `POST /local/faults`: see [`FaultChange`]
 
 mod api;
@@ -18,6 +19,7 @@ mod define;
 mod engine;
 mod event;
 mod fault;
+mod fetch;
 mod health;
 mod id;
 mod instance;
@@ -25,8 +27,10 @@ mod instant;
 mod kill;
 mod label;
 mod leftover;
+mod log;
 mod offer;
 mod options;
+mod page;
 mod persist;
 mod plan;
 mod probe;
@@ -35,11 +39,13 @@ mod refusal;
 mod render;
 mod resident;
 mod rollout;
+mod scala;
 mod schema;
 mod shape;
 mod stats;
 mod status;
 mod submit;
+mod sweep;
 mod tree;
 mod world;
 

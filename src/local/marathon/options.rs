@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secret::Secret;
+
 /// Settings of a [`LocalMarathon`](super::LocalMarathon).
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -15,6 +17,8 @@ pub struct Options {
     pub pace: Pace,
     /// What each agent has to offer.
     pub resources: Resources,
+    /// `user:password` that every request must carry, as with Marathon's `--http_credentials`.
+    pub credentials: Option<Secret>,
 }
 
 impl Options {
@@ -33,6 +37,8 @@ pub struct Pace {
     pub starting: Duration,
     /// From there to `TASK_RUNNING`.
     pub running: Duration,
+    /// From the start to the first such comparison.
+    pub first_scale_check: Duration,
     /// How often the number of tasks of every app is compared with its `instances`.
     pub scale_check: Duration,
     /// From SIGTERM to SIGKILL, where an app does not say `taskKillGracePeriodSeconds`.
@@ -51,6 +57,7 @@ impl Default for Pace {
             offers: Duration::from_millis(300),
             starting: Duration::from_millis(100),
             running: Duration::from_millis(200),
+            first_scale_check: Duration::from_secs(15),
             scale_check: Duration::from_mins(5),
             kill_grace: Duration::from_secs(3),
             heartbeat: Duration::from_secs(10),

@@ -22,6 +22,18 @@ pub enum Verb {
     Restart,
 }
 
+impl Verb {
+    /// What happens, in a word.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Scale => "scale",
+            Self::Restart => "replace",
+        }
+    }
+}
+
 /// One action of a step.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Action {

@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::app::App;
+use super::fetch;
 use super::instant;
+use super::log::Log;
 use super::world::Launch;
 
 const SIGTERM: i32 = 15;
-/// A log file grows no longer than this; the rest is thrown away.
-const LOG_LIMIT: usize = 5 * 1024 * 1024;
 /// How long logs are drained after the process is gone.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -82,6 +82,23 @@ pub struct Process {
 
 type LastLine = Arc<Mutex<VecDeque<u8>>>;
 
+/// Makes the sandbox of a task, with all that it fetches.
+pub async fn prepare(launch: &Launch, sandbox: &Path) -> Result<(), Ending> {
+    let container = launch.app.body.get("container");
+    if container.is_some_and(|c| c["docker"].is_object()) {
+        return Err(Ending::failed(
+            "Docker is not run by the local Marathon: give the service a cmd without a container image",
+        ));
+    }
+    tokio::fs::create_dir_all(sandbox).await.map_err(trouble)?;
+    let fetched = fetch::all(launch.app.list("fetch"), sandbox).await;
+    fetched.map_err(Ending::failed)
+}
+
+fn trouble(error: std::io::Error) -> Ending {
+    Ending::failed(format!("Failed to launch the task: {error}"))
+}
+
 impl Process {
     /// Starts the command of a task in its sandbox.
     pub async fn start(
@@ -89,15 +106,6 @@ impl Process {
         sandbox: &Path,
         tools: Option<&Path>,
     ) -> Result<Self, Ending> {
-        let container = launch.app.body.get("container");
-        if container.is_some_and(|c| c["docker"].is_object()) {
-            return Err(Ending::failed(
-                "Docker is not run by the local Marathon: give the service a cmd without a container image",
-            ));
-        }
-        let trouble =
-            |error: std::io::Error| Ending::failed(format!("Failed to launch the task: {error}"));
-        tokio::fs::create_dir_all(sandbox).await.map_err(trouble)?;
         let mut command = command(&launch.app);
         command
             .env_clear()
@@ -124,6 +132,11 @@ impl Process {
             logs,
             last_error,
         })
+    }
+
+    /// Ends it as a crash would.
+    pub fn crash(&mut self) {
+        self.group.kill();
     }
 
     /// Waits for its end. When `kill` says so, the group gets SIGTERM and, after that grace, SIGKILL.
@@ -207,10 +220,10 @@ fn command(app: &App) -> Command {
     }
 }
 
-/// Copies a stream into a file, up to the limit; `tail` keeps the last 4 KiB.
+/// Copies a stream into a log; `tail` keeps the last 4 KiB.
 async fn copy(mut from: impl AsyncRead + Unpin, to: PathBuf, tail: Option<LastLine>) {
-    let mut file = tokio::fs::File::create(to).await.ok();
-    let (mut buffer, mut written) = (vec![0; 8192], 0);
+    let mut log = Log::create(to).await;
+    let mut buffer = vec![0; 64 * 1024];
     while let Ok(count) = from.read(&mut buffer).await {
         let Some(bytes) = buffer.get(..count).filter(|b| !b.is_empty()) else {
             break;
@@ -221,13 +234,7 @@ async fn copy(mut from: impl AsyncRead + Unpin, to: PathBuf, tail: Option<LastLi
             let surplus = tail.len().saturating_sub(4096);
             tail.drain(..surplus);
         }
-        let room = LOG_LIMIT.saturating_sub(written).min(bytes.len());
-        if let Some(file) = file.as_mut().filter(|_| room > 0) {
-            // a full disk must not block the task
-            let _ = file.write_all(&bytes[..room]).await;
-            let _ = file.flush().await;
-            written += room;
-        }
+        log.write(bytes).await;
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Refusal {
     pub status: u16,
     /// The JSON body; `message` is always there.
     pub body: Value,
+    /// What `group_change_failed` gives as its reason, where that is not the message.
+    pub reason: Option<String>,
 }
 
 /// A list of complaints: where, and what.
@@ -20,6 +22,7 @@ impl Refusal {
         Self {
             status,
             body: json!({ "message": message.into() }),
+            reason: None,
         }
     }
 
@@ -46,6 +49,7 @@ impl Refusal {
         Self {
             status: 409,
             body: json!({ "message": message, "deployments": ids }),
+            reason: None,
         }
     }
 
@@ -57,6 +61,19 @@ impl Refusal {
     /// 404 for a group.
     pub fn no_group(id: &impl std::fmt::Display) -> Self {
         Self::message(404, format!("Group '{id}' does not exist"))
+    }
+
+    /// The same with a reason of its own for events.
+    pub fn because(self, reason: String) -> Self {
+        Self {
+            reason: Some(reason),
+            ..self
+        }
+    }
+
+    /// What events say about it.
+    pub fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or_else(|| self.text())
     }
 
     /// The text of the message.
@@ -79,6 +96,7 @@ impl Refusal {
         Self {
             status: 422,
             body: json!({ "message": message, "details": details }),
+            reason: None,
         }
     }
 }

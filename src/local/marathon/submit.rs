@@ -8,6 +8,7 @@ use super::check;
 use super::define;
 use super::id::Id;
 use super::refusal::{Complaints, Refusal};
+use super::scala;
 use super::schema::{self, Kind};
 use super::shape;
 use super::tree::Tree;
@@ -49,7 +50,12 @@ pub fn update(tree: &Tree, id: &Id, body: &Value, version: Timestamp) -> Result<
 fn completed(id: Id, group: &Id, sent: &Object, version: Timestamp) -> Result<App, Refusal> {
     let body = define::complete(&id, group, sent);
     let app = App::new(id, body, version);
-    check::check(&app, sent)?;
+    check::check(&app, sent).map_err(|refusal| {
+        let error = refusal.body["details"][0]["errors"][0].as_str();
+        let text = scala::app(&app, jiff::Timestamp::now());
+        let reason = scala::failure("value", &text, error.unwrap_or_default());
+        refusal.because(reason)
+    })?;
     Ok(app)
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::id::Id;
 use super::refusal::Refusal;
+use super::scala;
 
 /// Everything that is meant to run, at one version.
 #[derive(Clone, Debug)]
@@ -112,30 +113,33 @@ impl Tree {
         Some(depth)
     }
 
-    /// What Marathon refuses about the tree as a whole.
-    pub fn validate(&self) -> Result<(), Refusal> {
-        if let Some(id) = self.apps.keys().find(|id| self.groups.contains_key(*id)) {
-            let error = "Groups and Applications may not have the same identifier.";
-            return Err(Refusal::invalid_at(&self.place_of(id), error));
-        }
-        match self.depths() {
-            Some(_) => Ok(()),
-            None => Err(Refusal::invalid_at(
-                "/",
-                "Dependency graph has cyclic dependencies.",
-            )),
-        }
+    /// What Marathon refuses about the tree as a whole. `born`: when an app was first seen.
+    pub fn validate(&self, born: impl Fn(&Id) -> Timestamp) -> Result<(), Refusal> {
+        let (group, error) =
+            if let Some(id) = self.apps.keys().find(|id| self.groups.contains_key(*id)) {
+                let error = "Groups and Applications may not have the same identifier.";
+                (id.parent().unwrap_or_else(Id::root), error)
+            } else if self.depths().is_none() {
+                (Id::root(), "Dependency graph has cyclic dependencies.")
+            } else {
+                return Ok(());
+            };
+        let text = scala::group(self, &group, born);
+        let (path, what) = self.place_of(&group);
+        Err(Refusal::invalid_at(&path, error).because(scala::failure(&what, &text, error)))
     }
 
-    /// `/` for something directly in the root, else the position of its group.
-    fn place_of(&self, id: &Id) -> String {
-        match id.parent().filter(|parent| !parent.is_root()) {
-            None => "/".to_owned(),
-            Some(parent) => {
-                let before = self.groups.keys().filter(|g| !g.is_root() && **g < parent);
-                format!("/groups({})", before.count())
-            }
+    /// A group as a path of details and as Marathon says it: the root, or a position among all groups.
+    fn place_of(&self, group: &Id) -> (String, String) {
+        if group.is_root() {
+            return ("/".to_owned(), "value".to_owned());
         }
+        let before = self.groups.keys().filter(|g| !g.is_root() && *g < group);
+        let before = before.count();
+        (
+            format!("/groups({before})"),
+            format!("groups [at index {before}]"),
+        )
     }
 
     /// Gives every port 0 a service port: those the app had before, then the lowest free ones from 10000 up.

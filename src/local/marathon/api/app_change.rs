@@ -4,7 +4,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::Site;
-use super::body::json_body;
+use super::body::{json_body, one_line};
 use super::call::{self, Answer, Call};
 use crate::local::marathon::app::App;
 use crate::local::marathon::change::Accepted;
@@ -22,7 +22,7 @@ pub fn create(site: &Site, call: &Call) -> Answer {
     if !body.is_object() {
         return Err(Refusal::invalid_json(&vec![(
             "/id".to_owned(),
-            format!("{body} is not an object"),
+            format!("{} is not an object", one_line(call)),
         )]));
     }
     let checked = submit::app(&body, &Id::root(), jiff::Timestamp::UNIX_EPOCH)?;

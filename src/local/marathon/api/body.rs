@@ -12,12 +12,33 @@ pub fn json_body(call: &Call) -> Result<Value, Refusal> {
         let details =
             "No content to map due to end-of-input\n at [Source: [B@5e1f23a7; line: 1, column: 0]";
         let body = json!({ "message": "Please specify data in JSON format", "details": details });
-        return Err(Refusal { status: 400, body });
+        return Err(not_json(body));
     }
     serde_json::from_str(&text).map_err(|error| {
         let body = json!({ "message": "Invalid JSON", "details": complaint(&text, &error) });
-        Refusal { status: 400, body }
+        not_json(body)
     })
+}
+
+fn not_json(body: Value) -> Refusal {
+    Refusal {
+        status: 400,
+        body,
+        reason: None,
+    }
+}
+
+/// The body on one line, its keys in the order in which they came.
+pub fn one_line(call: &Call) -> String {
+    let (mut quoted, mut escaped) = (false, false);
+    let text = String::from_utf8_lossy(&call.body);
+    let kept = text.chars().filter(|c| {
+        let keep = quoted || !c.is_ascii_whitespace();
+        quoted ^= *c == '"' && !escaped;
+        escaped = quoted && *c == '\\' && !escaped;
+        keep
+    });
+    kept.collect()
 }
 
 fn complaint(text: &str, error: &serde_json::Error) -> String {

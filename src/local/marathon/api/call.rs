@@ -81,6 +81,19 @@ impl Call {
         })
     }
 
+    /// The path alone.
+    pub fn path(&self) -> String {
+        format!("/{}", self.segments.join("/"))
+    }
+
+    /// Whether an error may be told as a page: where nothing else is asked for, or HTML among others.
+    pub fn takes_page(&self) -> bool {
+        let values = self.headers.get_all(header::ACCEPT).iter();
+        let accept: Vec<&str> = values.filter_map(|v| v.to_str().ok()).collect();
+        let listed = accept.join(",");
+        accept.is_empty() || ["*/*", "text/html", ","].iter().any(|p| listed.contains(p))
+    }
+
     /// The segments of the path; an empty one at the end (a trailing slash) does not count.
     pub fn resource(&self) -> &[String] {
         match self.segments.split_last() {
@@ -201,6 +214,29 @@ pub fn empty(status: u16) -> Response {
 /// An error answer.
 pub fn failure(refusal: &Refusal) -> Response {
     json(refusal.status, &refusal.body)
+}
+
+/// An error that the web server below Marathon answers itself: a page, or nothing.
+pub fn error_page(call: &Call, status: u16, title: &str, path: &str, reason: &str) -> Response {
+    let mut response = if call.takes_page() || (call.method != Method::GET && status == 405) {
+        let (path, reason) = (escaped(path), escaped(reason));
+        let html = format!(
+            "<html>\n<head>\n<meta http-equiv=\"Content-Type\" content=\"text/html;charset=utf-8\"/>\n<title>Error {status} {title}</title>\n\
+             </head>\n<body><h2>HTTP ERROR {status}</h2>\n<p>Problem accessing {path}. Reason:\n<pre>    {reason}</pre></p>\n</body>\n</html>\n"
+        );
+        text(status, "text/html;charset=iso-8859-1", html)
+    } else {
+        empty(status)
+    };
+    let cache = header::HeaderValue::from_static("must-revalidate,no-cache,no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, cache);
+    response
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// A 302.

@@ -1,6 +1,6 @@
 //! What only the local Marathon has: a word on what it is, task logs and faults.
 
-use axum::http::Method;
+use axum::http::{Method, header};
 use axum::response::Response;
 use serde_json::json;
 
@@ -8,12 +8,22 @@ use super::Site;
 use super::call::{self, Answer, Call};
 use crate::local::marathon::fault::FaultChange;
 use crate::local::marathon::instance::instance_of;
+use crate::local::marathon::log;
+use crate::local::marathon::page;
 use crate::local::marathon::refusal::Refusal;
 
-/// `/local/faults`: GET shows, POST changes. It works whatever fault is set.
+/// `/local/faults`: GET shows, POST changes; for browsers there is a page with buttons. It works whatever fault is set.
 pub fn faults(site: &Site, call: &Call) -> Response {
     let faults = &site.engine.faults;
+    let kind = call.headers.get(header::CONTENT_TYPE);
+    let form = kind.is_some_and(|kind| kind == "application/x-www-form-urlencoded");
     match call.method {
+        Method::GET if call.accepted().iter().any(|a| a == "text/html") => {
+            page::show_faults(&faults.state())
+        }
+        Method::POST if form && call.body.starts_with(b"change=") => {
+            page::change_faults(faults, &call.body)
+        }
         Method::GET => call::json(200, &json!(faults.state())),
         Method::POST => match serde_json::from_slice::<FaultChange>(&call.body) {
             Ok(change) => {
@@ -34,20 +44,23 @@ pub fn info(site: &Site, call: &Call) -> Answer {
 }
 
 /// `GET /local/tasks/{task}/stdout` or `stderr`.
-pub fn log(site: &Site, call: &Call, task: &str, log: &str) -> Answer {
+pub fn log(site: &Site, call: &Call, task: &str, name: &str) -> Answer {
     call.allow(&[Method::GET])?;
-    let missing = || Refusal::message(404, format!("No {log} of task '{task}'"));
+    let missing = || Refusal::message(404, format!("No {name} of task '{task}'"));
     // only names that are task ids: nothing else may reach the file system
     let plain = instance_of(task).is_some()
         && !task.contains(['/', '\\', '\0'])
-        && matches!(log, "stdout" | "stderr");
+        && matches!(name, "stdout" | "stderr");
     if !plain {
         return Err(missing());
     }
-    let bytes = std::fs::read(site.engine.sandbox(task).join(log)).map_err(|_| missing())?;
-    Ok(call::text(
-        200,
-        "text/plain;charset=utf-8",
-        String::from_utf8_lossy(&bytes).into_owned(),
+    let bytes = log::read(&site.engine.sandbox(task).join(name)).ok_or_else(missing)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let response = call::text(200, "text/plain;charset=utf-8", text);
+    // whatever a task writes, a browser shows it as text
+    Ok(call::with_header(
+        response,
+        "x-content-type-options",
+        "nosniff",
     ))
 }

@@ -1,5 +1,6 @@
 //! The HTTP side: routes, headers and error answers as Marathon 1.8 gives them.
 
+mod access;
 mod app;
 mod app_change;
 mod body;
@@ -23,8 +24,10 @@ use tower_http::compression::CompressionLayer;
 use self::call::{Answer, Call, failure};
 use super::cut::Cut;
 use super::engine::Engine;
+use super::page;
 use super::refusal::Refusal;
 use crate::local::guard;
+use crate::secret::Secret;
 
 /// Bodies longer than this are refused.
 const LONGEST_BODY: usize = 16 * 1024 * 1024;
@@ -60,6 +63,10 @@ async fn answer(
         Ok(call) => call,
         Err(refusal) => return dressed(&site, failure(&refusal)),
     };
+    let credentials = site.engine.options.credentials.as_ref();
+    if let Some(refused) = access::refused(&call, credentials.map(Secret::expose)) {
+        return refused;
+    }
     if call.resource() == ["local", "faults"] {
         return local::faults(&site, &call);
     }
@@ -82,6 +89,10 @@ async fn answer(
         Some(refusal) => failure(&refusal),
         None => route(&site, &call).unwrap_or_else(|refusal| failure(&refusal)),
     };
+    if changes {
+        // like Marathon, which answers when ZooKeeper has it
+        site.engine.saved().await;
+    }
     if changes && faults.take_loss() {
         cut.cut();
     }
@@ -127,6 +138,10 @@ fn route(site: &Site, call: &Call) -> Answer {
         ["ping"] => rest::ping(call),
         [""] | [] => Ok(call::redirect(&format!("http://{}/ui/", site.authority))),
         ["help"] => Ok(call::redirect("api-console/index.html")),
+        ["ui", path @ ..] => {
+            let page = page::route(&site.engine, &call.method, &site.authority, path);
+            page.ok_or_else(|| Refusal::message(404, "There is no such page or app"))
+        }
         ["local", "info"] => local::info(site, call),
         ["local", "tasks", task, log] => local::log(site, call, task, log),
         ["v2", "info"] => rest::info(site, call),

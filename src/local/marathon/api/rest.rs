@@ -132,8 +132,14 @@ pub fn info(site: &Site, call: &Call) -> Answer {
         },
     });
     info["marathon_config"] = marathon_config(host);
-    let scale = u64::try_from(site.engine.options.pace.scale_check.as_millis()).unwrap_or(u64::MAX);
-    info["marathon_config"]["scale_apps_interval"] = json!(scale);
+    let pace = &site.engine.options.pace;
+    for (key, length) in [
+        ("scale_apps_interval", pace.scale_check),
+        ("scale_apps_initial_delay", pace.first_scale_check),
+    ] {
+        let length = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+        info["marathon_config"][key] = json!(length);
+    }
     Ok(call::json(200, &info))
 }
 
@@ -149,7 +155,7 @@ fn marathon_config(host: &str) -> Value {
     let more = json!({
         "mesos_role": null, "mesos_user": "root", "min_revive_offers_interval": 100, "offer_matching_timeout": 3000,
         "on_elected_prepare_timeout": 180_000, "reconciliation_initial_delay": 15000, "reconciliation_interval": 600_000,
-        "revive_offers_for_new_apps": true, "revive_offers_repetitions": 3, "scale_apps_initial_delay": 15000, "store_cache": true,
+        "revive_offers_for_new_apps": true, "revive_offers_repetitions": 3, "store_cache": true,
         "task_launch_confirm_timeout": 300_000, "task_launch_timeout": 300_000, "task_lost_expunge_initial_delay": 300_000,
         "task_lost_expunge_interval": 30000, "task_reservation_timeout": 20000, "webui_url": null, "maintenance_mode": true,
     });

@@ -23,7 +23,8 @@ pub fn events(site: &Site, call: &Call) -> Response {
         .filter_map(|v| v.to_str().ok())
         .collect();
     if call.method != Method::GET || accept != ["text/event-stream"] {
-        return not_supported(call, &accept);
+        let reason = format!("HTTP method {} is not supported by this URL", call.method);
+        return call::error_page(call, 405, &reason, "/v2/events", &reason);
     }
     let wanted: Vec<String> = call.all("event_type").map(str::to_owned).collect();
     let engine = Arc::clone(&site.engine);
@@ -79,25 +80,4 @@ async fn feed(
             return;
         }
     }
-}
-
-fn not_supported(call: &Call, accept: &[&str]) -> Response {
-    let text = format!("HTTP method {} is not supported by this URL", call.method);
-    let listed = accept.join(",");
-    let takes_html = accept.is_empty()
-        || listed.contains("*/*")
-        || listed.contains("text/html")
-        || listed.contains(',');
-    let mut response = if takes_html || call.method != Method::GET {
-        let html = format!(
-            "<html>\n<head>\n<meta http-equiv=\"Content-Type\" content=\"text/html;charset=utf-8\"/>\n<title>Error 405 {text}</title>\n\
-             </head>\n<body><h2>HTTP ERROR 405</h2>\n<p>Problem accessing /v2/events. Reason:\n<pre>    {text}</pre></p>\n</body>\n</html>\n"
-        );
-        call::text(405, "text/html;charset=iso-8859-1", html)
-    } else {
-        call::empty(405)
-    };
-    let cache = header::HeaderValue::from_static("must-revalidate,no-cache,no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, cache);
-    response
 }

@@ -1,0 +1,182 @@
+//! `fetch`: files that a task finds in its sandbox, as Mesos's fetcher puts them there.
+//!
+//! Only this machine is asked: `file:` URIs and plain paths are copied, and `http:` on loopback is loaded, which is
+//! where the local GitHub has its raw files. For anything else the task fails with a sentence.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use percent_encoding::percent_decode_str;
+use reqwest::{Client, Url, redirect};
+use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+/// A file that is longer is not fetched.
+const LONGEST: u64 = 1 << 30;
+/// How long a server may say nothing.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How archives are unpacked, by the end of their name.
+const ARCHIVES: [(&str, &[&str]); 9] = [
+    (".tar.gz", &["tar", "-xzf"]),
+    (".tgz", &["tar", "-xzf"]),
+    (".tar.bz2", &["tar", "-xjf"]),
+    (".tbz2", &["tar", "-xjf"]),
+    (".tar.xz", &["tar", "-xJf"]),
+    (".txz", &["tar", "-xJf"]),
+    (".tar", &["tar", "-xf"]),
+    (".gz", &["gzip", "-dkf"]),
+    (".zip", &["python3", "-m", "zipfile", "-e"]),
+];
+
+/// Brings everything a definition lists into the sandbox.
+///
+/// # Errors
+/// A sentence with the URI and the reason.
+pub async fn all(list: &[Value], sandbox: &Path) -> Result<(), String> {
+    for item in list {
+        let uri = item["uri"].as_str().unwrap_or_default();
+        let fetched = one(uri, sandbox).await;
+        let file = fetched.map_err(|why| format!("Failed to fetch '{uri}': {why}"))?;
+        if item["executable"] == true {
+            let mode = std::fs::Permissions::from_mode(0o755);
+            let made = tokio::fs::set_permissions(&file, mode).await;
+            made.map_err(|error| format!("Failed to make '{uri}' executable: {error}"))?;
+        } else if item["extract"] != false {
+            let unpacked = unpack(&file, sandbox).await;
+            unpacked.map_err(|why| format!("Failed to extract '{uri}': {why}"))?;
+        }
+    }
+    Ok(())
+}
+
+async fn one(uri: &str, sandbox: &Path) -> Result<PathBuf, String> {
+    if uri.starts_with('/') {
+        return copied(Path::new(uri), sandbox).await;
+    }
+    let url = Url::parse(uri).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "file" => {
+            let path = url.to_file_path();
+            let path = path.map_err(|()| "it names no file of this machine".to_owned())?;
+            copied(&path, sandbox).await
+        }
+        "http" if is_here(&url) => loaded(url, sandbox).await,
+        _ => Err(
+            "the local Marathon fetches only files of this machine (file:///…) and \
+             http:// on 127.0.0.1 or localhost, such as the local GitHub's raw files"
+                .to_owned(),
+        ),
+    }
+}
+
+fn is_here(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+async fn copied(from: &Path, sandbox: &Path) -> Result<PathBuf, String> {
+    let name = from.file_name().ok_or("it names no file")?;
+    let to = sandbox.join(name);
+    if tokio::fs::metadata(from).await.is_ok_and(|m| m.is_dir()) {
+        return Err("it is a folder".to_owned());
+    }
+    let copied = tokio::fs::copy(from, &to).await;
+    copied.map_err(|error| error.to_string())?;
+    Ok(to)
+}
+
+async fn loaded(url: Url, sandbox: &Path) -> Result<PathBuf, String> {
+    let name = url.path().rsplit('/').next().unwrap_or_default();
+    let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
+    if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']) {
+        return Err("it names no file".to_owned());
+    }
+    // a redirect must not lead off this machine
+    let policy = redirect::Policy::custom(|attempt| {
+        if attempt.previous().len() < 5 && is_here(attempt.url()) {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    });
+    let client = Client::builder().redirect(policy).no_proxy();
+    let client = client.read_timeout(SILENCE).build().map_err(chain)?;
+    let response = client.get(url).send().await.map_err(chain)?;
+    if !response.status().is_success() {
+        return Err(format!("the server answers {}", response.status()));
+    }
+    let to = sandbox.join(name);
+    let file = tokio::fs::File::create(&to).await;
+    let mut file = file.map_err(|error| error.to_string())?;
+    let (mut stream, mut length) = (response.bytes_stream(), 0);
+    while let Some(part) = stream.next().await {
+        let part = part.map_err(chain)?;
+        length += part.len() as u64;
+        if length > LONGEST {
+            return Err(format!("it is longer than {} MiB", LONGEST >> 20));
+        }
+        let written = file.write_all(&part).await;
+        written.map_err(|error| error.to_string())?;
+    }
+    file.flush().await.map_err(|error| error.to_string())?;
+    Ok(to)
+}
+
+/// An error with its causes; reqwest's own text names only the first.
+fn chain(error: reqwest::Error) -> String {
+    format!("{:#}", anyhow::Error::from(error.without_url()))
+}
+
+async fn unpack(file: &Path, sandbox: &Path) -> Result<(), String> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let program = ARCHIVES.iter().find(|(end, _)| name.ends_with(end));
+    let Some((program, arguments)) = program.and_then(|(_, words)| words.split_first()) else {
+        return Ok(());
+    };
+    let mut words: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+    words.push(file.into());
+    if arguments.contains(&"zipfile") {
+        words.push(sandbox.into());
+    }
+    let mut command = Command::new(program);
+    command
+        .args(words)
+        .current_dir(sandbox)
+        .stdin(Stdio::null());
+    let output = command.kill_on_drop(true).output().await;
+    let output = output.map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let line = said.lines().next().unwrap_or("it failed").to_owned();
+    Err(format!("{program}: {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_asked() {
+        for (uri, here) in [
+            ("http://127.0.0.1:3000/x", true),
+            ("http://localhost/x", true),
+            ("http://[::1]/x", true),
+            ("http://127.0.0.1.example.com/x", false),
+            ("http://localhost.example.com/x", false),
+            ("http://0.0.0.0/x", false),
+            ("http://192.168.0.1/x", false),
+        ] {
+            assert_eq!(is_here(&Url::parse(uri).unwrap()), here, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Cleaning up after tasks that ended: processes that left their group, and sandboxes nobody will look into any more.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::engine::Engine;
+use super::leftover;
+
+/// Many tasks may end at a time: so long is waited for others.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// So many sandboxes of tasks that ended are kept, the newest ones.
+const KEPT: usize = 200;
+
+impl Engine {
+    /// Cleans up whenever a task has ended.
+    pub async fn keep_sweeping(self: Arc<Self>) {
+        while self
+            .stopping
+            .run_until_cancelled(self.ended.notified())
+            .await
+            .is_some()
+        {
+            let paused = tokio::time::sleep(PAUSE);
+            if self.stopping.run_until_cancelled(paused).await.is_none() {
+                // whoever stops looks for all that is left
+                return;
+            }
+            self.sweep().await;
+        }
+    }
+
+    async fn sweep(self: &Arc<Self>) {
+        let engine = Arc::clone(self);
+        let looked = tokio::task::spawn_blocking(move || {
+            let found = leftover::processes(&engine.options.dir);
+            // looked up only now: a task that was begun meanwhile must not pass for one that ended
+            let alive = engine.alive();
+            prune(&engine.options.dir.join("sandboxes"), &alive);
+            let mut groups = BTreeSet::new();
+            for process in found.into_iter().filter(|p| !alive.contains(&p.task)) {
+                groups.insert(process.group);
+            }
+            groups
+        });
+        // it ends early only if the runtime does
+        for group in looked.await.unwrap_or_default() {
+            tracing::debug!(group, "killing what a task left behind");
+            leftover::kill_group(group).await;
+        }
+    }
+}
+
+/// Removes the oldest sandboxes of tasks that are not alive.
+fn prune(sandboxes: &Path, alive: &BTreeSet<String>) {
+    let entries = std::fs::read_dir(sandboxes).into_iter().flatten().flatten();
+    let dead = entries.filter(|e| !e.file_name().to_str().is_some_and(|n| alive.contains(n)));
+    let mut dead: Vec<_> = dead
+        .map(|entry| {
+            let changed = entry.metadata().and_then(|m| m.modified());
+            (changed.unwrap_or(SystemTime::UNIX_EPOCH), entry.path())
+        })
+        .collect();
+    dead.sort();
+    let surplus = dead.len().saturating_sub(KEPT);
+    for (_, path) in dead.into_iter().take(surplus) {
+        // what cannot be removed now is tried again at the next end of a task
+        let _ = std::fs::remove_dir_all(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sandboxes_are_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..KEPT + 7 {
+            std::fs::create_dir(dir.path().join(format!("t{number}"))).unwrap();
+        }
+        let alive: BTreeSet<String> = (0..5).map(|n| format!("t{n}")).collect();
+        prune(dir.path(), &alive);
+        let left = std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(left, KEPT + 5);
+        assert!(alive.iter().all(|name| dir.path().join(name).exists()));
+    }
+}
