@@ -5,6 +5,7 @@
 
 pub mod github;
 pub mod guard;
+mod http;
 pub mod marathon;
 mod page;
 pub mod sample;

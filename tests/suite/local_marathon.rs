@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct Marathon {
     pub server: Option<LocalMarathon>,
     pub dir: tempfile::TempDir,
-    address: String,
+    pub address: String,
 }
 
 /// An answer of the server.
@@ -589,7 +589,7 @@ async fn a_restart_of_the_server_keeps_definitions_versions_and_deployments() {
 }
 
 /// Processes whose environment names a sandbox below `dir`.
-fn processes_of(dir: &Path) -> Vec<String> {
+pub fn processes_of(dir: &Path) -> Vec<String> {
     let sandbox = format!("MESOS_SANDBOX={}", dir.canonicalize().unwrap().display());
     let pids = std::fs::read_dir("/proc")
         .unwrap()

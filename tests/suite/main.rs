@@ -32,6 +32,8 @@ mod local_github_support;
 mod local_marathon;
 mod local_marathon_clients;
 mod local_marathon_rollback;
+mod local_marathon_tasks;
+mod local_marathon_validation;
 mod log;
 mod marathon_access;
 mod mesos_dns;

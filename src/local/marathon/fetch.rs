@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use percent_encoding::percent_decode_str;
-use reqwest::{Client, Url, redirect};
+use reqwest::{Url, redirect};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
+
+use crate::local::http;
 
 /// A file that is longer is not fetched.
 const LONGEST: u64 = 1 << 30;
@@ -107,8 +109,9 @@ async fn loaded(url: Url, sandbox: &Path) -> Result<PathBuf, String> {
             attempt.stop()
         }
     });
-    let client = Client::builder().redirect(policy).no_proxy();
-    let client = client.read_timeout(SILENCE).build().map_err(chain)?;
+    let client = http::client().map_err(|error| error.to_string())?;
+    let client = client.redirect(policy).read_timeout(SILENCE);
+    let client = client.build().map_err(chain)?;
     let response = client.get(url).send().await.map_err(chain)?;
     if !response.status().is_success() {
         return Err(format!("the server answers {}", response.status()));
