@@ -43,6 +43,7 @@ pub struct Engine {
     changed: Notify,
     /// A task has ended.
     pub ended: Notify,
+    abdications: watch::Sender<u64>,
     saving: tokio::sync::Mutex<()>,
 }
 
@@ -63,6 +64,7 @@ impl Engine {
             tasks: TaskTracker::new(),
             changed: Notify::new(),
             ended: Notify::new(),
+            abdications: watch::Sender::new(0),
             saving: tokio::sync::Mutex::default(),
         })
     }
@@ -107,6 +109,16 @@ impl Engine {
         let mut world = lock(&self.world);
         world.now = instant::now();
         look(&world)
+    }
+
+    /// Changes leadership, from this Marathon to itself.
+    pub fn abdicate(&self) {
+        self.abdications.send_modify(|count| *count += 1);
+    }
+
+    /// Changes when leadership does.
+    pub fn leadership(&self) -> watch::Receiver<u64> {
+        self.abdications.subscribe()
     }
 
     /// Ids of the tasks that are being run.

@@ -14,6 +14,7 @@ mod app;
 mod change;
 mod check;
 mod constraint;
+mod container;
 mod cut;
 mod define;
 mod engine;

@@ -1,13 +1,17 @@
 //! Offers: what the agents have, which waiting instance fits, and why the others do not.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::app::App;
 use super::constraint::is_met;
+use super::define::plain;
 use super::id::Id;
 use super::instance::{Condition, Instance, Task};
 use super::world::{Effect, Launch, Offers, World};
-use std::sync::Arc;
 
 /// Why an offer is not taken, in the order in which it is looked at.
 pub const REASONS: [&str; 10] = [
@@ -212,8 +216,39 @@ impl World {
         Some(chosen)
     }
 
+    /// What an agent has to offer at the moment.
+    pub fn offered(&self, agent: usize) -> Value {
+        let scalar = |name: &str, key: &str, most: f64| {
+            let left = ((most - self.used(agent, key)) * 1000.0).round() / 1000.0;
+            plain(json!({ "name": name, "role": "*", "scalar": left }))
+        };
+        let tasks = self.all().filter(|i| i.condition.is_alive());
+        let tasks = tasks.filter_map(|i| i.task.as_ref().filter(|t| t.agent == agent));
+        let taken: BTreeSet<u16> = tasks.flat_map(|t| t.ports.iter().copied()).collect();
+        let range = self.resources.ports[agent].clone();
+        let (mut ranges, mut begin) = (Vec::new(), range.start);
+        for port in taken
+            .into_iter()
+            .filter(|p| range.contains(p))
+            .chain([range.end])
+        {
+            if begin < port {
+                ranges.push(json!({ "begin": begin, "end": port - 1 }));
+            }
+            begin = port.saturating_add(1);
+        }
+        json!([
+            scalar("cpus", "cpus", self.resources.cpus),
+            scalar("mem", "mem", self.resources.mem),
+            scalar("disk", "disk", self.resources.disk),
+            { "name": "ports", "role": "*", "ranges": ranges },
+        ])
+    }
+
     fn note_offer(&mut self, app: &App, agent: usize, rejected: Option<usize>) {
         let now = self.now;
+        self.offer_number += 1;
+        let number = self.offer_number;
         let offers = self.offers.entry(app.id.clone()).or_default();
         if offers.configured != app.configured {
             *offers = Offers {
@@ -235,6 +270,7 @@ impl World {
             Some(reason) => {
                 offers.unused += 1;
                 offers.last_unused = Some(now);
+                offers.last_offers[agent] = (number, now);
                 offers.last[agent] =
                     std::array::from_fn(|i| (u64::from(i == reason), u64::from(i <= reason)));
             }

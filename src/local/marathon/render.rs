@@ -13,7 +13,7 @@ use super::instant;
 use super::offer::REASONS;
 use super::stats;
 use super::tree::Tree;
-use super::world::{Deployment, World};
+use super::world::{Deployment, MASTER, Offers, World};
 
 /// Which parts of an app are shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -236,23 +236,29 @@ impl World {
             json["processedOffersSummary"][key] = json!(instant::text(at));
         }
         if unused_offers {
-            json["lastUnusedOffers"] = self.render_unused_offers(&offers.last);
+            json["lastUnusedOffers"] = self.render_unused_offers(&offers);
         }
         json
     }
 
-    fn render_unused_offers(&self, last: &[[(u64, u64); 10]; 2]) -> Value {
-        let offers = self.agents.iter().zip(last).filter_map(|(agent, counts)| {
-            let reason = *REASONS.iter().zip(counts).find(|(_, (declined, _))| *declined > 0)?.0;
+    fn render_unused_offers(&self, offers: &Offers) -> Value {
+        let agents = self.agents.iter().enumerate();
+        let shown = agents.filter_map(|(index, agent)| {
+            let mut reasons = REASONS.iter().zip(offers.last[index]);
+            let reason = *reasons.find(|(_, (declined, _))| *declined > 0)?.0;
             // resources of a role that is not accepted do not count
             let reasons = match reason {
                 "UnfulfilledRole" => vec!["InsufficientCpus", "InsufficientMemory", reason],
                 _ => vec![reason],
             };
-            let offer = json!({ "agentId": agent.id, "hostname": agent.host, "attributes": [], "resources": [] });
-            Some(json!({ "offer": offer, "reason": reasons, "timestamp": instant::text(self.now) }))
+            let (number, at) = offers.last_offers[index];
+            let offer = json!({
+                "id": format!("{MASTER}-O{number}"), "agentId": agent.id, "hostname": agent.host,
+                "attributes": [], "resources": self.offered(index),
+            });
+            Some(json!({ "offer": offer, "reason": reasons, "timestamp": instant::text(at) }))
         });
-        offers.collect()
+        shown.collect()
     }
 
     /// A version of an app.

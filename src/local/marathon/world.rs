@@ -18,6 +18,9 @@ use super::options::{Pace, Resources};
 use super::plan::Action;
 use super::tree::Tree;
 
+/// The id of the Mesos master that this world has not; those of agents, offers and the framework begin with it.
+pub const MASTER: &str = "6d0f0a86-0000-4000-8000-000000000001";
+
 /// Something to be done outside.
 #[derive(Debug)]
 pub enum Effect {
@@ -119,6 +122,8 @@ pub struct Offers {
     pub last_used: Option<Timestamp>,
     /// By reason, of the last offer of each agent: (declined, processed).
     pub last: [[(u64, u64); 10]; 2],
+    /// Numbers and times of those.
+    pub last_offers: [(u64, Timestamp); 2],
     /// By reason, of all offers: (declined, processed).
     pub all: [(u64, u64); 10],
 }
@@ -180,6 +185,8 @@ pub struct World {
     /// Where each agent looks for a free port next. It begins anywhere, so that several Marathons on one machine keep
     /// out of each other's way, and goes on, so that a port is not given away again at once.
     pub next_port: [u16; 2],
+    /// Number of the last offer.
+    pub offer_number: u64,
     /// Instances that the present change wants to be the first to go.
     pub sentenced: BTreeSet<String>,
     /// What is to be done outside.
@@ -198,13 +205,14 @@ impl World {
     /// An empty Marathon.
     pub fn new(pace: Pace, resources: Resources) -> Self {
         let agent = |number: usize, host| Agent {
-            id: format!("6d0f0a86-0000-4000-8000-000000000001-S{number}"),
+            id: format!("{MASTER}-S{number}"),
             host,
         };
         let tree = Arc::new(Tree::default());
         let next_port = [anywhere(&resources.ports[0]), anywhere(&resources.ports[1])];
         Self {
             next_port,
+            offer_number: 0,
             now: Timestamp::UNIX_EPOCH,
             pace,
             resources,

@@ -109,7 +109,7 @@ fn get(site: &Site, call: &Call, rest: &[&str]) -> Answer {
     };
     call.all("embed").for_each(|name| embed.add(name));
     if let [group @ .., "*"] = rest {
-        if rest.first() == Some(&"") {
+        if group == [""] {
             return Err(Refusal::message(404, "App '/*' does not exist"));
         }
         let group = Id::absolute(&group.join("/"));

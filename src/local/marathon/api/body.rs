@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
+use crate::local::marathon::define::plain;
 use crate::local::marathon::refusal::Refusal;
 
-/// The body as JSON.
+/// The body as JSON. Whole numbers may be written with a point or an exponent: `1.0` is the whole number 1.
 pub fn json_body(call: &Call) -> Result<Value, Refusal> {
     let text = String::from_utf8_lossy(&call.body);
     if text.trim().is_empty() {
@@ -14,10 +15,11 @@ pub fn json_body(call: &Call) -> Result<Value, Refusal> {
         let body = json!({ "message": "Please specify data in JSON format", "details": details });
         return Err(not_json(body));
     }
-    serde_json::from_str(&text).map_err(|error| {
+    let body = serde_json::from_str(&text).map_err(|error| {
         let body = json!({ "message": "Invalid JSON", "details": complaint(&text, &error) });
         not_json(body)
-    })
+    })?;
+    Ok(plain(body))
 }
 
 fn not_json(body: Value) -> Refusal {

@@ -8,6 +8,7 @@ use super::call::{self, Answer, Call};
 use crate::local::marathon::id::Id;
 use crate::local::marathon::instance::Instance;
 use crate::local::marathon::refusal::Refusal;
+use crate::local::marathon::world::MASTER;
 
 /// `/ping`: the first media type we have, of those the client takes.
 pub fn ping(call: &Call) -> Answer {
@@ -30,9 +31,16 @@ pub fn ping(call: &Call) -> Answer {
     ))
 }
 
-/// `/v2/leader`.
+/// `/v2/leader`. Whoever abdicates here is elected again at once, being alone; event streams end all the same.
 pub fn leader(site: &Site, call: &Call) -> Answer {
-    call.allow(&[Method::GET])?;
+    call.allow(&[Method::GET, Method::DELETE])?;
+    if call.method == Method::DELETE {
+        site.engine.abdicate();
+        return Ok(call::json(
+            200,
+            &json!({ "message": "Leadership abdicated" }),
+        ));
+    }
     Ok(call::json(200, &json!({ "leader": &*site.authority })))
 }
 
@@ -44,8 +52,12 @@ pub fn plugins(call: &Call) -> Answer {
 
 /// `/v2/pods`: there are none.
 pub fn pods(call: &Call, rest: &[&str]) -> Answer {
-    let id = Id::absolute(&rest.join("/"));
+    // `/v2/pods/x::status` asks about `/x`
+    let path = rest.join("/");
+    let (name, about) = path.split_once("::").unwrap_or((&path, ""));
+    let id = Id::absolute(name);
     match call.method {
+        Method::GET if about == "status" && name.is_empty() => Ok(call::json(200, &json!([]))),
         Method::GET | Method::DELETE if !rest.is_empty() => {
             let inner = json!({ "message": format!("pod with {id} does not exist") })
                 .to_string()
@@ -124,7 +136,7 @@ pub fn info(site: &Site, call: &Call) -> Answer {
     let port: u16 = port.parse().unwrap_or_default();
     let mut info = json!({
         "name": "marathon", "version": "1.8.244", "buildref": "local", "elected": true, "leader": &*site.authority,
-        "frameworkId": "6d0f0a86-0000-4000-8000-000000000001-0000", "http_config": { "http_port": port, "https_port": 8443 },
+        "frameworkId": format!("{MASTER}-0000"), "http_config": { "http_port": port, "https_port": 8443 },
         "zookeeper_config": {
             "zk": "zk://127.0.0.1:2181/marathon", "zk_compression": true, "zk_compression_threshold": 65536,
             "zk_connection_timeout": 10000, "zk_max_node_size": 1_024_000, "zk_max_versions": 50, "zk_session_timeout": 10000,

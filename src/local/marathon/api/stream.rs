@@ -60,12 +60,14 @@ async fn feed(
     out: &mpsc::Sender<Result<Bytes, Infallible>>,
 ) {
     let period = engine.options.pace.heartbeat;
+    let mut leadership = engine.leadership();
     let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     loop {
         let frame = tokio::select! {
             () = engine.stopping.cancelled() => return,
             () = engine.faults.wait_down() => return,
             () = out.closed() => return,
+            _ = leadership.changed() => return,
             _ = heartbeat.tick() => "\r\n".to_owned(),
             event = events.recv() => match event {
                 Ok(event) if wanted.is_empty() || wanted.iter().any(|w| w == event.kind) => {
