@@ -165,7 +165,7 @@ impl World {
         let lock = lock(dir)?;
         let dir = dir.canonicalize()?;
         if fresh {
-            marathon::kill_leftovers(&dir.join("marathon")).await;
+            marathon::kill_leftovers(&dir.join("marathon"));
             forget(&dir)?;
         }
         let listener = listen(ports.observer, "the observer", "-observer-port").await?;

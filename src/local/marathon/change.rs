@@ -16,8 +16,8 @@ use super::world::{Deployment, World, render_step};
 
 /// How many deployments may run at a time.
 const MOST_DEPLOYMENTS: usize = 100;
-/// How many former trees are kept.
-const MOST_ROOTS: usize = 50;
+/// How many former trees are kept, and versions of an app: Marathon's `zk_max_versions`.
+const MOST_VERSIONS: usize = 50;
 
 /// An accepted change.
 #[derive(Clone, Debug)]
@@ -177,6 +177,8 @@ impl World {
             let versions = self.archive.entry(app.id.clone()).or_default();
             if !versions.iter().any(|known| known.version == app.version) {
                 versions.push(Arc::clone(app));
+                let surplus = versions.len().saturating_sub(MOST_VERSIONS);
+                versions.drain(..surplus);
             }
         }
     }
@@ -185,7 +187,7 @@ impl World {
         self.shelve(tree);
         self.tree = Arc::clone(tree);
         self.roots.push(Arc::clone(tree));
-        let surplus = self.roots.len().saturating_sub(MOST_ROOTS);
+        let surplus = self.roots.len().saturating_sub(MOST_VERSIONS);
         self.roots.drain(..surplus);
         self.dirty = true;
     }

@@ -244,7 +244,14 @@ fn mesos_check(mut check: Value) -> Value {
 
 fn fetch(fetch: &Value) -> Value {
     let flag = |key: &str, default: bool| fetch[key].as_bool().unwrap_or(default);
-    json!({ "uri": fetch["uri"], "extract": flag("extract", true), "executable": flag("executable", false), "cache": flag("cache", false) })
+    let mut full = json!({
+        "uri": fetch["uri"], "extract": flag("extract", true), "executable": flag("executable", false),
+        "cache": flag("cache", false),
+    });
+    if fetch["destPath"].is_string() {
+        full["destPath"] = fetch["destPath"].clone();
+    }
+    full
 }
 
 fn uris(uris: &Value) -> Value {

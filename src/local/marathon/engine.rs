@@ -21,6 +21,7 @@ use super::persist;
 use super::probe::{self, Place};
 use super::process::{self, Ending, Process};
 use super::world::{Effect, Launch, World};
+use crate::local::http;
 
 /// Shortest pause between two checks, for apps that ask for none.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
@@ -28,16 +29,25 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 /// So many sandboxes of one instance are kept.
 const KEPT_ATTEMPTS: u32 = 10;
 
+/// A task that is being run.
+struct Running {
+    /// Kills it: the time from SIGTERM to SIGKILL.
+    kill: watch::Sender<Option<Duration>>,
+    /// Its process group, once it has one.
+    group: Option<u32>,
+}
+
 /// The running local Marathon.
 pub struct Engine {
     world: Mutex<World>,
+    http: reqwest::Client,
     /// Where things are kept and how fast they are.
     pub options: Options,
     /// What is wrong on purpose.
     pub faults: Faults,
     /// Ends timers and streams.
     pub stopping: CancellationToken,
-    kills: Mutex<BTreeMap<String, watch::Sender<Option<Duration>>>>,
+    kills: Mutex<BTreeMap<String, Running>>,
     watched: Mutex<BTreeSet<(Id, Timestamp)>>,
     tasks: TaskTracker,
     changed: Notify,
@@ -53,9 +63,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Engine {
     /// Takes over a state; nothing moves before [`Engine::begin`].
-    pub fn new(world: World, options: Options) -> Arc<Self> {
-        Arc::new(Self {
+    ///
+    /// # Errors
+    /// When the client for health checks cannot be made.
+    pub fn new(world: World, options: Options) -> anyhow::Result<Arc<Self>> {
+        // a connection is for one check, as Marathon makes them
+        let http = http::client()?.pool_max_idle_per_host(0);
+        let http = http.user_agent("marathon").build()?;
+        Ok(Arc::new(Self {
             world: Mutex::new(world),
+            http,
             options,
             faults: Faults::default(),
             stopping: CancellationToken::new(),
@@ -66,7 +83,7 @@ impl Engine {
             ended: Notify::new(),
             abdications: watch::Sender::new(0),
             saving: tokio::sync::Mutex::default(),
-        })
+        }))
     }
 
     /// Starts the timers and lets the state go on from where it was.
@@ -121,9 +138,13 @@ impl Engine {
         self.abdications.subscribe()
     }
 
-    /// Ids of the tasks that are being run.
-    pub fn alive(&self) -> BTreeSet<String> {
-        lock(&self.kills).keys().cloned().collect()
+    /// The tasks that are being run, with their process groups.
+    pub fn running(&self) -> BTreeMap<String, Option<u32>> {
+        let running = lock(&self.kills);
+        running
+            .iter()
+            .map(|(task, r)| (task.clone(), r.group))
+            .collect()
     }
 
     /// Where the files of a task are.
@@ -135,13 +156,13 @@ impl Engine {
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.save().await;
-        for kill in lock(&self.kills).values() {
+        for running in lock(&self.kills).values() {
             let grace = self.options.pace.stop_grace;
-            kill.send_replace(Some(grace));
+            running.kill.send_replace(Some(grace));
         }
         self.tasks.close();
         self.tasks.wait().await;
-        leftover::kill_leftovers(&self.options.dir).await;
+        leftover::kill_leftovers(&self.options.dir);
         self.save().await;
     }
 
@@ -211,13 +232,17 @@ impl Engine {
             Effect::Launch(_) if self.stopping.is_cancelled() => {}
             Effect::Launch(launch) => {
                 let (sender, kill) = watch::channel(None);
-                lock(&self.kills).insert(launch.task.clone(), sender);
+                let running = Running {
+                    kill: sender,
+                    group: None,
+                };
+                lock(&self.kills).insert(launch.task.clone(), running);
                 self.tasks
                     .spawn(async move { engine.run(launch, kill).await });
             }
             Effect::Kill { task, grace } => {
-                if let Some(kill) = lock(&self.kills).get(&task) {
-                    kill.send_replace(Some(grace));
+                if let Some(running) = lock(&self.kills).get(&task) {
+                    running.kill.send_replace(Some(grace));
                 }
             }
             Effect::Watch(app) => {
@@ -255,6 +280,7 @@ impl Engine {
     async fn run(self: Arc<Self>, launch: Launch, kill: watch::Receiver<Option<Duration>>) {
         self.forget_old_sandbox(&launch.task).await;
         let ending = self.live(&launch, kill).await;
+        leftover::unrecord(&self.options.dir, &launch.task);
         lock(&self.kills).remove(&launch.task);
         self.ended.notify_one();
         if !self.stopping.is_cancelled() {
@@ -290,6 +316,12 @@ impl Engine {
             Ok(process) => process,
             Err(ending) => return ending,
         };
+        if let Some(group) = process.group() {
+            leftover::record(&self.options.dir, &launch.task, group);
+            if let Some(running) = lock(&self.kills).get_mut(&launch.task) {
+                running.group = Some(group);
+            }
+        }
         if pause(pace.running, &kill).await {
             self.with(|world| world.task_is(&launch.task, Condition::Running));
             if self.faults.take_crash() {
@@ -322,6 +354,7 @@ impl Engine {
                     let sandbox = engine.sandbox(&target.task);
                     let tools = engine.options.tools.as_deref();
                     let place = Place {
+                        http: &engine.http,
                         sandbox: &sandbox,
                         tools,
                     };
@@ -340,7 +373,7 @@ impl Engine {
         let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
         let task = &target.task;
         loop {
-            let result = ask(check, target, timeout).await;
+            let result = ask(&self.http, check, target, timeout).await;
             if self.stopping.is_cancelled()
                 || self.with(|world| world.readiness_result(task, result))
             {
@@ -358,7 +391,12 @@ impl Engine {
     }
 }
 
-async fn ask(check: &ReadinessCheck, target: &Launch, timeout: Duration) -> Readiness {
+async fn ask(
+    http: &reqwest::Client,
+    check: &ReadinessCheck,
+    target: &Launch,
+    timeout: Duration,
+) -> Readiness {
     let mut result = Readiness {
         name: check.name.clone(),
         ready: false,
@@ -367,12 +405,16 @@ async fn ask(check: &ReadinessCheck, target: &Launch, timeout: Duration) -> Read
     let Some(port) = target.ports.get(check.port) else {
         return result;
     };
-    if let Ok(Ok(answer)) =
-        tokio::time::timeout(timeout, probe::get(target.host, *port, &check.path)).await
-    {
-        result.ready = check.codes.contains(&u64::from(answer.status));
+    let asked = async {
+        let response = probe::get(http, target.host, *port, &check.path)
+            .await
+            .ok()?;
+        Some((response.status().as_u16(), probe::body(response).await))
+    };
+    if let Ok(Some((status, body))) = tokio::time::timeout(timeout, asked).await {
+        result.ready = check.codes.contains(&u64::from(status));
         if check.keep_last {
-            result.last = Some((answer.status, String::new(), answer.body));
+            result.last = Some((status, String::new(), body));
         }
     }
     result

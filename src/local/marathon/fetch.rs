@@ -3,10 +3,10 @@
 //! Only this machine is asked: `file:` URIs and plain paths are copied, and `http:` on loopback is loaded, which is
 //! where the local GitHub has its raw files. For anything else the task fails with a sentence.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -44,8 +44,10 @@ const ARCHIVES: [(&str, &[&str]); 9] = [
 pub async fn all(list: &[Value], sandbox: &Path) -> Result<(), String> {
     for item in list {
         let uri = item["uri"].as_str().unwrap_or_default();
-        let fetched = one(uri, sandbox).await;
-        let file = fetched.map_err(|why| format!("Failed to fetch '{uri}': {why}"))?;
+        let wanted = item["destPath"].as_str();
+        let failed = |why: String| format!("Failed to fetch '{uri}': {why}");
+        let to = place(sandbox, wanted).await.map_err(failed)?;
+        let file = one(uri, &to).await.map_err(failed)?;
         if item["executable"] == true {
             let mode = std::fs::Permissions::from_mode(0o755);
             let made = tokio::fs::set_permissions(&file, mode).await;
@@ -58,18 +60,50 @@ pub async fn all(list: &[Value], sandbox: &Path) -> Result<(), String> {
     Ok(())
 }
 
-async fn one(uri: &str, sandbox: &Path) -> Result<PathBuf, String> {
+/// Where a file goes.
+enum Place {
+    /// Into a folder, under its own name.
+    In(PathBuf),
+    /// Exactly there.
+    At(PathBuf),
+}
+
+impl Place {
+    fn of(&self, name: &OsStr) -> PathBuf {
+        match self {
+            Self::In(folder) => folder.join(name),
+            Self::At(path) => path.clone(),
+        }
+    }
+}
+
+async fn place(sandbox: &Path, wanted: Option<&str>) -> Result<Place, String> {
+    let Some(wanted) = wanted.filter(|path| !path.is_empty()) else {
+        return Ok(Place::In(sandbox.to_owned()));
+    };
+    let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    if !Path::new(wanted).components().all(inside) {
+        return Err(format!("its destPath '{wanted}' leads out of the sandbox"));
+    }
+    let path = sandbox.join(wanted);
+    let folder = path.parent().unwrap_or(sandbox);
+    let made = tokio::fs::create_dir_all(folder).await;
+    made.map_err(|error| error.to_string())?;
+    Ok(Place::At(path))
+}
+
+async fn one(uri: &str, to: &Place) -> Result<PathBuf, String> {
     if uri.starts_with('/') {
-        return copied(Path::new(uri), sandbox).await;
+        return copied(Path::new(uri), to).await;
     }
     let url = Url::parse(uri).map_err(|error| error.to_string())?;
     match url.scheme() {
         "file" => {
             let path = url.to_file_path();
             let path = path.map_err(|()| "it names no file of this machine".to_owned())?;
-            copied(&path, sandbox).await
+            copied(&path, to).await
         }
-        "http" if is_here(&url) => loaded(url, sandbox).await,
+        "http" if is_here(&url) => loaded(url, to).await,
         _ => Err(
             "the local Marathon fetches only files of this machine (file:///…) and \
              http:// on 127.0.0.1 or localhost, such as the local GitHub's raw files"
@@ -84,18 +118,21 @@ fn is_here(url: &Url) -> bool {
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-async fn copied(from: &Path, sandbox: &Path) -> Result<PathBuf, String> {
+async fn copied(from: &Path, to: &Place) -> Result<PathBuf, String> {
     let name = from.file_name().ok_or("it names no file")?;
-    let to = sandbox.join(name);
-    if tokio::fs::metadata(from).await.is_ok_and(|m| m.is_dir()) {
-        return Err("it is a folder".to_owned());
+    let to = to.of(name);
+    // a pipe would be waited for without end
+    match tokio::fs::metadata(from).await {
+        Ok(found) if !found.is_file() => return Err("it is no regular file".to_owned()),
+        Ok(_) => {}
+        Err(error) => return Err(error.to_string()),
     }
     let copied = tokio::fs::copy(from, &to).await;
     copied.map_err(|error| error.to_string())?;
     Ok(to)
 }
 
-async fn loaded(url: Url, sandbox: &Path) -> Result<PathBuf, String> {
+async fn loaded(url: Url, to: &Place) -> Result<PathBuf, String> {
     let name = url.path().rsplit('/').next().unwrap_or_default();
     let name = percent_decode_str(name).decode_utf8_lossy().into_owned();
     if matches!(name.as_str(), "" | "." | "..") || name.contains(['/', '\0']) {
@@ -116,7 +153,7 @@ async fn loaded(url: Url, sandbox: &Path) -> Result<PathBuf, String> {
     if !response.status().is_success() {
         return Err(format!("the server answers {}", response.status()));
     }
-    let to = sandbox.join(name);
+    let to = to.of(OsStr::new(&name));
     let file = tokio::fs::File::create(&to).await;
     let mut file = file.map_err(|error| error.to_string())?;
     let (mut stream, mut length) = (response.bytes_stream(), 0);
@@ -160,8 +197,10 @@ async fn unpack(file: &Path, sandbox: &Path) -> Result<(), String> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    let line = said.lines().next().unwrap_or("it failed").to_owned();
-    Err(format!("{program}: {line}"))
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty());
+    let line = line.unwrap_or("it failed");
+    let own = format!("{program}: ");
+    Err(format!("{own}{}", line.strip_prefix(&own).unwrap_or(line)))
 }
 
 #[cfg(test)]

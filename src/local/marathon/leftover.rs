@@ -1,60 +1,104 @@
-//! Processes that tasks left behind, or a local Marathon that was killed: found by their environment, and killed.
+//! Processes of tasks that outlive what started them, found in `/proc`, and killed.
+//!
+//! Two things tell whose a process is: its environment, which children inherit, and a record of the process group of
+//! every task that is running. A process that leaves its group and empties its environment is not found.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::process::Stdio;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use tokio::process::Command;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
-/// A process that belongs to a task.
-pub struct TaskProcess {
-    /// Id of the task.
-    pub task: String,
-    /// Its process group.
-    pub group: u32,
+/// A process as `/proc` shows it.
+#[derive(Clone, Copy, Debug)]
+struct Process {
+    state: char,
+    group: u32,
+    /// In clock ticks since the machine was started.
+    begun: u64,
 }
 
-/// Kills the process groups of all tasks whose sandbox lies in `dir`. Each process is identified by the
-/// `MESOS_TASK_ID` and `MESOS_SANDBOX` of its own environment, never by a remembered number alone.
-pub async fn kill_leftovers(dir: &Path) {
+/// All processes of this machine.
+fn processes() -> BTreeMap<u32, Process> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter_map(|pid| Some((pid, process(pid)?))).collect()
+}
+
+/// The fields of `/proc/<pid>/stat` behind the name: state, parent, group, and as the twentieth the beginning.
+fn process(pid: u32) -> Option<Process> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    Some(Process {
+        state: fields.first()?.chars().next()?,
+        group: fields.get(2)?.parse().ok()?,
+        begun: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// Whether something of a process group still runs; what is dead and only not yet reaped does not count.
+pub fn lives(group: u32) -> bool {
+    let known = pid(group).is_some_and(|group| killpg(group, None).is_ok());
+    known
+        && processes()
+            .values()
+            .any(|p| p.group == group && p.state != 'Z')
+}
+
+/// SIGKILL to a process group; it may have ended meanwhile.
+pub fn kill_group(group: u32) {
+    if let Some(group) = pid(group) {
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+}
+
+/// No number that would mean something else to the system.
+fn pid(group: u32) -> Option<Pid> {
+    let group = i32::try_from(group).ok().filter(|group| *group > 1)?;
+    Some(Pid::from_raw(group))
+}
+
+/// Kills whatever is left of tasks whose sandbox lies in `dir`.
+pub fn kill_leftovers(dir: &Path) {
     // a group may need more than one look: processes fork while they are looked for
     for _ in 0..3 {
-        let groups: BTreeSet<u32> = processes(dir).into_iter().map(|p| p.group).collect();
+        let by_environment = by_environment(dir, |_| true);
+        let mut groups: BTreeSet<u32> = by_environment.into_iter().map(|(_, g)| g).collect();
+        groups.extend(recorded(dir));
         if groups.is_empty() {
-            return;
+            break;
         }
         for group in groups {
             tracing::info!(group, "killing a task left behind by an earlier run");
-            kill_group(group).await;
+            kill_group(group);
+        }
+    }
+    // there may be none
+    let _ = std::fs::remove_dir_all(records(dir));
+}
+
+/// Kills what tasks left behind that are not among those that run. `running` is asked after the processes were listed,
+/// so that a task that is just begun does not pass for one that ended.
+pub fn kill_strays(dir: &Path, running: impl FnOnce() -> BTreeMap<String, Option<u32>>) {
+    let before = processes();
+    let running = running();
+    let groups: BTreeSet<u32> = running.values().copied().flatten().collect();
+    let strange = |pid: u32| before.get(&pid).is_some_and(|p| !groups.contains(&p.group));
+    for (task, group) in by_environment(dir, strange) {
+        if !running.contains_key(&task) {
+            tracing::debug!(task, group, "killing what a task left behind");
+            kill_group(group);
         }
     }
 }
 
-/// SIGKILL to a process group; it may have ended meanwhile.
-pub async fn kill_group(group: u32) {
-    let order = format!("kill -s KILL -- -{group}");
-    let _ = Command::new("/bin/sh")
-        .args(["-c", &order])
-        .stderr(Stdio::null())
-        .status()
-        .await;
-}
-
-/// All processes of tasks whose sandbox lies in `dir`.
-pub fn processes(dir: &Path) -> Vec<TaskProcess> {
+/// The wanted processes that have the environment of a task: the task, and the process group.
+fn by_environment(dir: &Path, wanted: impl Fn(u32) -> bool) -> BTreeSet<(String, u32)> {
     let sandboxes = dir.join("sandboxes");
-    let Ok(processes) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = processes
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let found = pids.filter_map(|pid| {
-        Some(TaskProcess {
-            task: task_of(pid, &sandboxes)?,
-            group: group_of(pid).filter(|group| *group > 1)?,
-        })
-    });
+    let all = processes().into_iter();
+    let alive = all.filter(|(pid, process)| process.state != 'Z' && wanted(*pid));
+    let found = alive.filter_map(|(pid, process)| Some((task_of(pid, &sandboxes)?, process.group)));
     found.collect()
 }
 
@@ -70,9 +114,46 @@ fn task_of(pid: u32, sandboxes: &Path) -> Option<String> {
     (Path::new(sandbox) == sandboxes.join(task)).then(|| task.to_owned())
 }
 
-/// The process group: the third field after the name in `/proc/<pid>/stat`.
-fn group_of(pid: u32) -> Option<u32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(2)?.parse().ok()
+fn records(dir: &Path) -> PathBuf {
+    dir.join("running")
+}
+
+/// Which start of the machine this is: numbers of processes mean nothing after another one.
+fn boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.unwrap_or_default().trim().to_owned()
+}
+
+/// Writes down the process group of a task. Without a record, the environment is what is left to find it by.
+pub fn record(dir: &Path, task: &str, group: u32) {
+    let begun = process(group).map_or(0, |process| process.begun);
+    let folder = records(dir);
+    let _ = std::fs::create_dir_all(&folder);
+    let _ = std::fs::write(folder.join(task), format!("{group} {begun} {}", boot()));
+}
+
+/// The task has ended.
+pub fn unrecord(dir: &Path, task: &str) {
+    // there is none where the task was never started
+    let _ = std::fs::remove_file(records(dir).join(task));
+}
+
+/// Groups on record that still live, and are not others that got the same number since.
+fn recorded(dir: &Path) -> BTreeSet<u32> {
+    let files = std::fs::read_dir(records(dir))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    let (all, boot) = (processes(), boot());
+    let same = |text: String| {
+        let mut words = text.split(' ');
+        let group: u32 = words.next()?.parse().ok()?;
+        let begun: u64 = words.next()?.parse().ok()?;
+        let leader = all.get(&group).map(|leader| leader.begun);
+        let ours = words.next() == Some(boot.as_str()) && leader.is_none_or(|b| b == begun);
+        let member = |p: &Process| p.group == group && p.state != 'Z' && p.begun >= begun;
+        (ours && all.values().any(member)).then_some(group)
+    };
+    texts.filter_map(same).collect()
 }

@@ -94,7 +94,7 @@ impl LocalMarathon {
             .await
             .context("finding the folder")?;
         let lock = lock(&options.dir)?;
-        leftover::kill_leftovers(&options.dir).await;
+        leftover::kill_leftovers(&options.dir);
         let world = persist::read(
             &options.dir,
             options.pace.clone(),
@@ -102,7 +102,7 @@ impl LocalMarathon {
             instant::now(),
         )
         .await?;
-        let engine = engine::Engine::new(world, options);
+        let engine = engine::Engine::new(world, options)?;
         engine.begin();
         let app = api::router(Arc::clone(&engine), address);
         let stopping = engine.stopping.clone();

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use reqwest::Client;
+use reqwest::header::CONNECTION;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
@@ -12,11 +13,13 @@ use super::app::{HealthCheck, Port};
 use super::process::{Group, environment};
 use super::world::Launch;
 
-/// An answer longer than this is cut.
-const LONGEST_ANSWER: usize = 64 * 1024;
+/// A body that is longer is cut.
+const LONGEST_BODY: usize = 64 * 1024;
 
-/// Where a task runs.
+/// Where a task runs, and how it is asked.
 pub struct Place<'a> {
+    /// For checks over HTTP.
+    pub http: &'a Client,
     /// Its sandbox.
     pub sandbox: &'a Path,
     /// The folder that comes first on its `PATH`.
@@ -41,7 +44,7 @@ pub async fn look(
     let Some(port) = port else {
         return Err("UnsupportedOperationException: Health check failed: unable to get the task's effectivePort".to_owned());
     };
-    let refused = |_| refused(target.host, port);
+    let refused = || refused(target.host, port);
     let too_late = |_| format!("Health check timed out after {} ms", timeout.as_millis());
     match check
         .protocol
@@ -51,17 +54,22 @@ pub async fn look(
         "TCP" => {
             let connected =
                 tokio::time::timeout(timeout, TcpStream::connect(("127.0.0.1", port))).await;
-            connected.map_err(too_late)?.map(drop).map_err(refused)
+            connected
+                .map_err(too_late)?
+                .map(drop)
+                .map_err(|_| refused())
         }
         "HTTPS" => {
             Err("The local Marathon does not speak TLS: use an HTTP health check".to_owned())
         }
         _ => {
-            let answer = tokio::time::timeout(timeout, get(target.host, port, &check.path)).await;
-            let answer = answer.map_err(too_late)?.map_err(refused)?;
-            match answer.status {
+            let answer = get(place.http, target.host, port, &check.path);
+            let answer = tokio::time::timeout(timeout, answer).await;
+            let answer = answer.map_err(too_late)?;
+            let status = answer.map_err(|_| refused())?.status();
+            match status.as_u16() {
                 200..400 => Ok(()),
-                status => Err(format!("{status} {}", answer.reason)),
+                _ => Err(status.to_string()),
             }
         }
     }
@@ -74,46 +82,29 @@ fn refused(host: &str, port: u16) -> String {
     )
 }
 
-/// An HTTP answer.
-pub struct Answer {
-    /// Status code.
-    pub status: u16,
-    /// Reason phrase.
-    pub reason: String,
-    /// Body.
-    pub body: String,
+/// A plain GET; the answer counts from its head on, whether or not the connection is closed behind it.
+pub async fn get(
+    http: &Client,
+    host: &str,
+    port: u16,
+    path: &str,
+) -> reqwest::Result<reqwest::Response> {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let request = http.get(format!("http://{host}:{port}{slash}{path}"));
+    request.header(CONNECTION, "close").send().await
 }
 
-/// A plain GET.
-pub async fn get(host: &str, port: u16, path: &str) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let path: String = path
-        .chars()
-        .filter(|c| !c.is_ascii_control() && *c != ' ')
-        .collect();
-    let request = format!(
-        "GET {slash}{path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: marathon\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await?;
+/// The beginning of a body.
+pub async fn body(mut response: reqwest::Response) -> String {
     let mut bytes = Vec::new();
-    while bytes.len() < LONGEST_ANSWER {
-        let read = stream.read_buf(&mut bytes).await;
-        // a server that just drops the connection after its answer has answered all the same
-        if !matches!(read, Ok(count) if count > 0) {
-            break;
+    while bytes.len() < LONGEST_BODY {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend(chunk),
+            // a server that just drops the connection has answered all the same
+            Ok(None) | Err(_) => break,
         }
     }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let bad = || std::io::Error::new(std::io::ErrorKind::InvalidData, "no HTTP answer");
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let mut status = head.lines().next().ok_or_else(bad)?.splitn(3, ' ');
-    let code = status.nth(1).and_then(|s| s.parse().ok()).ok_or_else(bad)?;
-    Ok(Answer {
-        status: code,
-        reason: status.next().unwrap_or_default().to_owned(),
-        body: body.to_owned(),
-    })
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 async fn command(

@@ -12,14 +12,18 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::app::App;
 use super::fetch;
 use super::instant;
+use super::leftover;
 use super::log::Log;
 use super::world::Launch;
 
 const SIGTERM: i32 = 15;
+/// From one look at what is left of a process group to the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long logs are drained after the process is gone.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -164,9 +168,19 @@ impl Process {
         }
     }
 
+    /// The process group, which is the number of its leader.
+    pub fn group(&self) -> Option<u32> {
+        self.group.0.id()
+    }
+
     async fn terminate(&mut self, grace: Duration) -> std::io::Result<ExitStatus> {
+        let (group, deadline) = (self.group(), Instant::now() + grace);
         self.group.terminate();
-        if let Ok(status) = tokio::time::timeout(grace, self.group.leader_exit()).await {
+        if let Ok(status) = tokio::time::timeout_at(deadline, self.group.leader_exit()).await {
+            // a shell dies at once; the command that it ran may still be finishing its work
+            while Instant::now() < deadline && group.is_some_and(leftover::lives) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
             return status;
         }
         self.group.kill();

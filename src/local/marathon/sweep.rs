@@ -1,6 +1,6 @@
 //! Cleaning up after tasks that ended: processes that left their group, and sandboxes nobody will look into any more.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::leftover;
 
 /// Many tasks may end at a time: so long is waited for others.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// So many sandboxes of tasks that ended are kept, the newest ones.
 const KEPT: usize = 200;
@@ -35,28 +35,23 @@ impl Engine {
     async fn sweep(self: &Arc<Self>) {
         let engine = Arc::clone(self);
         let looked = tokio::task::spawn_blocking(move || {
-            let found = leftover::processes(&engine.options.dir);
-            // looked up only now: a task that was begun meanwhile must not pass for one that ended
-            let alive = engine.alive();
-            prune(&engine.options.dir.join("sandboxes"), &alive);
-            let mut groups = BTreeSet::new();
-            for process in found.into_iter().filter(|p| !alive.contains(&p.task)) {
-                groups.insert(process.group);
-            }
-            groups
+            let dir = &engine.options.dir;
+            leftover::kill_strays(dir, || engine.running());
+            prune(&dir.join("sandboxes"), &engine.running());
         });
         // it ends early only if the runtime does
-        for group in looked.await.unwrap_or_default() {
-            tracing::debug!(group, "killing what a task left behind");
-            leftover::kill_group(group).await;
-        }
+        let _ = looked.await;
     }
 }
 
 /// Removes the oldest sandboxes of tasks that are not alive.
-fn prune(sandboxes: &Path, alive: &BTreeSet<String>) {
+fn prune<T>(sandboxes: &Path, alive: &BTreeMap<String, T>) {
     let entries = std::fs::read_dir(sandboxes).into_iter().flatten().flatten();
-    let dead = entries.filter(|e| !e.file_name().to_str().is_some_and(|n| alive.contains(n)));
+    let dead = entries.filter(|e| {
+        !e.file_name()
+            .to_str()
+            .is_some_and(|n| alive.contains_key(n))
+    });
     let mut dead: Vec<_> = dead
         .map(|entry| {
             let changed = entry.metadata().and_then(|m| m.modified());
@@ -81,10 +76,10 @@ mod tests {
         for number in 0..KEPT + 7 {
             std::fs::create_dir(dir.path().join(format!("t{number}"))).unwrap();
         }
-        let alive: BTreeSet<String> = (0..5).map(|n| format!("t{n}")).collect();
+        let alive: BTreeMap<String, ()> = (0..5).map(|n| (format!("t{n}"), ())).collect();
         prune(dir.path(), &alive);
         let left = std::fs::read_dir(dir.path()).unwrap().count();
         assert_eq!(left, KEPT + 5);
-        assert!(alive.iter().all(|name| dir.path().join(name).exists()));
+        assert!(alive.keys().all(|name| dir.path().join(name).exists()));
     }
 }
