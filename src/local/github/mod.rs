@@ -16,6 +16,7 @@ mod hook;
 mod hub;
 mod page;
 mod push;
+mod raw;
 mod routes;
 mod shape;
 mod state;
