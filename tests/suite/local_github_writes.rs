@@ -174,6 +174,9 @@ async fn a_file_is_made_changed_and_deleted_by_who_knows_what_is_there() {
         (200, &json!(["specs/ä b.json"]))
     );
 
+    let large = json!({"message": "large", "content": base64(&"x".repeat(3 << 20))});
+    let (made, _) = story.push(Method::PUT, "contents/large", large).await;
+    assert_eq!(made.json()["content"]["size"], 3 << 20);
     for (path, body, status) in [
         ("contents/x", json!({"content": ""}), 422),
         ("contents/x", json!({"message": "x"}), 422),

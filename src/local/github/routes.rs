@@ -30,13 +30,18 @@ impl FromRef<Gate> for Arc<Hub> {
 /// Where a browser that asks for `/` is led.
 const INDEX: &str = "/local/repositories";
 
+/// Bodies of REST calls may have files in them; in bytes.
+const BODY: usize = 40 << 20;
+
 /// The whole server.
 pub fn routes(hub: &Arc<Hub>) -> Router {
     let gate = Gate {
         hub: Arc::clone(hub),
         meter: Arc::default(),
     };
-    let rest = rest().layer(from_fn_with_state(gate.clone(), pass));
+    let rest = rest()
+        .layer(from_fn_with_state(gate.clone(), pass))
+        .layer(DefaultBodyLimit::max(BODY));
     let inner = rest
         .route(
             "/local/faults",

@@ -48,7 +48,7 @@ pub fn user(links: &Links, login: &str) -> Value {
         "login": login,
         "id": id,
         "node_id": node_id("User", &id.to_string()),
-        "avatar_url": "",
+        "avatar_url": format!("{}/avatars/u/{id}?v=4", links.web),
         "gravatar_id": "",
         "url": url,
         "html_url": format!("{}/{login}", links.web),

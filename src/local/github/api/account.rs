@@ -40,7 +40,18 @@ pub async fn get_user(
     Extension(asked): Extension<Asked>,
 ) -> Answer {
     let token = signed_in(caller)?;
-    Ok(Json(account(&gate.hub, &asked.links, &token.login)))
+    let mut shown = account(&gate.hub, &asked.links, &token.login);
+    for name in [
+        "private_gists",
+        "total_private_repos",
+        "owned_private_repos",
+        "disk_usage",
+        "collaborators",
+    ] {
+        shown[name] = 0.into();
+    }
+    shown["two_factor_authentication"] = false.into();
+    Ok(Json(shown))
 }
 
 /// `GET /users/{login}`: somebody with a token or with repositories.

@@ -150,9 +150,10 @@ fn combine(repo: &Repo, sha: &str, all: &[Status]) -> Value {
 }
 
 fn shown(repo: &Repo, status: &Status) -> Value {
+    let creator = shape::user(&repo.asked.links, &status.creator);
     json!({
         "url": format!("{}/statuses/{}", repo.url(), status.sha),
-        "avatar_url": "",
+        "avatar_url": creator["avatar_url"],
         "id": status.id,
         "node_id": shape::node_id("StatusContext", &status.id.to_string()),
         "state": status.state,
@@ -161,6 +162,6 @@ fn shown(repo: &Repo, status: &Status) -> Value {
         "context": status.context,
         "created_at": status.created_at,
         "updated_at": status.created_at,
-        "creator": shape::user(&repo.asked.links, &status.creator),
+        "creator": creator,
     })
 }
