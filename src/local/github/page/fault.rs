@@ -212,7 +212,7 @@ fn of_the_api(active: &Active) -> Vec<Shown> {
         },
         Shown::switch(
             "Rate limit used up",
-            "REST calls answer 403 and when it ends",
+            "REST calls answer 403, with the time when it ends",
             "rate_limited",
             active.rate_limited,
         ),
