@@ -1,5 +1,7 @@
 //! What payloads and answers of the local GitHub have in them, beyond what the product reads.
 
+use std::fmt::Write as _;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -113,6 +115,45 @@ async fn a_payload_of_24_mb_is_delivered_and_one_of_26_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_very_many_commits_2048_are_listed_and_of_very_many_files_3000() {
+    let bench = Bench::new().await;
+    let receiver = Receiver::new().await;
+    bench.hook(&receiver).await;
+    let clone = bench.clone();
+    let person = "committer Ana <ana@example.com> 1700000000 +0000";
+    let mut stream = String::new();
+    for n in 0..2050 {
+        let _ = writeln!(
+            stream,
+            "commit refs/heads/main\n{person}\ndata 1\n{}",
+            n % 10
+        );
+    }
+    stream.push_str("blob\nmark :1\ndata 1\nx\n");
+    let _ = writeln!(stream, "commit refs/heads/main\n{person}\ndata 4\nlast");
+    for n in 0..3001 {
+        let _ = writeln!(stream, "M 100644 :1 file-{n}");
+    }
+    let file = bench.dir.path().join("stream");
+    std::fs::write(&file, stream).unwrap();
+    let import = std::process::Command::new("git")
+        .args(["fast-import", "--quiet"])
+        .current_dir(&clone.path)
+        .stdin(std::fs::File::open(file).unwrap())
+        .status();
+    assert!(import.unwrap().success());
+    clone.push();
+    bench.github.settle().await;
+    let push = receiver.take().remove(0).json();
+    let commits = push["commits"].as_array().unwrap();
+    assert_eq!(commits.len(), 2048);
+    assert_eq!(commits[2047]["id"], push["after"]);
+    assert_eq!(commits[2047]["added"].as_array().unwrap().len(), 3000);
+    let listed = bench.get("commits?per_page=100").await;
+    assert!(listed.header("link").contains("page=21>; rel=\"last\""));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_name_the_server_as_its_caller_does() {
     let bench = Bench::new().await;
     let port = bench.github.url().rsplit(':').next().unwrap().to_owned();
@@ -171,6 +212,7 @@ async fn commits_are_listed_by_path_and_author_and_compared_file_by_file() {
         ("path=b", 2),
         ("path=c*", 1),
         ("path=none", 0),
+        ("path=?", 0),
         ("author=Ana", 3),
         ("author=Bob", 0),
         ("until=2020-01-01T00:00:00Z", 0),
