@@ -213,6 +213,7 @@ async fn commits_are_listed_by_path_and_author_and_compared_file_by_file() {
         ("path=c*", 1),
         ("path=none", 0),
         ("path=?", 0),
+        ("path=%00", 0),
         ("author=Ana", 3),
         ("author=Bob", 0),
         ("until=2020-01-01T00:00:00Z", 0),

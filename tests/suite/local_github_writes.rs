@@ -151,6 +151,9 @@ async fn a_file_is_made_changed_and_deleted_by_who_knows_what_is_there() {
     );
     let stale = json!({"message": "x", "content": "", "sha": story.head});
     assert_eq!(story.call(Method::PUT, path, stale).await.status, 409);
+    let folder = json!({"message": "x", "content": "", "sha": story.head});
+    let folder = story.call(Method::PUT, "contents/specs", folder).await;
+    assert_eq!(folder.status, 422, "a folder is there");
     let known = json!({"message": "two", "content": base64("{ }"), "sha": sha, "author": {"name": "Bö", "email": "b@x", "date": "2020-01-02T03:04:05Z"}});
     let (changed, push) = story.push(Method::PUT, path, known).await;
     assert_eq!(
@@ -195,6 +198,7 @@ async fn a_file_is_made_changed_and_deleted_by_who_knows_what_is_there() {
             json!({"message": "x", "content": "", "branch": "none"}),
             404,
         ),
+        ("contents/a/x", json!({"message": "x", "content": ""}), 422),
         ("contents/x", json!([]), 400),
     ] {
         let refused = story.call(Method::PUT, path, body).await;
@@ -246,11 +250,26 @@ async fn a_commit_is_built_of_blobs_and_trees_without_a_push() {
     story.bench.github.settle().await;
     assert!(story.receiver.take().is_empty(), "no ref moved");
 
+    let folder = json!({"base_tree": tree["sha"], "tree": [
+        {"path": "dir", "mode": "040000", "type": "tree", "sha": story.head},
+    ]});
+    let replaced = story.call(Method::POST, "git/trees", folder).await.json();
+    let path = format!(
+        "git/trees/{}?recursive=1",
+        replaced["sha"].as_str().unwrap()
+    );
+    let listed = story.bench.get(&path).await.json();
+    let names = listed["tree"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.filter_map(|e| e["path"].as_str()).collect();
+    assert_eq!(names, ["dir", "dir/a", "y"], "dir/x went with its folder");
+    assert_eq!(story.bench.get("contents/a/x").await.status, 404);
+
     let entry = |path: &str, mode: &str, sha: &str| json!({"tree": [{"path": path, "mode": mode, "sha": sha}]});
     for (call, body) in [
         ("git/trees", entry("../x", "100644", &story.head)),
         ("git/trees", entry("x", "100644", ZEROS)),
         ("git/trees", entry("x", "7", &story.head)),
+        ("git/trees", entry("x", "040000", ZEROS)),
         ("git/trees", json!({})),
         ("git/commits", json!({"message": "x", "tree": story.head})),
         (

@@ -78,6 +78,12 @@ pub async fn walk(repo: &Repo, tree: &str, path: &str) -> Result<Option<Entry>, 
     let mut id = tree.to_owned();
     let mut here = None;
     for part in path.split('/').filter(|part| !part.is_empty()) {
+        if here
+            .as_ref()
+            .is_some_and(|entry: &Entry| entry.kind != "tree")
+        {
+            return Err(Refusal::not_found());
+        }
         let entries = repo.git.tree(&id, false).await?;
         let next = entries.into_iter().find(|entry| entry.path == part);
         let mut entry = next.ok_or_else(Refusal::not_found)?;

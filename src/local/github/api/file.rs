@@ -10,7 +10,7 @@ use super::answer::{Answer, Body, Refusal};
 use super::content::{described, walk};
 use super::make::{CommitWish, People, commit, decoded, placed};
 use super::repo::{Repo, Writer};
-use crate::local::github::git::object::Commit;
+use crate::local::github::git::object::{Commit, Entry};
 use crate::local::github::git::write::Placed;
 use crate::local::github::push::move_ref;
 use crate::local::github::shape;
@@ -82,7 +82,7 @@ async fn change_file(
     }
     let path = repo.parameter("path");
     let old = match &before {
-        Some(before) => walk(repo, &before.tree, &path).await.ok().flatten(),
+        Some(before) => there(repo, &before.tree, &path).await?,
         None => None,
     };
     let mode = agreed(
@@ -110,6 +110,25 @@ async fn change_file(
         return Err(Refusal::new(StatusCode::CONFLICT, sentence));
     }
     Ok((commit, old.is_some()))
+}
+
+/// The file that is at a path, where one is or could be.
+async fn there(repo: &Repo, tree: &str, path: &str) -> Result<Option<Entry>, Refusal> {
+    let ends = path.match_indices('/').map(|(end, _)| &path[..end]);
+    for part in ends.chain([path]) {
+        let Some(entry) = walk(repo, tree, part).await.ok().flatten() else {
+            return Ok(None);
+        };
+        match (part == path, entry.kind != "tree") {
+            (true, true) => return Ok(Some(entry)),
+            (false, false) => {}
+            _ => {
+                let sentence = format!("{part} is in the way of {path}");
+                return Err(Refusal::unprocessable(sentence));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The mode of the file, where the caller knows what is there now.

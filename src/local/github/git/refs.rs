@@ -45,6 +45,15 @@ impl Git {
         of: &str,
         which: &Which,
     ) -> anyhow::Result<String> {
+        let values = [&which.path, &which.author, &which.since, &which.until];
+        if values
+            .into_iter()
+            .flatten()
+            .any(|value| value.contains('\0'))
+        {
+            // nothing is called so, and no program can be told of it
+            return Ok(String::new());
+        }
         let mut arguments = vec!["rev-list".to_owned(), "--fixed-strings".to_owned()];
         arguments.extend_from_slice(options);
         for (option, value) in [
