@@ -33,12 +33,12 @@ const PAYLOAD: usize = 100_000;
 <h2>Commits of {{ branch }}</h2>
 <table>{% for commit in commits %}<tr><td><a href="/{{ repository.full_name() }}/commit/{{ commit.0.id }}"><code>{{ self::short(commit.0.id) }}</code></a></td><td>{{ self::subject(commit.0.message) }}{% for status in commit.1 %}<br><span class="{% if status.state == "success" %}ok{% else if status.state == "pending" %}dim{% else %}bad{% endif %}">{{ status.context }}: {{ status.state }}</span> <span class="dim">{{ status.description.as_deref().unwrap_or("") }}</span>{% endfor %}</td><td>{{ commit.0.author.name }}</td><td class="dim">{{ commit.0.committer.local_time() }}</td></tr>
 {% else %}<tr><td class="dim">none yet</td></tr>{% endfor %}</table>
-{% for hook in hooks %}<h2 id="hook-{{ hook.0.id }}">Hook {{ hook.0.id }} → <code>{{ hook.0.config.url }}</code></h2>
+{% for hook in hooks %}<h2 id="hook-{{ hook.0.id }}">Hook {{ hook.0.id }} → <code>{{ self::masked(hook.0.config.url) }}</code></h2>
 <div>{{ hook.0.events.join(", ") }} · {{ hook.0.config.content_type }} · {% if hook.0.active %}active{% else %}not active{% endif %} · {% if hook.0.config.secret.is_some() %}signed{% else %}no secret{% endif %} <form method="post" action="/{{ repository.full_name() }}/settings/hooks/{{ hook.0.id }}/ping"><button>Ping</button></form></div>
 <h3>Recent deliveries</h3>
 {% for delivery in hook.1 %}<details><summary><span class="{% if delivery.succeeded() %}ok{% else %}bad{% endif %}">{{ delivery.status }}</span> <code>{{ delivery.event }}</code> {{ delivery.status_code }} <span class="dim">{{ delivery.delivered_at }} · {{ delivery.duration }} s · <code>{{ delivery.guid }}</code>{% if delivery.redelivery %} · redelivery{% endif %}</span>{% if !delivery.response_body.is_empty() %}<br>{{ self::subject(delivery.response_body) }}{% endif %}</summary>
 <form method="post" action="/{{ repository.full_name() }}/settings/hooks/{{ hook.0.id }}/deliveries/{{ delivery.id }}/redeliver"><button>Redeliver</button></form>
-<p>Request</p><pre>POST {{ delivery.url }}
+<p>Request</p><pre>POST {{ self::masked(delivery.url) }}
 {% for header in delivery.request_headers %}{{ header.0 }}: {{ header.1 }}
 {% endfor %}</pre><pre>{{ self::pretty(delivery.payload) }}</pre><p>Response</p><pre>{{ delivery.status_code }} {{ delivery.status }}
 {% for header in delivery.response_headers %}{{ header.0 }}: {{ header.1 }}
@@ -169,7 +169,34 @@ fn pretty(payload: &str) -> String {
     }
 }
 
+/// A URL without the password in it.
+fn masked(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (_, host) = rest[..end].rsplit_once('@')?;
+        Some(format!("{scheme}://********@{host}{}", &rest[end..]))
+    });
+    parts.unwrap_or_else(|| url.to_owned())
+}
+
 /// The first line.
 fn subject(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn a_password_in_a_url_is_not_shown() {
+        for (url, shown) in [
+            ("http://u:p@h:1/x@y", "http://********@h:1/x@y"),
+            ("http://u:p@h", "http://********@h"),
+            ("http://u:p@?@h", "http://********@?@h"),
+            ("http://h/a@b", "http://h/a@b"),
+        ] {
+            assert_eq!(masked(url), shown);
+        }
+    }
 }
