@@ -199,16 +199,16 @@ async fn a_delivery_that_fails_says_why_and_is_not_tried_again() {
     let mut expected = Vec::new();
     for (url, status, code) in [
         (broken.url.clone(), "Invalid HTTP Response: 503", 503),
-        (silent.url.clone(), "timed out", 0),
+        (silent.url.clone(), "timed out", 504),
         (
             "http://127.0.0.1:1/".to_owned(),
             "failed to connect to host",
-            0,
+            502,
         ),
         (
             "http://192.0.2.1/".to_owned(),
             "refused: the local GitHub calls loopback addresses only",
-            0,
+            502,
         ),
     ] {
         let made = bench
@@ -228,7 +228,7 @@ async fn a_delivery_that_fails_says_why_and_is_not_tried_again() {
             .get(&format!("hooks/{hook}/deliveries?status=failure"))
             .await
             .json();
-        assert_eq!(failures.as_array().unwrap().len(), usize::from(code == 503));
+        assert_eq!(failures.as_array().unwrap().len(), 1);
     }
 }
 

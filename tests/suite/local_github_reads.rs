@@ -307,7 +307,9 @@ async fn a_repository_answers_by_name_by_id_and_below_api_v3() {
         "/api/v3/repos/acme/shop".to_owned(),
         format!("/api/v3/repositories/{}", bench.id),
     ] {
-        assert_eq!(bench.get(&path).await.json(), by_name, "{path}");
+        let shown = bench.get(&path).await.text;
+        let shown = shown.replace("/api/v3/", "/");
+        assert_eq!(json!(by_name).to_string(), shown, "{path}");
     }
     assert_eq!(bench.get("/user").await.json()["login"], "ana");
     assert_eq!(bench.get("/rate_limit").await.json()["rate"]["limit"], 5000);

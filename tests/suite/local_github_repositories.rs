@@ -103,8 +103,6 @@ async fn a_repository_needs_a_name_and_somebody_who_may_make_it() {
     for body in [json!({"private": true}), json!({"name": 5})] {
         assert_eq!(make(&bench, body).await.status, 422);
     }
-    let with_a_commit = make(&bench, json!({"name": "fleet", "auto_init": true})).await;
-    assert_eq!(with_a_commit.status, 422);
     let ask = || {
         let request = bench.request(Method::POST, "/user/repos");
         request.json(&json!({"name": "fleet"}))

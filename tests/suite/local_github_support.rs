@@ -269,7 +269,10 @@ impl Receiver {
             status,
             silent,
         };
-        let app = Router::new().fallback(any(listen)).with_state(ear);
+        let app = Router::new()
+            .fallback(any(listen))
+            .layer(axum::extract::DefaultBodyLimit::disable())
+            .with_state(ear);
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, heard }
     }

@@ -5,6 +5,7 @@
 //! | `{"down": true}` | REST calls answer 503; git and deliveries go on, so that pushes can be made meanwhile |
 //! | `{"slow_ms": 500}` | each REST call answers that much later |
 //! | `{"rate_limited": true}` | REST calls answer 403 with `x-ratelimit-remaining: 0` |
+//! | `{"secondary_limited": true}` | REST calls answer 403 with `retry-after` and words about a secondary rate limit |
 //! | `{"deliveries": {"lose": 1}}` | the next deliveries are neither attempted nor recorded |
 //! | `{"deliveries": {"delay_ms": 500, "times": 1}}` | the next deliveries come later, and may be overtaken |
 //! | `{"deliveries": {"double": 1}}` | the next deliveries are sent twice |
@@ -32,6 +33,8 @@ pub struct Order {
     pub slow_ms: Option<u64>,
     /// REST calls answer that the rate limit is used up.
     pub rate_limited: Option<bool>,
+    /// REST calls answer that there were too many at once.
+    pub secondary_limited: Option<bool>,
     /// What happens to the next deliveries.
     pub deliveries: Option<DeliveryOrder>,
     /// How many reads still show the state before the last push.
@@ -60,17 +63,18 @@ pub struct DeliveryOrder {
 
 /// The faults in force: counts go down as they are used.
 #[derive(Debug, Clone, Default, Serialize)]
-struct Active {
-    down: bool,
-    slow_ms: u64,
-    rate_limited: bool,
-    lose: u32,
-    delay_ms: u64,
-    times: u32,
-    double: u32,
-    reorder: u32,
-    forge: u32,
-    lag: u32,
+pub(super) struct Active {
+    pub down: bool,
+    pub slow_ms: u64,
+    pub rate_limited: bool,
+    pub secondary_limited: bool,
+    pub lose: u32,
+    pub delay_ms: u64,
+    pub times: u32,
+    pub double: u32,
+    pub reorder: u32,
+    pub forge: u32,
+    pub lag: u32,
 }
 
 /// What happens to one delivery.
@@ -111,6 +115,7 @@ impl Faults {
         set(&mut active.down, order.down);
         set(&mut active.slow_ms, order.slow_ms);
         set(&mut active.rate_limited, order.rate_limited);
+        set(&mut active.secondary_limited, order.secondary_limited);
         set(&mut active.lag, order.lag);
         if let Some(deliveries) = &order.deliveries {
             set(&mut active.lose, deliveries.lose);
@@ -178,8 +183,8 @@ impl Faults {
     }
 
     /// What is in force, for `GET /local/faults`.
-    pub(super) fn report(&self) -> serde_json::Value {
-        serde_json::to_value(self.lock().clone()).unwrap_or_default()
+    pub(super) fn active(&self) -> Active {
+        self.lock().clone()
     }
 
     /// Tells of each reset, so that held deliveries can be let go.
@@ -193,6 +198,10 @@ impl Faults {
 
     pub(super) fn is_rate_limited(&self) -> bool {
         self.lock().rate_limited
+    }
+
+    pub(super) fn is_secondary_limited(&self) -> bool {
+        self.lock().secondary_limited
     }
 
     pub(super) fn slowness(&self) -> Duration {

@@ -36,7 +36,9 @@ fn is_loopback(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    matches!(name, "127.0.0.1" | "[::1]") || name.eq_ignore_ascii_case("localhost")
+    // names below localhost are loopback everywhere (RFC 6761)
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "127.0.0.1" | "[::1]" | "localhost") || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -51,6 +53,7 @@ mod tests {
             "LOCALHOST:1",
             "[::1]:80",
             "[::1]",
+            "api.github.localhost",
         ] {
             assert!(is_loopback(host), "{host}");
         }
@@ -59,6 +62,7 @@ mod tests {
             "evil.example",
             "127.0.0.1.evil.example:80",
             "localhost.evil",
+            "evillocalhost",
             "10.0.0.1",
         ] {
             assert!(!is_loopback(host), "{host}");

@@ -12,6 +12,7 @@ use super::clock;
 use super::fault::Faults;
 use super::git::{Git, is_ref_name};
 use super::hook::post::Post;
+use super::shape::Links;
 use super::state::{Repository, Store};
 
 /// A personal access token that the local GitHub accepts.
@@ -65,6 +66,8 @@ impl Default for Pace {
 pub struct Hub {
     pub dir: PathBuf,
     pub url: String,
+    /// What payloads call this server.
+    pub links: Links,
     pub tokens: Vec<Token>,
     pub pace: Pace,
     pub store: Arc<Store>,
@@ -98,6 +101,7 @@ impl Hub {
     ) -> Self {
         Self {
             dir,
+            links: Links::new(&url),
             url,
             tokens,
             pace,
@@ -206,9 +210,23 @@ impl Hub {
     }
 }
 
+/// Paths of this server begin so.
+const RESERVED: &[&str] = &[
+    "api",
+    "local",
+    "meta",
+    "orgs",
+    "raw",
+    "repos",
+    "repositories",
+    "user",
+    "users",
+];
+
 fn is_owner(name: &str) -> bool {
     let sound = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    (1..=39).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(sound)
+    let taken = RESERVED.iter().any(|word| name.eq_ignore_ascii_case(word));
+    !taken && (1..=39).contains(&name.len()) && !name.starts_with('-') && name.bytes().all(sound)
 }
 
 /// Whether GitHub would take this as the name of a repository.

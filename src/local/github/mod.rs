@@ -1,8 +1,9 @@
 //! A GitHub on this machine: git over HTTP, the REST calls the observer uses, hooks with deliveries.
 //!
 //! What is pushed to `http://127.0.0.1:PORT/{owner}/{repo}.git` calls the repository's hooks with GitHub's payload, headers
-//! and signature. REST answers at the root and, as on an enterprise server, under `/api/v3`. A person can look at
-//! `/{owner}/{repo}`. What goes wrong on demand is listed in [`fault`].
+//! and signature; what REST calls change is told to them as well. REST answers at the root and, as on an enterprise server, under
+//! `/api/v3`. A person can look at `/{owner}/{repo}`, a program can fetch `/{owner}/{repo}/raw/{ref}/{path}`. What goes wrong on demand
+//! is listed in [`fault`].
 //!
 //! Unlike GitHub: whoever reaches the port may push (it is loopback only); hooks are called on loopback only; only `push` and
 //! `ping` events exist; every repository is public; there are no deployments, checks, pull requests or renames.
@@ -16,6 +17,7 @@ mod hook;
 mod hub;
 mod page;
 mod push;
+mod raw;
 mod routes;
 mod shape;
 mod state;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::clock;
-use super::git::object::{Changes, Commit};
+use super::git::object::{Changes, Commit, Person};
 use super::git::refs::Refs;
 use super::git::{Git, ZEROS};
 use super::hook::request::Job;
@@ -15,8 +15,14 @@ use super::state::Repository;
 
 /// GitHub lists no more commits than this in one payload.
 const COMMITS: usize = 2048;
+/// And no more files than this for one of them.
+const FILES: usize = 3000;
 /// A push of more tags than this tells of none.
 const TAGS: usize = 3;
+/// A push of more branches than this tells of none.
+const BRANCHES: usize = 5000;
+/// What is larger is told to nobody, in bytes.
+const PAYLOAD: usize = 25 << 20;
 
 /// A ref that a push changed.
 struct Change<'a> {
@@ -44,8 +50,10 @@ pub async fn announce(
     let git = hub.git(repository);
     let after = git.refs().await?;
     let mut changes = changes(before, &after);
-    if changes.iter().filter(|c| c.is_tag()).count() > TAGS {
-        changes.retain(|c| !c.is_tag());
+    for (tags, most) in [(true, TAGS), (false, BRANCHES)] {
+        if changes.iter().filter(|c| c.is_tag() == tags).count() > most {
+            changes.retain(|c| c.is_tag() != tags);
+        }
     }
     for change in changes {
         let teller = Teller {
@@ -60,6 +68,29 @@ pub async fn announce(
         send(hub, repository, &payload.to_string());
     }
     Ok(())
+}
+
+/// Moves a ref as a push does, and tells of it; not when it is no longer what it was. Says whether it did.
+///
+/// # Errors
+/// When git fails.
+pub async fn move_ref(
+    hub: &Hub,
+    repository: &Repository,
+    name: &str,
+    (before, after): (Option<&str>, Option<&str>),
+    pusher: &str,
+) -> anyhow::Result<bool> {
+    let turn = hub.turn(repository.id);
+    let _turn = turn.lock().await;
+    let git = hub.git(repository);
+    let refs = git.refs().await?;
+    let moved = git.set_ref(name, before, after).await?;
+    if moved {
+        announce(hub, repository, &refs, pusher).await?;
+        hub.store.durable().await;
+    }
+    Ok(moved)
 }
 
 fn changes<'a>(before: &'a Refs, after: &'a Refs) -> Vec<Change<'a>> {
@@ -89,15 +120,16 @@ fn remember(hub: &Hub, repository: &Repository, change: &Change<'_>, payload: &V
 
 /// Sends a push to all hooks under one GUID.
 fn send(hub: &Hub, repository: &Repository, payload: &str) {
+    let fits = payload.len() <= PAYLOAD;
     let hooks = hub.store.change(|world| {
         if let Some(record) = world.repository_mut(repository.id) {
-            record.last_push = Some(payload.to_owned());
+            record.last_push = fits.then(|| payload.to_owned());
             record.pushed_at = clock::now();
         }
         let wanting = world
             .hooks
             .iter()
-            .filter(|h| h.repository == repository.id && h.active && h.wants("push"));
+            .filter(|h| fits && h.repository == repository.id && h.active && h.wants("push"));
         wanting.map(|hook| hook.id).collect::<Vec<_>>()
     });
     let guid = uuid::Uuid::new_v4().to_string();
@@ -113,6 +145,15 @@ fn send(hub: &Hub, repository: &Repository, payload: &str) {
     }
 }
 
+/// An author; one with an account also has a `username`.
+fn person(person: &Person) -> Value {
+    let mut shown = json!({"name": person.name, "email": person.email});
+    if let Some(login) = shape::login(&person.email) {
+        shown["username"] = login.into();
+    }
+    shown
+}
+
 /// Tells of one push.
 struct Teller<'a> {
     hub: &'a Hub,
@@ -124,7 +165,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     async fn payload(&self, change: &Change<'_>) -> anyhow::Result<Value> {
-        let base = &self.hub.url;
+        let base = &self.hub.links;
         let head = match change.after {
             Some(id) => self.git.first_commit(&[format!("{id}^{{commit}}")]).await?,
             None => None,
@@ -199,7 +240,8 @@ impl Teller<'_> {
             let some = changes
                 .0
                 .iter()
-                .filter(|(letter, _)| letters.contains(*letter));
+                .filter(|(letter, _)| letters.contains(*letter))
+                .take(FILES);
             some.map(|(_, path)| path.clone()).collect::<Vec<_>>()
         };
         json!({
@@ -209,8 +251,8 @@ impl Teller<'_> {
             "message": commit.message,
             "timestamp": commit.committer.local_time(),
             "url": format!("{}/commit/{}", self.html_url(), commit.id),
-            "author": {"name": commit.author.name, "email": commit.author.email},
-            "committer": {"name": commit.committer.name, "email": commit.committer.email},
+            "author": person(&commit.author),
+            "committer": person(&commit.committer),
             "added": files("A"),
             "removed": files("D"),
             "modified": files("MT"),

@@ -1,11 +1,38 @@
 //! The JSON of things that occur in many answers and payloads: users, repositories, hooks, commits.
 
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::git::object::{Commit, Person};
 use super::state::{Hook, HookConfig, Repository};
+
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// Where links lead. An answer names the server as its caller named it (`localhost`, `/api/v3`), a payload as it names itself.
+#[derive(Debug, Clone)]
+pub struct Links {
+    /// Pages and git.
+    pub web: String,
+    /// The REST API.
+    pub api: String,
+}
+
+impl Links {
+    /// Those of a server that is called by one URL.
+    pub fn new(url: &str) -> Self {
+        Self {
+            web: url.to_owned(),
+            api: url.to_owned(),
+        }
+    }
+}
 
 /// The id of a user: the same for the same name, always.
 pub fn user_id(login: &str) -> u32 {
@@ -14,18 +41,19 @@ pub fn user_id(login: &str) -> u32 {
 }
 
 /// A user, as `owner`, `sender`, `creator` and so on.
-pub fn user(base: &str, login: &str) -> Value {
+pub fn user(links: &Links, login: &str) -> Value {
     let id = user_id(login);
-    let url = format!("{base}/users/{login}");
+    let url = format!("{}/users/{login}", links.api);
     let mut shown = json!({
         "login": login,
         "id": id,
         "node_id": node_id("User", &id.to_string()),
-        "avatar_url": "",
+        "avatar_url": format!("{}/avatars/u/{id}?v=4", links.web),
         "gravatar_id": "",
         "url": url,
-        "html_url": format!("{base}/{login}"),
+        "html_url": format!("{}/{login}", links.web),
         "type": "User",
+        "user_view_type": "public",
         "site_admin": false,
     });
     for (name, path) in [
@@ -55,25 +83,30 @@ pub fn node_id(kind: &str, id: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(format!("{:03}:{kind}{id}", kind.len()))
 }
 
+/// A path or ref as a part of a URL.
+pub fn path(path: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(path, KEPT)
+}
+
 /// Where the REST API has a repository.
-pub fn api_url(base: &str, repository: &Repository) -> String {
-    format!("{base}/repos/{}", repository.full_name())
+pub fn api_url(links: &Links, repository: &Repository) -> String {
+    format!("{}/repos/{}", links.api, repository.full_name())
 }
 
 /// A repository as the REST API shows it.
-pub fn repository(base: &str, repository: &Repository) -> Value {
+pub fn repository(links: &Links, repository: &Repository) -> Value {
     let full_name = repository.full_name();
-    let html_url = format!("{base}/{full_name}");
-    let url = api_url(base, repository);
+    let html_url = format!("{}/{full_name}", links.web);
+    let url = api_url(links, repository);
     let mut shown = json!({
         "id": repository.id,
         "node_id": node_id("Repository", &repository.id.to_string()),
         "name": repository.name,
         "full_name": full_name,
         "private": false,
-        "owner": user(base, &repository.owner),
+        "owner": user(links, &repository.owner),
         "html_url": html_url,
-        "description": null,
+        "description": repository.description,
         "fork": false,
         "url": url,
         "created_at": repository.created_at,
@@ -124,6 +157,9 @@ const ABILITIES: &[&str] = &[
     "has_downloads",
     "has_wiki",
     "has_pages",
+    "has_discussions",
+    "allow_forking",
+    "web_commit_signoff_required",
 ];
 
 /// Links of a repository, below its own; most lead nowhere here, but payloads have them, and their size.
@@ -170,8 +206,8 @@ const LINKS: &[(&str, &str)] = &[
 ];
 
 /// A repository as push payloads show it: two times are numbers, `url` is the one for people.
-pub fn pushed_repository(base: &str, record: &Repository, pushed_at: Timestamp) -> Value {
-    let mut shown = repository(base, record);
+pub fn pushed_repository(links: &Links, record: &Repository, pushed_at: Timestamp) -> Value {
+    let mut shown = repository(links, record);
     shown["url"] = shown["html_url"].clone();
     shown["created_at"] = record.created_at.as_second().into();
     shown["pushed_at"] = pushed_at.as_second().into();
@@ -196,8 +232,8 @@ pub fn hook_config(config: &HookConfig) -> Value {
 }
 
 /// A hook, as answers and pings show it.
-pub fn hook(base: &str, record: &Repository, hook: &Hook) -> Value {
-    let url = format!("{}/hooks/{}", api_url(base, record), hook.id);
+pub fn hook(links: &Links, record: &Repository, hook: &Hook) -> Value {
+    let url = format!("{}/hooks/{}", api_url(links, record), hook.id);
     json!({
         "type": "Repository",
         "id": hook.id,
@@ -216,9 +252,9 @@ pub fn hook(base: &str, record: &Repository, hook: &Hook) -> Value {
 }
 
 /// A commit as `GET …/git/commits/{sha}` shows it.
-pub fn git_commit(base: &str, record: &Repository, commit: &Commit) -> Value {
-    let url = api_url(base, record);
-    let html = format!("{base}/{}/commit", record.full_name());
+pub fn git_commit(links: &Links, record: &Repository, commit: &Commit) -> Value {
+    let url = api_url(links, record);
+    let html = format!("{}/{}/commit", links.web, record.full_name());
     let mut shown = bare_commit(&url, commit);
     shown["sha"] = commit.id.clone().into();
     shown["node_id"] = node_id("Commit", &commit.id).into();
@@ -228,9 +264,9 @@ pub fn git_commit(base: &str, record: &Repository, commit: &Commit) -> Value {
 }
 
 /// A commit as `GET …/commits/{ref}` shows it, without its files.
-pub fn commit(base: &str, record: &Repository, commit: &Commit) -> Value {
-    let url = api_url(base, record);
-    let html = format!("{base}/{}/commit", record.full_name());
+pub fn commit(links: &Links, record: &Repository, commit: &Commit) -> Value {
+    let url = api_url(links, record);
+    let html = format!("{}/{}/commit", links.web, record.full_name());
     let mut inner = bare_commit(&url, commit);
     inner["comment_count"] = 0.into();
     json!({
@@ -240,8 +276,8 @@ pub fn commit(base: &str, record: &Repository, commit: &Commit) -> Value {
         "url": format!("{url}/commits/{}", commit.id),
         "html_url": format!("{html}/{}", commit.id),
         "comments_url": format!("{url}/commits/{}/comments", commit.id),
-        "author": null,
-        "committer": null,
+        "author": account(links, &commit.author),
+        "committer": account(links, &commit.committer),
         "parents": parents(&format!("{url}/commits"), &html, commit),
     })
 }
@@ -253,7 +289,7 @@ fn bare_commit(url: &str, commit: &Commit) -> Value {
         "message": commit.message,
         "tree": {"sha": commit.tree, "url": format!("{url}/git/trees/{}", commit.tree)},
         "url": format!("{url}/git/commits/{}", commit.id),
-        "verification": {"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null},
+        "verification": unsigned(),
     })
 }
 
@@ -265,6 +301,25 @@ fn parents(url: &str, html: &str, commit: &Commit) -> Value {
     .collect()
 }
 
-fn person(person: &Person) -> Value {
+/// The account with this e-mail address, which is known only where GitHub gave the address out.
+fn account(links: &Links, person: &Person) -> Option<Value> {
+    login(&person.email).map(|login| user(links, login))
+}
+
+/// Whose address this is, if it is one that [`email`] gives.
+pub fn login(address: &str) -> Option<&str> {
+    let (id, login) = address
+        .strip_suffix("@users.noreply.github.com")?
+        .split_once('+')?;
+    (id == user_id(login).to_string()).then_some(login)
+}
+
+/// What is said of a signature where there is none.
+pub fn unsigned() -> Value {
+    json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null})
+}
+
+/// Who made a commit or tag, and when.
+pub fn person(person: &Person) -> Value {
     json!({"name": person.name, "email": person.email, "date": person.at})
 }

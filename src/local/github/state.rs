@@ -23,6 +23,8 @@ pub struct Repository {
     pub owner: String,
     pub name: String,
     pub default_branch: String,
+    #[serde(default)]
+    pub description: Option<String>,
     pub created_at: Timestamp,
     pub pushed_at: Timestamp,
     /// The payload of the newest push, for `POST …/hooks/{id}/tests`.
@@ -37,6 +39,7 @@ impl Repository {
             owner: owner.to_owned(),
             name: name.to_owned(),
             default_branch: default_branch.to_owned(),
+            description: None,
             created_at: now,
             pushed_at: now,
             last_push: None,
@@ -100,7 +103,7 @@ pub struct Delivery {
     pub duration: f64,
     /// `OK`, or what went wrong in words.
     pub status: String,
-    /// 0 where there was no answer.
+    /// Where there was no answer: 502, 504 (too late) or 500 (broken off).
     pub status_code: u16,
     pub url: String,
     pub request_headers: BTreeMap<String, String>,

@@ -8,12 +8,16 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::local::github::shape::Links;
+
 /// An answer that is not what was asked for.
 #[derive(Debug)]
 pub struct Refusal {
     status: StatusCode,
     message: String,
     errors: Option<Value>,
+    /// Clients tell some refusals by it.
+    documentation: &'static str,
 }
 
 impl Refusal {
@@ -22,6 +26,24 @@ impl Refusal {
             status,
             message: message.into(),
             errors: None,
+            documentation: "https://docs.github.com/rest",
+        }
+    }
+
+    /// Too many requests of this hour.
+    pub fn limited(message: String) -> Self {
+        Self {
+            documentation: "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api",
+            ..Self::new(StatusCode::FORBIDDEN, message)
+        }
+    }
+
+    /// Too many requests at once.
+    pub fn secondary_limited() -> Self {
+        let sentence = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+        Self {
+            documentation: "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits",
+            ..Self::new(StatusCode::FORBIDDEN, sentence)
         }
     }
 
@@ -65,7 +87,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut body = json!({
             "message": self.message,
-            "documentation_url": "https://docs.github.com/rest",
+            "documentation_url": self.documentation,
             "status": self.status.as_u16().to_string(),
         });
         if let Some(errors) = self.errors {
@@ -98,6 +120,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         let problem = |_| Refusal::new(StatusCode::BAD_REQUEST, "Problems parsing JSON");
         let value: Value = serde_json::from_slice(text).map_err(problem)?;
+        if !value.is_object() {
+            let sentence = "Body should be a JSON object";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, sentence));
+        }
         let misshapen = |error| Refusal::unprocessable(format!("Invalid request.\n\n{error}"));
         serde_json::from_value(value).map(Self).map_err(misshapen)
     }
@@ -105,22 +131,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 /// Where the caller sent the request, before `/api/v3` and repository ids were resolved.
 #[derive(Debug, Clone)]
-pub struct Asked(pub Uri);
+pub struct Asked {
+    pub uri: Uri,
+    /// The server, by the names the caller has for it.
+    pub links: Links,
+}
 
 /// Which part of a list is wanted.
 #[derive(Debug, serde::Deserialize)]
 pub struct Paging {
-    per_page: Option<usize>,
-    page: Option<usize>,
+    per_page: Option<String>,
+    page: Option<String>,
 }
 
 impl Paging {
     pub fn per_page(&self) -> usize {
-        per_page(self.per_page)
+        per_page(self.per_page.as_deref())
     }
 
     fn page(&self) -> usize {
-        self.page.unwrap_or(1).max(1)
+        number(self.page.as_deref()).unwrap_or(1)
+    }
+
+    /// Whether a part of the list is asked for at all.
+    pub fn is_asked(&self) -> bool {
+        self.page.is_some() || self.per_page.is_some()
     }
 
     /// How many items come before the page.
@@ -129,7 +164,7 @@ impl Paging {
     }
 
     /// Answers one page of items that are all at hand.
-    pub fn answer(&self, base: &str, asked: &Asked, items: &[Value]) -> Response {
+    pub fn answer(&self, asked: &Asked, items: &[Value]) -> Response {
         let all = items.len();
         let page: Vec<&Value> = items
             .iter()
@@ -137,7 +172,6 @@ impl Paging {
             .take(self.per_page())
             .collect();
         self.answer_page(
-            base,
             asked,
             json!(page),
             Some(all),
@@ -148,7 +182,6 @@ impl Paging {
     /// Answers a page, and whether there is more.
     pub fn answer_page(
         &self,
-        base: &str,
         asked: &Asked,
         page: Value,
         all: Option<usize>,
@@ -170,24 +203,28 @@ impl Paging {
         if number > 1 {
             link("first", 1);
         }
-        linked(base, asked, &links, Json(page).into_response())
+        linked(asked, &links, Json(page).into_response())
     }
 }
 
 /// GitHub's default and bound of `per_page`.
-pub fn per_page(wanted: Option<usize>) -> usize {
-    wanted.unwrap_or(30).clamp(1, 100)
+pub fn per_page(wanted: Option<&str>) -> usize {
+    number(wanted).unwrap_or(30).min(100)
+}
+
+/// A number from 1; GitHub overlooks what is none.
+fn number(text: Option<&str>) -> Option<usize> {
+    text?.parse().ok().filter(|number| *number > 0)
 }
 
 /// Adds a `Link` header: for each relation the parameters that differ from the request.
 pub fn linked(
-    base: &str,
     asked: &Asked,
     links: &[(&str, Vec<(&str, String)>)],
     mut response: Response,
 ) -> Response {
     let kept = |changed: &[(&str, String)]| {
-        let query = asked.0.query().unwrap_or_default().split('&');
+        let query = asked.uri.query().unwrap_or_default().split('&');
         let old = query.filter(|pair| {
             !pair.is_empty()
                 && !changed
@@ -204,8 +241,9 @@ pub fn linked(
                 .map(|(name, value)| format!("{name}={value}")),
         );
         format!(
-            "<{base}{}?{}>; rel=\"{rel}\"",
-            asked.0.path(),
+            "<{}{}?{}>; rel=\"{rel}\"",
+            asked.links.web,
+            asked.uri.path(),
             query.join("&")
         )
     });

@@ -1,19 +1,29 @@
 //! `GET /repos/{owner}/{repo}/compare/{base}...{head}`
 
-use axum::Json;
+use axum::extract::Query;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Paging, Refusal};
+use super::commit::{FILES, file, plain, text_kind};
 use super::repo::Repo;
 use crate::local::github::shape;
 
-/// Commits listed on the first page.
+/// Commits listed where no page is asked for.
 const COMMITS: usize = 250;
 
 /// How `head` lies to `base`: ahead, behind, identical or diverged.
-pub async fn compare_commits(repo: Repo) -> Answer {
+pub async fn compare_commits(
+    repo: Repo,
+    headers: HeaderMap,
+    Query(paging): Query<Paging>,
+) -> Answer<Response> {
     let asked = repo.parameter("range");
     let (base, head) = asked.split_once("...").ok_or_else(Refusal::not_found)?;
+    // a branch may be said with its owner
+    let own = format!("{}:", repo.record.owner);
+    let [base, head] = [base, head].map(|name| name.strip_prefix(&own).unwrap_or(name));
     let base_commit = repo.commit(base).await?.ok_or_else(Refusal::not_found)?;
     let head_commit = repo.commit(head).await?.ok_or_else(Refusal::not_found)?;
     let merge_base = repo
@@ -27,24 +37,38 @@ pub async fn compare_commits(repo: Repo) -> Answer {
         )
     };
     let merge_base = merge_base.ok_or_else(none)?;
+    if let Some(kind) = text_kind(&headers) {
+        let text = repo.git.text(&merge_base, &head_commit.id, kind).await?;
+        return Ok(plain(kind, text));
+    }
     let (ahead, behind) = repo.git.distance(&base_commit.id, &head_commit.id).await?;
     let mut ids = repo
         .git
         .reachable(
             &head_commit.id,
             std::slice::from_ref(&base_commit.id),
-            COMMITS,
+            usize::MAX >> 33,
             0,
         )
         .await?;
     ids.reverse();
+    let (skip, size) = if paging.is_asked() {
+        (paging.skip(), paging.per_page())
+    } else {
+        (0, COMMITS)
+    };
+    let more = ids.len() > skip.saturating_add(size);
+    let ids: Vec<String> = ids.into_iter().skip(skip).take(size).collect();
     let commits = repo.git.commits(&ids).await?;
+    // files are on the first page only
+    let most = if skip == 0 { FILES } else { 0 };
+    let files = repo.git.files(&merge_base, &head_commit.id, most).await?;
     let merge_base = repo
         .git
         .first_commit(&[merge_base])
         .await?
         .ok_or_else(Refusal::not_found)?;
-    let show = |commit| shape::commit(&repo.hub.url, &repo.record, commit);
+    let show = |commit| shape::commit(&repo.asked.links, &repo.record, commit);
     let mut shown = links(&repo, &asked);
     shown["base_commit"] = show(&base_commit);
     shown["merge_base_commit"] = show(&merge_base);
@@ -53,8 +77,11 @@ pub async fn compare_commits(repo: Repo) -> Answer {
     shown["behind_by"] = behind.into();
     shown["total_commits"] = ahead.into();
     shown["commits"] = commits.iter().map(show).collect();
-    shown["files"] = json!([]);
-    Ok(Json(shown))
+    shown["files"] = files
+        .iter()
+        .map(|change| file(&repo, &head_commit.id, change))
+        .collect();
+    Ok(paging.answer_page(&repo.asked, shown, Some(ahead), more))
 }
 
 fn links(repo: &Repo, range: &str) -> Value {

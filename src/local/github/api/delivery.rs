@@ -15,7 +15,7 @@ use crate::local::github::state::Delivery;
 /// Which deliveries are wanted; there are no page numbers.
 #[derive(Debug, Deserialize)]
 pub struct Window {
-    per_page: Option<usize>,
+    per_page: Option<String>,
     cursor: Option<String>,
     status: Option<String>,
 }
@@ -45,7 +45,7 @@ pub async fn list_deliveries(
         Some("failure") => 400..=599,
         Some(_) => return Err(Refusal::unprocessable("Invalid status")),
     };
-    let size = per_page(window.per_page);
+    let size = per_page(window.per_page.as_deref());
     let page = repo.hub.store.read(|world| {
         let own = world
             .deliveries
@@ -62,12 +62,7 @@ pub async fn list_deliveries(
     if let (true, Some((last, _))) = (page.len() > size, page.get(size - 1)) {
         links.push(("next", vec![("cursor", format!("v1_{last}"))]));
     }
-    Ok(linked(
-        &repo.hub.url,
-        &repo.asked,
-        &links,
-        Json(shown).into_response(),
-    ))
+    Ok(linked(&repo.asked, &links, Json(shown).into_response()))
 }
 
 /// `GET …/deliveries/{delivery}`, with request and response.
@@ -85,18 +80,7 @@ pub async fn get_delivery(HookOwner(repo): HookOwner) -> Answer {
 /// `POST …/deliveries/{delivery}/attempts`: the same event under the same GUID.
 pub async fn redeliver(HookOwner(repo): HookOwner) -> Answer<Response> {
     let delivery = find(&repo)?;
-    repo.hub.post.send(Job {
-        hook: delivery.hook,
-        event: if delivery.event == "ping" {
-            "ping"
-        } else {
-            "push"
-        },
-        guid: delivery.guid,
-        payload: delivery.payload,
-        redelivery: true,
-        forged: false,
-    });
+    repo.hub.post.send(Job::again(delivery));
     Ok((StatusCode::ACCEPTED, Json(json!({}))).into_response())
 }
 
@@ -123,5 +107,6 @@ fn summary(delivery: &Delivery) -> Value {
         "installation_id": null,
         "repository_id": delivery.repository,
         "throttled_at": null,
+        "url": "",
     })
 }

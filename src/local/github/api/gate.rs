@@ -39,15 +39,42 @@ pub async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) ->
         )
         .into_response();
     }
+    if faults.is_secondary_limited() {
+        return secondary(gate.hub.pace.limit_reset.as_secs());
+    }
     let caller = match admit(&gate.hub, request.headers()) {
         Ok(caller) => caller,
         Err(refusal) => return refusal.into_response(),
     };
     let token = caller.0.clone();
+    let path = request.uri().path().to_owned();
+    let version = version(request.headers()).unwrap_or(VERSIONS[0]);
     request.extensions_mut().insert(caller);
     let mut response = gate.meter(token.as_ref(), request, next).await;
-    finish(response.headers_mut(), token.as_ref());
+    let headers = response.headers_mut();
+    headers.insert(
+        "x-github-api-version-selected",
+        HeaderValue::from_static(version),
+    );
+    finish(headers, token.as_ref(), accepted(&path));
     response
+}
+
+/// Too much at once, says GitHub, and for how long to be quiet.
+fn secondary(seconds: u64) -> Response {
+    let pause = [(header::RETRY_AFTER, seconds.to_string())];
+    (pause, Refusal::secondary_limited()).into_response()
+}
+
+/// The scopes that open this path.
+fn accepted(path: &str) -> &'static str {
+    if path.contains("/hooks") {
+        "admin:repo_hook, public_repo, read:repo_hook, repo, write:repo_hook"
+    } else if path.contains("/statuses/") {
+        "public_repo, repo, repo:status"
+    } else {
+        ""
+    }
 }
 
 impl Gate {
@@ -89,8 +116,7 @@ fn admit(hub: &Hub, headers: &HeaderMap) -> Result<Caller, Refusal> {
         let sentence = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
         return Err(Refusal::new(StatusCode::FORBIDDEN, sentence));
     }
-    let version = text(&HeaderName::from_static("x-github-api-version"));
-    if version.is_some_and(|version| !VERSIONS.contains(&version)) {
+    if headers.contains_key("x-github-api-version") && version(headers).is_none() {
         return Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             "The X-GitHub-Api-Version is not a supported version",
@@ -103,18 +129,21 @@ fn admit(hub: &Hub, headers: &HeaderMap) -> Result<Caller, Refusal> {
     }
 }
 
+/// The version that is asked for, if it is known.
+fn version(headers: &HeaderMap) -> Option<&'static str> {
+    let asked = headers.get("x-github-api-version")?;
+    VERSIONS.iter().copied().find(|known| asked == known)
+}
+
 fn limited(usage: Usage, login: Option<&str>) -> Response {
     let whose = login.map_or_else(|| "127.0.0.1".to_owned(), |login| format!("user {login}"));
-    let mut response = Refusal::new(
-        StatusCode::FORBIDDEN,
-        format!("API rate limit exceeded for {whose}."),
-    )
-    .into_response();
+    let mut response =
+        Refusal::limited(format!("API rate limit exceeded for {whose}.")).into_response();
     usage.write(response.headers_mut());
     response
 }
 
-fn finish(headers: &mut HeaderMap, token: Option<&Token>) {
+fn finish(headers: &mut HeaderMap, token: Option<&Token>, accepted: &'static str) {
     headers.insert(
         "x-github-media-type",
         HeaderValue::from_static("github.v3; format=json"),
@@ -123,12 +152,24 @@ fn finish(headers: &mut HeaderMap, token: Option<&Token>) {
         "x-content-type-options",
         HeaderValue::from_static("nosniff"),
     );
+    headers.entry(header::CACHE_CONTROL).or_insert(match token {
+        Some(_) => HeaderValue::from_static("private, max-age=60, s-maxage=60"),
+        None => HeaderValue::from_static("public, max-age=60, s-maxage=60"),
+    });
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static("Accept, Authorization, Cookie, X-GitHub-OTP"),
+    );
     let request = uuid::Uuid::new_v4().simple().to_string();
     if let Ok(value) = HeaderValue::from_str(&request) {
         headers.insert("x-github-request-id", value);
     }
     if let Some(Ok(scopes)) = token.map(|token| HeaderValue::from_str(&token.scopes)) {
         headers.insert("x-oauth-scopes", scopes);
+        headers.insert(
+            "x-accepted-oauth-scopes",
+            HeaderValue::from_static(accepted),
+        );
     }
     if headers
         .get(header::CONTENT_TYPE)

@@ -5,7 +5,7 @@ use axum::extract::Query;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::answer::{Answer, Body, Paging, Refusal};
 use super::repo::{HookOwner, Repo};
@@ -68,7 +68,7 @@ pub async fn create_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
     repo.hub.store.durable().await;
     // sent side by side with our answer, and often there first
     ping(&repo, &hook);
-    let shown = shape::hook(&repo.hub.url, &repo.record, &hook);
+    let shown = shape::hook(&repo.asked.links, &repo.record, &hook);
     let location = [(
         header::LOCATION,
         format!("{}/hooks/{}", repo.url(), hook.id),
@@ -84,16 +84,16 @@ pub async fn list_hooks(HookOwner(repo): HookOwner, Query(paging): Query<Paging>
             .iter()
             .filter(|h| h.repository == repo.record.id);
         hooks
-            .map(|hook| shape::hook(&repo.hub.url, &repo.record, hook))
+            .map(|hook| shape::hook(&repo.asked.links, &repo.record, hook))
             .collect::<Vec<_>>()
     });
-    paging.answer(&repo.hub.url, &repo.asked, &shown)
+    paging.answer(&repo.asked, &shown)
 }
 
 /// `GET …/hooks/{id}`
 pub async fn get_hook(HookOwner(repo): HookOwner) -> Answer {
     let hook = repo.hook()?;
-    Ok(Json(shape::hook(&repo.hub.url, &repo.record, &hook)))
+    Ok(Json(shape::hook(&repo.asked.links, &repo.record, &hook)))
 }
 
 /// `PATCH …/hooks/{id}`: **a secret that is not in the body is removed**, as GitHub's reference warns.
@@ -121,7 +121,7 @@ pub async fn update_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
     hook.active = wish.active.unwrap_or(hook.active);
     replace(&repo, hook)
         .await
-        .map(|hook| Json(shape::hook(&repo.hub.url, &repo.record, &hook)))
+        .map(|hook| Json(shape::hook(&repo.asked.links, &repo.record, &hook)))
 }
 
 /// `GET …/hooks/{id}/config`
@@ -158,34 +158,14 @@ pub async fn ping_hook(HookOwner(repo): HookOwner) -> Answer<StatusCode> {
 pub async fn test_hook(HookOwner(repo): HookOwner) -> Answer<StatusCode> {
     let hook = repo.hook()?;
     if let Some(payload) = repo.record.last_push.clone().filter(|_| hook.wants("push")) {
-        repo.hub.post.push(job(hook.id, "push", payload));
+        repo.hub.post.push(Job::new(hook.id, "push", payload));
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn ping(repo: &Repo, hook: &Hook) {
-    let base = &repo.hub.url;
-    let payload = json!({
-        "zen": "Keep it logically awesome.",
-        "hook_id": hook.id,
-        "hook": shape::hook(base, &repo.record, hook),
-        "repository": shape::repository(base, &repo.record),
-        "sender": shape::user(base, &repo.record.owner),
-    });
-    repo.hub
-        .post
-        .send(job(hook.id, "ping", payload.to_string()));
-}
-
-fn job(hook: u64, event: &'static str, payload: String) -> Job {
-    Job {
-        hook,
-        event,
-        guid: uuid::Uuid::new_v4().to_string(),
-        payload,
-        redelivery: false,
-        forged: false,
-    }
+    let job = Job::ping(&repo.hub.links, &repo.record, hook);
+    repo.hub.post.send(job);
 }
 
 async fn replace(repo: &Repo, mut hook: Hook) -> Result<Hook, Refusal> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use serde_json::{Value, json};
 
 use super::answer::{Asked, Refusal};
 use super::gate::{Caller, Gate};
@@ -34,6 +35,12 @@ pub struct StatusWriter {
     pub login: String,
 }
 
+/// A repository that the caller may push to.
+pub struct Writer {
+    pub repo: Repo,
+    pub login: String,
+}
+
 impl<S> FromRequestParts<S> for Repo
 where
     Gate: FromRef<S>,
@@ -56,10 +63,14 @@ where
             .read(|world| world.repository(&owner, &name).cloned());
         let record = record.ok_or_else(Refusal::not_found)?;
         let asked = parts.extensions.get::<Asked>().cloned();
+        let asked = asked.unwrap_or_else(|| Asked {
+            uri: parts.uri.clone(),
+            links: hub.links.clone(),
+        });
         Ok(Self {
             git: hub.git(&record),
             record,
-            asked: asked.unwrap_or_else(|| Asked(parts.uri.clone())),
+            asked,
             caller: parts
                 .extensions
                 .get::<Caller>()
@@ -105,6 +116,20 @@ where
     }
 }
 
+impl<S> FromRequestParts<S> for Writer
+where
+    Gate: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let repo = Repo::from_request_parts(parts, state).await?;
+        let login = repo.permit(&["repo", "public_repo"])?;
+        Ok(Self { repo, login })
+    }
+}
+
 fn value(parameters: &[(String, String)], name: &str) -> Option<String> {
     let (_, raw) = parameters.iter().find(|(key, _)| key == name)?;
     let decoded = percent_encoding::percent_decode_str(raw)
@@ -114,6 +139,18 @@ fn value(parameters: &[(String, String)], name: &str) -> Option<String> {
 }
 
 impl Repo {
+    /// One that was just made by its owner.
+    pub fn new(hub: &Arc<Hub>, record: Repository, asked: Asked, owner: Token) -> Self {
+        Self {
+            git: hub.git(&record),
+            hub: Arc::clone(hub),
+            record,
+            asked,
+            caller: Some(owner),
+            parameters: Vec::new(),
+        }
+    }
+
     /// A part of the path, decoded.
     pub fn parameter(&self, name: &str) -> String {
         value(&self.parameters, name).unwrap_or_default()
@@ -128,12 +165,23 @@ impl Repo {
 
     /// Where the REST API has this repository.
     pub fn url(&self) -> String {
-        shape::api_url(&self.hub.url, &self.record)
+        shape::api_url(&self.asked.links, &self.record)
+    }
+
+    /// The repository as its own call shows it, with what the caller may do.
+    pub fn shown(&self) -> Value {
+        let all = self.permit(&["repo", "public_repo"]).is_ok();
+        let mut shown = shape::repository(&self.asked.links, &self.record);
+        shown["permissions"] =
+            json!({"admin": all, "maintain": all, "push": all, "triage": all, "pull": true});
+        shown["network_count"] = 0.into();
+        shown["subscribers_count"] = 0.into();
+        shown
     }
 
     /// Where people see it.
     pub fn html_url(&self) -> String {
-        format!("{}/{}", self.hub.url, self.record.full_name())
+        format!("{}/{}", self.asked.links.web, self.record.full_name())
     }
 
     /// The login of a caller with one of these scopes; for others there is nothing here.

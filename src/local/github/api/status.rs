@@ -112,7 +112,7 @@ pub fn show(repo: &Repo, sha: &str, combined: bool, paging: &Paging) -> Response
     });
     if !combined {
         let shown: Vec<Value> = all.iter().map(|status| shown(repo, status)).collect();
-        return paging.answer(&repo.hub.url, &repo.asked, &shown);
+        return paging.answer(&repo.asked, &shown);
     }
     Json(combine(repo, sha, &all)).into_response()
 }
@@ -143,16 +143,17 @@ fn combine(repo: &Repo, sha: &str, all: &[Status]) -> Value {
         "statuses": statuses,
         "sha": sha,
         "total_count": statuses.len(),
-        "repository": shape::repository(&repo.hub.url, &repo.record),
+        "repository": shape::repository(&repo.asked.links, &repo.record),
         "commit_url": url,
         "url": format!("{url}/status"),
     })
 }
 
 fn shown(repo: &Repo, status: &Status) -> Value {
+    let creator = shape::user(&repo.asked.links, &status.creator);
     json!({
         "url": format!("{}/statuses/{}", repo.url(), status.sha),
-        "avatar_url": "",
+        "avatar_url": creator["avatar_url"],
         "id": status.id,
         "node_id": shape::node_id("StatusContext", &status.id.to_string()),
         "state": status.state,
@@ -161,6 +162,6 @@ fn shown(repo: &Repo, status: &Status) -> Value {
         "context": status.context,
         "created_at": status.created_at,
         "updated_at": status.created_at,
-        "creator": shape::user(&repo.hub.url, &status.creator),
+        "creator": creator,
     })
 }

@@ -1,7 +1,9 @@
 //! The git command line, isolated from the settings of whoever runs it.
 
+pub mod diff;
 pub mod object;
 pub mod refs;
+pub mod write;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -125,25 +127,34 @@ impl Git {
     }
 
     async fn output(&self, arguments: &[&str], input: &[u8]) -> anyhow::Result<Output> {
-        let mut child = command(&self.dir)
-            .env("GIT_DIR", &self.dir)
-            .current_dir(&self.dir)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("starting git (is it installed?)")?;
-        let stdin = child.stdin.take();
-        let feed = async {
-            if let Some(mut stdin) = stdin {
-                // a git that ends early says why on stderr
-                let _ = stdin.write_all(input).await;
-            }
-        };
-        let ((), output) = tokio::join!(feed, child.wait_with_output());
-        output.context("waiting for git")
+        feed(self.here().args(arguments), input).await
     }
+
+    /// A git for this repository.
+    fn here(&self) -> Command {
+        let mut git = command(&self.dir);
+        git.env("GIT_DIR", &self.dir).current_dir(&self.dir);
+        git
+    }
+}
+
+/// Runs a git to its end.
+async fn feed(git: &mut Command, input: &[u8]) -> anyhow::Result<Output> {
+    let mut child = git
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("starting git (is it installed?)")?;
+    let stdin = child.stdin.take();
+    let feed = async {
+        if let Some(mut stdin) = stdin {
+            // a git that ends early says why on stderr
+            let _ = stdin.write_all(input).await;
+        }
+    };
+    let ((), output) = tokio::join!(feed, child.wait_with_output());
+    output.context("waiting for git")
 }
 
 /// Whether this is a whole object id.

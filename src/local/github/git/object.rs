@@ -162,6 +162,8 @@ impl Git {
             "--root",
             "--name-status",
             "--no-renames",
+            // a merge changed what its first parent lacked
+            "--diff-merges=first-parent",
         ];
         let printed = self
             .run(&arguments, (commits.join("\n") + "\n").as_bytes())
@@ -235,7 +237,7 @@ fn commit(object: &Object) -> Option<Commit> {
 }
 
 /// `Name <email> 1234567890 +0100`
-fn person(line: &str) -> Option<Person> {
+pub fn person(line: &str) -> Option<Person> {
     let (name, rest) = line.split_once('<')?;
     let (email, rest) = rest.rsplit_once('>')?;
     let mut words = rest.split_ascii_whitespace();

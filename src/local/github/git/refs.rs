@@ -2,12 +2,76 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 use super::{Git, is_ref_name, is_sha, is_short_sha};
 
 /// Ref (`refs/heads/x`) to the object id it holds.
 pub type Refs = BTreeMap<String, String>;
 
+/// Which commits of a history are wanted; what is absent does not narrow it.
+#[derive(Debug, Default, Deserialize)]
+pub struct Which {
+    /// Those that changed this file or folder.
+    path: Option<String>,
+    /// By name or e-mail address.
+    author: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+}
+
 impl Git {
+    /// Ids of the commits a commit can reach, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn history(
+        &self,
+        of: &str,
+        which: &Which,
+        limit: usize,
+        skip: usize,
+    ) -> anyhow::Result<(Vec<String>, usize)> {
+        let pick = [format!("--max-count={limit}"), format!("--skip={skip}")];
+        let picked = self.rev_list(&pick, of, which).await?;
+        let count = self.rev_list(&["--count".to_owned()], of, which).await?;
+        let count = count.trim().parse().unwrap_or_default();
+        Ok((picked.lines().map(str::to_owned).collect(), count))
+    }
+
+    async fn rev_list(
+        &self,
+        options: &[String],
+        of: &str,
+        which: &Which,
+    ) -> anyhow::Result<String> {
+        let values = [&which.path, &which.author, &which.since, &which.until];
+        if values
+            .into_iter()
+            .flatten()
+            .any(|value| value.contains('\0'))
+        {
+            // nothing is called so, and no program can be told of it
+            return Ok(String::new());
+        }
+        let mut arguments = vec!["rev-list".to_owned(), "--fixed-strings".to_owned()];
+        arguments.extend_from_slice(options);
+        for (option, value) in [
+            ("author", &which.author),
+            ("since", &which.since),
+            ("until", &which.until),
+        ] {
+            arguments.extend(value.iter().map(|value| format!("--{option}={value}")));
+        }
+        arguments.extend([of.to_owned(), "--".to_owned()]);
+        // a path is one, and no pattern
+        let path = which.path.iter().filter(|path| !path.is_empty());
+        arguments.extend(path.map(|path| format!(":(top,literal){path}")));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let printed = self.run(&arguments, b"").await?;
+        Ok(String::from_utf8_lossy(&printed).into_owned())
+    }
+
     /// All branches and tags.
     ///
     /// # Errors

@@ -199,7 +199,7 @@ impl Post {
     ) -> Outcome {
         let url = match loopback(&hook.config.url) {
             Ok(url) => url,
-            Err(refusal) => return Outcome::failed(refusal),
+            Err(refusal) => return Outcome::failed(502, refusal),
         };
         let mut request = self.client.post(url).body(body);
         for (name, value) in headers {
@@ -207,18 +207,25 @@ impl Post {
         }
         match tokio::time::timeout(self.timeout, read(request)).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(error)) if error.is_connect() => Outcome::failed("failed to connect to host"),
-            Ok(Err(_)) => Outcome::failed("failed to read the answer"),
-            Err(_) => Outcome::failed("timed out"),
+            Ok(Err(error)) if error.is_connect() => {
+                Outcome::failed(502, "failed to connect to host")
+            }
+            Ok(Err(_)) => {
+                let url = &hook.config.url;
+                let words = format!("POST {url} giving up after 1 attempt(s): Post \"{url}\": EOF");
+                Outcome::failed(500, &words)
+            }
+            Err(_) => Outcome::failed(504, "timed out"),
         }
     }
 }
 
 impl Outcome {
-    fn failed(status: &str) -> Self {
+    /// No answer came. GitHub records a code all the same.
+    fn failed(code: u16, status: &str) -> Self {
         Self {
             status: status.to_owned(),
-            code: 0,
+            code,
             headers: BTreeMap::new(),
             body: String::new(),
         }

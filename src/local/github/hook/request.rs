@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
 use sha1::Sha1;
 use sha2::Sha256;
 
-use crate::local::github::state::Hook;
+use crate::local::github::shape::{self, Links};
+use crate::local::github::state::{Delivery, Hook, Repository};
 
 /// What is to be told, to one hook.
 #[derive(Debug, Clone)]
@@ -21,6 +23,48 @@ pub struct Job {
     pub redelivery: bool,
     /// Sign it wrongly (a fault).
     pub forged: bool,
+}
+
+impl Job {
+    /// An event under a name of its own.
+    pub fn new(hook: u64, event: &'static str, payload: String) -> Self {
+        Self {
+            hook,
+            event,
+            guid: uuid::Uuid::new_v4().to_string(),
+            payload,
+            redelivery: false,
+            forged: false,
+        }
+    }
+
+    /// The ping of a hook, which tells what the hook is.
+    pub fn ping(links: &Links, repository: &Repository, hook: &Hook) -> Self {
+        let payload = json!({
+            "zen": "Keep it logically awesome.",
+            "hook_id": hook.id,
+            "hook": shape::hook(links, repository, hook),
+            "repository": shape::repository(links, repository),
+            "sender": shape::user(links, &repository.owner),
+        });
+        Self::new(hook.id, "ping", payload.to_string())
+    }
+
+    /// What was delivered, once more under the same name.
+    pub fn again(delivery: Delivery) -> Self {
+        Self {
+            hook: delivery.hook,
+            event: if delivery.event == "ping" {
+                "ping"
+            } else {
+                "push"
+            },
+            guid: delivery.guid,
+            payload: delivery.payload,
+            redelivery: true,
+            forged: false,
+        }
+    }
 }
 
 /// Headers by name, as the delivery record shows them, and the body.
