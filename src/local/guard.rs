@@ -55,7 +55,9 @@ fn is_loopback(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
     };
-    name.eq_ignore_ascii_case("localhost") || name == "127.0.0.1" || name == "[::1]"
+    // names below localhost are loopback everywhere (RFC 6761)
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "127.0.0.1" | "[::1]" | "localhost") || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -71,6 +73,7 @@ mod tests {
             "127.0.0.1:8080",
             "[::1]",
             "[::1]:1",
+            "api.github.localhost",
         ] {
             assert!(is_loopback(good), "{good}");
         }
@@ -81,6 +84,7 @@ mod tests {
             "localhost.:80",
             "127.0.0.2",
             "::1",
+            "evillocalhost",
         ] {
             assert!(!is_loopback(bad), "{bad}");
         }

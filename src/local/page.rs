@@ -17,7 +17,9 @@ th{font-weight:600;font-size:.85rem;opacity:.75} tr+tr td{border-top:1px solid #
 .now{white-space:nowrap}
 .row{display:flex;flex-wrap:wrap;gap:.2rem 1rem;justify-content:space-between;padding:.5rem 0;border-top:1px solid #8883}
 .row>:first-child{flex:1 1 20rem}
-form{display:inline} button{font:inherit;padding:.25rem .8rem;margin:.1rem .3rem .1rem 0;cursor:pointer}
+form{display:inline} button,input{font:inherit;padding:.2rem .6rem;margin:.1rem .3rem .1rem 0} button{cursor:pointer}
+input{max-width:12rem} input[type=number]{width:5rem}
+@media(max-width:34rem){.stack td{display:block} .stack td+td{border:0;padding-bottom:.6rem}}
 .note{padding:.5rem .8rem;border-left:4px solid #bf8700;background:#bf870022}
 @media(prefers-color-scheme:dark){.ok{color:#3fb950}.bad{color:#ff7b72}.on{color:#d29922}a{color:#79b8ff}}
 ";

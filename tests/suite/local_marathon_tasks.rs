@@ -210,7 +210,7 @@ async fn files_of_this_machine_are_fetched_and_nothing_else_is() {
     marathon.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_raw_file_of_the_local_github_is_fetched() {
     let bench = super::local_github_support::Bench::new().await;
     let clone = bench.clone();

@@ -16,6 +16,7 @@ mod dploy_launch;
 mod dploy_support;
 mod dploy_trust;
 mod fixtures;
+mod foreign;
 mod gates;
 mod histories;
 mod kill;

@@ -12,7 +12,6 @@ mod api;
 mod clock;
 pub mod fault;
 mod git;
-mod guard;
 mod hook;
 mod hub;
 mod page;

@@ -15,11 +15,11 @@ use super::api::gate::{Gate, pass};
 use super::api::{
     account, commit, compare, content, delivery, file, hook, make, reference, status, tree,
 };
-use super::guard::refuse_strangers;
 use super::hub::Hub;
 use super::page::is_browser;
 use super::shape::Links;
 use super::{page, raw, transport};
+use crate::local::guard;
 
 impl FromRef<Gate> for Arc<Hub> {
     fn from_ref(gate: &Gate) -> Self {
@@ -93,7 +93,7 @@ pub fn routes(hub: &Arc<Hub>) -> Router {
     Router::new()
         .fallback_service(inner)
         .layer(from_fn_with_state(Arc::clone(hub), resolve))
-        .layer(from_fn(refuse_strangers))
+        .layer(from_fn(guard::loopback_only))
 }
 
 fn rest() -> Router<Gate> {

@@ -4,11 +4,10 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use reqwest::Url;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +16,7 @@ use super::request::{Job, form};
 use crate::local::github::clock;
 use crate::local::github::fault::{Fate, Faults};
 use crate::local::github::state::{Delivery, Hook, LastResponse, Store};
+use crate::local::http;
 
 /// More of an answer than this is not recorded, in bytes.
 const ANSWER: usize = 64 << 10;
@@ -57,7 +57,7 @@ impl Post {
         Ok(Arc::new(Self {
             store,
             faults,
-            client: client()?,
+            client: http::client()?.pool_max_idle_per_host(0).build()?,
             timeout,
             queues: Mutex::default(),
             held: Mutex::default(),
@@ -283,25 +283,6 @@ fn loopback(url: &str) -> Result<Url, &'static str> {
     } else {
         Err(ELSEWHERE)
     }
-}
-
-/// A client that follows nothing, trusts no certificate, uses no proxy, and keeps no connection between deliveries.
-fn client() -> anyhow::Result<reqwest::Client> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    let here = ["127.0.0.1:0", "[::1]:0"].map(str::parse::<SocketAddr>);
-    let here: Vec<SocketAddr> = here.into_iter().collect::<Result<_, _>>()?;
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .resolve_to_addrs("localhost", &here)
-        .build()
-        .context("making the HTTP client for hooks")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -6,12 +6,13 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 
-use super::{answer, find, missing};
+use super::{find, missing};
 use crate::local::github::git::Git;
 use crate::local::github::git::object::Commit;
 use crate::local::github::git::refs::candidates;
 use crate::local::github::hub::Hub;
 use crate::local::github::state::Repository;
+use crate::local::page::respond;
 
 /// More of a patch than this is not shown, in bytes.
 const PATCH: usize = 256 << 10;
@@ -22,7 +23,7 @@ const PATCH: usize = 256 << 10;
     source = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }} · {{ repository.full_name() }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ self::super::STYLE|safe }}</style></head><body>
+<style>{{ crate::local::page::STYLE|safe }}</style></head><body>
 <p><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></p>
 <h1>{{ title }}</h1>
 {% if let Some(commit) = commit %}<pre>{{ commit.message }}</pre>
@@ -50,7 +51,7 @@ pub async fn show_commit(
     let commit = match git.first_commit(&candidates(&path.2)).await {
         Ok(Some(commit)) => commit,
         Ok(None) => return missing("commit"),
-        Err(error) => return answer(Err(error)),
+        Err(error) => return respond(Err(error)),
     };
     let arguments = [
         "diff-tree",
@@ -67,7 +68,7 @@ pub async fn show_commit(
         patch,
     };
     let text = patch(&git, &arguments).await;
-    answer(text.and_then(|patch| Ok(page(patch).render()?)))
+    respond(text.and_then(|patch| Ok(page(patch).render()?)))
 }
 
 /// `GET /{owner}/{repo}/compare/{base}...{head}`; without a base it is the default branch.
@@ -89,7 +90,7 @@ pub async fn show_comparison(
     );
     let (base, head) = match ends {
         (Ok(Some(base)), Ok(Some(head))) => (base.id, head.id),
-        (Err(error), _) | (_, Err(error)) => return answer(Err(error)),
+        (Err(error), _) | (_, Err(error)) => return respond(Err(error)),
         _ => return missing("commit"),
     };
     let text = patch(&git, &["diff", "--stat", "-p", &base, &head, "--"]).await;
@@ -99,7 +100,7 @@ pub async fn show_comparison(
         patch,
         repository,
     };
-    answer(text.and_then(|patch| Ok(page(patch).render()?)))
+    respond(text.and_then(|patch| Ok(page(patch).render()?)))
 }
 
 async fn patch(git: &Git, arguments: &[&str]) -> anyhow::Result<String> {

@@ -10,9 +10,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Json, RequestExt as _};
 use serde::Deserialize;
 
-use super::{answer, is_browser};
+use super::is_browser;
 use crate::local::github::fault::{Active, DeliveryOrder, Order};
 use crate::local::github::hub::Hub;
+use crate::local::page::respond;
 
 #[derive(Template)]
 #[template(
@@ -20,7 +21,7 @@ use crate::local::github::hub::Hub;
     source = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Faults · local GitHub</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ self::super::STYLE|safe }}</style></head><body>
+<style>{{ crate::local::page::STYLE|safe }}</style></head><body>
 <p><a href="/">GitHub on this machine</a></p>
 <h1>Faults <small>what goes wrong at this GitHub</small></h1>
 <table class="stack">{% for fault in faults %}<tr><td>{% if fault.now.is_some() %}<strong class="bad">{{ fault.title }}</strong>{% else %}{{ fault.title }}{% endif %}<br><span class="dim">{{ fault.effect }}</span></td>
@@ -65,7 +66,7 @@ pub async fn show_faults(State(hub): State<Arc<Hub>>, headers: HeaderMap) -> Res
         url: hub.url.clone(),
         faults: shown(&active),
     };
-    answer(page.render().map_err(anyhow::Error::from))
+    respond(page.render().map_err(anyhow::Error::from))
 }
 
 /// `POST /local/faults` with the JSON that [`crate::local::github::fault`] lists, or with a form of the page.

@@ -9,9 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::answer;
 use crate::local::github::hub::Hub;
 use crate::local::github::state::Repository;
+use crate::local::page::respond;
 
 #[derive(Template)]
 #[template(
@@ -19,7 +19,7 @@ use crate::local::github::state::Repository;
     source = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>local GitHub</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ self::super::STYLE|safe }}</style></head><body>
+<style>{{ crate::local::page::STYLE|safe }}</style></head><body>
 <h1>GitHub <small>on this machine</small></h1>
 <table>{% for repository in repositories %}<tr><td><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></td><td class="dim">pushed {{ repository.pushed_at }}</td></tr>
 {% else %}<tr><td class="dim">no repositories yet</td></tr>{% endfor %}</table>
@@ -42,7 +42,7 @@ pub async fn list_repositories(State(hub): State<Arc<Hub>>) -> Response {
         owner: owner.unwrap_or_default(),
         repositories,
     };
-    answer(page.render().map_err(anyhow::Error::from))
+    respond(page.render().map_err(anyhow::Error::from))
 }
 
 /// What the page sends to have a repository made.

@@ -6,11 +6,12 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 
-use super::{answer, find, missing};
+use super::{find, missing};
 use crate::local::github::git::object::Commit;
 use crate::local::github::hub::Hub;
 use crate::local::github::shape;
 use crate::local::github::state::{Delivery, Hook, Repository, Status};
+use crate::local::page::respond;
 
 /// Commits and deliveries shown.
 const SHOWN: usize = 20;
@@ -23,7 +24,7 @@ const PAYLOAD: usize = 100_000;
     source = r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ repository.full_name() }} · local GitHub</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ self::super::STYLE|safe }}</style></head><body>
+<style>{{ crate::local::page::STYLE|safe }}</style></head><body>
 <h1>{{ repository.full_name() }} <small>on this machine's GitHub</small></h1>
 <p><a href="/">all repositories</a></p>
 <p>Clone it: <code>git clone {{ base }}/{{ repository.full_name() }}.git</code></p>
@@ -68,7 +69,7 @@ pub async fn show_repository(
     };
     let branch = repository.default_branch.clone();
     let page = look(&hub, repository, branch).await;
-    answer(page.and_then(|page| Ok(page.render()?)))
+    respond(page.and_then(|page| Ok(page.render()?)))
 }
 
 /// `GET /{owner}/{repo}/commits/{branch}`
@@ -82,7 +83,7 @@ pub async fn show_branch(
     let page = look(&hub, repository, branch).await;
     match page {
         Ok(page) if page.branches.iter().all(|(name, _)| *name != page.branch) => missing("branch"),
-        page => answer(page.and_then(|page| Ok(page.render()?))),
+        page => respond(page.and_then(|page| Ok(page.render()?))),
     }
 }
 

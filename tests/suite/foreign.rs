@@ -1,0 +1,66 @@
+//! Clients that others wrote, in a Python of their own.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+const PACKAGES: [&str; 4] = [
+    "marathon==0.13.0",
+    "shpkpr==4.1.2",
+    "markupsafe<2.1",
+    "PyGithub==2.10.0",
+];
+
+/// A Python with the clients, made once and kept in `target`; the reason where that is not possible.
+fn python() -> &'static Result<PathBuf, String> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients-venv");
+        let python = venv.join("bin/python");
+        let done = venv.join("installed");
+        if std::fs::read_to_string(&done).is_ok_and(|list| list == PACKAGES.join("\n")) {
+            return Ok(python);
+        }
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv", "--clear"]).arg(&venv);
+        run(&mut make, "python3 with venv")?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        pip.arg("--disable-pip-version-check").args(PACKAGES);
+        run(&mut pip, "pip (or the network)")?;
+        std::fs::write(done, PACKAGES.join("\n")).map_err(|error| error.to_string())?;
+        Ok(python)
+    })
+}
+
+fn run(command: &mut Command, what: &str) -> Result<Output, String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("{what} is missing: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{what} does not work: {said}"))
+}
+
+/// Runs a script of `tests/data/clients`, which must succeed. Without Python or network it is skipped, except by `.ci/run`.
+pub async fn drive<A: AsRef<OsStr>>(script: &str, arguments: &[A]) {
+    let python = tokio::task::spawn_blocking(python).await.unwrap();
+    let python = match python {
+        Ok(python) => python,
+        Err(why) if std::env::var_os("DPLOY_TEST_NO_SKIP").is_some() => panic!("{why}"),
+        Err(why) => {
+            eprintln!("skipped: {why}");
+            return;
+        }
+    };
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clients");
+    let mut tour = Command::new(python);
+    tour.arg(scripts.join(script)).args(arguments);
+    let done = tokio::task::spawn_blocking(move || tour.output().unwrap());
+    let done = done.await.unwrap();
+    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{script}: {said}");
+}
