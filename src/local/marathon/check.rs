@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::app::App;
+use super::container;
 use super::id::is_path;
-use super::refusal::{Complaints, Refusal};
+use super::refusal::{Complaints, Refusal, feature_off};
 use super::resident;
 
 const NO_COMMAND: &str =
@@ -20,6 +21,7 @@ pub fn check(app: &App, sent: &serde_json::Map<String, Value>) -> Result<(), Ref
     let mut out = Complaints::new();
     command(app, &mut out);
     names(app, &mut out);
+    labels(app, &mut out);
     environment(app, &mut out);
     resources(app, &mut out);
     ports(app, sent, &mut out);
@@ -27,7 +29,7 @@ pub fn check(app: &App, sent: &serde_json::Map<String, Value>) -> Result<(), Ref
     readiness(app, &mut out);
     constraints(app, &mut out);
     features(app, &mut out);
-    containers(app, &mut out);
+    container::check(app, &mut out);
     resident::check(app, &mut out);
     if out.is_empty() {
         Ok(())
@@ -75,9 +77,10 @@ fn command(app: &App, out: &mut Complaints) {
     let image = app
         .body
         .get("container")
-        .is_some_and(|c| c["docker"].is_object());
+        .is_some_and(|c| c["docker"].is_object() || c["appc"].is_object());
     let kind = app.body.get("container").map(|c| c["type"].clone());
-    let docker_missing = kind == Some(json!("DOCKER")) && !image;
+    let docker = app.body.get("container").map(|c| c["docker"].is_object());
+    let docker_missing = kind == Some(json!("DOCKER")) && docker != Some(true);
     if docker_missing {
         complain(out, "/container/docker", "not defined");
     } else if cmd.is_some() == args && (args || !image) {
@@ -109,6 +112,24 @@ fn names(app: &App, out: &mut Complaints) {
         if !is_path(dependency.as_str()) {
             complain(out, format!("/dependencies({index})"), PATH_FORM);
         }
+    }
+}
+
+/// Labels that Marathon and DC/OS give a meaning.
+fn labels(app: &App, out: &mut Complaints) {
+    let label = |key: &str| app.body.get("labels").and_then(|l| l[key].as_str());
+    let single = label("MARATHON_SINGLE_INSTANCE_APP") == Some("true");
+    if single && app.instances() > 1 {
+        complain(out, "/", "Single instance app may only have one instance");
+    }
+    let version = label("DCOS_MIGRATION_API_VERSION").filter(|v| !v.is_empty());
+    let named = |key: &str| label(key).is_some_and(|l| !l.is_empty());
+    let complete = version == Some("v1")
+        && named("DCOS_PACKAGE_FRAMEWORK_NAME")
+        && named("DCOS_MIGRATION_API_PATH");
+    if version.is_some() && !complete {
+        let error = "DCOS_PACKAGE_FRAMEWORK_NAME and DCOS_MIGRATION_API_PATH must be defined when using DCOS_MIGRATION_API_VERSION";
+        complain(out, "/", error);
     }
 }
 
@@ -175,6 +196,7 @@ fn ports(app: &App, sent: &serde_json::Map<String, Value>, out: &mut Complaints)
     }
 }
 
+/// Whether something stands there twice.
 fn has_double<T: PartialEq>(list: &[T]) -> bool {
     list.iter()
         .enumerate()
@@ -190,6 +212,17 @@ fn health(app: &App, out: &mut Complaints) {
             .is_some_and(|i| i >= ports);
         if beyond {
             let text = "Health check port indices must address an element of the ports array or container port mappings.";
+            complain(out, format!("/healthChecks({index})"), text);
+        }
+        let docker = app
+            .body
+            .get("container")
+            .is_some_and(|c| c["type"] == "DOCKER");
+        let mesos = check["protocol"]
+            .as_str()
+            .is_some_and(|p| p.starts_with("MESOS_"));
+        if check["ipProtocol"] == "IPv6" && !(docker && mesos) {
+            let text = "IPv6 can only be used for container type DOCKER and Mesos http/https/tcp health checks";
             complain(out, format!("/healthChecks({index})"), text);
         }
     }
@@ -272,13 +305,28 @@ fn constraint_error(words: &[&str]) -> Option<&'static str> {
     }
 }
 
+/// Whether a regular expression is closed: groups, classes and counts end, and something stands before a repetition.
 fn balanced(form: &str) -> bool {
-    form.matches('(').count() == form.matches(')').count()
-        && form.matches('[').count() == form.matches(']').count()
-}
-
-fn feature_off(name: &str) -> String {
-    format!("Feature {name} is not enabled. Enable with --enable_features {name})")
+    let (mut groups, mut class, mut count, mut before) = (0_u32, false, false, false);
+    let mut chars = form.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.next().is_none() => return false,
+            '\\' => before = true,
+            ']' if class => (class, before) = (false, true),
+            _ if class => {}
+            '[' => class = true,
+            '(' => (groups, before) = (groups + 1, false),
+            ')' if groups == 0 => return false,
+            ')' => (groups, before) = (groups - 1, true),
+            '{' if before => count = true,
+            '}' => count = false,
+            '*' | '+' | '?' | '{' if !before => return false,
+            '|' => before = false,
+            _ => before = true,
+        }
+    }
+    groups == 0 && !class && !count
 }
 
 fn features(app: &App, out: &mut Complaints) {
@@ -299,51 +347,4 @@ fn features(app: &App, out: &mut Complaints) {
         );
         complain(out, "/unreachableStrategy/inactiveAfterSeconds", text);
     }
-}
-
-fn containers(app: &App, out: &mut Complaints) {
-    let networks = app.list("networks");
-    let modes = |mode: &str| networks.iter().filter(|n| n["mode"] == mode).count();
-    if networks
-        .iter()
-        .any(|n| n["mode"] == "container" && n["name"].is_null())
-    {
-        complain(
-            out,
-            "/networks",
-            "Network name must be specified when container network is selected.",
-        );
-    }
-    let single = modes("host") + modes("container/bridge");
-    if single > 1 || (single == 1 && networks.len() > 1) {
-        let text = "May specify a single host network, single bridge network, or else 1-to-n container networks";
-        complain(out, "/networks", text);
-    }
-    for (index, volume) in app
-        .body
-        .get("container")
-        .iter()
-        .flat_map(|c| c["volumes"].as_array())
-        .flatten()
-        .enumerate()
-    {
-        external_volume(volume, &format!("/container/volumes({index})"), out);
-    }
-}
-
-/// External volumes are a feature that is off; what else is wrong with one is said first.
-fn external_volume(volume: &Value, path: &str, out: &mut Complaints) {
-    let external = &volume["external"];
-    if !external.is_object() {
-        return;
-    }
-    let driver = "dvdi/driver";
-    if external["provider"] == "dvdi" && external["options"][driver].is_null() {
-        complain(
-            out,
-            format!("{path}/external/options(\"{driver}\")"),
-            "not defined",
-        );
-    }
-    complain(out, path, feature_off("external_volumes"));
 }

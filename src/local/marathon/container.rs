@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::define::each;
+use super::app::App;
+use super::refusal::{Complaints, feature_off};
+use super::value::each;
 
 type Object = Map<String, Value>;
 
@@ -109,6 +111,9 @@ fn container(sent: &Value, bridge: bool) -> Value {
             object.retain(|k, _| k == "image" || k == "forcePullImage");
         }
     }
+    if sent["appc"].is_object() {
+        container["appc"] = sent["appc"].clone();
+    }
     let mappings = [&sent["portMappings"], &sent["docker"]["portMappings"]]
         .into_iter()
         .find(|m| m.is_array());
@@ -149,4 +154,76 @@ fn port_definition(port: &Value) -> Value {
         }
     }
     full
+}
+
+fn complain(out: &mut Complaints, path: impl Into<String>, error: impl Into<String>) {
+    out.push((path.into(), error.into()));
+}
+
+/// Complains about containers, networks and volumes that cannot be.
+pub fn check(app: &App, out: &mut Complaints) {
+    let networks = app.list("networks");
+    let modes = |mode: &str| networks.iter().filter(|n| n["mode"] == mode).count();
+    if networks
+        .iter()
+        .any(|n| n["mode"] == "container" && n["name"].is_null())
+    {
+        complain(
+            out,
+            "/networks",
+            "Network name must be specified when container network is selected.",
+        );
+    }
+    let single = modes("host") + modes("container/bridge");
+    if single > 1 || (single == 1 && networks.len() > 1) {
+        let text = "May specify a single host network, single bridge network, or else 1-to-n container networks";
+        complain(out, "/networks", text);
+    }
+    let container = app.body.get("container");
+    let docker = container.is_some_and(|c| c["type"] == "DOCKER");
+    if docker && modes("container") > 1 {
+        let text =
+            "may only specify a single container network when using the Docker container engine";
+        complain(out, "/", text);
+    }
+    let mappings = app.mappings().into_iter().flatten();
+    let names: Vec<&str> = mappings.filter_map(|m| m["name"].as_str()).collect();
+    if names
+        .iter()
+        .enumerate()
+        .any(|(i, name)| names[..i].contains(name))
+    {
+        complain(out, "/container/portMappings", "Port names must be unique.");
+    }
+    if container.is_some_and(|c| c["docker"].is_object() && c["appc"].is_object()) {
+        let text = "mesos containers should specify, at most, a single image type";
+        complain(out, "/container", text);
+    }
+    for (index, volume) in app
+        .body
+        .get("container")
+        .iter()
+        .flat_map(|c| c["volumes"].as_array())
+        .flatten()
+        .enumerate()
+    {
+        external_volume(volume, &format!("/container/volumes({index})"), out);
+    }
+}
+
+/// External volumes are a feature that is off; what else is wrong with one is said first.
+fn external_volume(volume: &Value, path: &str, out: &mut Complaints) {
+    let external = &volume["external"];
+    if !external.is_object() {
+        return;
+    }
+    let driver = "dvdi/driver";
+    if external["provider"] == "dvdi" && external["options"][driver].is_null() {
+        complain(
+            out,
+            format!("{path}/external/options(\"{driver}\")"),
+            "not defined",
+        );
+    }
+    complain(out, path, feature_off("external_volumes"));
 }

@@ -1,10 +1,11 @@
 //! From a body that somebody sent to a complete definition: defaults, old names, nulls.
 
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 
 use super::container;
 use super::id::Id;
 use super::resident;
+use super::value::{each, plain};
 
 type Object = Map<String, Value>;
 
@@ -22,6 +23,13 @@ pub fn merged(old: &Object, update: &Object) -> Object {
             }
             "networks" => {
                 body.remove("portDefinitions");
+            }
+            "ipAddress" => {
+                body.remove("networks");
+                body.remove("portDefinitions");
+            }
+            "container" if !value["docker"]["network"].is_null() => {
+                body.remove("networks");
             }
             _ => {}
         }
@@ -124,27 +132,6 @@ const DEFAULTS: [(&str, &str); 15] = [
         r#"{"inactiveAfterSeconds":0,"expungeAfterSeconds":0}"#,
     ),
 ];
-
-/// Writes whole numbers without a fraction, as Marathon does.
-pub fn plain(value: Value) -> Value {
-    match value {
-        Value::Number(number) => Value::Number(whole(&number).unwrap_or(number)),
-        Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, plain(v))).collect()),
-        Value::Array(list) => Value::Array(list.into_iter().map(plain).collect()),
-        other => other,
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "checked to be whole and small"
-)]
-fn whole(number: &Number) -> Option<Number> {
-    let float = number
-        .as_f64()
-        .filter(|f| !number.is_i64() && f.fract() == 0.0 && f.abs() < 1e15)?;
-    Some(Number::from(float as i64))
-}
 
 fn choices(app: &mut Object) {
     let strategy = app.get("unreachableStrategy").cloned().unwrap_or_default();
@@ -281,12 +268,4 @@ fn without_doubles(list: &Value) -> Value {
         }
     }
     Value::Array(kept)
-}
-
-/// A list with every element changed; what is no list stays.
-pub fn each(list: &Value, change: impl Fn(&Value) -> Value) -> Value {
-    match list {
-        Value::Array(list) => list.iter().map(change).collect(),
-        other => other.clone(),
-    }
 }

@@ -30,6 +30,7 @@ mod label;
 mod leftover;
 mod log;
 mod offer;
+mod older;
 mod options;
 mod page;
 mod persist;
@@ -48,6 +49,7 @@ mod status;
 mod submit;
 mod sweep;
 mod tree;
+mod value;
 mod world;
 
 use std::fs::File;

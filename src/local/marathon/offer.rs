@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::app::App;
 use super::constraint::is_met;
-use super::define::plain;
 use super::id::Id;
 use super::instance::{Condition, Instance, Task};
+use super::value::plain;
 use super::world::{Effect, Launch, Offers, World};
 
 /// Why an offer is not taken, in the order in which it is looked at.

@@ -16,6 +16,12 @@ pub struct Refusal {
 /// A list of complaints: where, and what.
 pub type Complaints = Vec<(String, String)>;
 
+/// Why a feature cannot be used that has to be switched on.
+pub fn feature_off(name: &str) -> String {
+    // the bracket is Marathon's
+    format!("Feature {name} is not enabled. Enable with --enable_features {name})")
+}
+
 impl Refusal {
     /// Only a message.
     pub fn message(status: u16, message: impl Into<String>) -> Self {

@@ -46,8 +46,43 @@ pub fn complete(app: &mut Object, sent: &Object) {
     }
 }
 
-/// Complains about a resident app that wants resources of a role (Marathon's `ResourceRole`, from 1.1 to 1.9).
+/// Complains about volumes that cannot be, and about a resident app that wants resources of a role (Marathon's
+/// `ResourceRole`, from 1.1 to 1.9).
 pub fn check(app: &App, out: &mut Complaints) {
+    let volumes = app
+        .body
+        .get("container")
+        .and_then(|c| c["volumes"].as_array());
+    for (index, volume) in volumes.into_iter().flatten().enumerate() {
+        let persistent = &volume["persistent"];
+        let path = format!("/container/volumes({index})");
+        if persistent.is_object() {
+            let mut complain =
+                |at: &str, error: &str| out.push((format!("{path}{at}"), error.to_owned()));
+            if volume["containerPath"]
+                .as_str()
+                .is_some_and(|p| p.contains('/'))
+            {
+                complain("/containerPath", "value must not contain \"/\"");
+            }
+            if persistent["size"].as_i64().is_some_and(|size| size <= 0) {
+                complain("/persistent/size", "got 0, expected more than 0");
+            }
+            if persistent["type"] == "root" && persistent["constraints"] != json!([]) {
+                complain(
+                    "/persistent",
+                    "Constraints on root volumes are not supported",
+                );
+            }
+        }
+    }
+    if app.body.contains_key("residency")
+        && app.body["unreachableStrategy"].is_object()
+        && volumes.is_some_and(|v| !v.is_empty())
+    {
+        let text = "unreachableStrategy must be disabled for resident tasks";
+        out.push(("/".to_owned(), text.to_owned()));
+    }
     let roles = app.list("acceptedResourceRoles");
     let unreserved = roles.iter().all(|role| role == "*");
     if app.body.contains_key("residency") && !unreserved {

@@ -147,12 +147,15 @@ static NETWORK: [Field; 3] = [
 ];
 
 static A_FETCH: Kind = Kind::Object(&FETCH);
-static FETCH: [Field; 1] = [must("uri", TEXT)];
+static FETCH: [Field; 2] = [must("uri", TEXT), may("destPath", TEXT)];
 
-static RESIDENCY: [Field; 1] = [may(
-    "taskLostBehavior",
-    Kind::Choice(&["WAIT_FOREVER", "RELAUNCH_AFTER_TIMEOUT"]),
-)];
+static RESIDENCY: [Field; 2] = [
+    may(
+        "taskLostBehavior",
+        Kind::Choice(&["WAIT_FOREVER", "RELAUNCH_AFTER_TIMEOUT"]),
+    ),
+    may("relaunchEscalationTimeoutSeconds", COUNT),
+];
 
 static CONTAINER: [Field; 4] = [
     may("type", Kind::Choice(&["MESOS", "DOCKER"])),
@@ -161,10 +164,14 @@ static CONTAINER: [Field; 4] = [
     may("portMappings", Kind::List(&Kind::Object(&MAPPING))),
 ];
 
-static DOCKER: [Field; 2] = [
+static DOCKER: [Field; 4] = [
     must("image", WORDS),
+    may("network", Kind::Choice(&["BRIDGE", "HOST", "NONE", "USER"])),
+    may("parameters", Kind::List(&Kind::Object(&PARAMETER))),
     may("portMappings", Kind::List(&Kind::Object(&MAPPING))),
 ];
+
+static PARAMETER: [Field; 2] = [must("key", WORDS), must("value", TEXT)];
 
 static MAPPING: [Field; 4] = [
     may("containerPort", COUNT),

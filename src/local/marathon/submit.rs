@@ -7,11 +7,13 @@ use super::app::App;
 use super::check;
 use super::define;
 use super::id::Id;
+use super::older;
 use super::refusal::{Complaints, Refusal};
 use super::scala;
 use super::schema::{self, Kind};
 use super::shape;
 use super::tree::Tree;
+use super::value;
 
 type Object = Map<String, Value>;
 
@@ -30,6 +32,7 @@ pub fn shaped(body: &Value, kind: &Kind) -> Result<(), Refusal> {
 pub fn app(body: &Value, group: &Id, version: Timestamp) -> Result<App, Refusal> {
     shaped(body, &shape::APP)?;
     let sent = body.as_object().cloned().unwrap_or_default();
+    not_contradictory(&sent)?;
     let id = Id::resolve(
         group,
         sent.get("id").and_then(Value::as_str).unwrap_or_default(),
@@ -40,11 +43,22 @@ pub fn app(body: &Value, group: &Id, version: Timestamp) -> Result<App, Refusal>
 /// An update of the app `id`: laid over what there is, or, if there is nothing, taken as a new app.
 pub fn update(tree: &Tree, id: &Id, body: &Value, version: Timestamp) -> Result<App, Refusal> {
     let sent = body.as_object().cloned().unwrap_or_default();
+    not_contradictory(&sent)?;
     let laid = match tree.apps.get(id) {
         Some(old) => define::merged(&old.body, &sent),
         None => sent,
     };
     completed(id.clone(), &Id::root(), &laid, version)
+}
+
+fn not_contradictory(sent: &Object) -> Result<(), Refusal> {
+    let mut complaints = Complaints::new();
+    older::check(sent, &mut complaints);
+    if complaints.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal::invalid(&complaints))
+    }
 }
 
 fn completed(id: Id, group: &Id, sent: &Object, version: Timestamp) -> Result<App, Refusal> {
@@ -141,10 +155,8 @@ pub fn scale_group(tree: &mut Tree, id: &Id, factor: f64) {
     let apps: Vec<App> = tree.below(id).map(|a| App::clone(a)).collect();
     for mut app in apps {
         let instances = (app.number("instances") * factor).ceil();
-        app.body.insert(
-            "instances".to_owned(),
-            define::plain(Value::from(instances)),
-        );
+        app.body
+            .insert("instances".to_owned(), value::plain(Value::from(instances)));
         tree.put(app);
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
-use crate::local::marathon::define::plain;
 use crate::local::marathon::refusal::Refusal;
+use crate::local::marathon::value::plain;
 
 /// The body as JSON. Whole numbers may be written with a point or an exponent: `1.0` is the whole number 1.
 pub fn json_body(call: &Call) -> Result<Value, Refusal> {
