@@ -11,6 +11,7 @@ use super::id::Id;
 use super::instant;
 use super::plan::steps;
 use super::refusal::Refusal;
+use super::scala;
 use super::tree::Tree;
 use super::world::{Deployment, World, render_step};
 
@@ -97,12 +98,20 @@ impl World {
             tree.apps.insert(id, stamped);
         }
         tree.version = version;
+        match tree.validate() {
+            Ok(()) => Ok(tree),
+            Err((group, error)) => Err(self.unsound(&tree, &group, error)),
+        }
+    }
+
+    fn unsound(&self, tree: &Tree, group: &Id, error: &str) -> Refusal {
         let born = |id: &Id| {
             let first = self.archive.get(id).and_then(|versions| versions.first());
-            first.map_or(version, |app| app.version)
+            first.map_or(tree.version, |app| app.version)
         };
-        tree.validate(born)?;
-        Ok(tree)
+        let (path, what) = tree.place_of(group);
+        let reason = scala::failure(&what, &scala::group(tree, group, born), error);
+        Refusal::invalid_at(&path, error).because(reason)
     }
 
     /// The app with the versions it gets: the old ones if it is equal, new ones where it changed.

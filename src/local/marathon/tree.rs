@@ -8,8 +8,6 @@ use serde_json::{Value, json};
 
 use super::app::App;
 use super::id::Id;
-use super::refusal::Refusal;
-use super::scala;
 
 /// Everything that is meant to run, at one version.
 #[derive(Clone, Debug)]
@@ -113,24 +111,20 @@ impl Tree {
         Some(depth)
     }
 
-    /// What Marathon refuses about the tree as a whole. `born`: when an app was first seen.
-    pub fn validate(&self, born: impl Fn(&Id) -> Timestamp) -> Result<(), Refusal> {
-        let (group, error) =
-            if let Some(id) = self.apps.keys().find(|id| self.groups.contains_key(*id)) {
-                let error = "Groups and Applications may not have the same identifier.";
-                (id.parent().unwrap_or_else(Id::root), error)
-            } else if self.depths().is_none() {
-                (Id::root(), "Dependency graph has cyclic dependencies.")
-            } else {
-                return Ok(());
-            };
-        let text = scala::group(self, &group, born);
-        let (path, what) = self.place_of(&group);
-        Err(Refusal::invalid_at(&path, error).because(scala::failure(&what, &text, error)))
+    /// What Marathon refuses about the tree as a whole: the group that it is about, and why.
+    pub fn validate(&self) -> Result<(), (Id, &'static str)> {
+        if let Some(id) = self.apps.keys().find(|id| self.groups.contains_key(*id)) {
+            let error = "Groups and Applications may not have the same identifier.";
+            return Err((id.parent().unwrap_or_else(Id::root), error));
+        }
+        match self.depths() {
+            Some(_) => Ok(()),
+            None => Err((Id::root(), "Dependency graph has cyclic dependencies.")),
+        }
     }
 
     /// A group as a path of details and as Marathon says it: the root, or a position among all groups.
-    fn place_of(&self, group: &Id) -> (String, String) {
+    pub fn place_of(&self, group: &Id) -> (String, String) {
         if group.is_root() {
             return ("/".to_owned(), "value".to_owned());
         }
