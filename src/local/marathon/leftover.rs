@@ -63,9 +63,10 @@ fn pid(group: u32) -> Option<Pid> {
 pub fn kill_leftovers(dir: &Path) {
     // a group may need more than one look: processes fork while they are looked for
     for _ in 0..3 {
-        let by_environment = by_environment(dir, |_| true);
+        let all = processes();
+        let by_environment = by_environment(dir, &all, |_| true);
         let mut groups: BTreeSet<u32> = by_environment.into_iter().map(|(_, g)| g).collect();
-        groups.extend(recorded(dir));
+        groups.extend(recorded(dir, &all));
         if groups.is_empty() {
             break;
         }
@@ -84,8 +85,8 @@ pub fn kill_strays(dir: &Path, running: impl FnOnce() -> BTreeMap<String, Option
     let before = processes();
     let running = running();
     let groups: BTreeSet<u32> = running.values().copied().flatten().collect();
-    let strange = |pid: u32| before.get(&pid).is_some_and(|p| !groups.contains(&p.group));
-    for (task, group) in by_environment(dir, strange) {
+    let strange = |process: &Process| !groups.contains(&process.group);
+    for (task, group) in by_environment(dir, &before, strange) {
         if !running.contains_key(&task) {
             tracing::debug!(task, group, "killing what a task left behind");
             kill_group(group);
@@ -94,11 +95,17 @@ pub fn kill_strays(dir: &Path, running: impl FnOnce() -> BTreeMap<String, Option
 }
 
 /// The wanted processes that have the environment of a task: the task, and the process group.
-fn by_environment(dir: &Path, wanted: impl Fn(u32) -> bool) -> BTreeSet<(String, u32)> {
+fn by_environment(
+    dir: &Path,
+    all: &BTreeMap<u32, Process>,
+    wanted: impl Fn(&Process) -> bool,
+) -> BTreeSet<(String, u32)> {
     let sandboxes = dir.join("sandboxes");
-    let all = processes().into_iter();
-    let alive = all.filter(|(pid, process)| process.state != 'Z' && wanted(*pid));
-    let found = alive.filter_map(|(pid, process)| Some((task_of(pid, &sandboxes)?, process.group)));
+    let alive = all
+        .iter()
+        .filter(|(_, process)| process.state != 'Z' && wanted(process));
+    let found =
+        alive.filter_map(|(pid, process)| Some((task_of(*pid, &sandboxes)?, process.group)));
     found.collect()
 }
 
@@ -139,13 +146,13 @@ pub fn unrecord(dir: &Path, task: &str) {
 }
 
 /// Groups on record that still live, and are not others that got the same number since.
-fn recorded(dir: &Path) -> BTreeSet<u32> {
+fn recorded(dir: &Path, all: &BTreeMap<u32, Process>) -> BTreeSet<u32> {
     let files = std::fs::read_dir(records(dir))
         .into_iter()
         .flatten()
         .flatten();
     let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
-    let (all, boot) = (processes(), boot());
+    let boot = boot();
     let same = |text: String| {
         let mut words = text.split(' ');
         let group: u32 = words.next()?.parse().ok()?;

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::leftover;
 
 /// Many tasks may end at a time: so long is waited for others.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// So many sandboxes of tasks that ended are kept, the newest ones.
 const KEPT: usize = 200;
