@@ -1,5 +1,6 @@
 //! Placement constraints: may a task of this app go to that agent?
 
+use regex_lite::Regex;
 use serde_json::Value;
 
 /// Whether `host` meets a constraint `[field, operator, value?]`. `others` are the hosts of the app's live tasks,
@@ -26,43 +27,9 @@ pub fn is_met(constraint: &Value, host: &str, others: &[&str], hosts: &[&str]) -
     }
 }
 
-/// A small part of regular expressions: alternatives, `.`, `*`, `+`, `\` and plain characters.
+/// Whether the whole text is of that form; Java's look-arounds and back references fit nothing here.
 fn is_like(form: &str, text: &str) -> bool {
-    let form = form
-        .trim_start_matches(['^', '('])
-        .trim_end_matches(['$', ')']);
-    let text: Vec<char> = text.chars().collect();
-    form.split('|').any(|form| matches(&atoms(form), &text))
-}
-
-/// Characters of a form (`None` = any) with whether they may be missing and whether they may repeat.
-fn atoms(form: &str) -> Vec<(Option<char>, bool, bool)> {
-    let mut atoms: Vec<(Option<char>, bool, bool)> = Vec::new();
-    let mut chars = form.chars();
-    while let Some(c) = chars.next() {
-        match (c, atoms.last_mut()) {
-            ('*', Some(last)) => (last.1, last.2) = (true, true),
-            ('+', Some(last)) => last.2 = true,
-            ('?', Some(last)) => last.1 = true,
-            ('.', _) => atoms.push((None, false, false)),
-            ('\\', _) => atoms.push((chars.next(), false, false)),
-            (c, _) => atoms.push((Some(c), false, false)),
-        }
-    }
-    atoms
-}
-
-fn matches(form: &[(Option<char>, bool, bool)], text: &[char]) -> bool {
-    let Some(((wanted, optional, repeats), rest)) = form.split_first() else {
-        return text.is_empty();
-    };
-    let fits = text.first().is_some_and(|c| wanted.is_none_or(|w| w == *c));
-    let again = fits && *repeats && {
-        let mut more = form.to_vec();
-        more[0].1 = true;
-        matches(&more, &text[1..])
-    };
-    again || (fits && matches(rest, &text[1..])) || (*optional && matches(rest, text))
+    Regex::new(&format!("^(?:{form})$")).is_ok_and(|form| form.is_match(text))
 }
 
 #[cfg(test)]
@@ -106,6 +73,8 @@ mod tests {
             ("a|localhost", "localhost", true),
             ("127.+", "127.0.0.1", true),
             ("loc", "localhost", false),
+            ("(localhost|[0-9.]+)", "127.0.0.1", true),
+            ("[a-k]+", "localhost", false),
         ] {
             assert_eq!(is_like(form, text), fits, "{form}");
         }
