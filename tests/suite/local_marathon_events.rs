@@ -38,7 +38,7 @@ impl Listener {
 
     /// Reads on; `false` at the end of the stream.
     async fn read(&mut self) -> bool {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = [0; 4 * 1024];
         let read = self.stream.read(&mut buffer);
         let read = tokio::time::timeout(Duration::from_secs(20), read).await;
         let read = read.unwrap_or_else(|_| panic!("nothing came after {}", self.text));

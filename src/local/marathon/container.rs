@@ -203,7 +203,7 @@ pub fn check(app: &App, out: &mut Complaints) {
         .body
         .get("container")
         .iter()
-        .flat_map(|c| c["volumes"].as_array())
+        .filter_map(|c| c["volumes"].as_array())
         .flatten()
         .enumerate()
     {

@@ -10,21 +10,16 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::app::{App, ReadinessCheck};
 use super::fault::Faults;
 use super::id::Id;
-use super::instance::{Condition, Readiness};
+use super::instance::Condition;
 use super::instant;
 use super::leftover;
 use super::options::Options;
 use super::persist;
-use super::probe::{self, Place};
 use super::process::{self, Ending, Process};
 use super::world::{Effect, Launch, World};
 use crate::local::http;
-
-/// Shortest pause between two checks, for apps that ask for none.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 
 /// So many sandboxes of one instance are kept.
 const KEPT_ATTEMPTS: u32 = 10;
@@ -40,7 +35,8 @@ struct Running {
 /// The running local Marathon.
 pub struct Engine {
     world: Mutex<World>,
-    http: reqwest::Client,
+    /// For checks over HTTP.
+    pub(super) http: reqwest::Client,
     /// Where things are kept and how fast they are.
     pub options: Options,
     /// What is wrong on purpose.
@@ -48,8 +44,10 @@ pub struct Engine {
     /// Ends timers and streams.
     pub stopping: CancellationToken,
     kills: Mutex<BTreeMap<String, Running>>,
-    watched: Mutex<BTreeSet<(Id, Timestamp)>>,
-    tasks: TaskTracker,
+    /// Versions of apps whose checks are being made.
+    pub(super) watched: Mutex<BTreeSet<(Id, Timestamp)>>,
+    /// All that runs besides requests.
+    pub(super) tasks: TaskTracker,
     changed: Notify,
     /// A task has ended.
     pub ended: Notify,
@@ -57,7 +55,8 @@ pub struct Engine {
     saving: tokio::sync::Mutex<()>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// A lock, whatever happened to who had it before.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -311,7 +310,7 @@ impl Engine {
             return ending;
         }
         self.with(|world| world.task_is(&launch.task, Condition::Starting));
-        let started = Process::start(launch, &sandbox, self.options.tools.as_deref()).await;
+        let started = Process::start(launch, &sandbox, self.options.tools.as_deref());
         let mut process = match started {
             Ok(process) => process,
             Err(ending) => return ending,
@@ -330,94 +329,6 @@ impl Engine {
         }
         process.run(kill).await
     }
-
-    /// The health checks of one version of an app, on a timer of their own.
-    async fn keep_checking(self: &Arc<Self>, app: &Arc<App>, index: usize) {
-        let Some(check) = app.health_checks().into_iter().nth(index) else {
-            return;
-        };
-        let interval = self.look(|w| w.real(check.interval)).max(SHORTEST_INTERVAL);
-        let timeout = self.look(|w| w.real(check.timeout)).max(SHORTEST_INTERVAL);
-        while self
-            .stopping
-            .run_until_cancelled(tokio::time::sleep(interval))
-            .await
-            .is_some()
-        {
-            let Some(targets) = self.look(|world| world.targets(&app.id, app.version, &check))
-            else {
-                break;
-            };
-            for target in targets {
-                let (engine, check) = (Arc::clone(self), check.clone());
-                self.tasks.spawn(async move {
-                    let sandbox = engine.sandbox(&target.task);
-                    let tools = engine.options.tools.as_deref();
-                    let place = Place {
-                        http: &engine.http,
-                        sandbox: &sandbox,
-                        tools,
-                    };
-                    let looked = probe::look(&check, &target, &place, timeout);
-                    if let Some(result) = engine.stopping.run_until_cancelled(looked).await {
-                        engine.with(|world| world.health_result(&target.task, index, result));
-                    }
-                });
-            }
-        }
-        lock(&self.watched).remove(&(app.id.clone(), app.version));
-    }
-
-    /// The readiness checks of a task, until it is ready or gone.
-    async fn keep_asking(self: &Arc<Self>, check: &ReadinessCheck, target: &Launch) {
-        let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
-        let task = &target.task;
-        loop {
-            let result = ask(&self.http, check, target, timeout).await;
-            if self.stopping.is_cancelled()
-                || self.with(|world| world.readiness_result(task, result))
-            {
-                return;
-            }
-            if self
-                .stopping
-                .run_until_cancelled(tokio::time::sleep(interval.max(SHORTEST_INTERVAL)))
-                .await
-                .is_none()
-            {
-                return;
-            }
-        }
-    }
-}
-
-async fn ask(
-    http: &reqwest::Client,
-    check: &ReadinessCheck,
-    target: &Launch,
-    timeout: Duration,
-) -> Readiness {
-    let mut result = Readiness {
-        name: check.name.clone(),
-        ready: false,
-        last: None,
-    };
-    let Some(port) = target.ports.get(check.port) else {
-        return result;
-    };
-    let asked = async {
-        let response = probe::get(http, target.host, *port, &check.path)
-            .await
-            .ok()?;
-        Some((response.status().as_u16(), probe::body(response).await))
-    };
-    if let Ok(Some((status, body))) = tokio::time::timeout(timeout, asked).await {
-        result.ready = check.codes.contains(&u64::from(status));
-        if check.keep_last {
-            result.last = Some((status, String::new(), body));
-        }
-    }
-    result
 }
 
 /// Waits; `false` if the task was killed meanwhile.

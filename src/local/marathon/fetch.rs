@@ -49,9 +49,9 @@ pub async fn all(list: &[Value], sandbox: &Path) -> Result<(), String> {
         let to = place(sandbox, wanted).await.map_err(failed)?;
         let file = one(uri, &to).await.map_err(failed)?;
         if item["executable"] == true {
-            let mode = std::fs::Permissions::from_mode(0o755);
-            let made = tokio::fs::set_permissions(&file, mode).await;
-            made.map_err(|error| format!("Failed to make '{uri}' executable: {error}"))?;
+            let executable = std::fs::Permissions::from_mode(0o755);
+            let done = tokio::fs::set_permissions(&file, executable).await;
+            done.map_err(|error| format!("Failed to make '{uri}' executable: {error}"))?;
         } else if item["extract"] != false {
             let unpacked = unpack(&file, sandbox).await;
             unpacked.map_err(|why| format!("Failed to extract '{uri}': {why}"))?;

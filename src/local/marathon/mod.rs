@@ -13,6 +13,7 @@ mod api;
 mod app;
 mod change;
 mod check;
+mod checking;
 mod constraint;
 mod container;
 mod cut;

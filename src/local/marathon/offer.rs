@@ -270,7 +270,7 @@ impl World {
             Some(reason) => {
                 offers.unused += 1;
                 offers.last_unused = Some(now);
-                offers.last_offers[agent] = (number, now);
+                offers.last_ids[agent] = (number, now);
                 offers.last[agent] =
                     std::array::from_fn(|i| (u64::from(i == reason), u64::from(i <= reason)));
             }

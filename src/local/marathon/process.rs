@@ -94,22 +94,20 @@ pub async fn prepare(launch: &Launch, sandbox: &Path) -> Result<(), Ending> {
             "Docker is not run by the local Marathon: give the service a cmd without a container image",
         ));
     }
-    tokio::fs::create_dir_all(sandbox).await.map_err(trouble)?;
+    tokio::fs::create_dir_all(sandbox)
+        .await
+        .map_err(|error| trouble(&error))?;
     let fetched = fetch::all(launch.app.list("fetch"), sandbox).await;
     fetched.map_err(Ending::failed)
 }
 
-fn trouble(error: std::io::Error) -> Ending {
+fn trouble(error: &std::io::Error) -> Ending {
     Ending::failed(format!("Failed to launch the task: {error}"))
 }
 
 impl Process {
     /// Starts the command of a task in its sandbox.
-    pub async fn start(
-        launch: &Launch,
-        sandbox: &Path,
-        tools: Option<&Path>,
-    ) -> Result<Self, Ending> {
+    pub fn start(launch: &Launch, sandbox: &Path, tools: Option<&Path>) -> Result<Self, Ending> {
         let mut command = command(&launch.app);
         command
             .env_clear()
@@ -119,7 +117,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut group = Group::spawn(command).map_err(trouble)?;
+        let mut group = Group::spawn(command).map_err(|error| trouble(&error))?;
         let (mut logs, last_error) = (JoinSet::new(), LastLine::default());
         if let Some(out) = group.0.stdout().take() {
             logs.spawn(copy(out, sandbox.join("stdout"), None));

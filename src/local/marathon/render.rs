@@ -251,7 +251,7 @@ impl World {
                 "UnfulfilledRole" => vec!["InsufficientCpus", "InsufficientMemory", reason],
                 _ => vec![reason],
             };
-            let (number, at) = offers.last_offers[index];
+            let (number, at) = offers.last_ids[index];
             let offer = json!({
                 "id": format!("{MASTER}-O{number}"), "agentId": agent.id, "hostname": agent.host,
                 "attributes": [], "resources": self.offered(index),

@@ -7,6 +7,7 @@ use super::app::App;
 use super::check;
 use super::define;
 use super::id::Id;
+use super::instant;
 use super::older;
 use super::refusal::{Complaints, Refusal};
 use super::scala;
@@ -66,7 +67,7 @@ fn completed(id: Id, group: &Id, sent: &Object, version: Timestamp) -> Result<Ap
     let app = App::new(id, body, version);
     check::check(&app, sent).map_err(|refusal| {
         let error = refusal.body["details"][0]["errors"][0].as_str();
-        let text = scala::app(&app, jiff::Timestamp::now());
+        let text = scala::app(&app, instant::now());
         let reason = scala::failure("value", &text, error.unwrap_or_default());
         refusal.because(reason)
     })?;

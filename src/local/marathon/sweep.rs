@@ -45,7 +45,7 @@ impl Engine {
 }
 
 /// Removes the oldest sandboxes of tasks that are not alive.
-fn prune<T>(sandboxes: &Path, alive: &BTreeMap<String, T>) {
+fn prune(sandboxes: &Path, alive: &BTreeMap<String, Option<u32>>) {
     let entries = std::fs::read_dir(sandboxes).into_iter().flatten().flatten();
     let dead = entries.filter(|e| {
         !e.file_name()
@@ -76,7 +76,8 @@ mod tests {
         for number in 0..KEPT + 7 {
             std::fs::create_dir(dir.path().join(format!("t{number}"))).unwrap();
         }
-        let alive: BTreeMap<String, ()> = (0..5).map(|n| (format!("t{n}"), ())).collect();
+        let alive: BTreeMap<String, Option<u32>> =
+            (0..5).map(|n| (format!("t{n}"), None)).collect();
         prune(dir.path(), &alive);
         let left = std::fs::read_dir(dir.path()).unwrap().count();
         assert_eq!(left, KEPT + 5);

@@ -123,7 +123,7 @@ pub struct Offers {
     /// By reason, of the last offer of each agent: (declined, processed).
     pub last: [[(u64, u64); 10]; 2],
     /// Numbers and times of those.
-    pub last_offers: [(u64, Timestamp); 2],
+    pub last_ids: [(u64, Timestamp); 2],
     /// By reason, of all offers: (declined, processed).
     pub all: [(u64, u64); 10],
 }
