@@ -45,19 +45,33 @@ pub async fn all(list: &[Value], sandbox: &Path) -> Result<(), String> {
     for item in list {
         let uri = item["uri"].as_str().unwrap_or_default();
         let wanted = item["destPath"].as_str();
-        let failed = |why: String| format!("Failed to fetch '{uri}': {why}");
+        let shown = without_secrets(uri);
+        let failed = |why: String| format!("Failed to fetch '{shown}': {why}");
         let to = place(sandbox, wanted).await.map_err(failed)?;
         let file = one(uri, &to).await.map_err(failed)?;
         if item["executable"] == true {
             let executable = std::fs::Permissions::from_mode(0o755);
             let done = tokio::fs::set_permissions(&file, executable).await;
-            done.map_err(|error| format!("Failed to make '{uri}' executable: {error}"))?;
+            done.map_err(|error| format!("Failed to make '{shown}' executable: {error}"))?;
         } else if item["extract"] != false {
             let unpacked = unpack(&file, sandbox).await;
-            unpacked.map_err(|why| format!("Failed to extract '{uri}': {why}"))?;
+            unpacked.map_err(|why| format!("Failed to extract '{shown}': {why}"))?;
         }
     }
     Ok(())
+}
+
+/// A URI as it may be shown: user, password and query may be secrets.
+fn without_secrets(uri: &str) -> String {
+    let url = Url::parse(uri).ok().filter(|url| !url.cannot_be_a_base());
+    let Some(mut url) = url else {
+        return if uri.starts_with('/') { uri } else { "…" }.to_owned();
+    };
+    // URLs without a host take neither, and have none
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url.to_string()
 }
 
 /// Where a file goes.
@@ -206,6 +220,19 @@ async fn unpack(file: &Path, sandbox: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        for (uri, shown) in [
+            ("http://u:p@a/b.tgz?token=t", "http://a/b.tgz"),
+            ("hdfs://u:p@a/b", "hdfs://a/b"),
+            ("file:///a/b", "file:///a/b"),
+            ("/a/b", "/a/b"),
+            ("u:p@a", "…"),
+        ] {
+            assert_eq!(without_secrets(uri), shown, "{uri}");
+        }
+    }
 
     #[test]
     fn only_this_machine_is_asked() {
