@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dploy_observer::local::marathon::{FaultChange, LocalMarathon, Options, Pace, Resources};
+use dploy_observer::secret::Secret;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -44,6 +45,10 @@ impl Marathon {
 
     pub async fn start_in(dir: tempfile::TempDir, pace: Pace) -> Self {
         let server = serve(dir.path(), pace).await;
+        Self::of(server, dir)
+    }
+
+    pub fn of(server: LocalMarathon, dir: tempfile::TempDir) -> Self {
         let address = server.url().strip_prefix("http://").unwrap().to_owned();
         Self {
             server: Some(server),
@@ -149,13 +154,17 @@ impl Marathon {
 }
 
 async fn serve(dir: &Path, pace: Pace) -> LocalMarathon {
+    serve_with(dir, pace, None).await
+}
+
+pub async fn serve_with(dir: &Path, pace: Pace, credentials: Option<Secret>) -> LocalMarathon {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = Options {
         dir: dir.to_owned(),
         tools: None,
         pace,
         resources: Resources::default(),
-        credentials: None,
+        credentials,
     };
     LocalMarathon::start(listener, options).await.unwrap()
 }

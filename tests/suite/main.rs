@@ -38,6 +38,7 @@ mod local_github_writes;
 mod local_marathon;
 mod local_marathon_clients;
 mod local_marathon_events;
+mod local_marathon_pages;
 mod local_marathon_rollback;
 mod local_marathon_tasks;
 mod local_marathon_validation;
