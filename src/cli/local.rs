@@ -1,5 +1,6 @@
 //! `observer local`: the local world, whole or in parts.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +13,13 @@ use crate::local::serve::{self, Page};
 use crate::local::world::{self, Ports, World};
 use crate::secret::Secret;
 use crate::settings::Settings;
+
+/// Prints a line; whoever closed the other end (`| head -1`) does not want to read it.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
 
 /// The local world.
 #[derive(Args)]
@@ -135,16 +143,16 @@ pub(super) async fn run(
                     Duration::from_millis(marathon.scale_apps_initial_delay);
             };
             let marathon = world::marathon(&args.dir, marathon.port, "-port", change).await?;
-            println!("local Marathon: {}", marathon.url());
-            println!("Ctrl-C stops it and every task it runs");
+            say!("local Marathon: {}", marathon.url());
+            say!("Ctrl-C stops it and every task it runs");
             signalled().await;
             marathon.stop().await;
         }
         Some(Part::Github { port }) => {
             super::logging::start(settings)?;
             let github = world::github(&args.dir, *port, "-port").await?;
-            println!("local GitHub: {}", github.url());
-            println!(
+            say!("local GitHub: {}", github.url());
+            say!(
                 "its token is in {}",
                 args.dir.join("github-token").display()
             );
@@ -166,11 +174,11 @@ pub(super) async fn run(
                 &Settings::shown(matches),
             )
             .await?;
-            println!("{}", world.welcome());
+            say!("{}", world.welcome());
             signalled().await;
-            println!("\nstopping");
+            say!("\nstopping");
             world.stop().await;
-            println!("stopped; nothing is left running. Starting again finds everything as it is.");
+            say!("stopped; nothing is left running. Starting again finds everything as it is.");
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -187,3 +187,32 @@ async fn a_port_of_the_local_world_that_is_taken_is_named_with_its_flag() {
     }
     nothing_runs_in(here.path()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_shows_only_the_flags_that_it_uses_and_takes_the_others() {
+    let here = tempfile::tempdir().unwrap();
+    let (code, help, _) = run(here.path(), &["local", "marathon", "--help"]).await;
+    assert_eq!(code, 0);
+    for flag in [
+        "--dir",
+        "--port",
+        "--http-credentials",
+        "--scale-apps-interval",
+        "--loglevel",
+        "Examples:",
+    ] {
+        assert!(help.contains(flag), "{flag}: {help}");
+    }
+    assert!(
+        !help.contains("--pat") && !help.contains("--marathon-url"),
+        "{help}"
+    );
+    // a wrong value is a secret all the same
+    let wrong = ["local", "marathon", "-poll=5", "-http-credentials=s3cret"];
+    let (code, _, err) = run(here.path(), &wrong).await;
+    assert_eq!(code, 1, "{err}");
+    assert!(
+        err.contains("user:password") && !err.contains("s3cret"),
+        "{err}"
+    );
+}

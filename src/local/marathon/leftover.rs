@@ -71,7 +71,7 @@ pub fn kill_leftovers(dir: &Path) {
             break;
         }
         for group in groups {
-            tracing::info!(group, "killing a task left behind by an earlier run");
+            tracing::info!(group, "killing what a task left behind");
             kill_group(group);
         }
     }
