@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Subcommand};
 
 use super::signalled;
@@ -128,6 +129,18 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let whole = ["fresh", "observer_port", "marathon_port", "github_port"];
+    let given = local_matches(matches).is_some_and(|local| {
+        let set = |name: &&str| local.value_source(name) == Some(ValueSource::CommandLine);
+        whole.iter().any(set)
+    });
+    if args.part.is_some() && given {
+        eprintln!(
+            "observer: -fresh, -observer-port, -marathon-port and -github-port are for `observer local` as a whole; \
+             a part has -port, and is anew with a new -dir"
+        );
+        return Ok(ExitCode::from(2));
+    }
     match &args.part {
         Some(Part::Serve(page)) => {
             serve::run(page_of(page)).await?;
@@ -184,9 +197,14 @@ pub(super) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
+/// The arguments of `local` itself.
+fn local_matches(matches: &ArgMatches) -> Option<&ArgMatches> {
+    matches.subcommand().map(|(_, local)| local)
+}
+
 /// Somebody who tries it reads the welcome, not the log, unless they ask for it.
 fn quieter(settings: &Settings, matches: &ArgMatches) -> Settings {
-    let asked = matches.value_source("loglevel") != Some(clap::parser::ValueSource::DefaultValue);
+    let asked = matches.value_source("loglevel") != Some(ValueSource::DefaultValue);
     let loglevel = if asked {
         settings.loglevel.clone()
     } else {

@@ -165,6 +165,7 @@ impl World {
         let lock = lock(dir)?;
         let dir = dir.canonicalize()?;
         if fresh {
+            marathon::ensure_unused(&dir.join("marathon"))?;
             marathon::kill_leftovers(&dir.join("marathon"));
             forget(&dir)?;
         }

@@ -216,3 +216,28 @@ async fn a_part_shows_only_the_flags_that_it_uses_and_takes_the_others() {
         "{err}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_forgotten_under_a_part_that_runs() {
+    let here = tempfile::tempdir().unwrap();
+    let arguments = ["local", "marathon", "-port=0", "-dir=world"];
+    let mut running = Running::start(observer(here.path(), &arguments), false);
+    let url = running.line_with("local Marathon: ").await;
+    let fresh = [
+        "local",
+        "-fresh",
+        "-dir=world",
+        "-observer-port=0",
+        "-marathon-port=0",
+        "-github-port=0",
+    ];
+    let (code, _, err) = run(here.path(), &fresh).await;
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("another local Marathon uses"), "{err}");
+    assert!(here.path().join("world/marathon/sandboxes").exists());
+    assert!(get(&format!("{url}/v2/info")).await.is_ok());
+    let (code, _, err) = run(here.path(), &["local", "-fresh", "marathon", "-port=0"]).await;
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("a part has -port"), "{err}");
+    assert_eq!(running.signal("-TERM").await.0, 0);
+}

@@ -288,7 +288,11 @@ async fn files_of_this_machine_are_fetched_and_nothing_else_is() {
         said.contains("hello from a file\n") && said.contains("packed\n"),
         "{said}"
     );
+    std::fs::File::create(files.path().join("endless"))
+        .and_then(|file| file.set_len(2 << 30))
+        .unwrap();
     for (id, uri, why) in [
+        ("/endless", uri("endless"), "longer than 1024 MiB"),
         (
             "/far",
             "https://example.com/x.tgz".to_owned(),
@@ -395,6 +399,95 @@ async fn what_was_answered_survives_a_sigkill() {
             .collect();
         assert!(wanted.iter().all(|id| ids.contains(&id)), "{ids:?}");
         other.stop().await;
+    }
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_fetched_stays_in_the_sandbox() {
+    let marathon = Marathon::start().await;
+    let files = tempfile::tempdir().unwrap();
+    let outside = files.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::os::unix::fs::symlink(&outside, files.path().join("link")).unwrap();
+    std::os::unix::fs::symlink(outside.join("file"), files.path().join("evil")).unwrap();
+    let tar = std::process::Command::new("tar")
+        .args(["-cf", "links.tar", "link", "evil"])
+        .current_dir(files.path())
+        .status();
+    assert!(tar.unwrap().success());
+    std::fs::remove_file(files.path().join("evil")).unwrap();
+    std::fs::write(files.path().join("evil"), "evil").unwrap();
+    let uri = |name: &str| format!("file://{}", files.path().join(name).display());
+    for (id, dest) in [("/link", "link/in"), ("/up", "../up"), ("/top", "/tmp/top")] {
+        let fetch = json!([{"uri": uri("links.tar")}, {"uri": uri("evil"), "destPath": dest}]);
+        let app = json!({"id": id, "cmd": "sleep 1000", "backoffSeconds": 1000, "fetch": fetch});
+        marathon.ok("POST", "/v2/apps", app).await;
+        let message = failure(&marathon, id).await;
+        assert!(message.contains("leads out of the sandbox"), "{message}");
+        marathon
+            .ok("DELETE", &format!("/v2/apps{id}"), Value::Null)
+            .await;
+    }
+    // in place of the link, not through it
+    let fetch = json!([{"uri": uri("links.tar")}, {"uri": uri("evil")}, {"uri": uri("evil"), "destPath": "deep/down"}]);
+    let cmd = "cat evil deep/down; exec sleep 1000";
+    marathon
+        .deployed(json!({"id": "/ok", "cmd": cmd, "fetch": fetch}))
+        .await;
+    let task = first_task(&marathon, "/ok").await;
+    log(&marathon, &task, "stdout", "evilevil").await;
+    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+    let shown = marathon.get("/v2/apps/ok").await["app"]["fetch"][2]["destPath"].clone();
+    assert_eq!(shown, "deep/down");
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_is_no_file_any_more_holds_nobody_up() {
+    let marathon = Marathon::start().await;
+    let cmd =
+        "rm stdout stderr; mkfifo stdout; ln -s /dev/zero stderr; touch done; exec sleep 1000";
+    marathon.deployed(json!({"id": "/odd", "cmd": cmd})).await;
+    let task = first_task(&marathon, "/odd").await;
+    let done = marathon
+        .dir
+        .path()
+        .join("sandboxes")
+        .join(&task)
+        .join("done");
+    let begin = std::time::Instant::now();
+    while !done.exists() {
+        assert!(begin.elapsed().as_secs() < 20);
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    for name in ["stdout", "stderr"] {
+        let path = format!("/local/tasks/{task}/{name}");
+        assert_eq!(marathon.call("GET", &path, Value::Null).await.status, 404);
+    }
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_saved_is_not_answered_as_done() {
+    let marathon = Marathon::start().await;
+    let blocked = marathon.dir.path().join("state.json.next");
+    std::fs::create_dir(&blocked).unwrap();
+    let app = json!({"id": "/s", "cmd": "sleep 1000", "instances": 0});
+    let reply = marathon.call("POST", "/v2/apps", app).await;
+    assert_eq!(reply.status, 500);
+    let message = reply.body["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("The change is made, but cannot be saved: "),
+        "{message}"
+    );
+    std::fs::remove_dir(&blocked).unwrap();
+    // it is tried again without being asked
+    let file = marathon.dir.path().join("state.json");
+    let begin = std::time::Instant::now();
+    while !std::fs::read_to_string(&file).is_ok_and(|state| state.contains("\"/s\"")) {
+        assert!(begin.elapsed().as_secs() < 20);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     marathon.stop().await;
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -15,11 +16,15 @@ use super::id::Id;
 use super::instance::Condition;
 use super::instant;
 use super::leftover;
+use super::log;
 use super::options::Options;
 use super::persist;
 use super::process::{self, Ending, Process};
 use super::world::{Effect, Launch, World};
 use crate::local::http;
+
+/// When the state could not be saved, it is tried again after so long.
+const SAVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// So many sandboxes of one instance are kept.
 const KEPT_ATTEMPTS: u32 = 10;
@@ -154,7 +159,7 @@ impl Engine {
     /// Ends every task and waits until all of them are dead. In the saved state they are as if they still ran.
     pub async fn stop(&self) {
         self.stopping.cancel();
-        self.save().await;
+        self.save_at_last().await;
         for running in lock(&self.kills).values() {
             let grace = self.options.pace.stop_grace;
             running.kill.send_replace(Some(grace));
@@ -162,7 +167,13 @@ impl Engine {
         self.tasks.close();
         self.tasks.wait().await;
         leftover::kill_leftovers(&self.options.dir);
-        self.save().await;
+        self.save_at_last().await;
+    }
+
+    async fn save_at_last(&self) {
+        lock(&self.world).dirty = true;
+        // what is wrong was logged
+        let _ = self.save().await;
     }
 
     fn every(
@@ -194,34 +205,43 @@ impl Engine {
             .await
             .is_some()
         {
-            self.save().await;
+            while self.save().await.is_err() {
+                let pause = tokio::time::sleep(SAVE_AGAIN);
+                if self.stopping.run_until_cancelled(pause).await.is_none() {
+                    return;
+                }
+            }
         }
     }
 
     /// Returns when everything that has changed so far is in the file.
-    pub async fn saved(&self) {
+    ///
+    /// # Errors
+    /// When it could not be written; it is tried again then.
+    pub async fn saved(self: &Arc<Self>) -> anyhow::Result<()> {
+        let engine = Arc::clone(self);
+        // a task of its own: it must come to its end when whoever waits for it is gone
+        let saving = self.tasks.spawn(async move { engine.save().await });
+        saving.await.context("saving the state")?
+    }
+
+    async fn save(&self) -> anyhow::Result<()> {
         // whoever saves at the moment may have begun before the change; after that, it is saved or still dirty
-        let saving = self.saving.lock().await;
-        if lock(&self.world).dirty {
-            self.save_alone(&saving).await;
+        let _one_at_a_time = self.saving.lock().await;
+        if !lock(&self.world).dirty {
+            return Ok(());
         }
-    }
-
-    async fn save(&self) {
-        let saving = self.saving.lock().await;
-        self.save_alone(&saving).await;
-    }
-
-    async fn save_alone(&self, _one_at_a_time: &tokio::sync::MutexGuard<'_, ()>) {
         let state = {
             let mut world = lock(&self.world);
             world.dirty = false;
             persist::snapshot(&world)
         };
-        if let Err(error) = persist::write(&self.options.dir, &state).await {
+        let written = persist::write(&self.options.dir, &state).await;
+        if let Err(error) = &written {
             lock(&self.world).dirty = true;
             tracing::warn!(error = %error, "the local Marathon cannot save its state");
         }
+        written
     }
 
     fn carry_out(self: &Arc<Self>, effect: Effect) {
@@ -279,6 +299,7 @@ impl Engine {
     async fn run(self: Arc<Self>, launch: Launch, kill: watch::Receiver<Option<Duration>>) {
         self.forget_old_sandbox(&launch.task).await;
         let ending = self.live(&launch, kill).await;
+        log::touch(&self.sandbox(&launch.task));
         leftover::unrecord(&self.options.dir, &launch.task);
         lock(&self.kills).remove(&launch.task);
         self.ended.notify_one();

@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use percent_encoding::percent_decode_str;
 use reqwest::{Url, redirect};
 use serde_json::Value;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use crate::local::http;
@@ -34,7 +34,7 @@ const ARCHIVES: [(&str, &[&str]); 9] = [
     (".txz", &["tar", "-xJf"]),
     (".tar", &["tar", "-xf"]),
     (".gz", &["gzip", "-dkf"]),
-    (".zip", &["python3", "-m", "zipfile", "-e"]),
+    (".zip", &["unzip", "-oq"]),
 ];
 
 /// Brings everything a definition lists into the sandbox.
@@ -100,10 +100,19 @@ async fn place(sandbox: &Path, wanted: Option<&str>) -> Result<Place, String> {
         return Err(format!("its destPath '{wanted}' leads out of the sandbox"));
     }
     let path = sandbox.join(wanted);
-    let folder = path.parent().unwrap_or(sandbox);
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(format!("its destPath '{wanted}' names no file"));
+    };
     let made = tokio::fs::create_dir_all(folder).await;
     made.map_err(|error| error.to_string())?;
-    Ok(Place::At(path))
+    // an archive may have brought links
+    let found = [folder, sandbox].map(std::fs::canonicalize);
+    match found {
+        [Ok(folder), Ok(sandbox)] if folder.starts_with(&sandbox) => {
+            Ok(Place::At(folder.join(name)))
+        }
+        _ => Err(format!("its destPath '{wanted}' leads out of the sandbox")),
+    }
 }
 
 async fn one(uri: &str, to: &Place) -> Result<PathBuf, String> {
@@ -135,15 +144,40 @@ fn is_here(url: &Url) -> bool {
 async fn copied(from: &Path, to: &Place) -> Result<PathBuf, String> {
     let name = from.file_name().ok_or("it names no file")?;
     let to = to.of(name);
+    let text = |error: std::io::Error| error.to_string();
+    let found = tokio::fs::metadata(from).await.map_err(text)?;
     // a pipe would be waited for without end
-    match tokio::fs::metadata(from).await {
-        Ok(found) if !found.is_file() => return Err("it is no regular file".to_owned()),
-        Ok(_) => {}
-        Err(error) => return Err(error.to_string()),
+    if !found.is_file() {
+        return Err("it is no regular file".to_owned());
     }
-    let copied = tokio::fs::copy(from, &to).await;
-    copied.map_err(|error| error.to_string())?;
+    if found.len() > LONGEST {
+        return Err(too_long());
+    }
+    let source = tokio::fs::File::open(from).await.map_err(text)?;
+    let mut target = create(&to).await?;
+    // in parts, so that a kill need not wait for the end
+    let mut source = source.take(LONGEST);
+    tokio::io::copy(&mut source, &mut target)
+        .await
+        .map_err(text)?;
+    target.flush().await.map_err(text)?;
+    target
+        .set_permissions(found.permissions())
+        .await
+        .map_err(text)?;
     Ok(to)
+}
+
+fn too_long() -> String {
+    format!("it is longer than {} MiB", LONGEST >> 20)
+}
+
+/// A new file, in place of whatever was there: an archive may have brought a link.
+async fn create(path: &Path) -> Result<tokio::fs::File, String> {
+    // there may be none
+    let _ = tokio::fs::remove_file(path).await;
+    let file = tokio::fs::File::create_new(path).await;
+    file.map_err(|error| error.to_string())
 }
 
 async fn loaded(url: Url, to: &Place) -> Result<PathBuf, String> {
@@ -168,14 +202,13 @@ async fn loaded(url: Url, to: &Place) -> Result<PathBuf, String> {
         return Err(format!("the server answers {}", response.status()));
     }
     let to = to.of(OsStr::new(&name));
-    let file = tokio::fs::File::create(&to).await;
-    let mut file = file.map_err(|error| error.to_string())?;
+    let mut file = create(&to).await?;
     let (mut stream, mut length) = (response.bytes_stream(), 0);
     while let Some(part) = stream.next().await {
         let part = part.map_err(chain)?;
         length += part.len() as u64;
         if length > LONGEST {
-            return Err(format!("it is longer than {} MiB", LONGEST >> 20));
+            return Err(too_long());
         }
         let written = file.write_all(&part).await;
         written.map_err(|error| error.to_string())?;
@@ -197,9 +230,6 @@ async fn unpack(file: &Path, sandbox: &Path) -> Result<(), String> {
     };
     let mut words: Vec<OsString> = arguments.iter().map(OsString::from).collect();
     words.push(file.into());
-    if arguments.contains(&"zipfile") {
-        words.push(sandbox.into());
-    }
     let mut command = Command::new(program);
     command
         .args(words)

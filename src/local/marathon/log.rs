@@ -1,9 +1,16 @@
 //! What a task wrote: its `stdout` and `stderr`, bounded, with the newest part kept.
 
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
+
+use super::instant;
 
 /// A file grows no longer than this. Then it becomes `….1`, in place of the one before, and a new one is begun.
 const HALF: usize = 5 * 1024 * 1024 / 2;
@@ -48,12 +55,42 @@ fn older(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// What there is of a log: at least the newest 2.5 MiB, at most 5; `None` without one.
+/// What there is of a log: at least the newest 2.5 MiB, at most 5; `None` without one. It blocks.
 pub fn read(path: &Path) -> Option<Vec<u8>> {
-    // the older part may be missing; it is read first, so that nothing is lost when the newer one takes its place
-    let mut bytes = std::fs::read(older(path)).unwrap_or_default();
-    bytes.extend(std::fs::read(path).ok()?);
-    Some(bytes)
+    // opened first: when it becomes the older part meanwhile, nothing is missing between the two
+    let newer = open(path);
+    let older = open(&older(path));
+    let inode = |file: &Option<fs::File>| file.as_ref()?.metadata().ok().map(|m| m.ino());
+    let same = newer.is_some() && inode(&newer) == inode(&older);
+    let mut bytes = Vec::new();
+    let mut found = false;
+    for file in [older.filter(|_| !same), newer].into_iter().flatten() {
+        found = true;
+        // what cannot be read is not shown
+        let _ = file.take(HALF as u64).read_to_end(&mut bytes);
+    }
+    found.then_some(bytes)
+}
+
+/// A regular file, and no link: a task may have put anything there.
+fn open(path: &Path) -> Option<fs::File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut options = fs::OpenOptions::new();
+    let file = options
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+        .ok()?;
+    file.metadata().ok().filter(fs::Metadata::is_file)?;
+    Some(file)
+}
+
+/// Marks the end of a task: sandboxes go in the order of their ends.
+pub fn touch(sandbox: &Path) {
+    // there is none where the task was never started
+    if let Ok(folder) = fs::File::open(sandbox) {
+        let _ = folder.set_modified(instant::now().into());
+    }
 }
 
 #[cfg(test)]

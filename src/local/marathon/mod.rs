@@ -153,6 +153,17 @@ impl LocalMarathon {
     }
 }
 
+/// Says so if a local Marathon works in the folder.
+///
+/// # Errors
+/// If it does, or the folder cannot be looked at.
+pub fn ensure_unused(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        drop(lock(dir)?);
+    }
+    Ok(())
+}
+
 /// Given back explicitly: a process that is just being started has a copy of the open file until it executes.
 struct Lock(File);
 

@@ -22,7 +22,7 @@ use super::log::Log;
 use super::world::Launch;
 
 const SIGTERM: i32 = 15;
-/// From one look at what is left of a process group to the next.
+/// From the first look at what is left of a process group to the next; then longer.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long logs are drained after the process is gone.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -176,8 +176,10 @@ impl Process {
         self.group.terminate();
         if let Ok(status) = tokio::time::timeout_at(deadline, self.group.leader_exit()).await {
             // a shell dies at once; the command that it ran may still be finishing its work
+            let mut pause = LOOK_AGAIN;
             while Instant::now() < deadline && group.is_some_and(leftover::lives) {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
+                pause = (pause * 2).min(LOOK_AGAIN * 16);
             }
             return status;
         }

@@ -79,36 +79,33 @@ impl Tree {
     /// How many apps stand before each app in its longest chain of dependencies; `None` if there is a circle.
     pub fn depths(&self) -> Option<BTreeMap<Id, usize>> {
         let mut depths = BTreeMap::new();
+        // how many dependencies of an app have no depth yet, and who waits for an app
+        let mut open: BTreeMap<&Id, usize> = BTreeMap::new();
+        let mut dependants: BTreeMap<Id, Vec<&Id>> = BTreeMap::new();
         for app in self.apps.values() {
-            self.depth(app, &mut depths, &mut BTreeSet::new())?;
+            let mut targets = self.dependencies(app);
+            targets.extend(app.dependencies().filter(|id| *id == app.id));
+            open.insert(&app.id, targets.len());
+            for target in targets {
+                dependants.entry(target).or_default().push(&app.id);
+            }
         }
-        Some(depths)
-    }
-
-    fn depth(
-        &self,
-        app: &App,
-        known: &mut BTreeMap<Id, usize>,
-        path: &mut BTreeSet<Id>,
-    ) -> Option<usize> {
-        if let Some(depth) = known.get(&app.id) {
-            return Some(*depth);
+        let mut deepest: BTreeMap<&Id, usize> = BTreeMap::new();
+        let ready = open.iter().filter(|(_, count)| **count == 0);
+        let mut ready: Vec<(&Id, usize)> = ready.map(|(id, _)| (*id, 0)).collect();
+        while let Some((id, depth)) = ready.pop() {
+            depths.insert(id.clone(), depth);
+            for dependant in dependants.get(id).into_iter().flatten() {
+                let deepest: &mut usize = deepest.entry(dependant).or_default();
+                *deepest = (*deepest).max(depth + 1);
+                let count = open.get_mut(dependant)?;
+                *count -= 1;
+                if *count == 0 {
+                    ready.push((dependant, *deepest));
+                }
+            }
         }
-        if !path.insert(app.id.clone()) {
-            return None;
-        }
-        let mut depth = 0;
-        for target in self
-            .dependencies(app)
-            .iter()
-            .chain(app.dependencies().find(|d| *d == app.id).as_ref())
-        {
-            let target = self.apps.get(target)?;
-            depth = depth.max(self.depth(target, known, path)? + 1);
-        }
-        path.remove(&app.id);
-        known.insert(app.id.clone(), depth);
-        Some(depth)
+        (depths.len() == self.apps.len()).then_some(depths)
     }
 
     /// What Marathon refuses about the tree as a whole: the group that it is about, and why.

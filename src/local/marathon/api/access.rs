@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::call::{self, Call};
 
-/// A 401 unless the request carries the credentials. Nothing but the local routes is open without them.
+/// A 401 unless the request carries the credentials. Nothing is open without them.
 pub fn refused(call: &Call, wanted: Option<&str>) -> Option<Response> {
     let wanted = wanted?;
     let given = call.headers.get(header::AUTHORIZATION);

@@ -61,8 +61,9 @@ fn complaint(text: &str, error: &serde_json::Error) -> String {
         .last()
         .unwrap_or_default();
     let start = line[..at]
-        .rfind(|c: char| !c.is_alphanumeric())
-        .map_or(0, |i| i + 1);
+        .char_indices()
+        .rfind(|(_, c)| !c.is_alphanumeric())
+        .map_or(0, |(i, c)| i + c.len_utf8());
     let token: String = line[start..]
         .chars()
         .take_while(|c| c.is_alphanumeric())

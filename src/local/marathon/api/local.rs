@@ -26,6 +26,15 @@ pub fn faults(site: &Site, call: &Call) -> Response {
         }
         Method::GET => call::json(200, &json!(faults.state())),
         Method::POST => match serde_json::from_slice::<FaultChange>(&call.body) {
+            Ok(change)
+                if change
+                    .refuse
+                    .as_ref()
+                    .is_some_and(|r| !(400..600).contains(&r.status)) =>
+            {
+                let text = "refuse.status: an answer that refuses has a status from 400 to 599";
+                call::failure(&Refusal::message(400, text))
+            }
             Ok(change) => {
                 faults.apply(change);
                 call::json(200, &json!(faults.state()))
@@ -44,7 +53,7 @@ pub fn info(site: &Site, call: &Call) -> Answer {
 }
 
 /// `GET /local/tasks/{task}/stdout` or `stderr`.
-pub fn log(site: &Site, call: &Call, task: &str, name: &str) -> Answer {
+pub async fn log(site: &Site, call: &Call, task: &str, name: &str) -> Answer {
     call.allow(&[Method::GET])?;
     let missing = || Refusal::message(404, format!("No {name} of task '{task}'"));
     // only names that are task ids: nothing else may reach the file system
@@ -54,7 +63,9 @@ pub fn log(site: &Site, call: &Call, task: &str, name: &str) -> Answer {
     if !plain {
         return Err(missing());
     }
-    let bytes = log::read(&site.engine.sandbox(task).join(name)).ok_or_else(missing)?;
+    let path = site.engine.sandbox(task).join(name);
+    let bytes = tokio::task::spawn_blocking(move || log::read(&path)).await;
+    let bytes = bytes.ok().flatten().ok_or_else(missing)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let response = call::text(200, "text/plain;charset=utf-8", text);
     // whatever a task writes, a browser shows it as text

@@ -85,13 +85,18 @@ async fn answer(
     } else {
         None
     };
-    let response = match fault {
+    let mut response = match fault {
         Some(refusal) => failure(&refusal),
-        None => route(&site, &call).unwrap_or_else(|refusal| failure(&refusal)),
+        None => answered(&site, &call)
+            .await
+            .unwrap_or_else(|refusal| failure(&refusal)),
     };
     if changes {
         // like Marathon, which answers when ZooKeeper has it
-        site.engine.saved().await;
+        if let Err(error) = site.engine.saved().await {
+            let text = format!("The change is made, but cannot be saved: {error:#}");
+            response = failure(&Refusal::message(500, text));
+        }
     }
     if changes && faults.take_loss() {
         cut.cut();
@@ -131,6 +136,15 @@ fn dressed(site: &Site, mut response: Response) -> Response {
     response
 }
 
+async fn answered(site: &Site, call: &Call) -> Answer {
+    match call.resource() {
+        [local, tasks, task, log] if local == "local" && tasks == "tasks" => {
+            local::log(site, call, task, log).await
+        }
+        _ => route(site, call),
+    }
+}
+
 fn route(site: &Site, call: &Call) -> Answer {
     let resource = call.resource();
     let segments: Vec<&str> = resource.iter().map(String::as_str).collect();
@@ -143,7 +157,6 @@ fn route(site: &Site, call: &Call) -> Answer {
             page.ok_or_else(|| Refusal::message(404, "There is no such page or app"))
         }
         ["local", "info"] => local::info(site, call),
-        ["local", "tasks", task, log] => local::log(site, call, task, log),
         ["v2", "info"] => rest::info(site, call),
         ["v2", "leader"] => rest::leader(site, call),
         ["v2", "plugins"] => rest::plugins(call),
