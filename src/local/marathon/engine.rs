@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,7 +58,10 @@ pub struct Engine {
     /// A task has ended.
     pub ended: Notify,
     abdications: watch::Sender<u64>,
-    saving: tokio::sync::Mutex<()>,
+    /// Numbers of those who wait for a save.
+    tickets: AtomicU64,
+    /// The last of them who was served.
+    saving: tokio::sync::Mutex<u64>,
 }
 
 /// A lock, whatever happened to who had it before.
@@ -86,6 +90,7 @@ impl Engine {
             changed: Notify::new(),
             ended: Notify::new(),
             abdications: watch::Sender::new(0),
+            tickets: AtomicU64::new(0),
             saving: tokio::sync::Mutex::default(),
         }))
     }
@@ -173,7 +178,7 @@ impl Engine {
     async fn save_at_last(&self) {
         lock(&self.world).dirty = true;
         // what is wrong was logged
-        let _ = self.save().await;
+        let _ = self.save(u64::MAX).await;
     }
 
     fn every(
@@ -205,7 +210,7 @@ impl Engine {
             .await
             .is_some()
         {
-            while self.save().await.is_err() {
+            while self.save(u64::MAX).await.is_err() {
                 let pause = tokio::time::sleep(SAVE_AGAIN);
                 if self.stopping.run_until_cancelled(pause).await.is_none() {
                     return;
@@ -220,26 +225,31 @@ impl Engine {
     /// When it could not be written; it is tried again then.
     pub async fn saved(self: &Arc<Self>) -> anyhow::Result<()> {
         let engine = Arc::clone(self);
+        let ticket = self.tickets.fetch_add(1, Ordering::SeqCst) + 1;
         // a task of its own: it must come to its end when whoever waits for it is gone
-        let saving = self.tasks.spawn(async move { engine.save().await });
+        let saving = self.tasks.spawn(async move { engine.save(ticket).await });
         saving.await.context("saving the state")?
     }
 
-    async fn save(&self) -> anyhow::Result<()> {
-        // whoever saves at the moment may have begun before the change; after that, it is saved or still dirty
-        let _one_at_a_time = self.saving.lock().await;
-        if !lock(&self.world).dirty {
+    /// Saves what is not saved, for everybody who has waited so far: whoever takes a ticket has made his change before.
+    async fn save(&self, ticket: u64) -> anyhow::Result<()> {
+        let mut served = self.saving.lock().await;
+        if *served >= ticket || !lock(&self.world).dirty {
             return Ok(());
         }
+        let last = self.tickets.load(Ordering::SeqCst);
         let state = {
             let mut world = lock(&self.world);
             world.dirty = false;
             persist::snapshot(&world)
         };
         let written = persist::write(&self.options.dir, &state).await;
-        if let Err(error) = &written {
-            lock(&self.world).dirty = true;
-            tracing::warn!(error = %error, "the local Marathon cannot save its state");
+        match &written {
+            Ok(()) => *served = last,
+            Err(error) => {
+                lock(&self.world).dirty = true;
+                tracing::warn!(error = %error, "the local Marathon cannot save its state");
+            }
         }
         written
     }
