@@ -24,8 +24,8 @@ pub struct Log {
 
 impl Log {
     /// Begins a log. Where that is not possible, what is written to it is thrown away: a full disk must not stop a task.
-    pub async fn create(path: PathBuf) -> Self {
-        let file = File::create(&path).await.ok();
+    pub fn create(path: PathBuf) -> Self {
+        let file = begin(&path);
         Self {
             path,
             file,
@@ -38,7 +38,7 @@ impl Log {
         if self.written + bytes.len() > HALF && self.written > 0 {
             // without the older part, the newer one is all there is
             let _ = tokio::fs::rename(&self.path, older(&self.path)).await;
-            self.file = File::create(&self.path).await.ok();
+            self.file = begin(&self.path);
             self.written = 0;
         }
         if let Some(file) = self.file.as_mut() {
@@ -47,6 +47,13 @@ impl Log {
         }
         self.written += bytes.len();
     }
+}
+
+/// A new file, whatever was there: a task may have put anything in the place of its log.
+fn begin(path: &Path) -> Option<File> {
+    // there may be none
+    let _ = fs::remove_file(path);
+    fs::File::create_new(path).ok().map(File::from_std)
 }
 
 fn older(path: &Path) -> PathBuf {
@@ -102,7 +109,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stdout");
         assert_eq!(read(&path), None);
-        let mut log = Log::create(path.clone()).await;
+        let mut log = Log::create(path.clone());
         log.write(b"first\n").await;
         assert_eq!(read(&path).unwrap(), b"first\n");
         let line = [&[b'x'; 1023][..], b"\n"].concat();

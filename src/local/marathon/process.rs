@@ -1,7 +1,7 @@
 //! Tasks as real processes: own process group, own sandbox, bounded logs, the environment Mesos gives.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -117,17 +117,15 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // there before the command: it may do with them what it likes
+        let [out, error] = ["stdout", "stderr"].map(|name| Log::create(sandbox.join(name)));
         let mut group = Group::spawn(command).map_err(|error| trouble(&error))?;
         let (mut logs, last_error) = (JoinSet::new(), LastLine::default());
-        if let Some(out) = group.0.stdout().take() {
-            logs.spawn(copy(out, sandbox.join("stdout"), None));
+        if let Some(stdout) = group.0.stdout().take() {
+            logs.spawn(copy(stdout, out, None));
         }
-        if let Some(error) = group.0.stderr().take() {
-            logs.spawn(copy(
-                error,
-                sandbox.join("stderr"),
-                Some(Arc::clone(&last_error)),
-            ));
+        if let Some(stderr) = group.0.stderr().take() {
+            logs.spawn(copy(stderr, error, Some(Arc::clone(&last_error))));
         }
         Ok(Self {
             group,
@@ -235,8 +233,7 @@ fn command(app: &App) -> Command {
 }
 
 /// Copies a stream into a log; `tail` keeps the last 4 KiB.
-async fn copy(mut from: impl AsyncRead + Unpin, to: PathBuf, tail: Option<LastLine>) {
-    let mut log = Log::create(to).await;
+async fn copy(mut from: impl AsyncRead + Unpin, mut log: Log, tail: Option<LastLine>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count) = from.read(&mut buffer).await {
         let Some(bytes) = buffer.get(..count).filter(|b| !b.is_empty()) else {
