@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::local_marathon::{GOOD, Marathon, SICK, checked, quick};
+use super::local_marathon::{GOOD, Marathon, SICK, checked, is_healthy, quick, tasks};
 
 /// A client of `/v2/events`.
 struct Listener {
@@ -247,23 +247,16 @@ async fn locks_force_cancelling_and_wiping_are_told() {
         [cancelled, "begin Restart", "changed", "posted"]
     );
 
-    let wipe = |app: Value| async move {
-        let tasks = app["app"]["tasks"].as_array().cloned().unwrap_or_default();
-        tasks
-            .iter()
-            .filter(|t| t["healthCheckResults"] == json!([]))
-            .map(|t| t["id"].clone())
-            .collect::<Vec<Value>>()
-    };
-    let started = |app: &Value| app["app"]["tasks"].as_array().is_some_and(|t| t.len() > 1);
+    let started = |app: &Value| tasks(app).len() > 1;
     let app = marathon.until("started", "/v2/apps/a", started).await;
-    let ids = wipe(app).await;
+    // the sick ones; nothing of the new definition is ever healthy
+    let sick = tasks(&app).into_iter().filter(|task| !is_healthy(task));
+    let ids: Vec<&Value> = sick.map(|task| &task["id"]).collect();
+    assert!(!ids.is_empty(), "{app:#}");
     marathon
         .ok("POST", "/v2/tasks/delete?wipe=true", json!({"ids": ids}))
         .await;
-    if !ids.is_empty() {
-        listener.until("unknown_instance_terminated_event").await;
-    }
+    listener.until("unknown_instance_terminated_event").await;
     let id = put["deploymentId"].as_str().unwrap();
     marathon
         .ok(

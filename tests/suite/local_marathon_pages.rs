@@ -158,6 +158,13 @@ async fn faults_are_switched_by_buttons_of_our_own_page_only() {
     );
     let home = page(&marathon, "/ui/").await;
     assert!(home.contains("Faults are switched on"), "{home}");
+    let status = "change=%7B%22refuse%22%3A%7B%22status%22%3A99%2C%22message%22%3A%22no%22%7D%7D";
+    let bad = send(&marathon, &marathon.url(), status).await;
+    assert!(
+        bad.body.as_str().unwrap().contains("from 400 to 599"),
+        "{}",
+        bad.body
+    );
     let bad = send(&marathon, &marathon.url(), "change=%7B%22nope%22%3A1%7D").await;
     assert_eq!(bad.status, 400);
     assert!(

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncBufReadExt as _;
 
 use super::local_marathon::{Marathon, checked, healthy, processes_of, quick, tasks};
+use super::town::until;
 
 async fn first_task(marathon: &Marathon, app: &str) -> String {
     let app = marathon.get(&format!("/v2/apps{app}")).await;
@@ -21,15 +22,11 @@ async fn log(marathon: &Marathon, task: &str, name: &str, holds: &str) -> String
 
 /// Asks again and again until no process of a task is left.
 async fn nothing_left(dir: &Path) {
-    let begin = std::time::Instant::now();
-    loop {
-        let left = processes_of(dir);
-        if left.is_empty() {
-            return;
-        }
-        assert!(begin.elapsed().as_secs() < 20, "still there: {left:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until("all are gone", async || match processes_of(dir) {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    })
+    .await;
 }
 
 async fn failure(marathon: &Marathon, app: &str) -> String {
@@ -182,22 +179,17 @@ async fn after_a_sigkill_nothing_of_before_is_left_and_everything_runs_again() {
 
 /// The id of the app's running task, of that attempt.
 async fn running(http: &reqwest::Client, url: &str, app: &str, attempt: u32) -> String {
-    let begin = std::time::Instant::now();
-    loop {
-        let answer = http
-            .get(format!("{url}/v2/apps/{app}"))
-            .send()
-            .await
-            .unwrap();
-        let app: Value = answer.json().await.unwrap();
+    until("it runs", async || {
+        let answer = http.get(format!("{url}/v2/apps/{app}")).send().await;
+        let app: Value = answer.unwrap().json().await.unwrap();
         let task = &app["app"]["tasks"][0];
         let id = task["id"].as_str().unwrap_or_default();
         if task["state"] == "TASK_RUNNING" && id.ends_with(&format!("._app.{attempt}")) {
-            return id.to_owned();
+            return Ok(id.to_owned());
         }
-        assert!(begin.elapsed().as_secs() < 20, "never running: {app:#}");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+        Err(format!("{app:#}"))
+    })
+    .await
 }
 
 #[tokio::test]
@@ -456,11 +448,10 @@ async fn a_log_that_is_no_file_any_more_holds_nobody_up() {
         .join("sandboxes")
         .join(&task)
         .join("done");
-    let begin = std::time::Instant::now();
-    while !done.exists() {
-        assert!(begin.elapsed().as_secs() < 20);
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until("the logs are replaced", async || {
+        done.exists().then_some(()).ok_or_else(String::new)
+    })
+    .await;
     for name in ["stdout", "stderr"] {
         let path = format!("/local/tasks/{task}/{name}");
         assert_eq!(marathon.call("GET", &path, Value::Null).await.status, 404);
@@ -484,10 +475,12 @@ async fn a_change_that_cannot_be_saved_is_not_answered_as_done() {
     std::fs::remove_dir(&blocked).unwrap();
     // it is tried again without being asked
     let file = marathon.dir.path().join("state.json");
-    let begin = std::time::Instant::now();
-    while !std::fs::read_to_string(&file).is_ok_and(|state| state.contains("\"/s\"")) {
-        assert!(begin.elapsed().as_secs() < 20);
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until("it is saved", async || {
+        match std::fs::read_to_string(&file) {
+            Ok(state) if state.contains("\"/s\"") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
     marathon.stop().await;
 }

@@ -15,19 +15,31 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::watch;
 
 /// An answer that refuses a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refuse {
-    /// HTTP status of the answer.
+    /// HTTP status of the answer, from 400 to 599.
+    #[serde(deserialize_with = "refusing")]
     pub status: u16,
     /// Its `message`.
     pub message: String,
     /// For how many changes.
     #[serde(default = "once")]
     pub times: u32,
+}
+
+fn refusing<'de, D: Deserializer<'de>>(status: D) -> Result<u16, D::Error> {
+    let status = u16::deserialize(status)?;
+    if (400..600).contains(&status) {
+        return Ok(status);
+    }
+    Err(D::Error::custom(
+        "the status of an answer that refuses is from 400 to 599",
+    ))
 }
 
 fn once() -> u32 {

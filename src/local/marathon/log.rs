@@ -6,7 +6,6 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 

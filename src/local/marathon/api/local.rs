@@ -26,15 +26,6 @@ pub fn faults(site: &Site, call: &Call) -> Response {
         }
         Method::GET => call::json(200, &json!(faults.state())),
         Method::POST => match serde_json::from_slice::<FaultChange>(&call.body) {
-            Ok(change)
-                if change
-                    .refuse
-                    .as_ref()
-                    .is_some_and(|r| !(400..600).contains(&r.status)) =>
-            {
-                let text = "refuse.status: an answer that refuses has a status from 400 to 599";
-                call::failure(&Refusal::message(400, text))
-            }
             Ok(change) => {
                 faults.apply(change);
                 call::json(200, &json!(faults.state()))
