@@ -49,7 +49,8 @@ pub struct Engine {
     pub faults: Faults,
     /// Ends timers and streams.
     pub stopping: CancellationToken,
-    kills: Mutex<BTreeMap<String, Running>>,
+    /// The tasks that are being run.
+    tasks_running: Mutex<BTreeMap<String, Running>>,
     /// Versions of apps whose checks are being made.
     pub(super) watched: Mutex<BTreeSet<(Id, Timestamp)>>,
     /// All that runs besides requests.
@@ -84,7 +85,7 @@ impl Engine {
             options,
             faults: Faults::default(),
             stopping: CancellationToken::new(),
-            kills: Mutex::default(),
+            tasks_running: Mutex::default(),
             watched: Mutex::default(),
             tasks: TaskTracker::new(),
             changed: Notify::new(),
@@ -149,7 +150,7 @@ impl Engine {
 
     /// The tasks that are being run, with their process groups.
     pub fn running(&self) -> BTreeMap<String, Option<u32>> {
-        let running = lock(&self.kills);
+        let running = lock(&self.tasks_running);
         running
             .iter()
             .map(|(task, r)| (task.clone(), r.group))
@@ -165,7 +166,7 @@ impl Engine {
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.save_at_last().await;
-        for running in lock(&self.kills).values() {
+        for running in lock(&self.tasks_running).values() {
             let grace = self.options.pace.stop_grace;
             running.kill.send_replace(Some(grace));
         }
@@ -265,12 +266,12 @@ impl Engine {
                     kill: sender,
                     group: None,
                 };
-                lock(&self.kills).insert(launch.task.clone(), running);
+                lock(&self.tasks_running).insert(launch.task.clone(), running);
                 self.tasks
                     .spawn(async move { engine.run(launch, kill).await });
             }
             Effect::Kill { task, grace } => {
-                if let Some(running) = lock(&self.kills).get(&task) {
+                if let Some(running) = lock(&self.tasks_running).get(&task) {
                     running.kill.send_replace(Some(grace));
                 }
             }
@@ -311,7 +312,7 @@ impl Engine {
         let ending = self.live(&launch, kill).await;
         log::touch(&self.sandbox(&launch.task));
         leftover::unrecord(&self.options.dir, &launch.task);
-        lock(&self.kills).remove(&launch.task);
+        lock(&self.tasks_running).remove(&launch.task);
         self.ended.notify_one();
         if !self.stopping.is_cancelled() {
             self.with(|world| world.task_ended(&launch.task, ending.failed, &ending.message));
@@ -348,7 +349,7 @@ impl Engine {
         };
         if let Some(group) = process.group() {
             leftover::record(&self.options.dir, &launch.task, group);
-            if let Some(running) = lock(&self.kills).get_mut(&launch.task) {
+            if let Some(running) = lock(&self.tasks_running).get_mut(&launch.task) {
                 running.group = Some(group);
             }
         }
