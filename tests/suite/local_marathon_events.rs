@@ -1,6 +1,6 @@
 //! The event stream: what comes, in which order, and to whom.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,6 +62,7 @@ impl Listener {
 
     /// Waits for an event of this kind, and forgets what came up to it.
     async fn until(&mut self, kind: &str) -> Vec<(String, Value)> {
+        let begin = Instant::now();
         loop {
             let marker = format!("event: {kind}\r\n");
             let frame = self.text.find(&marker);
@@ -72,6 +73,12 @@ impl Listener {
                 self.text = rest;
                 return events;
             }
+            // signs of life come all the time
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "no {kind} in {}",
+                self.text
+            );
             assert!(self.read().await, "no {kind} in {}", self.text);
         }
     }
