@@ -136,8 +136,8 @@ pub async fn start(
     let credentials = Credentials::given(
         &marathon_url,
         settings.marathon_user.as_deref(),
-        settings.marathon_password.as_deref(),
-        settings.marathon_token.as_deref(),
+        settings.marathon_password.as_ref(),
+        settings.marathon_token.as_ref(),
     )?;
     let marathon = marathon::Client::new(&marathon_url, credentials, timing.http)?;
     let context = Context {
@@ -239,15 +239,9 @@ async fn learn_secrets(
     github_token: Option<&Secret>,
 ) -> anyhow::Result<()> {
     let redactor = store.log().redactor();
-    let given = [
-        &settings.token,
-        &settings.marathon_password,
-        &settings.marathon_token,
-    ];
-    given
-        .into_iter()
-        .flatten()
-        .for_each(|secret| redactor.learn(secret));
+    for secret in settings.secrets() {
+        redactor.learn(secret.expose());
+    }
     if let Some(token) = github_token {
         redactor.learn(token.expose());
     }
@@ -264,12 +258,10 @@ async fn learn_secrets(
 /// The operator token of the settings; where there is none and never was one, one is made and kept in a file.
 async fn operator_token(store: &Store, settings: &Settings) -> anyhow::Result<()> {
     if let Some(token) = settings.token.as_ref().filter(|t| !t.is_empty()) {
-        if token.len() < 16 {
+        if token.expose().len() < 16 {
             bail!("DPLOY_OBSERVER_TOKEN is shorter than 16 characters; anybody could guess it");
         }
-        return Ok(store
-            .put_token("operator", &Secret::new(token.clone()).sha256())
-            .await?);
+        return Ok(store.put_token("operator", &token.sha256()).await?);
     }
     if let Some(hash) = settings.token_sha256.as_ref().filter(|h| !h.is_empty()) {
         let hash = hash.to_ascii_lowercase();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::api::{
     ActBody, AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, HookBody, PlanBody, Problem,
-    QueuedBody, RegisterBody, WhyBody,
+    ProblemCode, QueuedBody, RegisterBody, WhyBody,
 };
 use crate::id::{AppId, DeployNumber};
 use crate::secret::{Secret, plain};
@@ -38,13 +38,10 @@ fn said(problem: &Problem) -> String {
 }
 
 impl ClientError {
-    /// The code of a refusal: `locked`, `busy`, `plan_stale`, `login`, `not_found` …
+    /// Whether it refused for this reason.
     #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Refused(problem) => Some(&problem.code),
-            _ => None,
-        }
+    pub fn is(&self, code: ProblemCode) -> bool {
+        matches!(self, Self::Refused(problem) if problem.is(code))
     }
 }
 
@@ -194,7 +191,7 @@ impl Client {
     pub async fn app(&self, app: &AppId) -> Result<Option<AppPage>, ClientError> {
         match self.get(&format!("/apps/{app}.json")).await {
             Ok(page) => Ok(Some(page)),
-            Err(error) if error.code() == Some("not_found") => Ok(None),
+            Err(error) if error.is(ProblemCode::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }

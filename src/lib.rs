@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! Imports only go down a row, never up or sideways; `tests/suite/layers.rs` enforces it.
+//! Imports only go down a row, never up or sideways. This is the one table of the rows; a test reads it and enforces it.
 //!
 //! | row | modules | for |
 //! |---|---|---|

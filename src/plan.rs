@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::event::{Action, DeployQueued, Outcome, Planned, Scale};
 use crate::history::{App, ServiceRecord};
 use crate::id::{AppId, ServiceId, SpecHash};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 use crate::spec::{LABEL_APP, LABEL_SPEC, Service, covers, sha256_hex, warnings};
 
 /// A service as it runs in Marathon.
@@ -130,7 +130,7 @@ pub fn plan(
         .collect();
     if let Some(only) = wanted.only.as_ref().filter(|_| services.is_empty()) {
         return Err(fails(
-            "SPEC_INVALID",
+            Code::SpecInvalid,
             format!("{only} has no spec at {}", wanted.commit.short()),
         ));
     }
@@ -164,20 +164,20 @@ pub fn plan(
     Ok(plan)
 }
 
-fn fails(code: &str, sentence: String) -> Obstacle {
+fn fails(code: Code, sentence: String) -> Obstacle {
     Obstacle::Fails(Sentence::new(code, sentence))
 }
 
 fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
     if bounds.own.as_deref() == Some(id.as_str()) {
         return Err(fails(
-            "NOT_OURS",
+            Code::NotOurs,
             format!("{id} is this observer itself; change the id"),
         ));
     }
     if let Some(other) = bounds.taken.get(id) {
         return Err(fails(
-            "NOT_OURS",
+            Code::NotOurs,
             format!("{id} belongs to the app {other}; change the id"),
         ));
     }
@@ -192,7 +192,7 @@ fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
     if !bounds.allowed.is_empty() && !bounds.allowed.iter().any(within) {
         let allowed = bounds.allowed.join(", ");
         return Err(fails(
-            "NOT_OURS",
+            Code::NotOurs,
             format!(
                 "{id} is outside of what this observer may touch ({allowed}, DPLOY_OBSERVER_ALLOW_IDS)"
             ),
@@ -226,7 +226,7 @@ fn step(
         Some(live) => {
             if live.app.as_deref() != Some(app.id.as_str()) && !record.adopted {
                 return Err(fails(
-                    "NOT_OURS",
+                    Code::NotOurs,
                     format!(
                         "{} exists in Marathon and was not made by dploy for {}; adopt it (POST /apps/{}/adopt) or change the id",
                         service.id, app.id, app.id

@@ -21,6 +21,12 @@ impl Secret {
         Self(value.into())
     }
 
+    /// Whether there is nothing to hide.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value itself, for the one place that sends or compares it.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -41,6 +47,12 @@ impl Secret {
     #[must_use]
     pub fn sha256(&self) -> String {
         hex::encode(Sha256::digest(self.0.as_bytes()))
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Settings {
         value_name = "string",
         hide_env_values = true
     )]
-    pub pat: Option<String>,
+    pub pat: Option<Secret>,
     /// A file with the personal access token; without it, .pat in the working directory
     #[arg(long, env = "DPLOY_OBSERVER_GITHUB_PAT_FILE", value_name = "file")]
     pub pat_file: Option<PathBuf>,
@@ -90,7 +90,7 @@ pub struct Settings {
         value_name = "string",
         hide_env_values = true
     )]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// SHA-256 of the operator token, in hexadecimal
     #[arg(long, env = "DPLOY_OBSERVER_TOKEN_SHA256", value_name = "hex")]
     pub token_sha256: Option<String>,
@@ -123,7 +123,7 @@ pub struct Settings {
         value_name = "string",
         hide_env_values = true
     )]
-    pub marathon_password: Option<String>,
+    pub marathon_password: Option<Secret>,
     /// DC/OS authentication token for Marathon
     #[arg(
         long,
@@ -131,7 +131,7 @@ pub struct Settings {
         value_name = "string",
         hide_env_values = true
     )]
-    pub marathon_token: Option<String>,
+    pub marathon_token: Option<Secret>,
     /// Seconds after which a call to Marathon counts as unanswered; it may still arrive until then
     #[arg(
         long,
@@ -193,8 +193,10 @@ struct Alone {
     settings: Settings,
 }
 
-/// Settings whose value is never shown.
-const SECRET: &[&str] = &["pat", "token", "marathon_password", "marathon_token"];
+/// Whether the value of this setting must never be shown: its type says so.
+fn is_secret(setting: &clap::Arg) -> bool {
+    setting.get_value_parser().type_id() == std::any::TypeId::of::<Secret>()
+}
 
 impl Settings {
     /// The settings that the environment and the defaults give.
@@ -232,7 +234,7 @@ impl Settings {
                         .join(",")
                 });
                 let value = match raw {
-                    Some(value) if SECRET.contains(&id) && !value.is_empty() => {
+                    Some(value) if is_secret(a) && !value.is_empty() => {
                         crate::secret::HIDDEN.to_owned()
                     }
                     Some(value) => value,
@@ -264,13 +266,27 @@ impl Settings {
             .collect()
     }
 
+    /// The secrets among the settings, which must never be written down.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&Secret> {
+        let all = [
+            &self.pat,
+            &self.token,
+            &self.marathon_password,
+            &self.marathon_token,
+        ];
+        all.into_iter().flatten().collect()
+    }
+
     /// The personal access token: given, from the named file, or from `.pat`.
     ///
     /// # Errors
     /// When a named file cannot be read.
     pub fn github_token(&self) -> anyhow::Result<Option<Secret>> {
-        if let Some(pat) = self.pat.as_ref().filter(|p| !p.trim().is_empty()) {
-            return Ok(Some(Secret::new(pat.trim())));
+        if let Some(pat) = self.pat.as_ref().map(|pat| pat.expose().trim())
+            && !pat.is_empty()
+        {
+            return Ok(Some(Secret::new(pat)));
         }
         let (file, named) = match &self.pat_file {
             Some(file) => (file.clone(), true),
@@ -297,5 +313,40 @@ impl Settings {
     #[must_use]
     pub fn poll_every(&self) -> Duration {
         Duration::from_secs(self.poll.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SENTINEL: &str = "sentinel-of-a-test";
+
+    #[test]
+    fn what_is_secret_by_its_type_is_shown_nowhere() {
+        let command = Alone::command();
+        let secret: Vec<&clap::Arg> = command.get_arguments().filter(|a| is_secret(a)).collect();
+        assert!(secret.len() >= 4, "{secret:?}");
+        let given: Vec<String> = secret
+            .iter()
+            .map(|a| format!("--{}={SENTINEL}", a.get_long().unwrap()))
+            .collect();
+        let matches = Alone::command().try_get_matches_from(&given).unwrap();
+        let settings = Alone::from_arg_matches(&matches).unwrap().settings;
+        assert_eq!(
+            settings.secrets().len(),
+            secret.len(),
+            "`secrets` lacks one"
+        );
+        assert!(!format!("{settings:?}").contains(SENTINEL));
+        for (name, shown) in Settings::shown(&matches) {
+            assert_ne!(shown.value, SENTINEL, "{name}");
+        }
+        for argument in secret {
+            assert!(
+                argument.is_hide_env_values_set(),
+                "{argument}: --help shows the environment"
+            );
+        }
     }
 }

@@ -113,27 +113,6 @@ pub struct PlanBody {
     pub plan: String,
 }
 
-/// Every error: `application/problem+json` (RFC 9457).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Problem {
-    /// Always `about:blank`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// What it is, in short.
-    pub title: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// For programs.
-    pub code: String,
-    /// What happened.
-    pub detail: String,
-    /// The way out.
-    pub hint: Option<String>,
-    /// The new plan, where the old one is stale.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Box<PlanBody>>,
-}
-
 /// Answer to `DELETE /apps/{id}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DestroyedBody {

@@ -2,21 +2,22 @@
 
 mod act;
 mod deploy;
+mod problem;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use act::{
-    ActBody, DestroyedBody, PlanBody, PlanInstances, PlanService, Problem, QueuedBody, RegisterBody,
+    ActBody, DestroyedBody, PlanBody, PlanInstances, PlanService, QueuedBody, RegisterBody,
 };
-
 pub use deploy::{DeployBody, ServiceBody};
+pub use problem::{Problem, ProblemCode};
 
 use crate::event::ResumeWhen;
 use crate::history::{App, AppState, Deploy, DeployState, Lock, Pin};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 /// How well an app is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,14 +158,14 @@ pub fn health(app: &App) -> Health {
     } else if app
         .trouble
         .as_ref()
-        .is_some_and(|t| t.code != "CANCELLED" && t.code != "first_start")
+        .is_some_and(|t| !t.is(Code::Cancelled) && !t.is(Code::FirstStart))
     {
         Health::Failed
     } else if !app.drift.is_empty()
         || app
             .held
             .as_ref()
-            .is_some_and(|h| h.why.code == "first_start")
+            .is_some_and(|h| h.why.is(Code::FirstStart))
     {
         Health::Degraded
     } else if app.live.is_none() {

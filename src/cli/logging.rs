@@ -2,40 +2,44 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context as _;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::settings::Settings;
+
+/// Libraries that say more than a person wants to know.
+const TALKATIVE: [&str; 4] = ["sqlx", "hyper", "reqwest", "h2"];
 
 /// Starts logging as the settings say.
 ///
 /// # Errors
 /// When the level is none.
 pub(super) fn start(settings: &Settings) -> anyhow::Result<()> {
-    let level = settings.loglevel.to_ascii_lowercase();
-    if !["error", "warn", "warning", "info", "debug", "trace"].contains(&level.as_str()) {
-        anyhow::bail!(
+    let level = match settings.loglevel.to_ascii_lowercase().as_str() {
+        "error" => LevelFilter::ERROR,
+        "warn" | "warning" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => anyhow::bail!(
             "DPLOY_LOGLEVEL={:?} is no level; one of error, warn, info, debug, trace",
             settings.loglevel
-        );
-    }
-    let level = if level == "warning" {
-        "warn".to_owned()
-    } else {
-        level
+        ),
     };
-    let filter = EnvFilter::try_new(format!("{level},sqlx=warn,hyper=warn,reqwest=warn,h2=warn"))
-        .context("the log level")?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = if settings.log_format == "json" {
-        logs.json().try_init()
+    let quiet = TALKATIVE.map(|library| (library, level.min(LevelFilter::WARN)));
+    let filter = Targets::new().with_default(level).with_targets(quiet);
+    let lines = layer().with_writer(std::io::stderr);
+    let lines = if settings.log_format == "json" {
+        lines.json().with_filter(filter).boxed()
     } else {
-        logs.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-            .with_target(false)
-            .try_init()
+        let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let lines = lines.with_ansi(colours).with_target(false);
+        lines.with_filter(filter).boxed()
     };
-    drop(started);
+    // whoever started it before, as tests do, goes on
+    let _ = tracing_subscriber::registry().with(lines).try_init();
     Ok(())
 }

@@ -3,7 +3,7 @@
 mod flags;
 mod local;
 mod logging;
-mod operate;
+mod maintain;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ enum Command {
     /// Make the tables anew from the events
     Rebuild(DataArgs),
     /// Operator tokens
-    Token(operate::TokenArgs),
+    Token(maintain::TokenArgs),
 }
 
 /// Which log.
@@ -116,9 +116,9 @@ async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             observe(cli.settings, matches).await
         }
         Some(Command::Local(args)) => local::run(args, &cli.settings, matches).await,
-        Some(Command::Verify(args)) => operate::verify(&folder(args)).await,
-        Some(Command::Rebuild(args)) => operate::rebuild(&folder(args)).await,
-        Some(Command::Token(args)) => operate::token(args, &cli.settings.data).await,
+        Some(Command::Verify(args)) => maintain::verify(&folder(args)).await,
+        Some(Command::Rebuild(args)) => maintain::rebuild(&folder(args)).await,
+        Some(Command::Token(args)) => maintain::token(args, &cli.settings.data).await,
     }
 }
 

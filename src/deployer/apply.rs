@@ -13,7 +13,7 @@ use crate::id::{BlobId, ServiceId, SpecHash};
 use crate::marathon::{Deployed, LiveApp, MarathonError};
 use crate::plan::Plan;
 use crate::rollout::{self, make_room, with_room};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 /// The first call of a deploy. A rollout of ours that still holds its services is taken over without losing
 /// what is healthy: what is not healthy goes first, under that rollout's lock. `None`: there is nothing to tell Marathon.
@@ -220,15 +220,15 @@ async fn waits_for(job: &Job<'_>, error: &MarathonError, services: &[ServiceId])
             match running.iter().find(|d| ids.contains(&d.id)) {
                 Some(deployment) => crate::marathon::locked(&first, deployment),
                 None => Sentence::new(
-                    "LOCKED",
+                    Code::Locked,
                     format!(
                         "{first} is being deployed by somebody else; it goes on when that one ends"
                     ),
                 ),
             }
         }
-        MarathonError::Busy(why) => Sentence::new("MARATHON_BUSY", why.clone()),
-        other => Sentence::new("MARATHON_UNREACHABLE", other.to_string()),
+        MarathonError::Busy(why) => Sentence::new(Code::MarathonBusy, why.clone()),
+        other => Sentence::new(Code::MarathonUnreachable, other.to_string()),
     }
 }
 
@@ -262,7 +262,7 @@ pub(super) async fn recover(job: &Job<'_>, deploy: &Deploy) -> Step {
         }
         None => Fact::ApplyRefused {
             call: intent.call,
-            code: "NOT_APPLIED".to_owned(),
+            code: Code::NotApplied.into(),
             sentence: "the answer never came and Marathon does not show the change; it is looked at afresh".to_owned(),
             services,
         },
@@ -323,7 +323,7 @@ pub(super) async fn scale_wishes(job: &Job<'_>) -> Step {
         },
         Err(MarathonError::Missing(why)) => Fact::ApplyRefused {
             call: Call::Scale,
-            code: "REJECTED".to_owned(),
+            code: Code::Rejected.into(),
             sentence: why,
             services: vec![id],
         },

@@ -12,6 +12,7 @@ use crate::history::Command;
 use crate::id::ServiceId;
 use crate::marathon::{Deployed, MarathonError};
 use crate::rollout;
+use crate::sentence::Code;
 
 pub(super) async fn step(job: &Job<'_>) -> Step {
     let Some(destroying) = &job.app.destroying else {
@@ -35,7 +36,7 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
                 .is_some_and(|f| f.sentence == error.to_string());
             if !known {
                 let failed = Fact::HookFailed {
-                    code: error.code().to_owned(),
+                    code: error.code().into(),
                     sentence: error.to_string(),
                 };
                 job.command(Command::Note(vec![failed])).await?;
@@ -118,7 +119,7 @@ async fn deleted(job: &Job<'_>, id: &ServiceId, answer: Result<Deployed, Maratho
         }
         Err(error @ MarathonError::Unreachable(_)) => return Err(error.into()),
         Err(error) => {
-            let code = "LOCKED".to_owned();
+            let code = String::from(Code::Locked);
             let refused = Fact::ApplyRefused {
                 call: Call::Delete,
                 code,

@@ -12,7 +12,7 @@ use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Intended, Planned}
 use crate::history::Deploy;
 use crate::id::{DeployNumber, ServiceId};
 use crate::rollout::{self, Look, Standing, Standings, deadline_sentence};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 use crate::spec::rendering;
 
 /// At most so many stages are written down for a deploy.
@@ -74,7 +74,7 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
             "somebody else changed {} in Marathon while it was rolling",
             alien.id
         );
-        return ending(job, deploy, Sentence::new("CANCELLED", sentence)).await;
+        return ending(job, deploy, Sentence::new(Code::Cancelled, sentence)).await;
     }
     let ours_gone = deploy
         .marathon_deployments()

@@ -6,7 +6,7 @@ use crate::event::Fact;
 use crate::history::{App, Command};
 use crate::id::DeployNumber;
 use crate::marathon::MarathonError;
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 use crate::store::StoreError;
 
 /// An app and its context, for one step.
@@ -55,7 +55,7 @@ impl Job<'_> {
         match &self.app.running {
             Some(deploy) if !deploy.touched => {
                 let failed = Fact::DeployFailed {
-                    code: "SPEC_INVALID".to_owned(),
+                    code: Code::SpecInvalid.into(),
                     sentence: why,
                     services: Vec::new(),
                 };
@@ -72,8 +72,8 @@ impl Job<'_> {
     /// Marathon does not answer, or not as it should: what runs is left alone, and the page says so.
     pub async fn marathon_trouble(&self, error: MarathonError) -> Step {
         let code = match &error {
-            MarathonError::Busy(_) => "MARATHON_BUSY",
-            _ => "MARATHON_UNREACHABLE",
+            MarathonError::Busy(_) => Code::MarathonBusy,
+            _ => Code::MarathonUnreachable,
         };
         match &self.app.running {
             Some(deploy) if !deploy.touched => {

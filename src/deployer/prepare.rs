@@ -15,7 +15,7 @@ use crate::id::{CommitId, ServiceId};
 use crate::marathon::{self, LiveApp};
 use crate::plan::{Obstacle, Plan, Running, digest, plan};
 use crate::rollout;
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 use crate::spec::flatten;
 
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy) -> Step {
@@ -123,7 +123,7 @@ async fn cannot_read(job: &Job<'_>, deploy: &Deploy, error: ReadError) -> Step {
     fail(
         job,
         deploy,
-        Sentence::new("SPEC_INVALID", error.to_string()),
+        Sentence::new(Code::SpecInvalid, error.to_string()),
     )
     .await
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::secret::Secret;
+
 /// Where a cluster has its Mesos-DNS.
 pub(super) const USUAL_MESOS_DNS: &str = "http://leader.mesos:8123";
 
@@ -62,7 +64,7 @@ pub(super) struct Global {
         hide_env_values = true,
         help_heading = "Where"
     )]
-    pub marathon_password: Option<String>,
+    pub marathon_password: Option<Secret>,
     /// DC/OS authentication token for Marathon
     #[arg(
         long,
@@ -72,7 +74,7 @@ pub(super) struct Global {
         hide_env_values = true,
         help_heading = "Where"
     )]
-    pub marathon_token: Option<String>,
+    pub marathon_token: Option<Secret>,
     /// Mesos-DNS, asked for what nothing else names
     #[arg(
         long,
@@ -103,7 +105,7 @@ pub(super) struct Global {
         hide_env_values = true,
         help_heading = "Where"
     )]
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// GitHub's API; without it, that of the repository in dploy.app
     #[arg(
         long,
@@ -123,7 +125,7 @@ pub(super) struct Global {
         hide_env_values = true,
         help_heading = "Where"
     )]
-    pub pat: Option<String>,
+    pub pat: Option<Secret>,
     /// Seconds that Marathon, the observer and GitHub have for one answer
     #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = "Where", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::bail;
 use tokio::signal::unix::Signal;
 
-use super::board::{self, Line};
-use super::terminal::{Board, GREEN, RED, Shown, Terminal, YELLOW, cancels, interrupts, paint};
+use super::progress::{self, Line};
+use super::terminal::{GREEN, Progress, RED, Shown, Terminal, YELLOW, cancels, interrupts, paint};
 use crate::api::{ActBody, DeployBody};
 use crate::client::{Client, ClientError};
 use crate::history::DeployState;
@@ -32,14 +32,14 @@ pub(super) async fn deploy(
 ) -> anyhow::Result<ExitCode> {
     let (mut number, mut silent) = (number, 0);
     let mut interrupts = interrupts()?;
-    let mut board = Board::new(terminal);
+    let mut progress = Progress::new(terminal);
     loop {
         match observer.deploy(app, number).await {
             Ok(deploy) if deploy.state.ended() => {
-                board.show(lines(&deploy));
+                progress.show(lines(&deploy));
                 if let Some(next) = superseded_by(&deploy) {
                     terminal.note(format!("{number} was overtaken by {next}"));
-                    board.keep();
+                    progress.keep();
                     number = next;
                     continue;
                 }
@@ -47,7 +47,7 @@ pub(super) async fn deploy(
             }
             Ok(deploy) => {
                 silent = 0;
-                board.show(lines(&deploy));
+                progress.show(lines(&deploy));
             }
             Err(ClientError::Unreachable(..)) if silent < SILENT => silent += 1,
             Err(error) => return Err(error.into()),
@@ -55,7 +55,7 @@ pub(super) async fn deploy(
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = interrupts.recv() => {
-                board.keep();
+                progress.keep();
                 interrupted(terminal, &mut interrupts, observer, app, number).await?;
             }
         }
@@ -98,7 +98,7 @@ fn lines(deploy: &DeployBody) -> Vec<Shown> {
     // while the commit is read there is nothing to say of services
     let services = deploy.services.iter().flatten();
     lines.extend(services.filter(|s| s.state.is_some()).map(|s| {
-        board::line(&Line {
+        progress::line(&Line {
             id: s.id.as_str(),
             change: s.change.as_deref().unwrap_or_default(),
             stage: s.state.as_deref().unwrap_or_default(),

@@ -291,14 +291,14 @@ async fn scaled(
     wanted: u32,
 ) -> anyhow::Result<ExitCode> {
     let until = tokio::time::Instant::now() + SCALED;
-    let mut board = super::terminal::Board::new(session.terminal);
+    let mut progress = super::terminal::Progress::new(session.terminal);
     let mut standings = Standings::default();
     loop {
         let look = rollout::look(marathon, [id.clone()].into()).await?;
         let standing = standings.of(id, None, &look, Duration::ZERO);
         let app = look.apps.get(id);
         let told = app.is_some_and(|a| a.instances == wanted && a.deployments().is_empty());
-        let line = super::board::line(&super::board::Line {
+        let line = super::progress::line(&super::progress::Line {
             id: id.as_str(),
             change: "scale",
             stage: if told { standing.stage } else { "starting" },
@@ -306,7 +306,7 @@ async fn scaled(
             wanted: Some(wanted),
             sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
         });
-        board.show(vec![line]);
+        progress.show(vec![line]);
         if told && standing.done {
             if session.terminal.json {
                 session

@@ -1,7 +1,6 @@
 //! `dploy`: the command line that people type. It deploys a workspace to Marathon, launches the observer, and operates it.
 
 mod args;
-mod board;
 mod destroy;
 mod direct;
 mod doctor;
@@ -12,6 +11,7 @@ mod launch;
 mod list;
 mod operate;
 mod preview;
+mod progress;
 mod remove;
 mod run;
 mod session;

@@ -9,7 +9,7 @@ use super::args::{CancelArgs, DeployArgs, LockArgs, ReasonArgs, RollbackArgs};
 use super::session::{Observer, Session};
 use super::workspace::Workspace;
 use super::{follow, preview};
-use crate::api::{ActBody, PlanBody};
+use crate::api::{ActBody, PlanBody, ProblemCode};
 use crate::client::{Acted, Client, ClientError};
 use crate::event::{ResumeWhen, Scale};
 use crate::id::AppId;
@@ -82,7 +82,7 @@ pub(super) async fn acted(
             show_plan(session, &plan)?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) if error.code() == Some("locked") => {
+        Err(error) if error.is(ProblemCode::Locked) => {
             session.terminal.note(format!("dploy: {error}"));
             session
                 .terminal
@@ -188,7 +188,8 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
         }
         (body.dry_run, body.plan) = (false, Some(plan.plan.clone()));
         let answer = client.act_on(&target, "rollback", &body).await;
-        if answer.as_ref().err().and_then(ClientError::code) == Some("plan_stale") && !args.yes {
+        let stale = |error: &ClientError| error.is(ProblemCode::PlanStale);
+        if answer.as_ref().is_err_and(stale) && !args.yes {
             terminal.note("Something changed while you were reading; this is the plan now:");
             (body.dry_run, body.plan) = (true, None);
             continue;

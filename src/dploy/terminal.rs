@@ -161,7 +161,7 @@ pub(super) async fn cancels(
     }
 }
 
-/// A line of a board.
+/// A line of a progress.
 pub(super) struct Shown {
     /// What a change is judged by where lines are not drawn again.
     pub key: String,
@@ -199,12 +199,12 @@ impl Shown {
 
 /// Lines that change while something goes on. On a terminal they are drawn again in place; elsewhere a line is written
 /// when it has changed.
-pub(super) struct Board {
+pub(super) struct Progress {
     terminal: Terminal,
     shown: Vec<String>,
 }
 
-impl Board {
+impl Progress {
     pub fn new(terminal: Terminal) -> Self {
         let shown = Vec::new();
         Self { terminal, shown }

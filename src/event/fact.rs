@@ -1,6 +1,7 @@
 //! The kinds of events and their payloads.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
 use super::payload::{
     AppSettings, ApplyIntended, DeployQueued, DeployRef, Drift, Outcome, Planned, PushReceived,
@@ -11,7 +12,11 @@ use crate::id::{CommitId, DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
 /// What happened. The tag is the event's `kind`, the content its payload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// A new kind is a variant here. The compiler then names the fold (`history::fold`) and the sentence (`web::html::summary`), a test
+/// the fixture (`tests/data/events/`) and the row in ARCHITECTURE.md; the filter of `/events` has it by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 #[serde(tag = "kind", content = "payload", rename_all = "snake_case")]
 #[expect(
     missing_docs,

@@ -80,6 +80,9 @@ pub struct Unreadable {
 }
 
 impl Fact {
+    /// Every kind, in the order of the enum.
+    pub const KINDS: &[&str] = <Self as strum::VariantNames>::VARIANTS;
+
     /// Whether it is one of the ends of a deploy, of which each has exactly one.
     #[must_use]
     pub fn ends_deploy(&self) -> bool {

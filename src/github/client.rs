@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::clock::SharedClock;
 use crate::id::{Branch, CommitId, RepositoryName};
 use crate::secret::{Secret, plain};
+use crate::sentence::Code;
 
 /// The API version that is spoken.
 const VERSION: &str = "2022-11-28";
@@ -39,10 +40,12 @@ pub enum GithubError {
 impl GithubError {
     /// The code of a deploy that waits for this: `GITHUB_TOKEN` or `GITHUB_UNREACHABLE`.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::Token(_) => "GITHUB_TOKEN",
-            _ => "GITHUB_UNREACHABLE",
+            Self::Token(_) => Code::GithubToken,
+            Self::Unreachable(_) | Self::Limited(..) | Self::Missing(_) | Self::Refused(_) => {
+                Code::GithubUnreachable
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::event::{
     Cause, CommitInfo, DeployRef, Fact, NewEvent, PushReceived, Registration, ResumeWhen, Via,
 };
 use crate::id::{AppId, CommitId, DeployNumber};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 /// What the command comes to for an app in this state; `app` is `None` for one that never existed.
 ///
@@ -235,7 +235,7 @@ fn hold(app: &App, pushed_before: bool, head: &CommitId) -> Option<Sentence> {
             "locked by {} since {}: {}",
             lock.by, lock.since, lock.reason
         );
-        return Some(Sentence::new("locked", sentence));
+        return Some(Sentence::new(Code::HeldByLock, sentence));
     }
     let pin = app.pin.as_ref()?;
     let at = format!(
@@ -261,7 +261,10 @@ fn hold(app: &App, pushed_before: bool, head: &CommitId) -> Option<Sentence> {
         }
         ResumeWhen::NextPush => return None,
     };
-    Some(Sentence::new("pinned", format!("{at}{because}{rest}")))
+    Some(Sentence::new(
+        Code::HeldByPin,
+        format!("{at}{because}{rest}"),
+    ))
 }
 
 fn head_moved(
@@ -337,7 +340,7 @@ fn head_lags(
     );
     let ignored = Fact::PushIgnored {
         commit,
-        code: "not_the_head".to_owned(),
+        code: Code::NotTheHead.into(),
         sentence: sentence.to_owned(),
         head: head.cloned(),
     };
@@ -383,7 +386,7 @@ fn hold_first_start(
         .filter(|d| d.number == number && !d.touched)
         .ok_or(Refusal::Stale)?;
     let commit = deploy.wanted.commit.clone();
-    let code = "first_start".to_owned();
+    let code = String::from(Code::FirstStart);
     draft.deploy(
         number,
         Fact::DeployCancelled {

@@ -9,6 +9,7 @@ use super::draft::{Draft, wanted};
 use super::state::App;
 use crate::event::{Cause, DeployQueued, DeployRef, Ending, Fact, ResumeWhen, RollbackRequested};
 use crate::id::{CommitId, DeployNumber, ServiceId};
+use crate::sentence::Code;
 
 /// The token of a plan: it changes with target specs, pin, lock, last deploy and drift, never with counts.
 #[must_use]
@@ -149,7 +150,7 @@ fn end_touched(draft: &mut Draft<'_>, app: &App, sentence: &str) {
                 services: Vec::new(),
             },
             _ => Fact::DeployCancelled {
-                code: "CANCELLED".to_owned(),
+                code: Code::Cancelled.into(),
                 sentence: sentence.to_owned(),
                 services: Vec::new(),
             },
@@ -215,7 +216,7 @@ fn cancel(
     let because = reason.map(|r| format!(": {r}")).unwrap_or_default();
     let who = who(draft.actor);
     let (code, sentence) = (
-        "CANCELLED".to_owned(),
+        Code::Cancelled.into(),
         format!("cancelled by {who}{because}"),
     );
     if deploy.ending.is_some() {
@@ -282,14 +283,14 @@ fn lock(draft: &mut Draft<'_>, app: &App, reason: &str) {
         draft.deploy(
             deploy.number,
             Fact::DeployCancelled {
-                code: "CANCELLED".to_owned(),
+                code: Code::Cancelled.into(),
                 sentence: sentence.clone(),
                 services: Vec::new(),
             },
         );
         draft.app(Fact::PushHeld {
             commit: deploy.wanted.commit.clone(),
-            code: "locked".to_owned(),
+            code: Code::HeldByLock.into(),
             sentence: sentence.clone(),
         });
     }
@@ -341,7 +342,7 @@ fn destroy(draft: &mut Draft<'_>, app: &App, known: &Known, keep_services: bool)
     });
     if let Some(running) = &app.running {
         let fact = Fact::DeployCancelled {
-            code: "CANCELLED".to_owned(),
+            code: Code::Cancelled.into(),
             sentence: format!("the app is destroyed by {}", who(draft.actor)),
             services: Vec::new(),
         };

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::event::Fact;
 use crate::github::{GithubError, hook_differs};
 use crate::history::{App, Command};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 use crate::store::StoreError;
 
 /// Keeps the hooks of all repositories.
@@ -20,9 +20,6 @@ pub struct HookKeeper {
     pub url: String,
 }
 
-/// The code of a hook that an operator removed: it is not registered again by itself.
-pub const HOOK_REMOVED: &str = "REMOVED";
-
 /// Which hooks are looked at.
 #[derive(Clone, Copy)]
 enum Due {
@@ -33,13 +30,14 @@ enum Due {
 
 impl Due {
     fn concerns(self, app: &App) -> bool {
-        let failure = app.hook.failure.as_ref().map(|f| f.code.as_str());
-        if app.destroying.is_some() || failure == Some(HOOK_REMOVED) {
+        let failure = app.hook.failure.as_ref();
+        let failed_by = |code| failure.is_some_and(|f| f.is(code));
+        if app.destroying.is_some() || failed_by(Code::Removed) {
             return false;
         }
         match self {
             Self::All => true,
-            Self::Unreachable => failure == Some("GITHUB_UNREACHABLE"),
+            Self::Unreachable => failed_by(Code::GithubUnreachable),
             Self::Missing => app.hook.id.is_none() && failure.is_none(),
         }
     }

@@ -289,8 +289,8 @@ fn observer_settings(
     settings.data = dir.join("observer");
     settings.marathon_url = Some(marathon.url().to_owned());
     github.url().clone_into(&mut settings.github_api);
-    settings.pat = Some(kept_secret(&dir.join("github-token"))?.expose().to_owned());
-    settings.token = Some(token.expose().to_owned());
+    settings.pat = Some(kept_secret(&dir.join("github-token"))?);
+    settings.token = Some(token.clone());
     settings.token_sha256 = None;
     settings.public_url = Some(format!("http://127.0.0.1:{port}"));
     settings.owner = Some(OWNER.to_owned());

@@ -60,15 +60,15 @@ impl Credentials {
     pub fn given(
         base: &str,
         user: Option<&str>,
-        password: Option<&str>,
-        token: Option<&str>,
+        password: Option<&Secret>,
+        token: Option<&Secret>,
     ) -> anyhow::Result<Self> {
-        let some = |value: Option<&str>| value.filter(|v| !v.is_empty()).map(str::to_owned);
-        Ok(match (some(user), some(password), some(token)) {
+        let user = user.filter(|u| !u.is_empty()).map(str::to_owned);
+        let some = |value: Option<&Secret>| value.filter(|v| !v.is_empty()).cloned();
+        Ok(match (user, some(password), some(token)) {
             (None, None, None) => Self::None,
-            (None, None, Some(token)) => Self::Token(Secret::new(token)),
+            (None, None, Some(token)) => Self::Token(token),
             (Some(user), Some(password), None) => {
-                let password = Secret::new(password);
                 if address(base)?.path() == "/" {
                     Self::Basic { user, password }
                 } else {
@@ -295,7 +295,8 @@ mod tests {
 
     fn given(base: &str, given: [&str; 3]) -> Result<String, String> {
         let [user, password, token] = given;
-        Credentials::given(base, Some(user), Some(password), Some(token))
+        let [password, token] = [password, token].map(Secret::new);
+        Credentials::given(base, Some(user), Some(&password), Some(&token))
             .map(|c| format!("{c:?}"))
             .map_err(|e| e.to_string())
     }

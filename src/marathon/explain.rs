@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::wire::{LiveApp, QueueItem, RunningDeployment};
 use crate::secret::plain;
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 /// A body that Marathon refused, with its paths and texts.
 #[must_use]
@@ -50,7 +50,7 @@ pub fn refused(services: &[String], status: u16, body: &Value) -> Sentence {
         );
     }
     Sentence::new(
-        "REJECTED",
+        Code::Rejected,
         plain(
             &format!(
                 "Marathon refused {what}: {} (HTTP {status})",
@@ -87,7 +87,7 @@ pub fn locked(service: &str, deployment: &RunningDeployment) -> Sentence {
         format!(", since {}", deployment.version)
     };
     Sentence::new(
-        "LOCKED",
+        Code::Locked,
         format!(
             "{service} is being deployed by somebody else (deployment {}{since}); it goes on when that one ends",
             deployment.id
@@ -126,7 +126,7 @@ pub fn no_offers(item: &QueueItem) -> Sentence {
         format!("of the last {seen} offers {}", lacks.join(", "))
     };
     Sentence::new(
-        "NO_OFFERS",
+        Code::NoOffers,
         format!("{} waits for resources: {why}", item.app()),
     )
 }
@@ -146,7 +146,7 @@ pub fn crashing(app: &LiveApp, failures: u32) -> Sentence {
         format!("{failures} times")
     };
     Sentence::new(
-        "CRASHING",
+        Code::Crashing,
         plain(&format!("{} crashed {times}{host}: {what}", app.id), 1000),
     )
 }
@@ -186,7 +186,7 @@ pub fn unhealthy(app: &LiveApp, well: u32, wanted: u32) -> Sentence {
         .map(|c| format!(" (last: {c})"))
         .unwrap_or_default();
     Sentence::new(
-        "UNHEALTHY",
+        Code::Unhealthy,
         plain(
             &format!(
                 "{well} of {wanted} new tasks of {} passed {check}{cause}",

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::look::{Look, labelled};
 use crate::id::{ServiceId, SpecHash};
 use crate::marathon::{self, LiveApp};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 /// Five failures of this version with none healthy end a rollout at once.
 const FAILURES: u32 = 5;
@@ -75,8 +75,8 @@ impl Standings {
         let stage = match (&trouble, all, settled) {
             (_, true, true) => "healthy",
             (_, true, false) => "running",
-            (Some(t), ..) if t.code == "NO_OFFERS" => "waiting",
-            (Some(t), ..) if t.code == "CRASHING" => "crashing",
+            (Some(t), ..) if t.is(Code::NoOffers) => "waiting",
+            (Some(t), ..) if t.is(Code::Crashing) => "crashing",
             (Some(_), ..) => "unhealthy",
             (None, ..) => "starting",
         };
@@ -155,7 +155,7 @@ pub fn deadline_sentence(standings: &[(&ServiceId, &Standing)], quiet: Duration)
         .map(|(id, s)| format!("{id} {} well", s.well))
         .collect();
     Sentence::new(
-        "DEADLINE",
+        Code::Deadline,
         format!("no progress for {} s: {}", quiet.as_secs(), late.join(", ")),
     )
 }

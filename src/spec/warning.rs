@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::{Service, diff};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 /// The warnings for a service that changes from `old` (what was applied last) to what it says now.
 #[must_use]
@@ -25,7 +25,7 @@ fn health(service: &Service) -> Option<Sentence> {
     let checks = service.spec.get("healthChecks").and_then(Value::as_array);
     let Some(checks) = checks.filter(|c| !c.is_empty()) else {
         return Some(Sentence::new(
-            "NO_HEALTH_CHECK",
+            Code::NoHealthCheck,
             format!(
                 "{id} has no health check: it counts as well once it runs, and a bad version cannot be ended without losing healthy instances; add healthChecks"
             ),
@@ -46,7 +46,7 @@ fn health(service: &Service) -> Option<Sentence> {
     };
     (!names_ports && checks.iter().any(lost)).then(|| {
         Sentence::new(
-            "NO_PORT_INDEX",
+            Code::NoPortIndex,
             format!("{id} has a health check without portIndex and names no ports: Marathon fails every check and kills the tasks for ever; add \"portIndex\": 0 or portDefinitions"),
         )
     })
@@ -81,7 +81,7 @@ fn no_room(service: &Service) -> Option<Sentence> {
     };
     (fixed && one_host && strategy("minimumHealthCapacity") > 0.99).then(|| {
         Sentence::new(
-            "NO_ROOM",
+            Code::NoRoom,
             format!("{} wants a fixed port on one host and keeps all old instances until the new ones run: there is no room for them; set upgradeStrategy.minimumHealthCapacity below 1", service.id),
         )
     })
@@ -103,7 +103,7 @@ fn mutable_tag(service: &Service) -> Option<Sentence> {
     );
     moves.then(|| {
         Sentence::new(
-            "MUTABLE_TAG",
+            Code::MutableTag,
             format!("the tag of {image} ({}) can move: a rollback may not bring back the same image; name a version or a digest", service.id),
         )
     })
@@ -114,7 +114,7 @@ fn restarts_anyway(service: &Service, old: &Value) -> Option<Sentence> {
     let harmless = |path: &str| path.starts_with("/labels") || path.starts_with("/upgradeStrategy");
     (!changes.is_empty() && changes.iter().all(|c| harmless(&c.path))).then(|| {
         Sentence::new(
-            "RESTARTS_ANYWAY",
+            Code::RestartsAnyway,
             format!(
                 "only labels or upgradeStrategy of {} differ; Marathon restarts it all the same",
                 service.id

@@ -5,7 +5,7 @@ mod connect;
 mod projection;
 mod read;
 mod rows;
-mod side;
+mod unlogged;
 mod verify;
 mod writer;
 
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 pub use batch::CommandRequest;
 pub use read::{EventFilter, PushRow};
-pub use side::{Secrets, TokenRow};
+pub use unlogged::{Secrets, TokenRow};
 pub use verify::{Report, rebuild, verify};
 pub use writer::{Log, OnFatal};
 

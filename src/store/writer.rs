@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::batch::{Batch, CommandRequest, Tip};
-use super::side::SideWrite;
+use super::unlogged::Unlogged;
 use crate::clock::{SharedClock, stamp};
 use crate::history::{Answer, Command};
 use crate::id::{AppId, BlobId};
@@ -29,7 +29,7 @@ pub(super) enum Work {
         Box<CommandRequest>,
         oneshot::Sender<Result<Answer, StoreError>>,
     ),
-    Side(SideWrite, oneshot::Sender<Result<(), StoreError>>),
+    Unlogged(Unlogged, oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -71,7 +71,7 @@ impl Log {
         if blobs.is_empty() {
             return Ok(());
         }
-        self.side(SideWrite::Blobs(blobs)).await
+        self.unlogged(Unlogged::Blobs(blobs)).await
     }
 
     /// Asks the writer for a sign of life, through an empty transaction.
@@ -79,11 +79,11 @@ impl Log {
     /// # Errors
     /// When the log cannot be written.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.side(SideWrite::Blobs(Vec::new())).await
+        self.unlogged(Unlogged::Blobs(Vec::new())).await
     }
 
-    pub(super) async fn side(&self, write: SideWrite) -> Result<(), StoreError> {
-        self.send(|answer| Work::Side(write, answer)).await
+    pub(super) async fn unlogged(&self, write: Unlogged) -> Result<(), StoreError> {
+        self.send(|answer| Work::Unlogged(write, answer)).await
     }
 
     /// Names each app that a committed transaction changed. It only wakes: what is owed is asked of the tables.
@@ -207,7 +207,7 @@ impl Writer {
                 for (item, answer) in work.into_iter().zip(answers) {
                     match item {
                         Work::Command(_, done) => drop(done.send(answer)),
-                        Work::Side(_, done) => drop(done.send(answer.map(|_| ()))),
+                        Work::Unlogged(_, done) => drop(done.send(answer.map(|_| ()))),
                         Work::Close(_) => {}
                     }
                 }
@@ -249,7 +249,7 @@ impl Writer {
                         .await?;
                     taken.map_err(StoreError::from)
                 }
-                Work::Side(write, _) => {
+                Work::Unlogged(write, _) => {
                     dirty = true;
                     match write.run(&mut tx, &at).await {
                         Err(StoreError::Sqlite(e)) if !undone_alone(&e) => return Err(e.into()),
@@ -300,7 +300,9 @@ fn refuse(work: Vec<Work>, why: &str) {
     for item in work {
         match item {
             Work::Command(_, done) => drop(done.send(Err(StoreError::Unavailable(why.to_owned())))),
-            Work::Side(_, done) => drop(done.send(Err(StoreError::Unavailable(why.to_owned())))),
+            Work::Unlogged(_, done) => {
+                drop(done.send(Err(StoreError::Unavailable(why.to_owned()))))
+            }
             Work::Close(_) => {}
         }
     }

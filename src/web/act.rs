@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Web;
 use super::error::Failure;
+use crate::api::ProblemCode;
 
 /// Larger bodies are no actions.
 const LARGEST: usize = 64 * 1024;
@@ -39,7 +40,7 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
         let bytes = axum::body::to_bytes(body, LARGEST).await.map_err(|_| {
             Failure::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
+                ProblemCode::TooLarge,
                 "the body is larger than 64 KiB",
             )
         })?;
@@ -53,14 +54,14 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
         // serde would take a list for the fields in their order
         if !value.is_object() {
             let why = "the body: must be a JSON object, e.g. {} for no options";
-            return Err(Failure::unprocessable("invalid", why));
+            return Err(Failure::unprocessable(ProblemCode::Invalid, why));
         }
         let body = serde_path_to_error::deserialize(value).map_err(|e| {
             let place = match e.path().to_string() {
                 root if root == "." => "the body".to_owned(),
                 field => crate::secret::plain(&field, 100),
             };
-            Failure::unprocessable("invalid", format!("{place}: {}", e.inner()))
+            Failure::unprocessable(ProblemCode::Invalid, format!("{place}: {}", e.inner()))
         })?;
         Ok(Self { body, form, key })
     }
@@ -72,7 +73,7 @@ fn json_value(bytes: &[u8]) -> Result<Value, Failure> {
     }
     serde_json::from_slice(bytes).map_err(|e| {
         let detail = format!("the body is not JSON: {e}");
-        Failure::new(StatusCode::BAD_REQUEST, "unreadable", detail)
+        Failure::new(StatusCode::BAD_REQUEST, ProblemCode::Unreadable, detail)
             .hint("send JSON, e.g. {} for no options")
     })
 }

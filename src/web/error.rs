@@ -3,7 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::api::{PlanBody, Problem};
+use crate::api::{PlanBody, Problem, ProblemCode};
 use crate::history::Refusal;
 use crate::marathon::MarathonError;
 use crate::store::StoreError;
@@ -18,12 +18,12 @@ pub(super) struct Rendered(pub Problem);
 
 impl Failure {
     /// An error with its code, what happened, and the way out.
-    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: ProblemCode, detail: impl Into<String>) -> Self {
         Self(Box::new(Problem {
             kind: "about:blank".to_owned(),
-            title: title(code, status),
+            title: title(code, status).to_owned(),
             status: status.as_u16(),
-            code: code.to_owned(),
+            code: code.word().to_owned(),
             detail: detail.into(),
             hint: None,
             plan: None,
@@ -46,25 +46,18 @@ impl Failure {
 
     /// Nothing of this name.
     pub fn missing(what: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", what)
+        Self::new(StatusCode::NOT_FOUND, ProblemCode::NotFound, what)
     }
 
     /// It cannot be done as asked.
-    pub fn unprocessable(code: &str, why: impl Into<String>) -> Self {
+    pub fn unprocessable(code: ProblemCode, why: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, why)
     }
 }
 
-fn title(code: &str, status: StatusCode) -> String {
-    let known = match code {
-        "plan_stale" => "Plan is stale",
-        "busy" => "Busy",
-        "locked" => "Locked",
-        "not_rollbackable" => "Cannot roll back to this",
-        "login" => "Login needed",
-        _ => status.canonical_reason().unwrap_or("Error"),
-    };
-    known.to_owned()
+fn title(code: ProblemCode, status: StatusCode) -> &'static str {
+    let general = status.canonical_reason().unwrap_or("Error");
+    code.title().unwrap_or(general)
 }
 
 impl From<StoreError> for Failure {
@@ -73,7 +66,7 @@ impl From<StoreError> for Failure {
             StoreError::Refused(refusal) => refusal.into(),
             StoreError::Unavailable(why) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "log_unavailable",
+                ProblemCode::LogUnavailable,
                 format!("the log cannot be written now: {why}"),
             )
             .hint("try again in a moment"),
@@ -81,7 +74,7 @@ impl From<StoreError> for Failure {
                 tracing::error!(error = %other, "a request failed");
                 Self::new(
                     StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
+                    ProblemCode::Internal,
                     "the log could not be read; the observer's own log says why",
                 )
             }
@@ -94,25 +87,29 @@ impl From<Refusal> for Failure {
         let text = refusal.to_string();
         match refusal {
             Refusal::UnknownApp => Self::missing(text),
-            Refusal::Destroying => Self::new(StatusCode::CONFLICT, "destroying", text),
-            Refusal::NameTaken(..) => Self::new(StatusCode::CONFLICT, "name_taken", text)
+            Refusal::Destroying => Self::new(StatusCode::CONFLICT, ProblemCode::Destroying, text),
+            Refusal::NameTaken(..) => Self::new(StatusCode::CONFLICT, ProblemCode::NameTaken, text)
                 .hint("give the app another app_name in dploy.app"),
-            Refusal::Busy(..) => Self::new(StatusCode::CONFLICT, "busy", text)
+            Refusal::Busy(..) => Self::new(StatusCode::CONFLICT, ProblemCode::Busy, text)
                 .hint("wait for it, or cancel it first"),
-            Refusal::Locked(_) => Self::new(StatusCode::LOCKED, "locked", text)
+            Refusal::Locked(_) => Self::new(StatusCode::LOCKED, ProblemCode::Locked, text)
                 .hint("unlock it, or send override_lock: true"),
-            Refusal::PlanStale => Self::new(StatusCode::CONFLICT, "plan_stale", text)
+            Refusal::PlanStale => Self::new(StatusCode::CONFLICT, ProblemCode::PlanStale, text)
                 .hint("look at the new plan and send its token"),
-            Refusal::Stale => Self::new(StatusCode::CONFLICT, "stale", text),
-            Refusal::Not(_) => Self::new(StatusCode::CONFLICT, "not_now", text),
+            Refusal::Stale => Self::new(StatusCode::CONFLICT, ProblemCode::Stale, text),
+            Refusal::Not(_) => Self::new(StatusCode::CONFLICT, ProblemCode::NotNow, text),
         }
     }
 }
 
 impl From<MarathonError> for Failure {
     fn from(error: MarathonError) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "marathon", error.to_string())
-            .hint("Marathon is needed for this; try again when it answers")
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            ProblemCode::Marathon,
+            error.to_string(),
+        )
+        .hint("Marathon is needed for this; try again when it answers")
     }
 }
 

@@ -13,49 +13,9 @@ use super::extract::Viewer;
 use super::html::{self, EventsPage};
 use super::negotiate::{respond, wants};
 use super::view::line;
+use crate::api::ProblemCode;
+use crate::event::Fact;
 use crate::store::EventFilter;
-
-/// Every kind of event, for the filter.
-pub(super) const KINDS: &[&str] = &[
-    "app_registered",
-    "app_changed",
-    "app_destroyed",
-    "hook_registered",
-    "hook_repaired",
-    "hook_pinged",
-    "hook_failed",
-    "hook_removed",
-    "push_received",
-    "push_ignored",
-    "push_held",
-    "request_refused",
-    "deploy_queued",
-    "deploy_started",
-    "deploy_waiting",
-    "specs_read",
-    "plan_made",
-    "apply_intended",
-    "apply_accepted",
-    "apply_refused",
-    "service_progressed",
-    "deploy_ending",
-    "deploy_succeeded",
-    "deploy_unchanged",
-    "deploy_failed",
-    "deploy_cancelled",
-    "deploy_superseded",
-    "rollback_requested",
-    "app_pinned",
-    "app_resumed",
-    "app_locked",
-    "app_unlocked",
-    "app_adopted",
-    "service_scaled",
-    "service_removed",
-    "drift_seen",
-    "destroy_requested",
-    "status_reported",
-];
 
 #[derive(Deserialize)]
 pub(super) struct EventsQuery {
@@ -75,16 +35,16 @@ impl EventsQuery {
         let app = filled(self.app)
             .map(|a| {
                 a.parse()
-                    .map_err(|e| Failure::unprocessable("invalid", format!("app: {e}")))
+                    .map_err(|e| Failure::unprocessable(ProblemCode::Invalid, format!("app: {e}")))
             })
             .transpose()?;
         let kind = filled(self.kind);
-        if let Some(kind) = kind.as_ref().filter(|k| !KINDS.contains(&k.as_str())) {
+        if let Some(kind) = kind.as_ref().filter(|k| !Fact::KINDS.contains(&k.as_str())) {
             return Err(Failure::unprocessable(
-                "invalid",
+                ProblemCode::Invalid,
                 format!("kind: there are no {kind:?} events"),
             )
-            .hint(format!("one of {}", KINDS.join(", "))));
+            .hint(format!("one of {}", Fact::KINDS.join(", "))));
         }
         Ok(EventFilter {
             app,
@@ -129,7 +89,7 @@ pub(super) async fn list_events(
         lines: events.iter().map(line).collect(),
         older,
         newer,
-        kinds: KINDS.to_vec(),
+        kinds: Fact::KINDS.to_vec(),
     };
     let chrome = web.chrome(viewer.operator, "/events");
     let body = json!({"events": events, "older": older, "newer": newer});

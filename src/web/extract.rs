@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant};
 
 use super::Web;
 use super::error::Failure;
+use crate::api::ProblemCode;
 use crate::clock::stamp;
 use crate::history::Command;
 use crate::id::AppId;
@@ -95,7 +96,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn unsigned() -> Failure {
     Failure::new(
         StatusCode::UNAUTHORIZED,
-        "signature",
+        ProblemCode::Signature,
         "no valid signature of a repository that is deployed from here",
     )
     .hint("GitHub signs with the secret of the webhook; `repair` on the hook page sets it anew")
@@ -110,7 +111,7 @@ impl FromRequest<Web> for SignedBody {
         let busy = || {
             Failure::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "busy",
+                ProblemCode::Busy,
                 "too many bodies are being received; deliver again",
             )
         };
@@ -135,8 +136,13 @@ impl FromRequest<Web> for SignedBody {
             web.refused("/dploy", reason).await;
             return Err(unsigned());
         }
-        let unreadable =
-            |what: &str| Failure::new(StatusCode::BAD_REQUEST, "unreadable", what.to_owned());
+        let unreadable = |what: &str| {
+            Failure::new(
+                StatusCode::BAD_REQUEST,
+                ProblemCode::Unreadable,
+                what.to_owned(),
+            )
+        };
         let content_type = text(headers, "content-type").unwrap_or_default();
         let form = match content_type.split(';').next().unwrap_or_default().trim() {
             "application/json" => false,
@@ -145,7 +151,7 @@ impl FromRequest<Web> for SignedBody {
                 let detail = format!("the content type {other:?} is not application/json");
                 return Err(Failure::new(
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "content_type",
+                    ProblemCode::ContentType,
                     detail,
                 )
                 .hint("set the webhook's content type to application/json"));
@@ -171,7 +177,7 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
     let too_large = || {
         Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
+            ProblemCode::TooLarge,
             "the body is larger than 26 MiB; GitHub sends at most 25 MB",
         )
     };
@@ -187,7 +193,7 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
     read.map_err(|_| {
         Failure::new(
             StatusCode::REQUEST_TIMEOUT,
-            "slow",
+            ProblemCode::Slow,
             "the body did not arrive within 30 s",
         )
     })?
@@ -257,7 +263,11 @@ async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
                 .or_else(|| v.strip_prefix("bearer "))
         });
         if !is_safe(web, parts) {
-            return Err(Failure::new(StatusCode::FORBIDDEN, "plain_http", NOT_SAFE));
+            return Err(Failure::new(
+                StatusCode::FORBIDDEN,
+                ProblemCode::PlainHttp,
+                NOT_SAFE,
+            ));
         }
         let name = match token {
             Some(token) => {
@@ -272,7 +282,7 @@ async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
             web.refused("api", "a token that is not ours").await;
             return Err(Failure::new(
                 StatusCode::UNAUTHORIZED,
-                "token",
+                ProblemCode::Token,
                 "the token is not one of this observer",
             )
             .hint("`observer token list` names the tokens, `observer token add NAME` makes one"));
@@ -302,10 +312,12 @@ impl FromRequestParts<Web> for Operator {
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
         match who(web, parts).await? {
             Some(name) => Ok(Self { name }),
-            None => Err(
-                Failure::new(StatusCode::UNAUTHORIZED, "login", "this needs an operator")
-                    .hint("log in, or send Authorization: Bearer <operator token>"),
-            ),
+            None => Err(Failure::new(
+                StatusCode::UNAUTHORIZED,
+                ProblemCode::Login,
+                "this needs an operator",
+            )
+            .hint("log in, or send Authorization: Bearer <operator token>")),
         }
     }
 }
@@ -322,7 +334,7 @@ impl FromRequestParts<Web> for Viewer {
         if private && operator.is_none() {
             return Err(Failure::new(
                 StatusCode::UNAUTHORIZED,
-                "login",
+                ProblemCode::Login,
                 "this observer shows nothing without a login",
             )
             .hint("log in, or send Authorization: Bearer <operator token>"));

@@ -9,9 +9,10 @@ use super::act::Act;
 use super::error::Failure;
 use super::extract::Operator;
 use super::negotiate::json as json_answer;
-use crate::api::ActBody;
+use crate::api::{ActBody, ProblemCode};
 use crate::history::{App, Command};
-use crate::intake::{self, KeepError};
+use crate::intake::KeepError;
+use crate::sentence::Code;
 
 /// The hook of an app: register, repair, ping, remove.
 pub(super) async fn act_on_hook(
@@ -25,7 +26,7 @@ pub(super) async fn act_on_hook(
     let no_hook = || {
         Failure::new(
             StatusCode::CONFLICT,
-            "no_hook",
+            ProblemCode::NoHook,
             format!("{} has no webhook yet", app.id),
         )
         .hint("register it first")
@@ -51,7 +52,7 @@ pub(super) async fn act_on_hook(
         )),
         Err(KeepError::Github(error)) => Err(Failure::new(
             StatusCode::BAD_GATEWAY,
-            "github",
+            ProblemCode::Github,
             error.to_string(),
         )),
         Err(KeepError::Store(error)) => Err(error.into()),
@@ -68,7 +69,7 @@ async fn remove_hook(web: &Web, app: &App, id: u64) -> Result<(), KeepError> {
         sentence: "removed by an operator".to_owned(),
     };
     let stays_so = crate::event::Fact::HookFailed {
-        code: intake::HOOK_REMOVED.to_owned(),
+        code: Code::Removed.into(),
         sentence: "the webhook was removed by an operator; register it again when pushes shall arrive at once.".to_owned(),
     };
     web.context

@@ -14,7 +14,7 @@ use super::extract::Operator;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants_page};
 use super::pages::destroyed_sentence;
-use crate::api::{AppBody, DestroyedBody, RegisterBody};
+use crate::api::{AppBody, DestroyedBody, ProblemCode, RegisterBody};
 use crate::history::{App, Command, Refusal};
 use crate::id::{Branch, RepositoryName};
 use crate::intake::{self, RegisterError};
@@ -25,7 +25,7 @@ pub(super) async fn register_app(
     operator: Operator,
     act: Act<RegisterBody>,
 ) -> Result<Response, Failure> {
-    let invalid = |what: String| Failure::unprocessable("invalid", what);
+    let invalid = |what: String| Failure::unprocessable(ProblemCode::Invalid, what);
     let repository: RepositoryName = act
         .body
         .repository
@@ -40,11 +40,13 @@ pub(super) async fn register_app(
         .map_err(|e| invalid(format!("branch: {e}")))?;
     let registered = intake::register(&web.context, &repository, &branch, &operator.actor()).await;
     let (id, new) = registered.map_err(|error| match error {
-        RegisterError::Github(error) => {
-            Failure::new(StatusCode::BAD_GATEWAY, "github", error.to_string())
-                .hint("try again when GitHub answers")
-        }
-        RegisterError::Invalid(why) => Failure::unprocessable("not_registrable", why),
+        RegisterError::Github(error) => Failure::new(
+            StatusCode::BAD_GATEWAY,
+            ProblemCode::Github,
+            error.to_string(),
+        )
+        .hint("try again when GitHub answers"),
+        RegisterError::Invalid(why) => Failure::unprocessable(ProblemCode::NotRegistrable, why),
         RegisterError::Store(error) => error.into(),
     })?;
     if act.form {

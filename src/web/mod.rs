@@ -1,6 +1,7 @@
 //! Pages, API and the webhook route.
 
 mod act;
+mod banner;
 mod error;
 mod events;
 mod extract;

@@ -14,7 +14,7 @@ use super::extract::Operator;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants};
 use super::target::{Resolved, Wanted, target, wanted, would_queue};
-use crate::api::{ActBody, AppBody, PlanBody, QueuedBody};
+use crate::api::{ActBody, AppBody, PlanBody, ProblemCode, QueuedBody};
 use crate::event::{Action, Cause, Outcome};
 use crate::history::{Answer, App, Command, Target};
 use crate::id::{DeployNumber, ServiceId};
@@ -159,7 +159,7 @@ async fn perform(
         "lock" => Command::Lock {
             reason: reason.ok_or_else(|| {
                 Failure::unprocessable(
-                    "invalid",
+                    ProblemCode::Invalid,
                     "reason: a lock needs a reason, for those who meet it",
                 )
             })?,
@@ -175,7 +175,7 @@ fn number(body: &ActBody) -> Result<Option<DeployNumber>, Failure> {
         Wanted::Deploy(number) => Ok(Some(number)),
         Wanted::Head => Ok(None),
         Wanted::Commit(_) => Err(Failure::unprocessable(
-            "invalid",
+            ProblemCode::Invalid,
             "deploy: a number, as in #40",
         )),
     }
@@ -185,7 +185,7 @@ fn number(body: &ActBody) -> Result<Option<DeployNumber>, Failure> {
 fn place(body: &ActBody) -> Result<Wanted, Failure> {
     match wanted(body)? {
         Wanted::Head => Err(Failure::unprocessable(
-            "invalid",
+            ProblemCode::Invalid,
             "to: say where to go back to, a commit or a deploy (#40)",
         )),
         wish => Ok(wish),
@@ -211,7 +211,7 @@ async fn rollback(
         .command(Command::Rollback(Box::new(target.clone())))
         .await
     {
-        Err(failure) if failure.0.code == "plan_stale" => Err(
+        Err(failure) if failure.0.is(ProblemCode::PlanStale) => Err(
             match preview(web, app, &resolved, &target, Cause::Rollback).await {
                 Ok(plan) => failure.plan(plan),
                 Err(_) => failure,
@@ -234,17 +234,21 @@ async fn preview(
         .context
         .preview(app, &queued, resolved.commit.clone())
         .await;
-    let preview = preview.map_err(|e| {
-        Failure::new(StatusCode::BAD_GATEWAY, "marathon", e.to_string()).hint(
+    let preview =
+        preview.map_err(|e| {
+            Failure::new(StatusCode::BAD_GATEWAY, ProblemCode::Marathon, e.to_string()).hint(
             "the plan needs Marathon; without a plan the rollback can be asked for all the same",
         )
-    })?;
+        })?;
     match preview {
         Ok(preview) => web.plan_body(app, &resolved.to, &preview).await,
-        Err(Obstacle::Fails(why)) => {
-            Err(Failure::unprocessable("not_rollbackable", why.to_string()))
+        Err(Obstacle::Fails(why)) => Err(Failure::unprocessable(
+            ProblemCode::NotRollbackable,
+            why.to_string(),
+        )),
+        Err(Obstacle::FirstStart(why)) => {
+            Err(Failure::unprocessable(ProblemCode::NotRollbackable, why))
         }
-        Err(Obstacle::FirstStart(why)) => Err(Failure::unprocessable("not_rollbackable", why)),
     }
 }
 
@@ -260,7 +264,7 @@ async fn deploy(acting: &Acting<'_>, body: &ActBody, cause: Cause) -> Result<Res
         .as_deref()
         .map(str::parse)
         .transpose()
-        .map_err(|e| Failure::unprocessable("invalid", format!("service: {e}")))?;
+        .map_err(|e| Failure::unprocessable(ProblemCode::Invalid, format!("service: {e}")))?;
     let target = target(&resolved, body, only);
     if body.dry_run {
         let plan = preview(acting.web, app, &resolved, &target, cause).await?;
@@ -277,7 +281,7 @@ async fn deploy(acting: &Acting<'_>, body: &ActBody, cause: Cause) -> Result<Res
 }
 
 async fn scale(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure> {
-    let invalid = |what: &str| Failure::unprocessable("invalid", what.to_owned());
+    let invalid = |what: &str| Failure::unprocessable(ProblemCode::Invalid, what.to_owned());
     let service: ServiceId = body
         .service
         .as_deref()
@@ -337,7 +341,7 @@ async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure>
         .collect();
     if services.is_empty() {
         return Err(Failure::unprocessable(
-            "invalid",
+            ProblemCode::Invalid,
             "none of these services runs in Marathon; there is nothing to adopt",
         ));
     }

@@ -11,7 +11,7 @@ use super::extract::Viewer;
 use super::html::{self, WhyLine};
 use super::negotiate::{json, respond, wants};
 use super::view::line;
-use crate::api::{AppBody, AppsBody, StatusBody, WhyBody, WhyLineBody};
+use crate::api::{AppBody, AppsBody, ProblemCode, StatusBody, WhyBody, WhyLineBody};
 use crate::event::Fact;
 use crate::history::App;
 use crate::id::{AppId, CommitId, DeployNumber};
@@ -177,7 +177,7 @@ pub(super) async fn explain_commit(
         .to_ascii_lowercase();
     if text.len() < 4 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Failure::unprocessable(
-            "invalid",
+            ProblemCode::Invalid,
             format!("{text:?} is no commit: 4 to 64 hexadecimal digits"),
         ));
     }

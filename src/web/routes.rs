@@ -16,7 +16,7 @@ use super::error::{Failure, Rendered};
 use super::extract::Operator;
 use super::negotiate::{Wants, wants};
 use super::{Web, events, hook, html, lifecycle, operate, pages, session, webhook};
-use crate::api::Problem;
+use crate::api::{Problem, ProblemCode};
 
 /// All routes.
 pub fn router(web: Web) -> Router {
@@ -106,14 +106,14 @@ async fn elsewhere(State(web): State<Web>, request: Request) -> Result<Response,
 
 async fn wrong_method(method: Method, uri: Uri) -> Failure {
     let detail = format!("{} does not take {method}", uri.path());
-    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, ProblemCode::Method, detail)
 }
 
 fn panicked(_cause: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a handler panicked");
     Failure::new(
         StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
+        ProblemCode::Internal,
         "something went wrong here; the observer's own log says what",
     )
     .into_response()
@@ -141,7 +141,7 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
     let Some(problem) = problem.filter(|_| reads == Wants::Html) else {
         return response;
     };
-    if problem.code == "login" && get {
+    if problem.is(ProblemCode::Login) && get {
         let next = percent_encoding::utf8_percent_encode(&path, percent_encoding::NON_ALPHANUMERIC);
         return axum::response::Redirect::to(&format!("/login?next={next}")).into_response();
     }
@@ -171,12 +171,20 @@ async fn in_words(response: Response) -> (Response, Option<Problem>) {
         .extensions()
         .get::<tower_http::csrf::ProtectionError>();
     let failure = if crossed.is_some() {
-        Failure::new(status, "cross_site", "another site sent this request")
-            .hint("act on the observer's own pages")
+        Failure::new(
+            status,
+            ProblemCode::CrossSite,
+            "another site sent this request",
+        )
+        .hint("act on the observer's own pages")
     } else {
         let text = axum::body::to_bytes(response.into_body(), 4096).await;
         let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
-        Failure::new(status, "invalid", crate::secret::plain(text.trim(), 500))
+        Failure::new(
+            status,
+            ProblemCode::Invalid,
+            crate::secret::plain(text.trim(), 500),
+        )
     };
     let problem = (*failure.0).clone();
     (failure.into_response(), Some(problem))

@@ -13,6 +13,7 @@ use super::Web;
 use super::error::Failure;
 use super::extract::{COOKIE, NOT_SAFE, Viewer, is_safe};
 use super::html;
+use crate::api::ProblemCode;
 use crate::clock::stamp;
 use crate::secret::Secret;
 
@@ -53,7 +54,11 @@ pub(super) async fn log_in(
     axum::Form(form): axum::Form<Credentials>,
 ) -> Result<Response, Failure> {
     if !is_safe(&web, &parts) {
-        return Err(Failure::new(StatusCode::FORBIDDEN, "plain_http", NOT_SAFE));
+        return Err(Failure::new(
+            StatusCode::FORBIDDEN,
+            ProblemCode::PlainHttp,
+            NOT_SAFE,
+        ));
     }
     let next = inside(&form.next).to_owned();
     let Some(name) = web
@@ -72,14 +77,25 @@ pub(super) async fn log_in(
         );
         return Ok((StatusCode::UNAUTHORIZED, Html(page)).into_response());
     };
-    let session = Secret::random()
-        .map_err(|e| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "random", e.to_string()))?;
+    let session = Secret::random().map_err(|e| {
+        Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ProblemCode::Random,
+            e.to_string(),
+        )
+    })?;
     let expires = web
         .context
         .clock
         .now()
         .checked_add(12.hours())
-        .map_err(|e| Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "clock", e.to_string()))?;
+        .map_err(|e| {
+            Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                ProblemCode::Clock,
+                e.to_string(),
+            )
+        })?;
     web.context
         .store
         .put_session(&session.sha256(), &name, &stamp(expires))

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 
 use super::Web;
 use super::error::Failure;
-use crate::api::ActBody;
+use crate::api::{ActBody, ProblemCode};
 use crate::context::{Commit, ReadError};
 use crate::event::{DeployQueued, DeployRef};
 use crate::history::{App, Deploy, DeployState, Target};
@@ -13,7 +13,7 @@ use crate::id::{CommitId, DeployNumber, ServiceId};
 use crate::plan::digest;
 
 fn not_rollbackable(why: impl Into<String>) -> Failure {
-    Failure::unprocessable("not_rollbackable", why)
+    Failure::unprocessable(ProblemCode::NotRollbackable, why)
 }
 
 /// A deploy or a commit, as it was written.
@@ -37,7 +37,10 @@ pub(super) fn wanted(body: &ActBody) -> Result<Wanted, Failure> {
     };
     if let Some(number) = text.strip_prefix('#') {
         let number = number.parse().map_err(|_| {
-            Failure::unprocessable("invalid", format!("{text:?} is no deploy; write it as #40"))
+            Failure::unprocessable(
+                ProblemCode::Invalid,
+                format!("{text:?} is no deploy; write it as #40"),
+            )
         })?;
         return Ok(Wanted::Deploy(DeployNumber(number)));
     }
@@ -49,7 +52,7 @@ pub(super) fn wanted(body: &ActBody) -> Result<Wanted, Failure> {
         Ok(Wanted::Commit(text))
     } else {
         Err(Failure::unprocessable(
-            "invalid",
+            ProblemCode::Invalid,
             format!("{text:?} is no commit (4 to 64 hexadecimal digits) and no deploy (#40)"),
         ))
     }
@@ -235,7 +238,7 @@ fn unreadable(error: ReadError) -> Failure {
         ReadError::Store(error) => error.into(),
         ReadError::Github(error) => Failure::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            "not_rollbackable",
+            ProblemCode::NotRollbackable,
             error.to_string(),
         ),
         ReadError::Invalid(why) => not_rollbackable(format!("its specs are not valid: {why}")),

@@ -8,13 +8,15 @@ use axum::response::{IntoResponse, Response};
 use super::Web;
 use super::error::Failure;
 use super::extract::SignedBody;
+use crate::api::ProblemCode;
 use crate::intake;
 
 pub(super) async fn receive_push(
     State(web): State<Web>,
     signed: SignedBody,
 ) -> Result<Response, Failure> {
-    let unreadable = |why: String| Failure::new(StatusCode::BAD_REQUEST, "unreadable", why);
+    let unreadable =
+        |why: String| Failure::new(StatusCode::BAD_REQUEST, ProblemCode::Unreadable, why);
     let store = &web.context.store;
     if signed.event != "push" && signed.event != "ping" {
         return Ok(text(

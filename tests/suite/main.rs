@@ -53,4 +53,5 @@ mod safe_end;
 mod secrets;
 mod town;
 mod transcript;
+mod views;
 mod world;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dploy_observer::marathon::{Client, Credentials, MarathonError, Watch};
+use dploy_observer::secret::Secret;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,8 @@ const PASSWORD: &str = "sentinel-password-31f7";
 const WRONG: &str = "sentinel-wrong-4c0e";
 
 fn given(base: &str, password: &str) -> Client {
-    let credentials = Credentials::given(base, Some(USER), Some(password), None).unwrap();
+    let credentials =
+        Credentials::given(base, Some(USER), Some(&Secret::new(password)), None).unwrap();
     Client::new(base, credentials, Duration::from_secs(5)).unwrap()
 }
 
@@ -68,7 +70,8 @@ async fn marathon_behind_dcos_is_used_with_one_login() {
     works(&client).await;
     assert_eq!((gate.logins(), gate.refused()), (1, 0));
     let token = gate.tokens().remove(0);
-    let credentials = Credentials::given(&gate.url(), None, None, Some(&token)).unwrap();
+    let credentials =
+        Credentials::given(&gate.url(), None, None, Some(&Secret::new(token))).unwrap();
     let client = Client::new(&gate.url(), credentials, Duration::from_secs(5)).unwrap();
     works(&client).await;
     assert_eq!((gate.logins(), gate.refused()), (1, 0));

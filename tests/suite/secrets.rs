@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, SqliteConnection};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::town::{PAT, TOKEN, Town, service};
+use super::views::VIEWS;
 
 const PASSWORD: &str = "sentinel-password-6a1f";
 const NEW_PASSWORD: &str = "sentinel-new-password-77c2";
@@ -39,12 +43,15 @@ impl Write for Kept {
 fn keep_logs() -> Kept {
     let kept = Kept::default();
     let writer = kept.clone();
-    let filter = EnvFilter::new("trace,sqlx=warn,hyper=warn,reqwest=warn,h2=warn");
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
+    let quiet = ["sqlx", "hyper", "reqwest", "h2"].map(|library| (library, LevelFilter::WARN));
+    let filter = Targets::new()
+        .with_default(LevelFilter::TRACE)
+        .with_targets(quiet);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false);
+    let lines = lines
         .with_writer(move || writer.clone())
-        .init();
+        .with_filter(filter);
+    tracing_subscriber::registry().with(lines).init();
     kept
 }
 
@@ -104,32 +111,8 @@ async fn read(town: &Town, path: &str, accept: &str, token: Option<&str>) -> Str
 
 /// Everything that can be looked at.
 fn paths(deploys: u32, commit: &str) -> Vec<String> {
-    let mut paths: Vec<String> = [
-        "/",
-        "/apps.json",
-        "/apps/shop",
-        "/apps/shop.json",
-        "/apps/shop/hook",
-        "/apps/shop/hook.json",
-        "/apps/shop/rollback?deploy=1",
-        "/apps/shop/destroy",
-        "/apps/none",
-        "/events",
-        "/events.json",
-        "/events.jsonl",
-        "/login",
-        "/status",
-        "/readyz",
-        "/metrics",
-    ]
-    .map(str::to_owned)
-    .into();
-    paths.push(format!("/why/{commit}"));
-    for number in 1..=deploys {
-        paths.push(format!("/apps/shop/deploys/{number}"));
-        paths.push(format!("/apps/shop/deploys/{number}.json"));
-    }
-    paths
+    let each = VIEWS.iter().flat_map(|view| view.paths(deploys, commit));
+    each.collect()
 }
 
 /// Every row of a table, as text.

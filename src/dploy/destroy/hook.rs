@@ -1,6 +1,7 @@
 //! The webhook's part of a destroy: of the repository's hooks, those that this app's observer made.
 
 use super::{Hook, Report, Task, Traces, host};
+use crate::api::ProblemCode;
 use crate::client::Client;
 use crate::dploy::session::Github;
 use crate::github::HookState;
@@ -93,7 +94,7 @@ impl Task<'_> {
         }
         let apps = match client.apps().await {
             Ok(body) => body.apps,
-            Err(error) => return error.code() == Some("login"),
+            Err(error) => return error.is(ProblemCode::Login),
         };
         for app in apps.iter().filter(|a| self.is_ours(&a.source.repository)) {
             let seen = client.hook(&app.app).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Hook, Report, Task, Traces, host};
+use crate::api::ProblemCode;
 use crate::client::{Client, ClientError};
 use crate::dploy::list;
 use crate::dploy::session::Observer;
@@ -32,7 +33,7 @@ impl Part {
                 Ok(Self::Silent(error.to_string()))
             }
             // as it is launched, unless told otherwise: nobody could ever destroy it from afar
-            ClientError::Refused(ref problem) if problem.code == "plain_http" => {
+            ClientError::Refused(ref problem) if problem.is(ProblemCode::PlainHttp) => {
                 Ok(Self::Refused(problem.detail.clone()))
             }
             ClientError::Refused(_) => Err(error.into()),
@@ -134,7 +135,7 @@ impl Task<'_> {
         let mut client = observer.client.clone();
         let known = match client.app(app).await {
             // it shows nothing to strangers
-            Err(error) if error.code() == Some("login") => {
+            Err(error) if error.is(ProblemCode::Login) => {
                 client = self.session.operator(observer)?;
                 client.app(app).await
             }

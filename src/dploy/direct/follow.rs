@@ -9,19 +9,19 @@ use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
 use super::{Direct, End, LOOK, NoJournal};
-use crate::dploy::board::{self, Line};
-use crate::dploy::terminal::{Board, Shown, cancels, interrupts};
+use crate::dploy::progress::{self, Line};
+use crate::dploy::terminal::{Progress, Shown, cancels, interrupts};
 use crate::dploy::{FAILED, remove};
 use crate::id::ServiceId;
 use crate::marathon;
 use crate::rollout::{self, Standing, Standings, Wiped, deadline_sentence, wipe};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 impl Direct<'_> {
     /// Follows the services until all are well, or it is clear that they will not be.
     pub(super) async fn follow(self) -> anyhow::Result<End> {
         let mut interrupts = interrupts()?;
-        let mut board = Board::new(self.terminal);
+        let mut progress = Progress::new(self.terminal);
         let mut standings = Standings::default();
         let mut changes = self.watch.changes();
         let (mut best, mut progress_at) = (0, Instant::now());
@@ -38,11 +38,11 @@ impl Direct<'_> {
                             &mut changes,
                             &mut interrupts,
                             &error.to_string(),
-                            &mut board,
+                            &mut progress,
                         )
                         .await?
                     {
-                        return self.end(Sentence::new("CANCELLED", "cancelled")).await;
+                        return self.end(Sentence::new(Code::Cancelled, "cancelled")).await;
                     }
                     continue;
                 }
@@ -53,7 +53,7 @@ impl Direct<'_> {
                 .iter()
                 .map(|(id, (_, spec))| (id.clone(), standings.of(id, spec.as_ref(), &look, settle)))
                 .collect();
-            board.show(self.lines(&now, &look));
+            progress.show(self.lines(&now, &look));
             let over = |id: &String| look.deployments.iter().all(|d| d.id != *id);
             if self.deployments.iter().all(over) && now.iter().all(|(_, s)| s.done) {
                 return self.finish(&look).await;
@@ -66,10 +66,10 @@ impl Direct<'_> {
                 return self.end(why).await;
             }
             if self
-                .pause(&mut changes, &mut interrupts, "", &mut board)
+                .pause(&mut changes, &mut interrupts, "", &mut progress)
                 .await?
             {
-                let why = Sentence::new("CANCELLED", "cancelled");
+                let why = Sentence::new(Code::Cancelled, "cancelled");
                 return self.end(why).await;
             }
         }
@@ -82,7 +82,7 @@ impl Direct<'_> {
                 .get(id)
                 .map_or("", |(action, _)| action.word());
             let wanted = look.apps.get(id).map_or(0, |a| a.instances);
-            board::line(&Line {
+            progress::line(&Line {
                 id: id.as_str(),
                 change,
                 stage: standing.stage,
@@ -98,7 +98,7 @@ impl Direct<'_> {
     fn hopeless(&self, now: &[(ServiceId, Standing)], quiet: Duration) -> Option<Sentence> {
         if let Some((id, _)) = now.iter().find(|(_, s)| s.alien) {
             let why = format!("somebody else changed {id} in Marathon while it was rolling");
-            return Some(Sentence::new("CANCELLED", why));
+            return Some(Sentence::new(Code::Cancelled, why));
         }
         let trouble = now.iter().find_map(|(_, s)| s.trouble.clone());
         let named: Vec<(&ServiceId, &Standing)> = now.iter().map(|(id, s)| (id, s)).collect();
@@ -116,10 +116,10 @@ impl Direct<'_> {
         changes: &mut tokio::sync::watch::Receiver<u64>,
         interrupts: &mut Signal,
         trouble: &str,
-        board: &mut Board,
+        progress: &mut Progress,
     ) -> anyhow::Result<bool> {
         if !trouble.is_empty() {
-            board.show(Shown::alone("waiting".to_owned(), Some(trouble.to_owned())));
+            progress.show(Shown::alone("waiting".to_owned(), Some(trouble.to_owned())));
         }
         let event = async {
             let _ = changes.changed().await;
@@ -131,7 +131,7 @@ impl Direct<'_> {
             () = event => return Ok(false),
             _ = interrupts.recv() => {}
         }
-        board.keep();
+        progress.keep();
         let answer = cancels(self.terminal, interrupts, "Cancel the rollout?".to_owned()).await;
         answer.context("stopped looking; Marathon goes on with it, and `dploy run` looks again")
     }
@@ -183,7 +183,7 @@ impl Direct<'_> {
             }
         }
         let apps = rollout::apps(self.marathon, ids).await?;
-        let runs = board::what_runs(apps.values());
+        let runs = progress::what_runs(apps.values());
         if self.terminal.json {
             let body = json!({"result": "failed", "code": why.code, "sentence": why.sentence, "runs": runs});
             self.terminal.data(&body)?;

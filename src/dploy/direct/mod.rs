@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::preview::{self, Preview, preview};
-use super::terminal::{Board, Shown, Terminal};
+use super::terminal::{Progress, Shown, Terminal};
 use super::workspace::Workspace;
 use crate::event::Action;
 use crate::id::{ServiceId, SpecHash};
 use crate::marathon::{self, Client, MarathonError, Watch};
 use crate::plan::Step;
 use crate::rollout::{self, Journal, Room, make_room, with_room};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 /// Between two looks at Marathon.
 const LOOK: Duration = Duration::from_secs(1);
@@ -92,7 +92,7 @@ pub(super) async fn deploy(
         deployments: Vec::new(),
     };
     let mut shown = false;
-    let mut board = Board::new(terminal);
+    let mut progress = Progress::new(terminal);
     let begun = Instant::now();
     loop {
         let preview = preview(marathon, workspace, rules.adopt).await?;
@@ -108,7 +108,7 @@ pub(super) async fn deploy(
         let why = match direct.apply(&preview).await? {
             None => return direct.follow().await,
             // Marathon understood it: the same spec is refused again
-            Some(why) if why.code == "REJECTED" => {
+            Some(why) if why.is(Code::Rejected) => {
                 nothing_changed(terminal, "failed", &why)?;
                 return Ok(End::Not(super::FAILED.into()));
             }
@@ -120,7 +120,7 @@ pub(super) async fn deploy(
             return Ok(End::Not(super::HELD.into()));
         }
         let sentence = Some(why.sentence.clone());
-        board.show(Shown::alone("waiting".to_owned(), sentence));
+        progress.show(Shown::alone("waiting".to_owned(), sentence));
         tokio::select! {
             () = tokio::time::sleep(LOOK * 2) => {}
             _ = tokio::signal::ctrl_c() => bail!("nothing was changed: {}", why.sentence),
@@ -200,10 +200,10 @@ impl Direct<'_> {
         match self.put(preview, &room).await {
             Ok(()) => Ok(None),
             Err(MarathonError::Locked(_)) => Ok(Some(Sentence::new(
-                "LOCKED",
+                Code::Locked,
                 "another Marathon deployment holds one of the services",
             ))),
-            Err(MarathonError::Busy(why)) => Ok(Some(Sentence::new("MARATHON_BUSY", why))),
+            Err(MarathonError::Busy(why)) => Ok(Some(Sentence::new(Code::MarathonBusy, why))),
             Err(MarathonError::Refused(why)) => Ok(Some(why)),
             Err(MarathonError::Unreachable(why)) => bail!(
                 "{why}; the change may have been made all the same: `dploy ps` shows what runs, `dploy run` goes on"

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::args::LaunchArgs;
 use super::session::{Github, Marathon, Observer, Session, TOKEN_FILE};
-use super::terminal::{Board, GREEN, paint};
+use super::terminal::{GREEN, Progress, paint};
 use super::workspace::Workspace;
-use crate::api::{HookBody, RegisterBody};
+use crate::api::{HookBody, ProblemCode, RegisterBody};
 use crate::github::GithubError;
 use crate::history::AppState;
 use crate::id::ServiceId;
@@ -178,7 +178,7 @@ impl Launch<'_> {
     }
 
     async fn healthy(&self, id: &ServiceId) -> anyhow::Result<()> {
-        let mut board = Board::new(self.session.terminal);
+        let mut progress = Progress::new(self.session.terminal);
         let mut standings = Standings::default();
         let until = Instant::now() + HEALTHY;
         loop {
@@ -191,7 +191,7 @@ impl Launch<'_> {
                 Err(error) => return Err(error.into()),
             };
             let standing = standings.of(id, None, &look, Duration::ZERO);
-            board.show(vec![super::board::line(&super::board::Line {
+            progress.show(vec![super::progress::line(&super::progress::Line {
                 id: id.as_str(),
                 change: "launch",
                 stage: standing.stage,
@@ -251,7 +251,7 @@ impl Launch<'_> {
                     }
                 }
                 // it shows nothing of a private repository to strangers
-                Err(error) if error.code() == Some("login") && !asked => {
+                Err(error) if error.is(ProblemCode::Login) && !asked => {
                     client = self.session.operator(observer)?;
                     asked = true;
                 }

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
 use super::Launch;
+use crate::secret::Secret;
 
 /// For Docker: what a cluster runs.
 const DOCKER: &str = include_str!("../../../observer.json");
@@ -103,13 +104,14 @@ impl Launch<'_> {
         if local || reached {
             add("DPLOY_MARATHON_URL", self.marathon.url.clone());
             let set = &self.session.global;
+            let secret = |given: &Option<Secret>| given.as_ref().map(|s| s.expose().to_owned());
             for (name, value) in [
-                ("DPLOY_MARATHON_USER", &set.marathon_user),
-                ("DPLOY_MARATHON_PASSWORD", &set.marathon_password),
-                ("DPLOY_MARATHON_TOKEN", &set.marathon_token),
+                ("DPLOY_MARATHON_USER", set.marathon_user.clone()),
+                ("DPLOY_MARATHON_PASSWORD", secret(&set.marathon_password)),
+                ("DPLOY_MARATHON_TOKEN", secret(&set.marathon_token)),
             ] {
-                if let Some(value) = value.as_ref().filter(|v| !v.is_empty()) {
-                    add(name, value.clone());
+                if let Some(value) = value.filter(|v| !v.is_empty()) {
+                    add(name, value);
                 }
             }
         }

@@ -214,8 +214,8 @@ impl Session {
         let credentials = Credentials::given(
             &url,
             set.marathon_user.as_deref(),
-            set.marathon_password.as_deref(),
-            set.marathon_token.as_deref(),
+            set.marathon_password.as_ref(),
+            set.marathon_token.as_ref(),
         )?;
         if !matches!(credentials, Credentials::None) {
             let what = "your credentials for Marathon";
@@ -235,8 +235,8 @@ impl Session {
     /// # Errors
     /// When `.pat` is there and cannot be read.
     pub fn pat(&self) -> anyhow::Result<Option<Secret>> {
-        if let Some(pat) = given(self.global.pat.as_ref()) {
-            return Ok(Some(Secret::new(pat.trim())));
+        if let Some(pat) = given_secret(self.global.pat.as_ref()) {
+            return Ok(Some(pat));
         }
         Ok(secret_in(&self.folder.join(".pat"))?.map(Secret::new))
     }
@@ -286,6 +286,11 @@ impl Session {
 /// A setting that is not empty.
 fn given(value: Option<&String>) -> Option<&String> {
     value.filter(|v| !v.trim().is_empty())
+}
+
+fn given_secret(value: Option<&Secret>) -> Option<Secret> {
+    let value = value.map(|v| v.expose().trim());
+    value.filter(|v| !v.is_empty()).map(Secret::new)
 }
 
 /// Origin and `owner/name` of a repository's address, also as git writes it for SSH.

@@ -2,7 +2,8 @@
 
 use anyhow::bail;
 
-use super::{Marathon, Session, given};
+use super::{Marathon, Session, given, given_secret};
+use crate::api::ProblemCode;
 use crate::client;
 use crate::discovery;
 use crate::dploy::trust::Named;
@@ -73,7 +74,7 @@ impl Session {
                 Some(workspace) => match found.client.app(&workspace.app).await {
                     Ok(page) => page.is_some(),
                     // it shows nothing to strangers, and may know it
-                    Err(error) => error.code() == Some("login"),
+                    Err(error) => error.is(ProblemCode::Login),
                 },
                 None => false,
             };
@@ -109,7 +110,7 @@ impl Session {
     /// When it does not answer, or wants a token that is not there.
     pub async fn readable(&self, observer: Observer, app: &AppId) -> anyhow::Result<Observer> {
         let client = match observer.client.app(app).await {
-            Err(error) if error.code() == Some("login") => self.operator(&observer)?,
+            Err(error) if error.is(ProblemCode::Login) => self.operator(&observer)?,
             Err(error) => return Err(error.into()),
             Ok(_) => return Ok(observer),
         };
@@ -126,10 +127,10 @@ impl Session {
             .local
             .as_ref()
             .filter(|_| observer.named == Named::Local);
-        let token = match (given(self.global.token.as_ref()), local) {
-            (Some(token), _) => Some(token.clone()),
-            (None, Some(local)) => Some(local.observer.token.clone()),
-            (None, None) => secret_in(&self.folder.join(TOKEN_FILE))?,
+        let token = match (given_secret(self.global.token.as_ref()), local) {
+            (Some(token), _) => Some(token),
+            (None, Some(local)) => Some(Secret::new(local.observer.token.clone())),
+            (None, None) => secret_in(&self.folder.join(TOKEN_FILE))?.map(Secret::new),
         };
         let Some(token) = token else {
             bail!(
@@ -146,6 +147,6 @@ impl Session {
             what,
             flag,
         )?;
-        Ok(observer.client.with_token(Secret::new(token)))
+        Ok(observer.client.with_token(token))
     }
 }

@@ -1,159 +1,106 @@
 //! What events say of a deploy: from its queueing to its end, and how it leaves its services.
 
-use super::{Fold, REMEMBERED, RowChange};
-use crate::event::{Action, ApplyIntended, Call, Fact, Outcome};
+use super::{Fold, RowChange};
+use crate::event::{
+    Action, AppSettings, ApplyIntended, Call, DeployQueued, DeployRef, Ending, Outcome, Planned,
+    SpecFile,
+};
 use crate::history::deploy::{Accepted, Deploy, DeployState, EndingOf, Progress, Waiting};
 use crate::history::state::{Live, OurDeployment, ServiceRecord};
 use crate::id::{DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
+/// How many Marathon deployments of ours are remembered: more never run at once for one app.
+const REMEMBERED: usize = 8;
+
 impl Fold<'_> {
-    /// Facts about a deploy.
-    pub(super) fn deploy_fact(&mut self) {
+    pub(super) fn deploy_queued(&mut self, wanted: &DeployQueued) {
         let Some(number) = self.event.deploy else {
             return;
         };
-        match &self.event.fact {
-            Fact::DeployQueued(wanted) => {
-                let deploy = Deploy::new(number, (**wanted).clone(), &self.event.actor, self.at);
-                self.app.last_deploy = number;
-                self.app.held = None;
-                let outcome =
-                    RowChange::PushOutcome(wanted.commit.clone(), format!("queued as {number}"));
-                self.rows.push(RowChange::Deploy(Box::new(deploy.clone())));
-                self.rows.push(outcome);
-                if self.app.running.is_none() {
-                    self.app.running = Some(deploy);
-                } else {
-                    self.app.waiting = Some(deploy);
-                }
-            }
-            fact if fact.ends_deploy() => self.end(number),
-            _ => self.middle(number),
+        let deploy = Deploy::new(number, wanted.clone(), &self.event.actor, self.at);
+        self.app.last_deploy = number;
+        self.app.held = None;
+        self.rows.push(RowChange::Deploy(Box::new(deploy.clone())));
+        self.push_became(&wanted.commit, format!("queued as {number}"));
+        if self.app.running.is_none() {
+            self.app.running = Some(deploy);
+        } else {
+            self.app.waiting = Some(deploy);
         }
     }
 
-    /// What happens between beginning and end.
-    fn middle(&mut self, number: DeployNumber) {
-        let at = self.at.to_owned();
-        let slot = [&mut self.app.running, &mut self.app.waiting]
+    /// Changes the deploy that the event belongs to; says its number, or nothing where it has ended or there is none. Whatever
+    /// happens ends a wait, which `change` is given.
+    fn change_deploy(
+        &mut self,
+        change: impl FnOnce(&mut Deploy, Option<Waiting>),
+    ) -> Option<DeployNumber> {
+        let number = self.event.deploy?;
+        let deploy = [&mut self.app.running, &mut self.app.waiting]
             .into_iter()
-            .find(|d| d.as_ref().is_some_and(|d| d.number == number));
-        let Some(Some(deploy)) = slot else { return };
+            .flatten()
+            .find(|d| d.number == number)?;
         let was_waiting = deploy.waiting.take();
-        match &self.event.fact {
-            Fact::DeployStarted { .. } => {
-                deploy.started_at = Some(at);
-                deploy.state = DeployState::Reading;
-            }
-            Fact::DeployWaiting { code, sentence, .. } => {
-                deploy.state = DeployState::Waiting;
-                let since = was_waiting
-                    .filter(|w| w.code == *code)
-                    .map_or(at, |w| w.since);
-                deploy.waiting = Some(Waiting {
-                    code: code.clone(),
-                    sentence: sentence.clone(),
-                    since,
-                });
-            }
-            Fact::SpecsRead {
-                files, settings, ..
-            } => {
-                deploy.state = DeployState::Reading;
-                deploy.files = Some(files.clone());
-                self.app.settings = settings.clone();
-            }
-            Fact::PlanMade {
-                services, warnings, ..
-            } => {
-                deploy.state = DeployState::Applying;
-                deploy.plan = Some(services.clone());
-                deploy.warnings.clone_from(warnings);
-            }
-            Fact::ApplyIntended(intent) => {
-                deploy.state = DeployState::Applying;
-                deploy.touched = true;
-                deploy.raised.extend(intent.raised.clone());
-                deploy.intent = Some((**intent).clone());
-                deploy.intent_at = Some(at);
-            }
-            Fact::ApplyAccepted {
-                call,
-                marathon_deployment,
-                version,
-                services,
-            } => {
-                deploy.state = DeployState::Following;
-                deploy.intent = None;
-                if *call == Call::Scale {
-                    deploy.raised.retain(|id, _| !services.contains(id));
-                }
-                deploy.accepted.push(Accepted {
-                    call: *call,
-                    marathon_deployment: marathon_deployment.clone(),
-                    version: version.clone(),
-                    services: services.clone(),
-                });
-            }
-            Fact::ApplyRefused { .. } => deploy.intent = None,
-            Fact::ServiceProgressed {
-                id,
-                stage,
-                sentence,
-            } => {
-                let progress = Progress {
-                    stage: stage.clone(),
-                    sentence: sentence.clone(),
-                };
-                deploy.progress.insert(id.clone(), progress);
-                deploy.progress_events += 1;
-            }
-            Fact::DeployEnding {
-                outcome,
-                code,
-                sentence,
-            } => {
-                let why = Sentence::new(code.clone(), sentence.clone());
-                deploy.state = DeployState::Following;
-                deploy.ending = Some(EndingOf {
-                    outcome: *outcome,
-                    why,
-                });
-            }
-            _ => deploy.waiting = was_waiting,
-        }
-        let deploy = deploy.clone();
-        self.services_of(&deploy);
-        self.rows.push(RowChange::Deploy(Box::new(deploy)));
+        change(deploy, was_waiting);
+        self.rows.push(RowChange::Deploy(Box::new(deploy.clone())));
+        Some(number)
     }
 
-    /// What an intent or an accepted call means for the services.
-    fn services_of(&mut self, deploy: &Deploy) {
-        match &self.event.fact {
-            Fact::ApplyIntended(intent) => self.intended(intent, deploy.number),
-            Fact::ApplyAccepted {
-                marathon_deployment: Some(id),
-                services,
-                call: Call::Put | Call::Restart,
-                ..
-            } => {
-                let ours = OurDeployment {
-                    id: id.clone(),
-                    services: services.clone(),
-                };
-                self.app.marathon.push(ours);
-                let excess = self.app.marathon.len().saturating_sub(REMEMBERED);
-                self.app.marathon.drain(..excess);
-            }
-            _ => {}
+    pub(super) fn deploy_started(&mut self) {
+        let at = self.at.to_owned();
+        self.change_deploy(|deploy, _| {
+            deploy.started_at = Some(at);
+            deploy.state = DeployState::Reading;
+        });
+    }
+
+    pub(super) fn deploy_waiting(&mut self, code: &str, sentence: &str) {
+        let at = self.at.to_owned();
+        self.change_deploy(|deploy, was_waiting| {
+            let since = was_waiting
+                .filter(|w| w.code == code)
+                .map_or(at, |w| w.since);
+            deploy.state = DeployState::Waiting;
+            deploy.waiting = Some(Waiting {
+                code: code.to_owned(),
+                sentence: sentence.to_owned(),
+                since,
+            });
+        });
+    }
+
+    pub(super) fn specs_read(&mut self, files: &[SpecFile], settings: &AppSettings) {
+        let of_ours = self.change_deploy(|deploy, _| {
+            deploy.state = DeployState::Reading;
+            deploy.files = Some(files.to_vec());
+        });
+        if of_ours.is_some() {
+            self.app.settings = settings.clone();
         }
     }
 
-    fn intended(&mut self, intent: &ApplyIntended, number: DeployNumber) {
-        if !matches!(intent.call, Call::Put | Call::Restart) {
+    pub(super) fn plan_made(&mut self, services: &[Planned], warnings: &[Sentence]) {
+        self.change_deploy(|deploy, _| {
+            deploy.state = DeployState::Applying;
+            deploy.plan = Some(services.to_vec());
+            deploy.warnings = warnings.to_vec();
+        });
+    }
+
+    pub(super) fn apply_intended(&mut self, intent: &ApplyIntended) {
+        let at = self.at.to_owned();
+        let number = self.change_deploy(|deploy, _| {
+            deploy.state = DeployState::Applying;
+            deploy.touched = true;
+            deploy.raised.extend(intent.raised.clone());
+            deploy.intent = Some(intent.clone());
+            deploy.intent_at = Some(at);
+        });
+        let Some(number) = number.filter(|_| matches!(intent.call, Call::Put | Call::Restart))
+        else {
             return;
-        }
+        };
         for service in &intent.services {
             let record: &mut ServiceRecord =
                 self.app.services.entry(service.id.clone()).or_default();
@@ -163,89 +110,139 @@ impl Fold<'_> {
         }
     }
 
-    pub(super) fn scaled(&mut self, services: &[ServiceId]) {
-        for id in services {
-            if let Some(record) = self.app.services.get_mut(id) {
-                record.scale = None;
+    pub(super) fn apply_accepted(
+        &mut self,
+        call: Call,
+        marathon_deployment: Option<&String>,
+        version: Option<&String>,
+        services: &[ServiceId],
+    ) {
+        // with or without a deploy
+        if call == Call::Scale {
+            self.scaled(services);
+        }
+        let number = self.change_deploy(|deploy, _| {
+            deploy.state = DeployState::Following;
+            deploy.intent = None;
+            if call == Call::Scale {
+                deploy.raised.retain(|id, _| !services.contains(id));
             }
+            deploy.accepted.push(Accepted {
+                call,
+                marathon_deployment: marathon_deployment.cloned(),
+                version: version.cloned(),
+                services: services.to_vec(),
+            });
+        });
+        if let (Some(_), Some(id), Call::Put | Call::Restart) = (number, marathon_deployment, call)
+        {
+            self.app.marathon.push(OurDeployment {
+                id: id.clone(),
+                services: services.to_vec(),
+            });
+            let excess = self.app.marathon.len().saturating_sub(REMEMBERED);
+            self.app.marathon.drain(..excess);
         }
     }
 
-    fn end(&mut self, number: DeployNumber) {
-        let running = self
-            .app
-            .running
-            .as_ref()
-            .is_some_and(|d| d.number == number);
-        let waiting = self
-            .app
-            .waiting
-            .as_ref()
-            .is_some_and(|d| d.number == number);
-        let ended = match (running, waiting) {
-            (true, _) => std::mem::replace(&mut self.app.running, self.app.waiting.take()),
-            (_, true) => self.app.waiting.take(),
-            _ => None,
+    pub(super) fn apply_refused(&mut self, call: Call, services: &[ServiceId]) {
+        if call == Call::Scale {
+            self.scaled(services);
+        }
+        self.change_deploy(|deploy, _| deploy.intent = None);
+    }
+
+    pub(super) fn service_progressed(
+        &mut self,
+        id: &ServiceId,
+        stage: &str,
+        sentence: Option<&String>,
+    ) {
+        self.change_deploy(|deploy, _| {
+            let progress = Progress {
+                stage: stage.to_owned(),
+                sentence: sentence.cloned(),
+            };
+            deploy.progress.insert(id.clone(), progress);
+            deploy.progress_events += 1;
+        });
+    }
+
+    pub(super) fn deploy_ending(&mut self, outcome: Ending, code: &str, sentence: &str) {
+        self.change_deploy(|deploy, _| {
+            deploy.state = DeployState::Following;
+            deploy.ending = Some(EndingOf {
+                outcome,
+                why: Sentence::logged(code, sentence),
+            });
+        });
+    }
+
+    /// Takes the deploy that the event ends out of its place, and lets the next one take it.
+    fn end(&mut self, state: DeployState) -> Option<Deploy> {
+        let number = self.event.deploy?;
+        let is_it = |deploy: &Option<Deploy>| deploy.as_ref().is_some_and(|d| d.number == number);
+        let ended = if is_it(&self.app.running) {
+            std::mem::replace(&mut self.app.running, self.app.waiting.take())
+        } else if is_it(&self.app.waiting) {
+            self.app.waiting.take()
+        } else {
+            None
         };
-        let Some(mut deploy) = ended else { return };
+        let mut deploy = ended?;
+        deploy.state = state;
         deploy.waiting = None;
         deploy.intent = None;
         deploy.ended_at = Some(self.at.to_owned());
-        match &self.event.fact {
-            Fact::DeploySucceeded {
-                services,
-                orphans,
-                sentence,
-            } => {
-                deploy.state = DeployState::Succeeded;
-                self.well(&mut deploy, services, orphans, sentence);
-                self.app.marathon.clear();
-            }
-            Fact::DeployUnchanged {
-                services,
-                orphans,
-                sentence,
-            } => {
-                deploy.state = DeployState::Unchanged;
-                self.well(&mut deploy, services, orphans, sentence);
-            }
-            Fact::DeployFailed {
-                code,
-                sentence,
-                services,
-            } => {
-                deploy.state = DeployState::Failed;
-                self.ill(
-                    &mut deploy,
-                    Sentence::new(code.clone(), sentence.clone()),
-                    services,
-                );
-            }
-            Fact::DeployCancelled {
-                code,
-                sentence,
-                services,
-            } => {
-                deploy.state = DeployState::Cancelled;
-                self.ill(
-                    &mut deploy,
-                    Sentence::new(code.clone(), sentence.clone()),
-                    services,
-                );
-            }
-            Fact::DeploySuperseded { by, sentence } => {
-                deploy.state = DeployState::Superseded;
-                deploy.superseded_by = Some(by.clone());
-                deploy.sentence = Some(sentence.clone());
-            }
-            _ => {}
+        Some(deploy)
+    }
+
+    pub(super) fn deploy_succeeded(
+        &mut self,
+        services: &[Outcome],
+        orphans: &[ServiceId],
+        sentence: &str,
+    ) {
+        if let Some(deploy) = self.end(DeployState::Succeeded) {
+            self.well(deploy, services, orphans, sentence);
+            self.app.marathon.clear();
         }
-        self.rows.push(RowChange::Deploy(Box::new(deploy)));
+    }
+
+    pub(super) fn deploy_unchanged(
+        &mut self,
+        services: &[Outcome],
+        orphans: &[ServiceId],
+        sentence: &str,
+    ) {
+        if let Some(deploy) = self.end(DeployState::Unchanged) {
+            self.well(deploy, services, orphans, sentence);
+        }
+    }
+
+    pub(super) fn deploy_failed(&mut self, code: &str, sentence: &str, services: &[Outcome]) {
+        if let Some(deploy) = self.end(DeployState::Failed) {
+            self.ill(deploy, Sentence::logged(code, sentence), services);
+        }
+    }
+
+    pub(super) fn deploy_cancelled(&mut self, code: &str, sentence: &str, services: &[Outcome]) {
+        if let Some(deploy) = self.end(DeployState::Cancelled) {
+            self.ill(deploy, Sentence::logged(code, sentence), services);
+        }
+    }
+
+    pub(super) fn deploy_superseded(&mut self, by: &DeployRef, sentence: &str) {
+        if let Some(mut deploy) = self.end(DeployState::Superseded) {
+            deploy.superseded_by = Some(by.clone());
+            deploy.sentence = Some(sentence.to_owned());
+            self.rows.push(RowChange::Deploy(Box::new(deploy)));
+        }
     }
 
     fn well(
         &mut self,
-        deploy: &mut Deploy,
+        mut deploy: Deploy,
         services: &[Outcome],
         orphans: &[ServiceId],
         sentence: &str,
@@ -282,12 +279,14 @@ impl Fold<'_> {
                 record.rendering.clone_from(&outcome.rendering);
             }
         }
+        self.rows.push(RowChange::Deploy(Box::new(deploy)));
     }
 
-    fn ill(&mut self, deploy: &mut Deploy, why: Sentence, services: &[Outcome]) {
+    fn ill(&mut self, mut deploy: Deploy, why: Sentence, services: &[Outcome]) {
         deploy.outcome = services.to_vec();
         deploy.sentence = Some(why.sentence.clone());
         deploy.failure = Some(why.clone());
         self.app.trouble = Some(why);
+        self.rows.push(RowChange::Deploy(Box::new(deploy)));
     }
 }

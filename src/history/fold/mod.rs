@@ -1,15 +1,15 @@
 //! Events → state, and the rows of the projections that each event changes.
+//!
+//! [`Fold::fact`] names every kind of event, so that a new one does not compile before it is said here what it means:
+//! what is about the app stands in `app`, what is about a deploy in `deploy`.
 
+mod app;
 mod deploy;
 
 use super::deploy::Deploy;
-use super::state::{App, Destroying, Head, Held, Lock, Pin};
-use crate::event::{Call, Fact, NewEvent, PushReceived, RollbackRequested};
+use super::state::App;
+use crate::event::{Fact, NewEvent, PushReceived};
 use crate::id::{CommitId, DeployNumber};
-use crate::sentence::Sentence;
-
-/// How many Marathon deployments of ours are remembered: more never run at once for one app.
-const REMEMBERED: usize = 8;
 
 /// A row of a projection that an event changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,8 +47,7 @@ pub fn apply(app: &mut Option<App>, seq: i64, at: &str, event: &NewEvent) -> Vec
         event,
         rows: &mut rows,
     };
-    fold.app_fact();
-    fold.deploy_fact();
+    fold.fact();
     rows
 }
 
@@ -60,191 +59,112 @@ struct Fold<'a> {
 }
 
 impl Fold<'_> {
-    /// Facts about the app: source, hook, pushes, gates, destroy.
-    fn app_fact(&mut self) {
-        let at = self.at.to_owned();
-        let app = &mut *self.app;
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
+    fn fact(&mut self) {
         match &self.event.fact {
+            // `apply` has made the app of it
+            Fact::AppRegistered { .. } => {}
             Fact::AppChanged { new, .. } => {
-                app.source = new.source.clone();
-                app.settings = new.settings.clone();
+                self.app.source = new.source.clone();
+                self.app.settings = new.settings.clone();
             }
-            Fact::AppDestroyed { .. } => {
-                app.destroying = None;
-                app.destroyed = true;
-                app.services.clear();
-                app.orphans.clear();
-                app.marathon.clear();
-                (app.live, app.held, app.pin, app.lock) = (None, None, None, None);
-            }
-            Fact::HookRegistered { id, url } => {
-                app.hook.registered_at = Some(at);
-                (app.hook.id, app.hook.url, app.hook.failure) =
-                    (Some(*id), Some(url.clone()), None);
-                if app.hook.pinged != Some(*id) {
-                    app.hook.pinged_at = None;
-                }
-            }
-            Fact::HookRepaired { id, url, .. } => {
-                (app.hook.id, app.hook.url, app.hook.failure) =
-                    (Some(*id), Some(url.clone()), None);
-            }
-            Fact::HookPinged { id, .. } => {
-                (app.hook.pinged_at, app.hook.pinged) = (Some(at), Some(*id));
-            }
-            Fact::HookFailed { code, sentence } => {
-                app.hook.failure = Some(Sentence::new(code.clone(), sentence.clone()));
-            }
-            Fact::HookRemoved { .. } => {
-                app.hook = super::state::Hook::default();
-                if let Some(destroying) = &mut app.destroying {
-                    destroying.hook = None;
-                }
-            }
-            Fact::PushReceived(push) => self.push(push),
+            Fact::AppDestroyed { .. } => self.app_destroyed(),
+            Fact::HookRegistered { id, url } => self.hook_registered(*id, url),
+            Fact::HookRepaired { id, url, .. } => self.hook_is(*id, url),
+            Fact::HookPinged { id, .. } => self.hook_pinged(*id),
+            Fact::HookFailed { code, sentence } => self.hook_failed(code, sentence),
+            Fact::HookRemoved { .. } => self.hook_removed(),
+            Fact::PushReceived(push) => self.push_received(push),
             Fact::PushIgnored {
                 commit, head, code, ..
-            } => {
-                if let Some(head) = head {
-                    self.head(head);
-                }
-                self.rows.push(RowChange::PushOutcome(
-                    commit.clone(),
-                    format!("ignored: {code}"),
-                ));
-            }
+            } => self.push_ignored(commit, code, head.as_ref()),
             Fact::PushHeld {
                 commit,
                 code,
                 sentence,
-            } => {
-                if let Some(pin) = &mut app.pin {
-                    pin.head.get_or_insert_with(|| commit.clone());
-                }
-                let why = Sentence::new(code.clone(), sentence.clone());
-                app.held = Some(Held {
-                    commit: commit.clone(),
-                    why,
-                });
-                self.rows.push(RowChange::PushOutcome(
-                    commit.clone(),
-                    format!("held: {code}"),
-                ));
-            }
-            Fact::RollbackRequested(wish) => self.rollback(wish),
-            _ => self.gate(),
-        }
-    }
-
-    /// Pin, lock, adoption, services, destroy.
-    fn gate(&mut self) {
-        let at = self.at.to_owned();
-        let by = self.event.actor.clone();
-        let app = &mut *self.app;
-        match &self.event.fact {
+            } => self.push_held(commit, code, sentence),
+            // of no app
+            Fact::RequestRefused { .. } => {}
+            Fact::DeployQueued(wanted) => self.deploy_queued(wanted),
+            Fact::DeployStarted { .. } => self.deploy_started(),
+            Fact::DeployWaiting { code, sentence, .. } => self.deploy_waiting(code, sentence),
+            Fact::SpecsRead {
+                files, settings, ..
+            } => self.specs_read(files, settings),
+            Fact::PlanMade {
+                services, warnings, ..
+            } => self.plan_made(services, warnings),
+            Fact::ApplyIntended(intent) => self.apply_intended(intent),
+            Fact::ApplyAccepted {
+                call,
+                marathon_deployment,
+                version,
+                services,
+            } => self.apply_accepted(
+                *call,
+                marathon_deployment.as_ref(),
+                version.as_ref(),
+                services,
+            ),
+            Fact::ApplyRefused { call, services, .. } => self.apply_refused(*call, services),
+            Fact::ServiceProgressed {
+                id,
+                stage,
+                sentence,
+            } => self.service_progressed(id, stage, sentence.as_ref()),
+            Fact::DeployEnding {
+                outcome,
+                code,
+                sentence,
+            } => self.deploy_ending(*outcome, code, sentence),
+            Fact::DeploySucceeded {
+                services,
+                orphans,
+                sentence,
+            } => self.deploy_succeeded(services, orphans, sentence),
+            Fact::DeployUnchanged {
+                services,
+                orphans,
+                sentence,
+            } => self.deploy_unchanged(services, orphans, sentence),
+            Fact::DeployFailed {
+                code,
+                sentence,
+                services,
+            } => self.deploy_failed(code, sentence, services),
+            Fact::DeployCancelled {
+                code,
+                sentence,
+                services,
+            } => self.deploy_cancelled(code, sentence, services),
+            Fact::DeploySuperseded { by, sentence } => self.deploy_superseded(by, sentence),
+            Fact::RollbackRequested(wish) => self.rollback_requested(wish),
             Fact::AppPinned {
                 commit,
                 deploy,
                 reason,
                 resume,
                 head,
-            } => {
-                app.held = None;
-                let seq = app.last_seq;
-                app.pin = Some(Pin {
-                    commit: commit.clone(),
-                    deploy: *deploy,
-                    by,
-                    reason: reason.clone(),
-                    since: at,
-                    resume: *resume,
-                    head: head.clone(),
-                    seq,
-                });
-            }
+            } => self.app_pinned(commit, *deploy, reason.as_ref(), *resume, head.as_ref()),
             Fact::AppResumed { .. } => {
-                (app.pin, app.held) = (None, None);
-                app.rolled_back.clear();
+                (self.app.pin, self.app.held) = (None, None);
+                self.app.rolled_back.clear();
             }
-            Fact::AppLocked { reason, .. } => {
-                app.lock = Some(Lock {
-                    by,
-                    reason: reason.clone(),
-                    since: at,
-                });
-            }
-            Fact::AppUnlocked { .. } => (app.lock, app.held) = (None, None),
-            Fact::AppAdopted { services } => {
-                for service in services {
-                    let record = app.services.entry(service.id.clone()).or_default();
-                    record.adopted = true;
-                    record.applied.clone_from(&service.spec);
-                    record.rendering.clone_from(&service.rendering);
-                    record.instances = service.instances;
-                }
-            }
+            Fact::AppLocked { reason, .. } => self.app_locked(reason),
+            Fact::AppUnlocked { .. } => (self.app.lock, self.app.held) = (None, None),
+            Fact::AppAdopted { services } => self.app_adopted(services),
             Fact::ServiceScaled { id, new, .. } => {
-                app.services.entry(id.clone()).or_default().scale = Some(*new);
+                self.app.services.entry(id.clone()).or_default().scale = Some(*new);
             }
-            Fact::ServiceRemoved { id, .. } => {
-                app.services.remove(id);
-                app.orphans.retain(|o| o != id);
-                if let Some(destroying) = &mut app.destroying {
-                    destroying.services.retain(|s| s != id);
-                }
-            }
-            // with or without a deploy: an operator's wish belongs to none
-            Fact::ApplyAccepted {
-                call: Call::Scale,
-                services,
-                ..
-            }
-            | Fact::ApplyRefused {
-                call: Call::Scale,
-                services,
-                ..
-            } => self.scaled(services),
-            Fact::DriftSeen { services } => app.drift.clone_from(services),
+            Fact::ServiceRemoved { id, .. } => self.service_removed(id),
+            Fact::DriftSeen { services } => self.app.drift.clone_from(services),
             Fact::DestroyRequested {
                 services,
                 hook,
                 keep_services,
-            } => {
-                app.destroying = Some(Destroying {
-                    services: services.clone(),
-                    hook: *hook,
-                    keep_services: *keep_services,
-                    by,
-                    since: at,
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn push(&mut self, push: &PushReceived) {
-        let head = push.after.clone();
-        self.head(&head);
-        self.rows.push(RowChange::Push(Box::new(push.clone())));
-    }
-
-    fn head(&mut self, commit: &CommitId) {
-        let previous = self.app.head.take().map(|h| h.commit);
-        self.app.head = Some(Head {
-            commit: commit.clone(),
-            seen_at: self.at.to_owned(),
-            previous: previous.filter(|p| p != commit),
-        });
-    }
-
-    fn rollback(&mut self, wish: &RollbackRequested) {
-        let app = &mut *self.app;
-        let head = app.head.as_ref().map(|h| h.commit.clone());
-        let left = wish.from.as_ref().map(|f| f.commit.clone());
-        for commit in left.into_iter().chain(head) {
-            if commit != wish.to.commit && !app.rolled_back.contains(&commit) {
-                app.rolled_back.push(commit);
-            }
+            } => self.destroy_requested(services, *hook, *keep_services),
+            // what GitHub was told changes nothing here
+            Fact::StatusReported { .. } => {}
         }
     }
 }

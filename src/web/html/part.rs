@@ -142,34 +142,6 @@ pub(super) fn stops(running: u32) -> String {
     }
 }
 
-/// The way out of a failure or a wait, by its code.
-pub(super) fn way_out(code: &str) -> &'static str {
-    match code {
-        "SPEC_INVALID" => "Correct the file and push: the next push is deployed.",
-        "NOT_OURS" => {
-            "An operator can adopt the service, which makes it this app's. Or give the spec another id and push."
-        }
-        "REJECTED" => "Correct the spec and push: the next push is deployed.",
-        "NO_OFFERS" => {
-            "Ask for less in the spec and push, or give the cluster more room and redeploy."
-        }
-        "CRASHING" | "UNHEALTHY" | "DEADLINE" => {
-            "Push a fix: it takes over at once. Or roll back to a deploy that worked. What the tasks wrote is in their sandbox in Mesos."
-        }
-        "CANCELLED" => "Deploy the head of the branch again, or push.",
-        "LOCKED" | "MARATHON_BUSY" => {
-            "It goes on by itself as soon as the other deployment is over. It can be cancelled meanwhile."
-        }
-        "MARATHON_UNREACHABLE" | "GITHUB_UNREACHABLE" => {
-            "It goes on by itself as soon as there is an answer. It can be cancelled meanwhile."
-        }
-        "GITHUB_TOKEN" => {
-            "Give the observer a token that can read the repository (DPLOY_OBSERVER_GITHUB_PAT); it goes on by itself."
-        }
-        _ => "Push a fix: it takes over at once. Or roll back to a deploy that worked.",
-    }
-}
-
 /// The tone of a banner.
 pub(super) fn tone(level: &str) -> &'static str {
     match level {

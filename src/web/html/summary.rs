@@ -3,24 +3,16 @@
 use super::part::count;
 use super::phrase::{again, because, head_of, ids, until, verb};
 use crate::event::{
-    Action, ApplyIntended, Cause, DeployQueued, Fact, Outcome, Planned, PushReceived, Registration,
-    RollbackRequested, Via,
+    Action, ApplyIntended, Call, Cause, DeployQueued, DeployRef, Fact, Outcome, Planned,
+    PushReceived, Registration, ResumeWhen, RollbackRequested, Via,
 };
-use crate::id::ServiceId;
+use crate::id::{CommitId, DeployNumber, ServiceId};
 
 /// One plain sentence that says what happened.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
 #[must_use]
 pub fn summary(fact: &Fact) -> String {
-    app(fact)
-        .or_else(|| hook(fact))
-        .or_else(|| push(fact))
-        .or_else(|| deploy(fact))
-        .or_else(|| marathon(fact))
-        .unwrap_or_default()
-}
-
-fn app(fact: &Fact) -> Option<String> {
-    Some(match fact {
+    match fact {
         Fact::AppRegistered { source, .. } => {
             format!("Registered: {} at {}.", source.repository, source.branch)
         }
@@ -33,13 +25,7 @@ fn app(fact: &Fact) -> Option<String> {
             reason,
             resume,
             ..
-        } => format!(
-            "Pinned to {}{}{}; {}.",
-            commit.short(),
-            deploy.map(|d| format!(" ({d})")).unwrap_or_default(),
-            because(reason.as_deref()),
-            until(*resume)
-        ),
+        } => pinned(commit, *deploy, reason.as_deref(), *resume),
         Fact::AppResumed { reason, head } => format!(
             "Following the branch again{}{}.",
             head_of(head.as_ref()),
@@ -59,37 +45,12 @@ fn app(fact: &Fact) -> Option<String> {
             services,
             hook,
             keep_services,
-        } => format!(
-            "Destroy begins: {}{}.",
-            if *keep_services {
-                "the services stay".to_owned()
-            } else {
-                format!("{} to remove", count(services.len(), "service"))
-            },
-            if hook.is_some() {
-                ", and the webhook"
-            } else {
-                ""
-            }
-        ),
+        } => destroys(services.len(), hook.is_some(), *keep_services),
         Fact::RequestRefused {
             route,
             reason,
-            count: times,
-        } => format!(
-            "Refused a call of {route}: {reason}{}",
-            if *times > 1 {
-                format!(" ({times} times)")
-            } else {
-                String::new()
-            }
-        ),
-        _ => return None,
-    })
-}
-
-fn hook(fact: &Fact) -> Option<String> {
-    Some(match fact {
+            count,
+        } => refused(route, reason, *count),
         Fact::HookRegistered { id, url } => {
             format!("Webhook {id} registered at GitHub; it calls {url}")
         }
@@ -100,12 +61,6 @@ fn hook(fact: &Fact) -> Option<String> {
         Fact::HookFailed { code, sentence } => format!("Webhook trouble, {code}: {sentence}"),
         Fact::HookRemoved { sentence, .. } => format!("Webhook removed: {sentence}"),
         Fact::StatusReported { what, state } => format!("GitHub was told: {what} is {state}."),
-        _ => return None,
-    })
-}
-
-fn push(fact: &Fact) -> Option<String> {
-    Some(match fact {
         Fact::PushReceived(push) => received(push),
         Fact::PushIgnored {
             commit, sentence, ..
@@ -113,12 +68,6 @@ fn push(fact: &Fact) -> Option<String> {
         Fact::PushHeld {
             commit, sentence, ..
         } => format!("Push of {} held: {sentence}", commit.short()),
-        _ => return None,
-    })
-}
-
-fn deploy(fact: &Fact) -> Option<String> {
-    Some(match fact {
         Fact::DeployQueued(wanted) => queued(wanted),
         Fact::DeployStarted { commit } => format!("Deploy of {} started.", commit.short()),
         Fact::DeployWaiting { code, sentence, .. } => format!("Waiting, {code}: {sentence}"),
@@ -135,10 +84,7 @@ fn deploy(fact: &Fact) -> Option<String> {
             id,
             stage,
             sentence,
-        } => match sentence {
-            Some(sentence) => format!("{id} is {stage}: {sentence}"),
-            None => format!("{id} is {stage}."),
-        },
+        } => progressed(id, stage, sentence.as_deref()),
         Fact::DeployEnding { code, sentence, .. } => {
             format!("Being ended without losing what is healthy, {code}: {sentence}")
         }
@@ -150,31 +96,14 @@ fn deploy(fact: &Fact) -> Option<String> {
         } => said("Nothing to change", sentence, services),
         Fact::DeployFailed { code, sentence, .. } => format!("Failed, {code}: {sentence}"),
         Fact::DeployCancelled { sentence, .. } => format!("Cancelled: {sentence}"),
-        Fact::DeploySuperseded { by, sentence } => match by.deploy {
-            Some(number) => format!("Superseded by {number}: {sentence}"),
-            None => format!("Superseded by {}: {sentence}", by.commit.short()),
-        },
-        _ => return None,
-    })
-}
-
-fn marathon(fact: &Fact) -> Option<String> {
-    Some(match fact {
+        Fact::DeploySuperseded { by, sentence } => superseded(by, sentence),
         Fact::ApplyIntended(intent) => intended(intent),
         Fact::ApplyAccepted {
             call,
             marathon_deployment,
             services,
             ..
-        } => format!(
-            "Marathon accepted to {}{}{}.",
-            verb(*call),
-            about(services),
-            marathon_deployment
-                .as_ref()
-                .map(|id| format!("; its deployment is {id}"))
-                .unwrap_or_default()
-        ),
+        } => accepted(*call, marathon_deployment.as_deref(), services),
         Fact::ApplyRefused {
             call,
             code,
@@ -183,8 +112,66 @@ fn marathon(fact: &Fact) -> Option<String> {
         } => format!("Marathon refused to {}, {code}: {sentence}", verb(*call)),
         Fact::ServiceScaled { id, old, new } => format!("{id} scaled from {old} to {new}."),
         Fact::ServiceRemoved { id, sentence } => format!("{id} removed: {sentence}"),
-        _ => return None,
-    })
+    }
+}
+
+fn pinned(
+    commit: &CommitId,
+    deploy: Option<DeployNumber>,
+    reason: Option<&str>,
+    resume: ResumeWhen,
+) -> String {
+    format!(
+        "Pinned to {}{}{}; {}.",
+        commit.short(),
+        deploy.map(|d| format!(" ({d})")).unwrap_or_default(),
+        because(reason),
+        until(resume)
+    )
+}
+
+fn destroys(services: usize, hook: bool, keep_services: bool) -> String {
+    let services = if keep_services {
+        "the services stay".to_owned()
+    } else {
+        format!("{} to remove", count(services, "service"))
+    };
+    let hook = if hook { ", and the webhook" } else { "" };
+    format!("Destroy begins: {services}{hook}.")
+}
+
+fn refused(route: &str, reason: &str, times: u64) -> String {
+    let times = if times > 1 {
+        format!(" ({times} times)")
+    } else {
+        String::new()
+    };
+    format!("Refused a call of {route}: {reason}{times}")
+}
+
+fn progressed(id: &ServiceId, stage: &str, sentence: Option<&str>) -> String {
+    match sentence {
+        Some(sentence) => format!("{id} is {stage}: {sentence}"),
+        None => format!("{id} is {stage}."),
+    }
+}
+
+fn superseded(by: &DeployRef, sentence: &str) -> String {
+    match by.deploy {
+        Some(number) => format!("Superseded by {number}: {sentence}"),
+        None => format!("Superseded by {}: {sentence}", by.commit.short()),
+    }
+}
+
+fn accepted(call: Call, marathon_deployment: Option<&str>, services: &[ServiceId]) -> String {
+    format!(
+        "Marathon accepted to {}{}{}.",
+        verb(call),
+        about(services),
+        marathon_deployment
+            .map(|id| format!("; its deployment is {id}"))
+            .unwrap_or_default()
+    )
 }
 
 fn changed(old: &Registration, new: &Registration) -> String {

@@ -15,6 +15,12 @@ const MESSAGE: &str = "Fix cart total";
 
 const HOSTILE: &str = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\" autofocus onfocus='x' \u{202e}gnihtyreve sesrever siht\u{2066}";
 
+/// The names of all pages with sample data.
+pub fn names() -> Vec<String> {
+    let all = pages(MESSAGE, true).into_iter();
+    all.map(|(name, _)| name).collect()
+}
+
 fn without_elements(html: &str) -> String {
     let mut text = String::new();
     let mut inside = false;

@@ -129,7 +129,7 @@ pub fn deploy(number: u32, state: DeployState, words: &str) -> DeployBody {
         queued_at: format!("2026-11-22T09:{:02}:00Z", number + 14),
         started_at: (state != DeployState::Queued).then(|| format!("2026-11-22T09:{:02}:02Z", number + 14)),
         ended_at: ended.then(|| format!("2026-11-22T09:{:02}:40Z", number + 14)),
-        failure: failed.then(|| Sentence::new("UNHEALTHY", said)),
+        failure: failed.then(|| Sentence::logged("UNHEALTHY", said)),
         waiting: waits.then(|| Waiting {
             code: "LOCKED".into(),
             sentence: "/shop/web is being deployed by somebody else (deployment 5ed4c0c0, 12 min); looking again in 8 s".into(),
@@ -141,7 +141,7 @@ pub fn deploy(number: u32, state: DeployState, words: &str) -> DeployBody {
             commit: sha('a'),
         }),
         marathon_deployments: vec!["5ed4c0c0-6b1e-4b5e-9c5c-0a1b2c3d4e5f".into()],
-        warnings: vec![Sentence::new("MUTABLE_TAG", "acme/web:latest is a tag that can move: the image may differ")],
+        warnings: vec![Sentence::logged("MUTABLE_TAG", "acme/web:latest is a tag that can move: the image may differ")],
         message: Some(info(words)),
         services: Some(vec![
             service("/shop/cart", "healthy", 2, 2, None),
@@ -216,7 +216,7 @@ pub fn hook(failure: Option<&str>) -> HookBody {
         url: Some("http://52.37.1.2:8849/dploy".into()),
         registered_at: Some("2026-11-01T10:00:00Z".into()),
         pinged_at: Some("2026-11-22T09:40:00Z".into()),
-        failure: failure.map(|f| Sentence::new("HOOK_UNREACHABLE", f)),
+        failure: failure.map(|f| Sentence::logged("HOOK_UNREACHABLE", f)),
         polled_at: Some("2026-11-22T09:59:48Z".into()),
     }
 }
@@ -316,7 +316,7 @@ pub fn plan(words: &str) -> PlanBody {
             one("/shop/new", "remove", Vec::new()),
             one("/shop/db", "unchanged", Vec::new()),
         ],
-        warnings: vec![Sentence::new("MUTABLE_TAG", words)],
+        warnings: vec![Sentence::logged("MUTABLE_TAG", words)],
         plan: "0123456789abcdef".into(),
     }
 }

@@ -7,7 +7,7 @@ use crate::id::{AppId, BlobId};
 use crate::secret::Secret;
 
 /// A write that is no event.
-pub(super) enum SideWrite {
+pub(super) enum Unlogged {
     Blobs(Vec<(BlobId, Vec<u8>)>),
     Token {
         name: String,
@@ -31,7 +31,7 @@ pub(super) enum SideWrite {
     },
 }
 
-impl SideWrite {
+impl Unlogged {
     pub(super) async fn run(
         &self,
         conn: &mut SqliteConnection,
@@ -100,7 +100,7 @@ impl Store {
     /// When the log cannot be written.
     pub async fn put_token(&self, name: &str, hash: &str) -> Result<(), StoreError> {
         self.log
-            .side(SideWrite::Token {
+            .unlogged(Unlogged::Token {
                 name: name.to_owned(),
                 hash: hash.to_owned(),
             })
@@ -112,7 +112,9 @@ impl Store {
     /// # Errors
     /// When the log cannot be written.
     pub async fn drop_token(&self, name: &str) -> Result<(), StoreError> {
-        self.log.side(SideWrite::DropToken(name.to_owned())).await
+        self.log
+            .unlogged(Unlogged::DropToken(name.to_owned()))
+            .await
     }
 
     /// All operator tokens.
@@ -148,12 +150,12 @@ impl Store {
         token: &str,
         expires_at: &str,
     ) -> Result<(), StoreError> {
-        let write = SideWrite::Session {
+        let write = Unlogged::Session {
             hash: hash.to_owned(),
             token: token.to_owned(),
             expires_at: expires_at.to_owned(),
         };
-        self.log.side(write).await
+        self.log.unlogged(write).await
     }
 
     /// The token name of a session that has not expired at `now`.
@@ -175,7 +177,9 @@ impl Store {
     /// # Errors
     /// When the log cannot be written.
     pub async fn drop_session(&self, hash: &str) -> Result<(), StoreError> {
-        self.log.side(SideWrite::DropSession(hash.to_owned())).await
+        self.log
+            .unlogged(Unlogged::DropSession(hash.to_owned()))
+            .await
     }
 
     /// The webhook secrets of a repository.
@@ -200,7 +204,7 @@ impl Store {
     /// When the log cannot be written.
     pub async fn drop_hook_secrets(&self, repository: u64) -> Result<(), StoreError> {
         self.log
-            .side(SideWrite::DropSecrets(hook_secret(repository)))
+            .unlogged(Unlogged::DropSecrets(hook_secret(repository)))
             .await
     }
 
@@ -228,11 +232,11 @@ impl Store {
         }
         let value =
             Secret::random().map_err(|e| StoreError::Unavailable(format!("no randomness: {e}")))?;
-        let write = SideWrite::Secret {
+        let write = Unlogged::Secret {
             name: name.to_owned(),
             value: value.clone(),
         };
-        self.log.side(write).await?;
+        self.log.unlogged(write).await?;
         let kept = self.secrets(name).await?.into_iter().next();
         Ok(kept.unwrap_or(value))
     }
@@ -243,7 +247,7 @@ impl Store {
     /// When the log cannot be written.
     pub async fn observe(&self, app: &AppId, what: &str, value: &str) -> Result<(), StoreError> {
         self.log
-            .side(SideWrite::Observation {
+            .unlogged(Unlogged::Observation {
                 key: format!("{app}/{what}"),
                 value: value.to_owned(),
             })

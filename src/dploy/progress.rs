@@ -14,7 +14,7 @@ pub(super) struct Line<'a> {
     pub sentence: Option<&'a str>,
 }
 
-/// The line as a board shows it.
+/// The line as a progress shows it.
 pub(super) fn line(line: &Line<'_>) -> Shown {
     let (sign, style) = match line.stage {
         "healthy" => ('✔', GREEN),

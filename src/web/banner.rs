@@ -1,0 +1,63 @@
+//! What stands above a page: who looks, and what has to be said first.
+
+use super::Web;
+use super::html::{Banner, Chrome};
+use crate::history::App;
+
+impl Web {
+    /// What surrounds every page: who looks, and what has to be said on all of them.
+    pub(super) fn chrome(&self, operator: Option<String>, path: &str) -> Chrome {
+        let mut banners = Vec::new();
+        if self.plain_login {
+            let text = "Tokens are taken on plain HTTP (DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN): anybody on the way can read them.";
+            banners.push(Banner {
+                level: "warn",
+                text: text.to_owned(),
+                link: None,
+            });
+        }
+        if !self.context.github.has_token() {
+            let text = "There is no GitHub token: webhooks cannot be registered. Set DPLOY_OBSERVER_GITHUB_PAT or put it into .pat.";
+            banners.push(Banner {
+                level: "error",
+                text: text.to_owned(),
+                link: None,
+            });
+        }
+        Chrome {
+            operator,
+            banners,
+            now: self.context.clock.now(),
+            path: path.to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// Banners about one app: its hook, GitHub's silence.
+    pub(super) async fn app_banners(&self, app: &App) -> Vec<Banner> {
+        let mut banners = Vec::new();
+        let link = Some((format!("/apps/{}/hook", app.id), "Webhook".to_owned()));
+        if let Some(failure) = &app.hook.failure {
+            let text = format!(
+                "The webhook does not work: {} Polling every {} s goes on.",
+                failure.sentence, self.poll_seconds
+            );
+            banners.push(Banner {
+                level: "error",
+                text,
+                link: link.clone(),
+            });
+        }
+        if let Ok(Some((trouble, at))) = self.context.store.observed(&app.id, "trouble").await
+            && !trouble.is_empty()
+        {
+            let text = format!("The branch could not be asked at {at}: {trouble}");
+            banners.push(Banner {
+                level: "warn",
+                text,
+                link,
+            });
+        }
+        banners
+    }
+}
