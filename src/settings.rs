@@ -1,4 +1,4 @@
-//! The settings of the observer: flag, environment, default. The README's table is compared with this file by a test.
+//! The settings of the observer: flag, environment, default. The table in docs/settings.md is compared with this file by a test.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -245,7 +245,7 @@ impl Settings {
             .collect()
     }
 
-    /// Flag, environment variable, default and meaning of every setting: the README's table.
+    /// Flag, environment variable, default and meaning of every setting: the table in docs/settings.md.
     #[must_use]
     pub fn table() -> Vec<[String; 4]> {
         Alone::command()

@@ -6,13 +6,6 @@ use std::path::{Path, PathBuf};
 use dploy_observer::settings::Settings;
 use serde_json::{Value, json};
 
-const DOCUMENTS: [&str; 4] = [
-    "README.md",
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-];
-
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -21,19 +14,58 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
 }
 
+/// The names of the files in a folder that end like this.
+fn files(folder: &str, ending: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let names = entries.map(|e| e.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|n| n.ends_with(ending)).collect();
+    names.sort();
+    assert!(!names.is_empty(), "{folder} has no *{ending}");
+    names
+}
+
+/// Every document: those at the top, and the pages.
+fn documents() -> Vec<String> {
+    let pages = files("docs", ".md")
+        .into_iter()
+        .map(|n| format!("docs/{n}"));
+    files("", ".md").into_iter().chain(pages).collect()
+}
+
+/// The headings of a document: at which byte each begins, its level and its words. A comment in a block of code is none.
+fn headings(document: &str) -> Vec<(usize, usize, &str)> {
+    let (mut found, mut at, mut code) = (Vec::new(), 0, false);
+    for line in document.split_inclusive('\n') {
+        let level = line.chars().take_while(|c| *c == '#').count();
+        if line.starts_with("```") {
+            code = !code;
+        } else if !code && level > 0 && line[level..].starts_with(' ') {
+            found.push((at, level, line[level..].trim()));
+        }
+        at += line.len();
+    }
+    found
+}
+
 /// The text under a heading, up to the next one of the same or a higher level.
 fn section<'a>(document: &'a str, heading: &str) -> &'a str {
     let level = heading.chars().take_while(|c| *c == '#').count();
-    let start = document.find(&format!("\n{heading}\n")).unwrap() + heading.len() + 2;
-    let mut end = start;
-    for line in document[start..].split_inclusive('\n') {
-        let hashes = line.chars().take_while(|c| *c == '#').count();
-        if (1..=level).contains(&hashes) && line[hashes..].starts_with(' ') {
-            break;
-        }
-        end += line.len();
-    }
-    &document[start..end]
+    let all = headings(document);
+    let mut rest = all
+        .iter()
+        .skip_while(|(_, l, words)| *l != level || heading[level..].trim() != *words);
+    let (start, ..) = rest
+        .next()
+        .unwrap_or_else(|| panic!("{heading} is not there"));
+    let end = rest.find(|(_, l, _)| *l <= level).map(|(at, ..)| *at);
+    &document[*start..end.unwrap_or(document.len())]
+}
+
+/// The name by which a heading is linked to, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let plain = heading.to_lowercase().replace(' ', "-");
+    let kept = |c: &char| c.is_alphanumeric() || "-_".contains(*c);
+    plain.chars().filter(kept).collect()
 }
 
 /// The rows of the tables in a text, without their heads.
@@ -58,21 +90,54 @@ fn quoted(text: &str) -> Vec<&str> {
         .collect()
 }
 
-fn all_sources(dir: &Path, found: &mut String) {
+/// The product's code; what plays GitHub and Marathon says what it likes.
+fn product(dir: &Path) -> String {
+    let mut found = String::new();
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            all_sources(&path, found);
+        if path.is_dir() && !path.ends_with("src/local") {
+            found.push_str(&product(&path));
         } else if path.extension().is_some_and(|e| e == "rs") {
             found.push_str(&std::fs::read_to_string(path).unwrap());
         }
     }
+    found
 }
 
 #[test]
-fn the_readme_lists_every_setting_as_the_program_has_it() {
+fn the_readme_is_a_screen_and_a_half_and_leads_to_every_page() {
     let readme = read("README.md");
-    let listed = rows(section(&readme, "### Settings"));
+    let words = readme.split_whitespace().count();
+    assert!(words <= 900, "README.md has {words} words");
+    for page in files("docs", ".md") {
+        assert!(
+            readme.contains(&format!("](docs/{page})")),
+            "README.md has no link to docs/{page}"
+        );
+    }
+    let shown: String = documents().iter().map(|d| read(d)).collect();
+    for picture in files("docs", ".png") {
+        let shown = shown.contains(&format!("]({picture})"))
+            || shown.contains(&format!("](docs/{picture})"));
+        assert!(shown, "no document shows docs/{picture}");
+    }
+}
+
+#[test]
+fn every_page_begins_with_who_needs_it() {
+    for page in files("docs", ".md") {
+        let text = read(&format!("docs/{page}"));
+        let mut lines = text.lines().filter(|l| !l.is_empty());
+        assert!(lines.next().unwrap().starts_with("# "), "{page}");
+        let first = lines.next().unwrap();
+        assert!(first.starts_with("For whoever "), "{page}: {first}");
+    }
+}
+
+#[test]
+fn the_settings_are_listed_as_the_program_has_them() {
+    let document = read("docs/settings.md");
+    let listed = rows(section(&document, "## Every setting"));
     let settings = Settings::table();
     for (line, [flag, environment, default, meaning]) in listed.iter().zip(&settings) {
         let default = if default.is_empty() {
@@ -88,134 +153,200 @@ fn the_readme_lists_every_setting_as_the_program_has_it() {
     assert_eq!(listed.len(), settings.len(), "one row for each setting");
 }
 
-fn help_of_dploy() -> String {
+fn help_of_dploy(arguments: &[&str]) -> String {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_dploy"))
+        .args(arguments)
         .arg("-h")
-        .env("COLUMNS", "200")
+        .env("COLUMNS", "400")
         .output();
     String::from_utf8(output.unwrap().stdout).unwrap()
 }
 
+/// The part of a help text under one of its headings.
+fn part<'a>(help: &'a str, heading: &str) -> &'a str {
+    let (_, part) = help.split_once(&format!("\n{heading}:\n")).unwrap();
+    part.split("\n\n").next().unwrap()
+}
+
 #[test]
-fn the_readme_lists_every_command_of_dploy_as_its_help_does() {
-    let help = help_of_dploy();
-    let commands = help.split("Commands:").nth(1).unwrap();
-    let commands = commands.split("Options:").next().unwrap().lines();
+fn every_command_of_dploy_is_listed_as_its_help_has_it() {
+    let help = help_of_dploy(&[]);
+    let commands = part(&help, "Commands").lines();
     let wanted: Vec<String> = commands
         .filter_map(|l| l.strip_prefix("  ")?.split_once(' '))
         .filter(|(name, _)| *name != "help")
         .map(|(name, about)| format!("| `{name}` | {} |", about.trim()))
         .collect();
     assert!(wanted.len() >= 18, "{help}");
-    let readme = read("README.md");
-    assert_eq!(rows(section(&readme, "### Commands")), wanted);
+    let document = read("docs/dploy.md");
+    assert_eq!(rows(section(&document, "## Commands")), wanted);
+}
+
+/// Flags as a table has them: `-token`, the variable if there is one, what it is.
+fn flags(help: &str) -> Vec<String> {
+    let row = |line: &str| {
+        let (names, about) = line.trim().split_once("  ")?;
+        let (_, name) = names.split_once("--")?;
+        let name = name.split(' ').next()?;
+        let variable = about.split_once("[env: ").map(|(_, v)| v);
+        let variable = variable.and_then(|v| v.split([']', '=']).next());
+        let variable = variable.map_or(String::new(), |v| format!("`{v}` "));
+        let meaning = about.split(" [").next()?.trim();
+        Some(format!("| `-{name}` | {variable}| {meaning} |"))
+    };
+    let rows: Vec<String> = help.lines().filter_map(row).collect();
+    assert_eq!(rows.len(), help.lines().count(), "{help}");
+    rows
 }
 
 #[test]
-fn the_readme_lists_every_variable_of_dploy() {
-    let help = help_of_dploy();
-    let variables = help.split("[env: ").skip(1);
-    let variables: BTreeSet<&str> = variables
-        .filter_map(|v| v.split([']', '=']).next())
-        .collect();
-    let readme = read("README.md");
-    let table = rows(section(&readme, "### Where things are"));
-    let listed: BTreeSet<&str> = table.iter().map(|row| quoted(row)[1]).collect();
-    assert_eq!(listed, variables);
-    for row in table {
-        let flag = quoted(row)[0];
-        assert!(help.contains(&format!("-{flag} ")), "{flag}");
+fn what_dploy_is_told_by_flag_or_variable_is_listed_as_its_help_has_it() {
+    let document = read("docs/dploy.md");
+    let help = help_of_dploy(&["run"]);
+    for (heading, of_help) in [
+        ("## Where things are", "Where"),
+        ("## Launching the observer", "Launching the observer"),
+    ] {
+        let listed = rows(section(&document, heading));
+        assert_eq!(listed, flags(part(&help, of_help)));
     }
 }
 
-#[test]
-fn the_readme_lists_every_route() {
-    let routes = read("src/web/routes.rs");
-    let wanted: BTreeSet<&str> = routes
-        .split(".route(")
-        .skip(1)
-        .filter_map(|rest| rest.split('"').nth(1))
-        .collect();
-    let readme = read("README.md");
-    let mut listed = BTreeSet::new();
-    for row in rows(section(&readme, "## HTTP surface")) {
-        let cell = row.split('|').nth(1).unwrap();
-        for call in quoted(cell) {
-            let (method, path) = call.split_once(' ').unwrap();
-            assert!(["GET", "POST", "DELETE"].contains(&method), "{call}");
-            listed.insert(path);
+/// The routes of the program: method and path.
+fn routes() -> BTreeSet<String> {
+    let code = read("src/web/routes.rs");
+    let mut found = BTreeSet::new();
+    for route in code.split(".route(").skip(1) {
+        let ends = [".route(", ".fallback(", ".layer(", ";"];
+        let end = ends.iter().filter_map(|e| route.find(e)).min();
+        let route = &route[..end.unwrap_or(route.len())];
+        let path = route.split('"').nth(1).unwrap();
+        let before = found.len();
+        for method in ["get", "post", "delete", "put", "patch"] {
+            let called = [" ", "\n", "."].map(|b| format!("{b}{method}("));
+            if called.iter().any(|c| route.contains(c)) {
+                found.insert(format!("{} {path}", method.to_uppercase()));
+            }
         }
+        assert!(found.len() > before, "{path} has no method");
     }
-    assert_eq!(listed, wanted);
+    found
 }
 
 #[test]
-fn the_actions_of_the_readme_exist() {
-    let readme = read("README.md");
-    let code = read("src/web/operate.rs") + &read("src/web/hook.rs");
-    let surface = section(&readme, "## HTTP surface");
-    for path in ["/apps/{id}/{action}`", "/apps/{id}/hook/{action}`"] {
+fn every_route_is_listed_with_its_method() {
+    let document = read("docs/http-api.md");
+    let listed: BTreeSet<String> = rows(section(&document, "## Routes"))
+        .into_iter()
+        .flat_map(|row| quoted(row.split('|').nth(1).unwrap()))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(listed, routes());
+}
+
+/// The texts that the arms of a `match` compare with.
+fn arms<'a>(code: &'a str, begin: &str) -> BTreeSet<&'a str> {
+    let (_, arms) = code.split_once(begin).unwrap();
+    let arms = arms.split("other =>").next().unwrap();
+    arms.lines()
+        .map(str::trim)
+        .filter(|l| l.starts_with('"') && l.contains("=>"))
+        .flat_map(|l| l.split("=>").next().unwrap().split('"').skip(1).step_by(2))
+        .collect()
+}
+
+#[test]
+fn every_action_is_listed() {
+    let document = read("docs/http-api.md");
+    let surface = section(&document, "## Routes");
+    let listed = |path: &str| -> BTreeSet<&str> {
         let row = surface.lines().find(|l| l.contains(path)).unwrap();
-        let actions = quoted(row.split('|').nth(3).unwrap());
-        assert!(actions.len() >= 4, "{row}");
-        for action in actions {
-            assert!(code.contains(&format!("\"{action}\"")), "{action}");
-        }
-    }
+        quoted(row.split('|').nth(3).unwrap()).into_iter().collect()
+    };
+    let code = read("src/web/operate.rs");
+    let mut actions = arms(&code, "let command = match action {");
+    // these have routes of their own
+    assert!(actions.remove("rollback") && actions.remove("destroy"));
+    assert_eq!(listed("/apps/{id}/{action}`"), actions);
+    let rollback = read("docs/rollback.md");
+    let explained = rows(section(&rollback, "## The other actions"));
+    let explained: BTreeSet<&str> = explained.iter().map(|row| quoted(row)[0]).collect();
+    assert_eq!(explained, actions);
+    let code = read("src/web/hook.rs");
+    assert_eq!(
+        listed("/apps/{id}/hook/{action}`"),
+        arms(&code, "match action.as_str() {")
+    );
 }
 
 #[test]
-fn every_code_of_the_readme_is_one_of_the_programs_and_none_is_missing() {
-    let readme = read("README.md");
-    let mut source = String::new();
-    all_sources(&root().join("src"), &mut source);
-    let explained: BTreeSet<&str> =
-        rows(section(&readme, "## What is said when it does not go well"))
-            .into_iter()
-            .map(|row| quoted(row)[0])
-            .collect();
+fn every_field_of_a_rollback_is_one_of_the_programs_and_none_is_missing() {
+    let rollback = read("docs/rollback.md");
+    let fields = rows(section(&rollback, "## Fields of a rollback"));
+    let mut listed: BTreeSet<&str> = fields.iter().map(|row| quoted(row)[0]).collect();
+    let actions = rows(section(&rollback, "## The other actions"));
+    for row in actions {
+        listed.extend(quoted(row.split('|').nth(2).unwrap()));
+    }
+    let code = read("src/api/act.rs");
+    let body = code.split("pub struct ActBody {").nth(1).unwrap();
+    let body = body.split("\n}").next().unwrap();
+    let known: BTreeSet<&str> = body
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("pub ")?.split(':').next())
+        .collect();
+    assert_eq!(listed, known);
+}
+
+/// Whether a text is written as the codes of deploys are.
+fn is_code(text: &str) -> bool {
+    text.len() > 4 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+}
+
+#[test]
+fn every_code_that_is_explained_is_one_of_the_programs_and_none_is_missing() {
+    let document = read("docs/deploying.md");
+    let source = product(&root().join("src"));
+    let parts = ["## When it fails", "## When it waits", "## Warnings"];
+    let explained = parts.map(|p| rows(section(&document, p)));
+    let explained: BTreeSet<&str> = explained
+        .iter()
+        .flatten()
+        .map(|row| quoted(row)[0])
+        .collect();
     for code in &explained {
         assert!(source.contains(&format!("\"{code}\"")), "{code}");
     }
     let ways_out = read("src/web/html/part.rs");
     let ways_out = ways_out.split("fn way_out").nth(1).unwrap();
     let ways_out = ways_out.split("\n}").next().unwrap();
-    let known = ways_out
-        .split('"')
-        .skip(1)
-        .step_by(2)
-        .filter(|t| t.len() > 4 && t.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
-    for code in known {
-        assert!(explained.contains(code), "{code} is not in the README");
+    let mut known: BTreeSet<&str> = ways_out.split('"').skip(1).step_by(2).collect();
+    // whatever is given a code on its way out
+    for given in ["Sentence::new(", "fails("] {
+        for rest in source.split(given).skip(1) {
+            if let Some(code) = rest.trim_start().strip_prefix('"') {
+                known.extend(code.split('"').next());
+            }
+        }
     }
+    known.retain(|text| is_code(text));
+    assert!(known.len() > 15, "{known:?}");
+    let missing: Vec<&&str> = known.difference(&explained).collect();
+    assert!(missing.is_empty(), "not explained: {missing:?}");
 }
 
 #[test]
-fn the_readme_shows_the_welcome_of_the_local_world() {
+fn there_is_one_command_that_runs_all_tests() {
     let readme = read("README.md");
-    let code = read("src/local/world.rs");
-    for line in section(&readme, "## Try it on this machine").lines() {
-        let words = line.trim().replace("dploy-local/hello", "{clone}");
-        let literal = [
-            "sed -i",
-            "git -C",
-            "The local world",
-            "A first push",
-            "Ctrl-C",
-        ];
-        if literal.iter().any(|l| words.starts_with(l)) {
-            assert!(
-                code.contains(&words),
-                "{words} is not what the program prints"
-            );
-        }
-    }
-    assert!(readme.contains("cargo run --release --bin observer -- local"));
-    assert!(readme.contains("\ncargo test --locked\n"));
+    let command = readme
+        .lines()
+        .find(|l| l.starts_with("cargo test"))
+        .unwrap();
     assert!(
-        read(".ci/run").contains("\ncargo test --locked\n"),
-        "CI runs the tests as the README says"
+        read(".ci/run").lines().any(|l| l == command),
+        "CI runs the tests as the README says: {command}"
     );
+    assert!(read("CONTRIBUTING.md").contains(&format!("`{command}`")));
 }
 
 #[test]
@@ -267,8 +398,8 @@ fn paths_in_documents_exist() {
     const KNOWN: [&str; 9] = [
         ".rs", ".md", ".json", ".sql", ".toml", ".html", ".css", ".py", ".yml",
     ];
-    for document in DOCUMENTS {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         for path in quoted(&text) {
             // specs/ is of the repositories that are deployed; / begins a route
             let ours = path.contains('/')
@@ -281,14 +412,31 @@ fn paths_in_documents_exist() {
                 assert!(root().join(path).exists(), "{document}: {path}");
             }
         }
-        for target in text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
-            // pictures are taken of the running program
-            if !target.contains("://") && !target.starts_with("docs/") {
-                assert!(root().join(target).exists(), "{document}: {target}");
+    }
+}
+
+#[test]
+fn links_in_documents_lead_somewhere() {
+    for document in documents() {
+        let text = read(&document);
+        let folder = Path::new(&document).parent().unwrap();
+        let targets = text.split("](").skip(1);
+        for target in targets.filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") {
+                continue;
+            }
+            let (path, place) = target.split_once('#').unwrap_or((target, ""));
+            let path = match path {
+                "" => PathBuf::from(&document),
+                path => folder.join(path),
+            };
+            let path = root().join(path);
+            assert!(path.exists(), "{document}: {target}");
+            if !place.is_empty() {
+                let there = std::fs::read_to_string(path).unwrap();
+                let places = headings(&there);
+                let found = places.iter().any(|(_, _, words)| anchor(words) == place);
+                assert!(found, "{document}: {target} has no such heading");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The session in the README is typed again, command by command, against a local Marathon and a local GitHub, and must
-//! look the same. Only what is random differs: ports, commits and times stand for each other in their order.
+//! The sessions in the documents are typed again, command by command, against a local Marathon and a local GitHub, and
+//! must look the same. Only what is random differs: ports, commits and times stand for each other in their order.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,9 @@ use std::time::Duration;
 use dploy_observer::local::github::{self, LocalGithub};
 use dploy_observer::local::marathon::{self, LocalMarathon};
 use dploy_observer::local::tools;
+use serde_json::Value;
 
+use super::command_line::{Running, nothing_runs_in, observer};
 use super::town::{listener, quick_pace};
 
 const PAT: &str = "a-github-token-of-the-session";
@@ -20,24 +22,36 @@ struct Step {
     output: String,
 }
 
-/// The commands of the README's session.
-fn steps(readme: &str) -> Vec<Step> {
-    let section = readme.split("\n## A session\n").nth(1).unwrap();
+fn read(document: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap()
+}
+
+/// The blocks of a language under the heading of a session, or of another.
+fn blocks<'a>(document: &'a str, heading: &str, language: &str) -> Vec<&'a str> {
+    let section = document.split(&format!("\n## {heading}\n")).nth(1).unwrap();
     let section = section.split("\n## ").next().unwrap();
+    let begin = format!("```{language}\n");
+    let blocks = section.split(begin.as_str()).skip(1);
+    blocks.map(|b| b.split("\n```").next().unwrap()).collect()
+}
+
+/// The commands of a document's session.
+fn steps(document: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    for block in section.split("```console\n").skip(1) {
-        for line in block.split("\n```").next().unwrap().lines() {
-            if let Some(command) = line.strip_prefix("$ ") {
-                steps.push(Step {
-                    command: command.to_owned(),
-                    output: String::new(),
-                });
-                continue;
-            }
-            let step = steps.last_mut().unwrap();
-            step.output.push_str(line);
-            step.output.push('\n');
+    for line in blocks(document, "A session", "console")
+        .iter()
+        .flat_map(|b| b.lines())
+    {
+        if let Some(command) = line.strip_prefix("$ ") {
+            steps.push(Step {
+                command: command.to_owned(),
+                output: String::new(),
+            });
+            continue;
         }
+        let step = steps.last_mut().unwrap();
+        step.output.push_str(line);
+        step.output.push('\n');
     }
     steps
 }
@@ -45,16 +59,48 @@ fn steps(readme: &str) -> Vec<Step> {
 struct Place {
     home: PathBuf,
     cwd: PathBuf,
-    marathon: String,
-    github: String,
+    /// Hosts as the documents write them, and as they are here.
+    hosts: Vec<(&'static str, String)>,
 }
 
 impl Place {
+    /// With a home of its own in `dir`.
+    fn new(dir: &Path, hosts: Vec<(&'static str, String)>) -> Self {
+        let home = dir.join("home");
+        std::fs::create_dir_all(&home).unwrap();
+        Self {
+            home,
+            cwd: dir.to_owned(),
+            hosts,
+        }
+    }
+
+    /// A text of this place as the documents write it.
+    fn written(&self, text: &str) -> String {
+        let as_written = |text: String, (shown, here): &(&str, String)| text.replace(here, shown);
+        self.hosts.iter().fold(text.to_owned(), as_written)
+    }
+
+    /// Types every command of a session: what comes must be what is shown.
+    async fn type_again(&mut self, steps: &[Step]) {
+        let print = std::env::var_os("DPLOY_TRANSCRIPT").is_some();
+        let (mut shown, mut seen) = (Names::default(), Names::default());
+        for step in steps {
+            let output = last_frames(&self.run(&step.command).await);
+            if print {
+                println!("$ {}\n{}", step.command, output.trim_end());
+                continue;
+            }
+            let shown = shown.name(&timeless(&step.output));
+            let seen = seen.name(&timeless(&output));
+            assert_eq!(squeezed(&seen), squeezed(&shown), "$ {}", step.command);
+        }
+    }
+
     /// Runs a command as a shell does, and goes where it goes.
     async fn run(&mut self, command: &str) -> String {
-        let command = command
-            .replace("127.0.0.1:8080", &self.marathon)
-            .replace("127.0.0.1:3000", &self.github);
+        let here = |text: String, (shown, here): &(&str, String)| text.replace(shown, here);
+        let command = self.hosts.iter().fold(command.to_owned(), here);
         let script = format!("exec 2>&1\n{command}\ncode=$?\npwd > \"$HOME/cwd\"\nexit $code");
         let bin = Path::new(env!("CARGO_BIN_EXE_dploy")).parent().unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
@@ -80,8 +126,7 @@ impl Place {
         assert!(output.status.success(), "{command}: {text}");
         let cwd = std::fs::read_to_string(self.home.join("cwd")).unwrap();
         self.cwd = PathBuf::from(cwd.trim());
-        text.replace(&self.marathon, "127.0.0.1:8080")
-            .replace(&self.github, "127.0.0.1:3000")
+        self.written(&text)
     }
 }
 
@@ -197,11 +242,16 @@ fn timeless(text: &str) -> String {
     out
 }
 
+/// Host and port of an address.
+fn host(url: &str) -> String {
+    url.trim_start_matches("http://").to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_session_of_the_readme_goes_as_it_is_shown() {
+async fn the_session_of_the_command_line_goes_as_it_is_shown() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
-    let steps = steps(&readme.unwrap());
+    let steps = steps(&read("docs/dploy.md"));
+    assert!(steps.len() > 15, "the session is in docs/dploy.md");
     let dir = tempfile::tempdir().unwrap();
     let world = dir.path().join("dploy-local");
     let lent = world.join("tools");
@@ -229,29 +279,60 @@ async fn the_session_of_the_readme_goes_as_it_is_shown() {
     };
     let github = LocalGithub::start(listener().await, options).await.unwrap();
     std::fs::write(world.join("github-token"), format!("{PAT}\n")).unwrap();
-    let home = dir.path().join("home");
-    std::fs::create_dir_all(&home).unwrap();
-    let mut place = Place {
-        home,
-        cwd: dir.path().to_owned(),
-        marathon: marathon.url().trim_start_matches("http://").to_owned(),
-        github: github.url().trim_start_matches("http://").to_owned(),
-    };
-    let print = std::env::var_os("DPLOY_TRANSCRIPT").is_some();
-    let (mut shown, mut seen) = (Names::default(), Names::default());
-    for step in &steps {
-        let output = last_frames(&place.run(&step.command).await);
-        if print {
-            println!("$ {}\n{}", step.command, output.trim_end());
-            continue;
-        }
-        let shown = shown.name(&timeless(&step.output));
-        let seen = seen.name(&timeless(&output));
-        assert_eq!(squeezed(&seen), squeezed(&shown), "$ {}", step.command);
-    }
-    assert!(steps.len() > 15, "the session is in the README");
+    let hosts = vec![
+        ("127.0.0.1:8080", host(marathon.url())),
+        ("127.0.0.1:3000", host(github.url())),
+    ];
+    Place::new(dir.path(), hosts).type_again(&steps).await;
     github.stop().await;
     marathon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_what_the_readme_says_sees_what_it_shows() {
+    let readme = read("README.md");
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path().canonicalize().unwrap();
+    let [start] = blocks(&readme, "Try it on this machine", "sh")[..1] else {
+        panic!("how to try it is in the README");
+    };
+    let arguments = start.strip_prefix("cargo run --release --bin observer -- ");
+    let free = ["-observer-port=0", "-marathon-port=0", "-github-port=0"];
+    let arguments = arguments.unwrap().split(' ').chain(free);
+    let arguments: Vec<&str> = arguments.collect();
+    let mut world = Running::start(observer(&here, &arguments), false);
+    world.line_with("Ctrl-C stops everything").await;
+    let local = std::fs::read_to_string(here.join("dploy-local/local.json")).unwrap();
+    let local: Value = serde_json::from_str(&local).unwrap();
+    let at = |part: &str| host(local[part]["url"].as_str().unwrap());
+    let hosts = vec![
+        ("127.0.0.1:8888", at("observer")),
+        ("127.0.0.1:8080", at("marathon")),
+        ("127.0.0.1:3000", at("github")),
+    ];
+    let mut place = Place::new(&here, hosts);
+    let token = local["observer"]["token"].as_str().unwrap();
+    let welcome = place
+        .written(&world.said)
+        .replace(token, "<operator token>");
+    let [shown] = blocks(&readme, "Try it on this machine", "text")[..] else {
+        panic!("what it prints is in the README");
+    };
+    assert_eq!(welcome.trim_end(), shown);
+    // a person reads for a while before the first push, and looks at it for a while
+    place.run("dploy run -w dploy-local/hello").await;
+    let (_, push) = shown.split_once("A first push").unwrap();
+    let push: Vec<&str> = push.lines().filter_map(|l| l.strip_prefix("  ")).collect();
+    assert_eq!(push.len(), 3, "{push:?}");
+    for command in push {
+        assert_eq!(place.run(command).await, "", "{command}");
+    }
+    place.run("dploy run -w dploy-local/hello").await;
+    let steps = steps(&readme);
+    assert!(steps.len() > 3, "a session is in the README");
+    place.type_again(&steps).await;
+    assert_eq!(world.signal("-INT").await.0, 0);
+    nothing_runs_in(&here).await;
 }
 
 /// Columns are as wide as what is random in them.
