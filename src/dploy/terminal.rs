@@ -213,13 +213,15 @@ impl Progress {
     /// Shows these lines from now on.
     pub fn show(&mut self, lines: Vec<Shown>) {
         if !self.terminal.redraws {
+            let before = std::mem::take(&mut self.shown);
             for line in lines {
-                if !self.shown.contains(&line.key) {
+                if !before.contains(&line.key) {
                     let below = line.below.map_or_else(String::new, |b| format!("  {b}"));
                     self.terminal
                         .note(format!("{}{below}", line.text).trim_end());
-                    self.shown.push(line.key);
                 }
+                // what comes back later is news again
+                self.shown.push(line.key);
             }
             return;
         }
