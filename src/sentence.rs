@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumIter, IntoStaticStr};
+use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 
 /// Every code of a [`Sentence`]: why a deploy ended or waits, why a push is held or ignored, what a plan warns of.
 ///
@@ -46,6 +46,11 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::iter()
+    }
+
     /// The word in the log, in JSON and on pages.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -55,8 +60,7 @@ impl Code {
     /// The code of a word, as far as this release knows it.
     #[must_use]
     pub fn of(word: &str) -> Option<Self> {
-        use strum::IntoEnumIterator as _;
-        Self::iter().find(|code| code.word() == word)
+        Self::all().find(|code| code.word() == word)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What programs read where something is refused: one code for each reason.
 
 use serde::{Deserialize, Serialize};
-use strum::{EnumIter, IntoStaticStr};
+use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 
 use super::PlanBody;
 
@@ -42,6 +42,11 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::iter()
+    }
+
     /// The word in `code`.
     #[must_use]
     pub fn word(self) -> &'static str {
