@@ -29,6 +29,7 @@ mod instant;
 mod kill;
 mod label;
 mod leftover;
+mod limit;
 mod log;
 mod offer;
 mod older;

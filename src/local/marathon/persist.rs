@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::app::App;
 use super::id::Id;
 use super::instance::Instance;
+use super::limit;
 use super::options::{Pace, Resources};
 use super::plan::Action;
 use super::tree::Tree;
@@ -150,6 +151,11 @@ pub async fn read(
     let state: State =
         serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
     restore(&mut world, state);
+    let coming = world.deployments.iter().map(|deployment| &deployment.to);
+    for tree in coming.chain([&world.tree]) {
+        let bounded = limit::instances(tree).map_err(anyhow::Error::msg);
+        bounded.with_context(|| format!("reading {}", path.display()))?;
+    }
     Ok(world)
 }
 

@@ -1,0 +1,198 @@
+//! What a slip of the finger, a hung check or a bad archive must not take: memory, processes, disk.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::local_marathon::{Marathon, Reply, quick};
+
+async fn without_offers() -> Marathon {
+    let marathon = Marathon::start().await;
+    let fault = json!({"no_offers": true});
+    marathon.ok("POST", "/local/faults", fault).await;
+    marathon
+}
+
+fn app(id: &str, instances: u64) -> Value {
+    json!({"id": id, "cmd": "sleep 1000", "instances": instances})
+}
+
+/// That an answer refuses the number of instances, as something of the local Marathon alone.
+fn is_refused(what: &str, reply: &Reply, why: &str) {
+    assert_eq!(reply.status, 422, "{what}: {reply:?}");
+    assert_eq!(reply.body["message"], "Object is not valid", "{what}");
+    assert_eq!(reply.body["details"][0]["path"], "/instances", "{what}");
+    let error = reply.body["details"][0]["errors"][0].as_str().unwrap();
+    assert!(
+        error.starts_with("The local Marathon runs at most ") && error.contains(why),
+        "{what}: {error}"
+    );
+}
+
+#[tokio::test]
+async fn more_instances_than_a_machine_bears_are_refused_however_they_are_asked_for() {
+    let marathon = without_offers().await;
+    marathon.ok("POST", "/v2/apps", app("/g/a", 600)).await;
+    let before = marathon.get("/v2/groups").await;
+    for count in [1_001, 2_147_483_647] {
+        for (method, path, body) in [
+            ("POST", "/v2/apps", app("/b", count)),
+            ("PUT", "/v2/apps/b", app("/b", count)),
+            ("PUT", "/v2/apps/b?partialUpdate=false", app("/b", count)),
+            (
+                "PUT",
+                "/v2/apps/g/a?force=true",
+                json!({"instances": count}),
+            ),
+            (
+                "PATCH",
+                "/v2/apps/g/a?force=true",
+                json!({"instances": count}),
+            ),
+            ("PUT", "/v2/apps", json!([app("/b", 1), app("/c", count)])),
+            (
+                "POST",
+                "/v2/groups",
+                json!({"id": "/h", "apps": [app("b", count)]}),
+            ),
+            ("PUT", "/v2/groups/h", json!({"apps": [app("b", count)]})),
+            (
+                "PUT",
+                "/v2/groups/h?dryRun=true",
+                json!({"apps": [app("b", count)]}),
+            ),
+        ] {
+            let reply = marathon.call(method, path, body).await;
+            is_refused(
+                &format!("{method} {path}"),
+                &reply,
+                "1000 instances of an app",
+            );
+        }
+    }
+    for factor in ["2", "1e9", "1e300"] {
+        let body: Value = serde_json::from_str(&format!("{{\"scaleBy\": {factor}}}")).unwrap();
+        let reply = marathon.call("PUT", "/v2/groups/g?force=true", body).await;
+        is_refused(&format!("scaleBy {factor}"), &reply, "/g/a asks for");
+    }
+    let reply = marathon
+        .call("PUT", "/v2/groups/g", json!({"scaleBy": -1}))
+        .await;
+    assert_eq!(reply.body["details"][0]["errors"], json!(["error.min"]));
+    assert_eq!(marathon.get("/v2/groups").await, before);
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn all_apps_together_have_a_bounded_number_of_instances() {
+    let marathon = without_offers().await;
+    let ten: Vec<Value> = (0..10)
+        .map(|n| app(&format!("/most/a{n}"), 1_000))
+        .collect();
+    marathon.ok("PUT", "/v2/apps", json!(ten)).await;
+    let reply = marathon.call("POST", "/v2/apps", app("/more", 1)).await;
+    is_refused("one more", &reply, "10000 instances of all apps together");
+    marathon
+        .ok("DELETE", "/v2/groups/most?force=true", Value::Null)
+        .await;
+    marathon.ok("POST", "/v2/apps", app("/more", 1)).await;
+    marathon.stop().await;
+}
+
+/// Changes the number of instances from one to another in the saved state.
+fn tamper(dir: &Path, from: u64, to: u64) {
+    let file = dir.join("state.json");
+    let state = std::fs::read_to_string(&file).unwrap();
+    let [from, to] = [from, to].map(|count| format!("\"instances\":{count},"));
+    assert!(state.contains(&from), "{state}");
+    std::fs::write(&file, state.replace(&from, &to)).unwrap();
+}
+
+#[tokio::test]
+async fn a_version_or_a_saved_state_with_too_many_instances_is_refused() {
+    let mut marathon = without_offers().await;
+    marathon.ok("POST", "/v2/apps", app("/a", 7)).await;
+    let version = marathon.get("/v2/apps/a").await["app"]["version"].clone();
+    let less = json!({"instances": 3});
+    marathon.ok("PUT", "/v2/apps/a?force=true", less).await;
+    marathon.server.take().unwrap().stop().await;
+    tamper(marathon.dir.path(), 7, 1_001);
+    let mut marathon = Marathon::start_in(marathon.dir, quick()).await;
+    let back = json!({"version": version});
+    let reply = marathon.call("PUT", "/v2/apps/a?force=true", back).await;
+    is_refused("back to a version", &reply, "/a asks for 1001");
+    marathon.server.take().unwrap().stop().await;
+    tamper(marathon.dir.path(), 3, 1_002);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    let options = dploy_observer::local::marathon::Options {
+        dir: marathon.dir.path().to_owned(),
+        tools: None,
+        pace: quick(),
+        resources: dploy_observer::local::marathon::Resources::default(),
+        credentials: None,
+    };
+    let started = dploy_observer::local::marathon::LocalMarathon::start(listener, options).await;
+    let error = format!("{:#}", started.err().unwrap());
+    assert!(
+        error.contains("state.json") && error.contains("/a asks for 1002"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_costs_by_its_length_is_bounded() {
+    let marathon = without_offers().await;
+    let check = |n: usize| json!({"protocol": "TCP", "portIndex": 0, "timeoutSeconds": n});
+    let list = |length: usize| json!(vec![0; length]);
+    let mapping = json!({"type": "MESOS", "portMappings": vec![json!({}); 1_001]});
+    let network = json!([{"mode": "container/bridge"}]);
+    let long = "a/".repeat(501);
+    for (with, path, most) in [
+        (json!({"ports": list(1_001)}), "/ports", "1000 elements"),
+        (
+            json!({"portDefinitions": vec![json!({}); 1_001]}),
+            "/portDefinitions",
+            "1000 elements",
+        ),
+        (
+            json!({"container": mapping, "networks": network}),
+            "/container/portMappings",
+            "1000 elements",
+        ),
+        (
+            json!({"healthChecks": (0..101).map(check).collect::<Vec<_>>()}),
+            "/healthChecks",
+            "100 elements",
+        ),
+        (json!({"id": long}), "/id", "1000 bytes"),
+    ] {
+        let mut body = app("/long", 1);
+        body.as_object_mut()
+            .unwrap()
+            .extend(with.as_object().unwrap().clone());
+        let reply = marathon.call("POST", "/v2/apps", body).await;
+        let detail = &reply.body["details"][0];
+        assert_eq!((reply.status, &detail["path"]), (422, &json!(path)));
+        let error = detail["errors"][0].as_str().unwrap();
+        assert!(
+            error.starts_with("The local Marathon takes ") && error.contains(most),
+            "{error}"
+        );
+    }
+    let reply = marathon
+        .call("PUT", &format!("/v2/groups/{long}"), json!({"apps": []}))
+        .await;
+    assert_eq!(reply.body["details"][0]["path"], "/id", "{reply:?}");
+    // a delay that no clock can count
+    let mut body = app("/slow", 1);
+    body["healthChecks"] =
+        json!([{"protocol": "MESOS_TCP", "portIndex": 0, "delaySeconds": 1e300}]);
+    let reply = marathon.call("POST", "/v2/apps", body).await;
+    let error =
+        json!([{"path": "/healthChecks(0)/delaySeconds", "errors": ["error.expected.int"]}]);
+    assert_eq!((reply.status, &reply.body["details"]), (422, &error));
+    marathon.stop().await;
+}
