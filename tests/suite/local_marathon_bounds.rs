@@ -196,3 +196,35 @@ async fn what_costs_by_its_length_is_bounded() {
     assert_eq!((reply.status, &reply.body["details"]), (422, &error));
     marathon.stop().await;
 }
+
+#[tokio::test]
+async fn only_what_can_be_read_as_a_regular_expression_constrains() {
+    let marathon = without_offers().await;
+    for (form, status, error) in [
+        ("local.*", 201, ""),
+        ("[z-a]", 422, "is not a valid regular expression"),
+        ("a{3,2}", 422, "is not a valid regular expression"),
+        (
+            "(?!x).*",
+            422,
+            "is not a regular expression that the local Marathon can read: look-around is not supported",
+        ),
+        (
+            "a++",
+            422,
+            "is not a regular expression that the local Marathon can read: possessive repetitions are not supported",
+        ),
+    ] {
+        for operator in ["LIKE", "UNLIKE"] {
+            let mut body = app(&format!("/{}", operator.to_lowercase()), 0);
+            body["constraints"] = json!([["hostname", operator, form]]);
+            let reply = marathon.call("POST", "/v2/apps", body).await;
+            assert_eq!(reply.status, status, "{form}: {reply:?}");
+            if status == 422 {
+                let details = json!([{"path": "/constraints", "errors": [error]}]);
+                assert_eq!(reply.body["details"], details, "{form}");
+            }
+        }
+    }
+    marathon.stop().await;
+}
