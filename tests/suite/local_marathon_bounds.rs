@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::local_marathon::{Marathon, Reply, quick};
+use super::local_marathon::{Marathon, Reply, processes_of, quick};
+use super::town::until;
 
 async fn without_offers() -> Marathon {
     let marathon = Marathon::start().await;
@@ -227,4 +228,110 @@ async fn only_what_can_be_read_as_a_regular_expression_constrains() {
         }
     }
     marathon.stop().await;
+}
+
+/// An app that runs, with a command that is its health check.
+fn watched(id: &str, check: &str, timeout: u64) -> Value {
+    json!({
+        "id": id, "cmd": "trap '' TERM; while :; do sleep 0.05; done", "cpus": 0.01, "mem": 1,
+        "taskKillGracePeriodSeconds": 100_000,
+        "healthChecks": [{
+            "protocol": "COMMAND", "command": {"value": check}, "intervalSeconds": 1, "delaySeconds": 0,
+            "gracePeriodSeconds": 100_000, "timeoutSeconds": timeout, "maxConsecutiveFailures": 0,
+        }],
+    })
+}
+
+/// Waits until a file in the sandbox of an app's only task has so many lines.
+async fn lines(marathon: &Marathon, app: &str, file: &str, count: usize) -> usize {
+    let sandboxes = marathon.dir.path().join("sandboxes");
+    until(&format!("{count} lines in {file}"), async || {
+        let folders = std::fs::read_dir(&sandboxes).map_err(|error| error.to_string())?;
+        let own = folders
+            .flatten()
+            .find(|folder| folder.file_name().to_string_lossy().starts_with(app));
+        let text = own.map(|folder| std::fs::read_to_string(folder.path().join(file)));
+        match text {
+            Some(Ok(text)) if text.lines().count() >= count => Ok(text.lines().count()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+}
+
+/// How many processes below `dir` run this command.
+fn running(dir: &Path, words: &str) -> usize {
+    let is = |pid: &String| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ").trim() == words
+    };
+    processes_of(dir).iter().filter(|pid| is(pid)).count()
+}
+
+async fn none_runs(marathon: &Marathon, words: &str) {
+    until("none runs", async || {
+        match running(marathon.dir.path(), words) {
+            0 => Ok(()),
+            count => Err(count.to_string()),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_check_that_hangs_is_not_made_again_beside_itself() {
+    let marathon = Marathon::start().await;
+    let hung = "echo x >> looks; sleep 4001 & sleep 4001";
+    marathon
+        .ok("POST", "/v2/apps", watched("/hung", hung, 100_000))
+        .await;
+    marathon
+        .ok("POST", "/v2/apps", watched("/brief", hung, 2))
+        .await;
+    marathon
+        .ok(
+            "POST",
+            "/v2/apps",
+            watched("/clock", "echo x >> ticks", 100),
+        )
+        .await;
+    lines(&marathon, "hung", "looks", 1).await;
+    let before = lines(&marathon, "clock", "ticks", 1).await;
+    lines(&marathon, "clock", "ticks", before + 15).await;
+    // one look hangs for good, others come to their timeout one after the other
+    assert_eq!(lines(&marathon, "hung", "looks", 1).await, 1);
+    lines(&marathon, "brief", "looks", 5).await;
+    let count = running(marathon.dir.path(), "sleep 4001");
+    assert!((2..=4).contains(&count), "{count}");
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_check_ends_with_its_task_its_app_and_the_local_marathon() {
+    let mut marathon = Marathon::start().await;
+    let hung = "echo x >> looks; sleep 4002 & sleep 4002";
+    marathon
+        .ok("POST", "/v2/apps", watched("/hung", hung, 100_000))
+        .await;
+    lines(&marathon, "hung", "looks", 1).await;
+    assert!(running(marathon.dir.path(), "sleep 4002") > 0);
+    // the task takes its time to die
+    let kill = "/v2/apps/hung/tasks";
+    marathon.ok("DELETE", kill, Value::Null).await;
+    none_runs(&marathon, "sleep 4002").await;
+    assert_ne!(processes_of(marathon.dir.path()), Vec::<String>::new());
+    marathon
+        .ok("POST", "/v2/apps", watched("/gone", hung, 100_000))
+        .await;
+    lines(&marathon, "gone", "looks", 1).await;
+    let delete = "/v2/apps/gone?force=true";
+    marathon.ok("DELETE", delete, Value::Null).await;
+    none_runs(&marathon, "sleep 4002").await;
+    marathon
+        .ok("POST", "/v2/apps", watched("/last", hung, 100_000))
+        .await;
+    lines(&marathon, "last", "looks", 1).await;
+    marathon.server.take().unwrap().stop().await;
+    assert_eq!(running(marathon.dir.path(), "sleep 4002"), 0);
+    assert_eq!(processes_of(marathon.dir.path()), Vec::<String>::new());
 }

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::checking::Watched;
 use super::fault::Faults;
-use super::id::Id;
 use super::instance::Condition;
 use super::instant;
 use super::leftover;
@@ -51,8 +50,8 @@ pub struct Engine {
     pub stopping: CancellationToken,
     /// The tasks that are being run.
     tasks_running: Mutex<BTreeMap<String, Running>>,
-    /// Versions of apps whose checks are being made.
-    pub(super) watched: Mutex<BTreeSet<(Id, Timestamp)>>,
+    /// Health checks that are being made.
+    pub(super) watched: Mutex<BTreeSet<Watched>>,
     /// All that runs besides requests.
     pub(super) tasks: TaskTracker,
     changed: Notify,
@@ -155,6 +154,18 @@ impl Engine {
             .iter()
             .map(|(task, r)| (task.clone(), r.group))
             .collect()
+    }
+
+    /// Returns when a task is to be killed or has ended: at once if it does not run.
+    pub(super) fn end_of(&self, task: &str) -> impl Future<Output = ()> + use<> {
+        let running = lock(&self.tasks_running);
+        let order = running.get(task).map(|running| running.kill.subscribe());
+        async move {
+            if let Some(mut order) = order {
+                // the sender goes when the task has ended
+                let _ = order.wait_for(Option::is_some).await;
+            }
+        }
     }
 
     /// Where the files of a task are.
@@ -275,15 +286,7 @@ impl Engine {
                     running.kill.send_replace(Some(grace));
                 }
             }
-            Effect::Watch(app) => {
-                if lock(&self.watched).insert((app.id.clone(), app.version)) {
-                    for index in 0..app.list("healthChecks").len() {
-                        let (engine, app) = (Arc::clone(self), Arc::clone(&app));
-                        self.tasks
-                            .spawn(async move { engine.keep_checking(&app, index).await });
-                    }
-                }
-            }
+            Effect::Watch(app) => self.watch(&app),
             Effect::Ready(target) => {
                 for check in target.app.readiness_checks() {
                     let (engine, target) = (Arc::clone(self), target.clone());
