@@ -20,25 +20,25 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 /// However long an app wants to pause, so often is looked whether it is still there.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// A version of an app whose health checks are made.
-pub(super) type Watched = (Id, Timestamp);
+/// One health check of one version of an app, by its place among the checks.
+pub(super) type Watched = (Id, Timestamp, usize);
 
 impl Engine {
-    /// Has the health checks of a version of an app made.
+    /// Has the health checks of a version of an app made, each of them once, however often this is asked for.
+    /// Whoever calls it holds the lock around the state.
     pub(super) fn watch(self: &Arc<Self>, app: &Arc<App>) {
-        let watched = (app.id.clone(), app.version);
-        if !lock(&self.watched).insert(watched.clone()) {
-            return;
-        }
         for (index, check) in app.health_checks().into_iter().enumerate() {
-            let (engine, watched) = (Arc::clone(self), watched.clone());
-            self.tasks
-                .spawn(async move { engine.keep_checking(&watched, index, &check).await });
+            let key = (app.id.clone(), app.version, index);
+            if lock(&self.watched).insert(key.clone()) {
+                let engine = Arc::clone(self);
+                self.tasks
+                    .spawn(async move { engine.keep_checking(&key, &check).await });
+            }
         }
     }
 
     /// One health check of a version of an app, on a timer of its own, as long as there is that version.
-    async fn keep_checking(self: &Arc<Self>, watched: &Watched, index: usize, check: &HealthCheck) {
+    async fn keep_checking(self: &Arc<Self>, watched: &Watched, check: &HealthCheck) {
         let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
         let interval = interval.max(SHORTEST_INTERVAL);
         // by task: a look that hangs keeps the next one waiting
@@ -61,6 +61,7 @@ impl Engine {
                 looks.entry(target.task.clone()).or_insert_with(|| {
                     let (engine, check) = (Arc::clone(self), check.clone());
                     let timeout = timeout.max(SHORTEST_INTERVAL);
+                    let index = watched.2;
                     self.tasks
                         .spawn(async move { engine.look_at(&target, index, &check, timeout).await })
                 });
@@ -68,7 +69,8 @@ impl Engine {
         }
     }
 
-    /// What is to be checked now. Where the version is history, its watch ends.
+    /// What is to be checked now. Where the version is history, its watch ends under the same lock under which another
+    /// one would begin.
     fn targets_or_end(&self, watched: &Watched, check: &HealthCheck) -> Option<Vec<Launch>> {
         self.look(|world| {
             let targets = world.targets(&watched.0, watched.1, check);
@@ -145,4 +147,47 @@ async fn ask(
         }
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::local::marathon::options::{Options, Pace, Resources};
+    use crate::local::marathon::tree::Tree;
+    use crate::local::marathon::world::World;
+
+    #[tokio::test]
+    async fn a_check_that_begins_again_does_not_double_the_others() {
+        let options = Options {
+            dir: "/nowhere".into(),
+            tools: None,
+            pace: Pace::default(),
+            resources: Resources::default(),
+            credentials: None,
+        };
+        let world = World::new(Pace::default(), Resources::default());
+        let engine = Engine::new(world, options).unwrap();
+        let checks = json!({"healthChecks": [{"intervalSeconds": 0}, {"intervalSeconds": 1000}]});
+        let body = checks.as_object().cloned().unwrap();
+        let app = App::new(Id::absolute("/a"), body, Timestamp::UNIX_EPOCH);
+        let mut tree = Tree::default();
+        tree.put(app.clone());
+        let (with, without, app) = (Arc::new(tree), Arc::new(Tree::default()), Arc::new(app));
+        let begin = |world: &mut World| {
+            world.tree = Arc::clone(&with);
+            world.watch(&app);
+        };
+        engine.with(begin);
+        engine.with(begin);
+        assert_eq!(engine.tasks.len(), 2);
+        // the quick one finds that the app is gone, the slow one does not look yet
+        engine.with(|world| world.tree = without);
+        while engine.tasks.len() == 2 {
+            tokio::task::yield_now().await;
+        }
+        engine.with(begin);
+        assert_eq!(engine.tasks.len(), 2);
+    }
 }
