@@ -183,7 +183,7 @@ impl Engine {
         }
         self.tasks.close();
         self.tasks.wait().await;
-        leftover::kill_leftovers(&self.options.dir);
+        leftover::kill_leftovers(&self.options.dir).await;
         self.save_at_last().await;
     }
 
@@ -255,7 +255,7 @@ impl Engine {
             world.dirty = false;
             persist::snapshot(&world)
         };
-        let written = persist::write(&self.options.dir, &state).await;
+        let written = persist::write(&self.options.dir, state).await;
         match &written {
             Ok(()) => *served = last,
             Err(error) => {
@@ -313,8 +313,8 @@ impl Engine {
     async fn run(self: Arc<Self>, launch: Launch, kill: watch::Receiver<Option<Duration>>) {
         self.forget_old_sandbox(&launch.task).await;
         let ending = self.live(&launch, kill).await;
-        log::touch(&self.sandbox(&launch.task));
-        leftover::unrecord(&self.options.dir, &launch.task);
+        log::touch(&self.sandbox(&launch.task)).await;
+        leftover::unrecord(&self.options.dir, &launch.task).await;
         lock(&self.tasks_running).remove(&launch.task);
         self.ended.notify_one();
         if !self.stopping.is_cancelled() {
@@ -345,13 +345,13 @@ impl Engine {
             return ending;
         }
         self.with(|world| world.task_is(&launch.task, Condition::Starting));
-        let started = Process::start(launch, &sandbox, self.options.tools.as_deref());
+        let started = Process::start(launch, &sandbox, self.options.tools.as_deref()).await;
         let mut process = match started {
             Ok(process) => process,
             Err(ending) => return ending,
         };
         if let Some(group) = process.group() {
-            leftover::record(&self.options.dir, &launch.task, group);
+            leftover::record(&self.options.dir, &launch.task, group).await;
             if let Some(running) = lock(&self.tasks_running).get_mut(&launch.task) {
                 running.group = Some(group);
             }

@@ -98,7 +98,7 @@ impl LocalMarathon {
             .await
             .context("finding the folder")?;
         let lock = lock(&options.dir)?;
-        leftover::kill_leftovers(&options.dir);
+        leftover::kill_leftovers(&options.dir).await;
         let world = persist::read(
             &options.dir,
             options.pace.clone(),

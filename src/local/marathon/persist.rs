@@ -122,8 +122,10 @@ fn save_tree(tree: &Tree, shelf: &mut Shelf) -> SavedTree {
 }
 
 /// Writes the state so that there is always a whole file.
-pub async fn write(dir: &Path, state: &State) -> anyhow::Result<()> {
-    let bytes = serde_json::to_vec(state)?;
+pub async fn write(dir: &Path, state: State) -> anyhow::Result<()> {
+    // with thousands of instances this takes a while
+    let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&state));
+    let bytes = bytes.await.context("putting the state into words")??;
     let next = dir.join(format!("{FILE}.next"));
     tokio::fs::write(&next, bytes)
         .await

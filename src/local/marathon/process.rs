@@ -107,7 +107,11 @@ fn trouble(error: &std::io::Error) -> Ending {
 
 impl Process {
     /// Starts the command of a task in its sandbox.
-    pub fn start(launch: &Launch, sandbox: &Path, tools: Option<&Path>) -> Result<Self, Ending> {
+    pub async fn start(
+        launch: &Launch,
+        sandbox: &Path,
+        tools: Option<&Path>,
+    ) -> Result<Self, Ending> {
         let mut command = command(&launch.app);
         command
             .env_clear()
@@ -118,7 +122,8 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         // there before the command: it may do with them what it likes
-        let [out, error] = ["stdout", "stderr"].map(|name| Log::create(sandbox.join(name)));
+        let out = Log::create(sandbox.join("stdout")).await;
+        let error = Log::create(sandbox.join("stderr")).await;
         let mut group = Group::spawn(command).map_err(|error| trouble(&error))?;
         let (mut logs, last_error) = (JoinSet::new(), LastLine::default());
         if let Some(stdout) = group.0.stdout().take() {
@@ -175,7 +180,8 @@ impl Process {
         if let Ok(status) = tokio::time::timeout_at(deadline, self.group.leader_exit()).await {
             // a shell dies at once; the command that it ran may still be finishing its work
             let mut pause = LOOK_AGAIN;
-            while Instant::now() < deadline && group.is_some_and(leftover::lives) {
+            let Some(group) = group else { return status };
+            while Instant::now() < deadline && leftover::lives(group).await {
                 tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
                 pause = (pause * 2).min(LOOK_AGAIN * 16);
             }
