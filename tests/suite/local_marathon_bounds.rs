@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::local_marathon::{Marathon, Reply, processes_of, quick};
@@ -334,4 +335,88 @@ async fn a_check_ends_with_its_task_its_app_and_the_local_marathon() {
     marathon.server.take().unwrap().stop().await;
     assert_eq!(running(marathon.dir.path(), "sleep 4002"), 0);
     assert_eq!(processes_of(marathon.dir.path()), Vec::<String>::new());
+}
+
+/// A server on loopback that answers everything with these bytes, and keeps the connection open if it says there is more.
+async fn served(head: &str, body: Vec<u8>, open: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let head = format!("HTTP/1.1 200 OK\r\n{head}Connection: close\r\n\r\n");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (head, body) = (head.clone(), body.clone());
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(&body).await;
+                if open {
+                    // until the other end goes
+                    let _ = stream.read(&mut request).await;
+                }
+            });
+        }
+    });
+    port
+}
+
+fn fetching(id: &str, uri: &str) -> Value {
+    json!({"id": id, "cmd": "sleep 1000", "backoffSeconds": 1000, "fetch": [{"uri": uri}]})
+}
+
+async fn no_sandbox_is_left(marathon: &Marathon) {
+    let folder = marathon.dir.path().join("sandboxes");
+    until("no sandbox is left", async || {
+        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().collect();
+        left.is_empty().then_some(()).ok_or(format!("{left:?}"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_archive_with_a_hole_as_large_as_a_disk_is_not_unpacked() {
+    let marathon = Marathon::start().await;
+    let files = tempfile::tempdir().unwrap();
+    std::fs::File::create(files.path().join("hole"))
+        .and_then(|file| file.set_len(3 << 30))
+        .unwrap();
+    let tar = std::process::Command::new("tar")
+        .args(["-cSf", "hole.tar", "hole"])
+        .current_dir(files.path())
+        .status();
+    assert!(tar.unwrap().success());
+    let bytes = std::fs::read(files.path().join("hole.tar")).unwrap();
+    let port = served(
+        &format!("Content-Length: {}\r\n", bytes.len()),
+        bytes,
+        false,
+    )
+    .await;
+    let uri = format!("http://user:secret@127.0.0.1:{port}/hole.tar?token=secret");
+    marathon
+        .ok("POST", "/v2/apps", fetching("/hole", &uri))
+        .await;
+    let failed = |app: &Value| app["app"]["lastTaskFailure"].is_object();
+    let app = marathon.until("failed", "/v2/apps/hole", failed).await;
+    let wanted = format!(
+        "Failed to extract 'http://127.0.0.1:{port}/hole.tar': it makes the sandbox larger than 2048 MiB, \
+         which is the limit of the local Marathon"
+    );
+    assert_eq!(app["app"]["lastTaskFailure"]["message"], wanted);
+    no_sandbox_is_left(&marathon).await;
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_kill_ends_a_download_and_leaves_nothing_of_it() {
+    let marathon = Marathon::start().await;
+    let port = served("Content-Length: 1000\r\n", b"beginning".to_vec(), true).await;
+    let uri = format!("http://127.0.0.1:{port}/endless");
+    marathon.ok("POST", "/v2/apps", fetching("/d", &uri)).await;
+    lines(&marathon, "d.", "endless", 1).await;
+    let delete = "/v2/apps/d?force=true";
+    marathon.ok("DELETE", delete, Value::Null).await;
+    marathon.idle().await;
+    no_sandbox_is_left(&marathon).await;
+    marathon.stop().await;
 }

@@ -1,7 +1,7 @@
 //! Between the state and the real world: the lock around the state, timers, and the carrying out of its effects.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -309,43 +309,58 @@ impl Engine {
         }
     }
 
-    /// The life of a task.
+    /// The life of a task. Whoever waits for its end need not wait until all is tidied up.
     async fn run(self: Arc<Self>, launch: Launch, kill: watch::Receiver<Option<Duration>>) {
         self.forget_old_sandbox(&launch.task).await;
-        let ending = self.live(&launch, kill).await;
-        log::touch(&self.sandbox(&launch.task)).await;
-        leftover::unrecord(&self.options.dir, &launch.task).await;
+        let sandbox = self.sandbox(&launch.task);
+        let prepared = self.prepare(&launch, &sandbox, &kill).await;
+        let usable = prepared.is_ok();
+        let ending = match prepared {
+            Ok(()) => self.live(&launch, &sandbox, kill).await,
+            Err(ending) => ending,
+        };
         lock(&self.tasks_running).remove(&launch.task);
-        self.ended.notify_one();
         if !self.stopping.is_cancelled() {
             self.with(|world| world.task_ended(&launch.task, ending.failed, &ending.message));
+        }
+        leftover::unrecord(&self.options.dir, &launch.task).await;
+        if usable {
+            log::touch(&sandbox).await;
+        } else {
+            // half a sandbox is of no use; there may be none
+            let _ = tokio::fs::remove_dir_all(&sandbox).await;
+        }
+        self.ended.notify_one();
+    }
+
+    async fn prepare(
+        &self,
+        launch: &Launch,
+        sandbox: &Path,
+        kill: &watch::Receiver<Option<Duration>>,
+    ) -> Result<(), Ending> {
+        let killed_early = || Ending {
+            failed: true,
+            message: "Command terminated with signal Terminated".to_owned(),
+        };
+        if !pause(self.options.pace.starting, kill).await {
+            return Err(killed_early());
+        }
+        let mut order = kill.clone();
+        tokio::select! {
+            prepared = process::prepare(launch, sandbox) => prepared,
+            _ = order.wait_for(Option::is_some) => Err(killed_early()),
         }
     }
 
     async fn live(
         self: &Arc<Self>,
         launch: &Launch,
+        sandbox: &Path,
         kill: watch::Receiver<Option<Duration>>,
     ) -> Ending {
-        let pace = &self.options.pace;
-        let killed_early = || Ending {
-            failed: true,
-            message: "Command terminated with signal Terminated".to_owned(),
-        };
-        if !pause(pace.starting, &kill).await {
-            return killed_early();
-        }
-        let sandbox = self.sandbox(&launch.task);
-        let mut order = kill.clone();
-        let prepared = tokio::select! {
-            prepared = process::prepare(launch, &sandbox) => prepared,
-            _ = order.wait_for(Option::is_some) => return killed_early(),
-        };
-        if let Err(ending) = prepared {
-            return ending;
-        }
         self.with(|world| world.task_is(&launch.task, Condition::Starting));
-        let started = Process::start(launch, &sandbox, self.options.tools.as_deref()).await;
+        let started = Process::start(launch, sandbox, self.options.tools.as_deref()).await;
         let mut process = match started {
             Ok(process) => process,
             Err(ending) => return ending,
@@ -356,7 +371,7 @@ impl Engine {
                 running.group = Some(group);
             }
         }
-        if pause(pace.running, &kill).await {
+        if pause(self.options.pace.running, &kill).await {
             self.with(|world| world.task_is(&launch.task, Condition::Running));
             if self.faults.take_crash() {
                 process.crash();

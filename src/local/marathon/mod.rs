@@ -51,6 +51,7 @@ mod status;
 mod submit;
 mod sweep;
 mod tree;
+mod unpack;
 mod value;
 mod world;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{ChildStderr, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use super::fetch;
 use super::instant;
 use super::leftover;
 use super::log::Log;
+use super::unpack::LIMITS;
 use super::world::Launch;
 
 const SIGTERM: i32 = 15;
@@ -60,6 +61,11 @@ impl Group {
         self.0.inner_mut().wait().await
     }
 
+    /// What it says on its standard error, if that is a pipe and nobody has taken it.
+    pub fn stderr(&mut self) -> Option<ChildStderr> {
+        self.0.stderr().take()
+    }
+
     /// SIGTERM to all of it; it may be gone already.
     pub fn terminate(&self) {
         let _ = self.0.signal(SIGTERM);
@@ -97,7 +103,7 @@ pub async fn prepare(launch: &Launch, sandbox: &Path) -> Result<(), Ending> {
     tokio::fs::create_dir_all(sandbox)
         .await
         .map_err(|error| trouble(&error))?;
-    let fetched = fetch::all(launch.app.list("fetch"), sandbox).await;
+    let fetched = fetch::all(launch.app.list("fetch"), sandbox, &LIMITS).await;
     fetched.map_err(Ending::failed)
 }
 
@@ -129,7 +135,7 @@ impl Process {
         if let Some(stdout) = group.0.stdout().take() {
             logs.spawn(copy(stdout, out, None));
         }
-        if let Some(stderr) = group.0.stderr().take() {
+        if let Some(stderr) = group.stderr() {
             logs.spawn(copy(stderr, error, Some(Arc::clone(&last_error))));
         }
         Ok(Self {
