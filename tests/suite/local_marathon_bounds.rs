@@ -420,3 +420,19 @@ async fn a_kill_ends_a_download_and_leaves_nothing_of_it() {
     no_sandbox_is_left(&marathon).await;
     marathon.stop().await;
 }
+
+#[tokio::test]
+async fn a_stop_does_not_wait_out_the_grace_of_a_task_that_is_being_killed() {
+    let mut marathon = Marathon::start().await;
+    marathon
+        .ok("POST", "/v2/apps", watched("/deaf", "echo x >> looks", 100))
+        .await;
+    lines(&marathon, "deaf", "looks", 1).await;
+    let kill = "/v2/apps/deaf/tasks";
+    marathon.ok("DELETE", kill, Value::Null).await;
+    // over an hour, if it were waited for
+    let stopped = marathon.server.take().unwrap().stop();
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(40), stopped).await;
+    assert!(stopped.is_ok());
+    assert_eq!(processes_of(marathon.dir.path()), Vec::<String>::new());
+}

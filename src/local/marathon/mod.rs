@@ -19,6 +19,7 @@ mod container;
 mod cut;
 mod define;
 mod engine;
+mod environment;
 mod event;
 mod fault;
 mod fetch;

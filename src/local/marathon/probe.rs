@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::app::{HealthCheck, Port};
-use super::process::{Group, environment};
+use super::environment::environment;
+use super::process::Group;
 use super::world::Launch;
 
 /// A body that is longer is cut.
