@@ -166,7 +166,7 @@ impl World {
         let dir = dir.canonicalize()?;
         if fresh {
             marathon::ensure_unused(&dir.join("marathon"))?;
-            marathon::kill_leftovers(&dir.join("marathon"));
+            marathon::kill_leftovers(&dir.join("marathon")).await;
             forget(&dir)?;
         }
         let listener = listen(ports.observer, "the observer", "-observer-port").await?;

@@ -36,6 +36,7 @@ mod local_github_sample;
 mod local_github_support;
 mod local_github_writes;
 mod local_marathon;
+mod local_marathon_bounds;
 mod local_marathon_clients;
 mod local_marathon_events;
 mod local_marathon_pages;

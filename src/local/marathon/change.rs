@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::app::App;
 use super::id::Id;
 use super::instant;
+use super::limit;
 use super::plan::steps;
 use super::refusal::Refusal;
 use super::scala;
@@ -88,6 +89,7 @@ impl World {
     ) -> Result<Tree, Refusal> {
         let mut tree = Tree::clone(&self.tree);
         edit(&mut tree, version)?;
+        limit::instances(&tree).map_err(|error| Refusal::invalid_at("/instances", &error))?;
         tree.assign_service_ports(&self.tree);
         let ids: Vec<Id> = tree.apps.keys().cloned().collect();
         for id in ids {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::app::App;
+use super::constraint::expression;
 use super::container;
 use super::id::is_path;
 use super::refusal::{Complaints, Refusal, feature_off};
@@ -273,6 +274,10 @@ fn constraints(app: &App, out: &mut Complaints) {
             .collect();
         if let Some(error) = constraint_error(&words) {
             complain(out, "/constraints", error);
+        } else if let [_, "LIKE" | "UNLIKE", form] = words.as_slice()
+            && let Err(error) = expression(form)
+        {
+            complain(out, "/constraints", error);
         }
     }
 }
@@ -289,9 +294,6 @@ fn constraint_error(words: &[&str]) -> Option<&'static str> {
         ("LIKE" | "UNLIKE", None | Some("")) => {
             Some("LIKE and UNLIKE require a non-empty, regular expression value")
         }
-        ("LIKE" | "UNLIKE", Some(form)) if !balanced(form) => {
-            Some("is not a valid regular expression")
-        }
         ("MAX_PER", value) if !value.is_some_and(number) => {
             Some("MAX_PER requires an integer value")
         }
@@ -303,30 +305,6 @@ fn constraint_error(words: &[&str]) -> Option<&'static str> {
         ),
         _ => None,
     }
-}
-
-/// Whether a regular expression is closed: groups, classes and counts end, and something stands before a repetition.
-fn balanced(form: &str) -> bool {
-    let (mut groups, mut class, mut count, mut before) = (0_u32, false, false, false);
-    let mut chars = form.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' if chars.next().is_none() => return false,
-            '\\' => before = true,
-            ']' if class => (class, before) = (false, true),
-            _ if class => {}
-            '[' => class = true,
-            '(' => (groups, before) = (groups + 1, false),
-            ')' if groups == 0 => return false,
-            ')' => (groups, before) = (groups - 1, true),
-            '{' if before => count = true,
-            '}' => count = false,
-            '*' | '+' | '?' | '{' if !before => return false,
-            '|' => before = false,
-            _ => before = true,
-        }
-    }
-    groups == 0 && !class && !count
 }
 
 fn features(app: &App, out: &mut Complaints) {

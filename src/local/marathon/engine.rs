@@ -1,19 +1,18 @@
 //! Between the state and the real world: the lock around the state, timers, and the carrying out of its effects.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::checking::Watched;
 use super::fault::Faults;
-use super::id::Id;
 use super::instance::Condition;
 use super::instant;
 use super::leftover;
@@ -51,8 +50,8 @@ pub struct Engine {
     pub stopping: CancellationToken,
     /// The tasks that are being run.
     tasks_running: Mutex<BTreeMap<String, Running>>,
-    /// Versions of apps whose checks are being made.
-    pub(super) watched: Mutex<BTreeSet<(Id, Timestamp)>>,
+    /// Health checks that are being made.
+    pub(super) watched: Mutex<BTreeSet<Watched>>,
     /// All that runs besides requests.
     pub(super) tasks: TaskTracker,
     changed: Notify,
@@ -157,6 +156,18 @@ impl Engine {
             .collect()
     }
 
+    /// Returns when a task is to be killed or has ended: at once if it does not run.
+    pub(super) fn end_of(&self, task: &str) -> impl Future<Output = ()> + use<> {
+        let running = lock(&self.tasks_running);
+        let order = running.get(task).map(|running| running.kill.subscribe());
+        async move {
+            if let Some(mut order) = order {
+                // the sender goes when the task has ended
+                let _ = order.wait_for(Option::is_some).await;
+            }
+        }
+    }
+
     /// Where the files of a task are.
     pub fn sandbox(&self, task: &str) -> PathBuf {
         self.options.dir.join("sandboxes").join(task)
@@ -172,7 +183,7 @@ impl Engine {
         }
         self.tasks.close();
         self.tasks.wait().await;
-        leftover::kill_leftovers(&self.options.dir);
+        leftover::kill_leftovers(&self.options.dir).await;
         self.save_at_last().await;
     }
 
@@ -244,7 +255,7 @@ impl Engine {
             world.dirty = false;
             persist::snapshot(&world)
         };
-        let written = persist::write(&self.options.dir, &state).await;
+        let written = persist::write(&self.options.dir, state).await;
         match &written {
             Ok(()) => *served = last,
             Err(error) => {
@@ -275,15 +286,7 @@ impl Engine {
                     running.kill.send_replace(Some(grace));
                 }
             }
-            Effect::Watch(app) => {
-                if lock(&self.watched).insert((app.id.clone(), app.version)) {
-                    for index in 0..app.list("healthChecks").len() {
-                        let (engine, app) = (Arc::clone(self), Arc::clone(&app));
-                        self.tasks
-                            .spawn(async move { engine.keep_checking(&app, index).await });
-                    }
-                }
-            }
+            Effect::Watch(app) => self.watch(&app),
             Effect::Ready(target) => {
                 for check in target.app.readiness_checks() {
                     let (engine, target) = (Arc::clone(self), target.clone());
@@ -306,54 +309,69 @@ impl Engine {
         }
     }
 
-    /// The life of a task.
+    /// The life of a task. Whoever waits for its end need not wait until all is tidied up.
     async fn run(self: Arc<Self>, launch: Launch, kill: watch::Receiver<Option<Duration>>) {
         self.forget_old_sandbox(&launch.task).await;
-        let ending = self.live(&launch, kill).await;
-        log::touch(&self.sandbox(&launch.task));
-        leftover::unrecord(&self.options.dir, &launch.task);
+        let sandbox = self.sandbox(&launch.task);
+        let prepared = self.prepare(&launch, &sandbox, &kill).await;
+        let usable = prepared.is_ok();
+        let ending = match prepared {
+            Ok(()) => self.live(&launch, &sandbox, kill).await,
+            Err(ending) => ending,
+        };
         lock(&self.tasks_running).remove(&launch.task);
-        self.ended.notify_one();
         if !self.stopping.is_cancelled() {
             self.with(|world| world.task_ended(&launch.task, ending.failed, &ending.message));
+        }
+        leftover::unrecord(&self.options.dir, &launch.task).await;
+        if usable {
+            log::touch(&sandbox).await;
+        } else {
+            // half a sandbox is of no use; there may be none
+            let _ = tokio::fs::remove_dir_all(&sandbox).await;
+        }
+        self.ended.notify_one();
+    }
+
+    async fn prepare(
+        &self,
+        launch: &Launch,
+        sandbox: &Path,
+        kill: &watch::Receiver<Option<Duration>>,
+    ) -> Result<(), Ending> {
+        let killed_early = || Ending {
+            failed: true,
+            message: "Command terminated with signal Terminated".to_owned(),
+        };
+        if !pause(self.options.pace.starting, kill).await {
+            return Err(killed_early());
+        }
+        let mut order = kill.clone();
+        tokio::select! {
+            prepared = process::prepare(launch, sandbox) => prepared,
+            _ = order.wait_for(Option::is_some) => Err(killed_early()),
         }
     }
 
     async fn live(
         self: &Arc<Self>,
         launch: &Launch,
+        sandbox: &Path,
         kill: watch::Receiver<Option<Duration>>,
     ) -> Ending {
-        let pace = &self.options.pace;
-        let killed_early = || Ending {
-            failed: true,
-            message: "Command terminated with signal Terminated".to_owned(),
-        };
-        if !pause(pace.starting, &kill).await {
-            return killed_early();
-        }
-        let sandbox = self.sandbox(&launch.task);
-        let mut order = kill.clone();
-        let prepared = tokio::select! {
-            prepared = process::prepare(launch, &sandbox) => prepared,
-            _ = order.wait_for(Option::is_some) => return killed_early(),
-        };
-        if let Err(ending) = prepared {
-            return ending;
-        }
         self.with(|world| world.task_is(&launch.task, Condition::Starting));
-        let started = Process::start(launch, &sandbox, self.options.tools.as_deref());
+        let started = Process::start(launch, sandbox, self.options.tools.as_deref()).await;
         let mut process = match started {
             Ok(process) => process,
             Err(ending) => return ending,
         };
         if let Some(group) = process.group() {
-            leftover::record(&self.options.dir, &launch.task, group);
+            leftover::record(&self.options.dir, &launch.task, group).await;
             if let Some(running) = lock(&self.tasks_running).get_mut(&launch.task) {
                 running.group = Some(group);
             }
         }
-        if pause(pace.running, &kill).await {
+        if pause(self.options.pace.running, &kill).await {
             self.with(|world| world.task_is(&launch.task, Condition::Running));
             if self.faults.take_crash() {
                 process.crash();

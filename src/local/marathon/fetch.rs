@@ -3,11 +3,10 @@
 //! Only this machine is asked: `file:` URIs and plain paths are copied, and `http:` on loopback is loaded, which is
 //! where the local GitHub has its raw files. For anything else the task fails with a sentence.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -15,8 +14,9 @@ use percent_encoding::percent_decode_str;
 use reqwest::{Url, redirect};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::time::Instant;
 
+use super::unpack::{Limits, measure, unpack};
 use crate::local::http;
 
 /// A file that is longer is not fetched.
@@ -24,41 +24,39 @@ const LONGEST: u64 = 1 << 30;
 /// How long a server may say nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// How archives are unpacked, by the end of their name.
-const ARCHIVES: [(&str, &[&str]); 9] = [
-    (".tar.gz", &["tar", "-xzf"]),
-    (".tgz", &["tar", "-xzf"]),
-    (".tar.bz2", &["tar", "-xjf"]),
-    (".tbz2", &["tar", "-xjf"]),
-    (".tar.xz", &["tar", "-xJf"]),
-    (".txz", &["tar", "-xJf"]),
-    (".tar", &["tar", "-xf"]),
-    (".gz", &["gzip", "-dkf"]),
-    (".zip", &["unzip", "-oq"]),
-];
-
-/// Brings everything a definition lists into the sandbox.
+/// Brings everything a definition lists into the sandbox. When it fails, what is there by then is left to the caller.
 ///
 /// # Errors
 /// A sentence with the URI and the reason.
-pub async fn all(list: &[Value], sandbox: &Path) -> Result<(), String> {
+pub async fn all(list: &[Value], sandbox: &Path, limits: &Limits) -> Result<(), String> {
+    let end = Instant::now() + limits.time;
     for item in list {
-        let uri = item["uri"].as_str().unwrap_or_default();
-        let wanted = item["destPath"].as_str();
-        let shown = without_secrets(uri);
-        let failed = |why: String| format!("Failed to fetch '{shown}': {why}");
-        let to = place(sandbox, wanted).await.map_err(failed)?;
-        let file = one(uri, &to).await.map_err(failed)?;
-        if item["executable"] == true {
-            let executable = std::fs::Permissions::from_mode(0o755);
-            let done = tokio::fs::set_permissions(&file, executable).await;
-            done.map_err(|error| format!("Failed to make '{shown}' executable: {error}"))?;
-        } else if item["extract"] != false {
-            let unpacked = unpack(&file, sandbox).await;
-            unpacked.map_err(|why| format!("Failed to extract '{shown}': {why}"))?;
-        }
+        let shown = without_secrets(item["uri"].as_str().unwrap_or_default());
+        let fetched = tokio::time::timeout_at(end, fetch(item, &shown, sandbox, limits)).await;
+        fetched.unwrap_or_else(|_| {
+            let most = limits.time.as_secs();
+            Err(format!("Failed to fetch '{shown}': fetching takes longer than {most} seconds, which is the limit of the local Marathon"))
+        })?;
     }
     Ok(())
+}
+
+async fn fetch(item: &Value, shown: &str, sandbox: &Path, limits: &Limits) -> Result<(), String> {
+    let failed = |why: String| format!("Failed to fetch '{shown}': {why}");
+    let to = place(sandbox, item["destPath"].as_str()).await;
+    let uri = item["uri"].as_str().unwrap_or_default();
+    let file = one(uri, &to.map_err(failed)?).await.map_err(failed)?;
+    measure(sandbox, limits).await.map_err(failed)?;
+    if item["executable"] == true {
+        let executable = std::fs::Permissions::from_mode(0o755);
+        let done = tokio::fs::set_permissions(&file, executable).await;
+        return done.map_err(|error| format!("Failed to make '{shown}' executable: {error}"));
+    }
+    if item["extract"] == false {
+        return Ok(());
+    }
+    let unpacked = unpack(&file, sandbox, limits).await;
+    unpacked.map_err(|why| format!("Failed to extract '{shown}': {why}"))
 }
 
 /// A URI as it may be shown: user, password and query may be secrets.
@@ -106,9 +104,12 @@ async fn place(sandbox: &Path, wanted: Option<&str>) -> Result<Place, String> {
     let made = tokio::fs::create_dir_all(folder).await;
     made.map_err(|error| error.to_string())?;
     // an archive may have brought links
-    let found = [folder, sandbox].map(std::fs::canonicalize);
+    let found = tokio::join!(
+        tokio::fs::canonicalize(folder),
+        tokio::fs::canonicalize(sandbox)
+    );
     match found {
-        [Ok(folder), Ok(sandbox)] if folder.starts_with(&sandbox) => {
+        (Ok(folder), Ok(sandbox)) if folder.starts_with(&sandbox) => {
             Ok(Place::At(folder.join(name)))
         }
         _ => Err(format!("its destPath '{wanted}' leads out of the sandbox")),
@@ -156,10 +157,12 @@ async fn copied(from: &Path, to: &Place) -> Result<PathBuf, String> {
     let source = tokio::fs::File::open(from).await.map_err(text)?;
     let mut target = create(&to).await?;
     // in parts, so that a kill need not wait for the end
-    let mut source = source.take(LONGEST);
-    tokio::io::copy(&mut source, &mut target)
-        .await
-        .map_err(text)?;
+    let mut source = source.take(LONGEST + 1);
+    let copied = tokio::io::copy(&mut source, &mut target).await;
+    // it may have grown
+    if copied.map_err(text)? > LONGEST {
+        return Err(too_long());
+    }
     target.flush().await.map_err(text)?;
     target
         .set_permissions(found.permissions())
@@ -222,34 +225,10 @@ fn chain(error: reqwest::Error) -> String {
     format!("{:#}", anyhow::Error::from(error.without_url()))
 }
 
-async fn unpack(file: &Path, sandbox: &Path) -> Result<(), String> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let program = ARCHIVES.iter().find(|(end, _)| name.ends_with(end));
-    let Some((program, arguments)) = program.and_then(|(_, words)| words.split_first()) else {
-        return Ok(());
-    };
-    let mut words: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-    words.push(file.into());
-    let mut command = Command::new(program);
-    command
-        .args(words)
-        .current_dir(sandbox)
-        .stdin(Stdio::null());
-    let output = command.kill_on_drop(true).output().await;
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let line = said.lines().map(str::trim).find(|line| !line.is_empty());
-    let line = line.unwrap_or("it failed");
-    let own = format!("{program}: ");
-    Err(format!("{own}{}", line.strip_prefix(&own).unwrap_or(line)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::local::marathon::unpack::LIMITS;
 
     #[test]
     fn what_may_be_a_secret_is_not_shown() {
@@ -277,5 +256,20 @@ mod tests {
         ] {
             assert_eq!(is_here(&Url::parse(uri).unwrap()), here, "{uri}");
         }
+    }
+    #[tokio::test]
+    async fn fetching_takes_only_so_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            time: Duration::ZERO,
+            ..LIMITS
+        };
+        let list = [serde_json::json!({"uri": "/proc/self/status"})];
+        let error = all(&list, dir.path(), &limits).await.unwrap_err();
+        assert_eq!(
+            error,
+            "Failed to fetch '/proc/self/status': fetching takes longer than 0 seconds, which is the limit of the \
+             local Marathon"
+        );
     }
 }

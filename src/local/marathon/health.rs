@@ -12,6 +12,9 @@ use super::instance::{Condition, Health, Instance, Readiness};
 use super::instant;
 use super::world::{Launch, World};
 
+/// A span of an app definition is no longer than this, so that points in time can be counted with it: a century.
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
+
 impl World {
     /// The tasks of this version that are to be checked now; `None` when the version is history.
     pub fn targets(
@@ -182,6 +185,7 @@ impl World {
 
     /// How long a number of seconds of an app definition really takes.
     pub fn real(&self, seconds: f64) -> Duration {
-        self.pace.second.mul_f64(seconds.max(0.0))
+        let real = self.pace.second.as_secs_f64() * seconds.max(0.0);
+        Duration::try_from_secs_f64(real).map_or(LONGEST, |real| real.min(LONGEST))
     }
 }

@@ -64,16 +64,15 @@ impl World {
     }
 
     fn stop_task(&mut self, id: &str) {
-        let (default, second) = (self.pace.kill_grace, self.pace.second);
+        let Some(instance) = self.find(id) else {
+            return;
+        };
+        let grace = instance.app.body.get("taskKillGracePeriodSeconds");
+        let grace = grace.and_then(serde_json::Value::as_f64);
+        let grace = grace.map_or(self.pace.kill_grace, |seconds| self.real(seconds));
         let Some(instance) = self.find_mut(id) else {
             return;
         };
-        let grace = instance
-            .app
-            .body
-            .get("taskKillGracePeriodSeconds")
-            .and_then(serde_json::Value::as_f64);
-        let grace = grace.map_or(default, |seconds: f64| second.mul_f64(seconds));
         if let Some(task) = instance.task.as_mut().filter(|t| !t.dying) {
             task.dying = true;
             let task = task.id.clone();

@@ -2,6 +2,9 @@
 //!
 //! Two things tell whose a process is: its environment, which children inherit, and a record of the process group of
 //! every task that is running. A process that leaves its group and empties its environment is not found.
+//!
+//! Looking through `/proc` takes as long as the machine has processes: whoever asks waits while a thread that may block
+//! looks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,8 +21,16 @@ struct Process {
     begun: u64,
 }
 
+/// Does something that blocks on a thread that may.
+async fn aside<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    // it fails only where the runtime ends
+    tokio::task::spawn_blocking(work).await.unwrap_or_default()
+}
+
 /// All processes of this machine.
 fn processes() -> BTreeMap<u32, Process> {
+    #[cfg(test)]
+    tests::LOOKS.with(|looks| looks.set(looks.get() + 1));
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter_map(|pid| Some((pid, process(pid)?))).collect()
@@ -38,16 +49,14 @@ fn process(pid: u32) -> Option<Process> {
 }
 
 /// Whether something of a process group still runs; what is dead and only not yet reaped does not count.
-pub fn lives(group: u32) -> bool {
+pub async fn lives(group: u32) -> bool {
     let known = pid(group).is_some_and(|group| killpg(group, None).is_ok());
-    known
-        && processes()
-            .values()
-            .any(|p| p.group == group && p.state != 'Z')
+    let alive = move |process: &Process| process.group == group && process.state != 'Z';
+    known && aside(move || processes().values().any(alive)).await
 }
 
 /// SIGKILL to a process group; it may have ended meanwhile.
-pub fn kill_group(group: u32) {
+fn kill_group(group: u32) {
     if let Some(group) = pid(group) {
         let _ = killpg(group, Signal::SIGKILL);
     }
@@ -60,7 +69,12 @@ fn pid(group: u32) -> Option<Pid> {
 }
 
 /// Kills whatever is left of tasks whose sandbox lies in `dir`.
-pub fn kill_leftovers(dir: &Path) {
+pub async fn kill_leftovers(dir: &Path) {
+    let dir = dir.to_owned();
+    aside(move || kill_all_leftovers(&dir)).await;
+}
+
+fn kill_all_leftovers(dir: &Path) {
     // a group may need more than one look: processes fork while they are looked for
     for _ in 0..3 {
         let all = processes();
@@ -81,17 +95,23 @@ pub fn kill_leftovers(dir: &Path) {
 
 /// Kills what tasks left behind that are not among those that run. `running` is asked after the processes were listed,
 /// so that a task that is just begun does not pass for one that ended.
-pub fn kill_strays(dir: &Path, running: impl FnOnce() -> BTreeMap<String, Option<u32>>) {
-    let before = processes();
-    let running = running();
-    let groups: BTreeSet<u32> = running.values().copied().flatten().collect();
-    let strange = |process: &Process| !groups.contains(&process.group);
-    for (task, group) in by_environment(dir, &before, strange) {
-        if !running.contains_key(&task) {
-            tracing::debug!(task, group, "killing what a task left behind");
-            kill_group(group);
+pub async fn kill_strays(
+    dir: PathBuf,
+    running: impl FnOnce() -> BTreeMap<String, Option<u32>> + Send + 'static,
+) {
+    let look = move || {
+        let before = processes();
+        let running = running();
+        let groups: BTreeSet<u32> = running.values().copied().flatten().collect();
+        let strange = |process: &Process| !groups.contains(&process.group);
+        for (task, group) in by_environment(&dir, &before, strange) {
+            if !running.contains_key(&task) {
+                tracing::debug!(task, group, "killing what a task left behind");
+                kill_group(group);
+            }
         }
-    }
+    };
+    aside(look).await;
 }
 
 /// The wanted processes that have the environment of a task: the task, and the process group.
@@ -132,17 +152,20 @@ fn boot() -> String {
 }
 
 /// Writes down the process group of a task. Without a record, the environment is what is left to find it by.
-pub fn record(dir: &Path, task: &str, group: u32) {
-    let begun = process(group).map_or(0, |process| process.begun);
-    let folder = records(dir);
-    let _ = std::fs::create_dir_all(&folder);
-    let _ = std::fs::write(folder.join(task), format!("{group} {begun} {}", boot()));
+pub async fn record(dir: &Path, task: &str, group: u32) {
+    let (folder, task) = (records(dir), task.to_owned());
+    let write = move || {
+        let begun = process(group).map_or(0, |process| process.begun);
+        let _ = std::fs::create_dir_all(&folder);
+        let _ = std::fs::write(folder.join(task), format!("{group} {begun} {}", boot()));
+    };
+    aside(write).await;
 }
 
 /// The task has ended.
-pub fn unrecord(dir: &Path, task: &str) {
+pub async fn unrecord(dir: &Path, task: &str) {
     // there is none where the task was never started
-    let _ = std::fs::remove_file(records(dir).join(task));
+    let _ = tokio::fs::remove_file(records(dir).join(task)).await;
 }
 
 /// Groups on record that still live, and are not others that got the same number since.
@@ -163,4 +186,52 @@ fn recorded(dir: &Path, all: &BTreeMap<u32, Process>) -> BTreeSet<u32> {
         (ours && all.values().any(member)).then_some(group)
     };
     texts.filter_map(same).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use crate::local::marathon::id::Id;
+    use crate::local::marathon::instance::Condition;
+    use crate::local::marathon::{LocalMarathon, Options, Pace, Resources, submit};
+
+    thread_local! {
+        /// How often this thread has looked through all processes.
+        pub static LOOKS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    #[tokio::test]
+    async fn no_thread_that_serves_looks_through_all_processes() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            dir: dir.path().to_owned(),
+            tools: None,
+            pace: Pace::default(),
+            resources: Resources::default(),
+            credentials: None,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let marathon = LocalMarathon::start(listener, options).await.unwrap();
+        // the shell dies of SIGTERM at once, what it runs does not
+        let cmd = "(trap '' TERM; sleep 1000) & exec sleep 1000";
+        let body = json!({"id": "/a", "cmd": cmd});
+        let engine = &marathon.engine;
+        let made = engine.with(|world| {
+            world.change(&Id::root(), false, &[], |tree, version| {
+                tree.put(submit::app(&body, &Id::root(), version)?);
+                Ok(())
+            })
+        });
+        assert!(made.is_ok(), "{made:?}");
+        let runs = || engine.look(|w| w.all().any(|i| i.condition == Condition::Running));
+        while !runs() {
+            tokio::task::yield_now().await;
+        }
+        marathon.stop().await;
+        assert_eq!(LOOKS.get(), 0);
+    }
 }

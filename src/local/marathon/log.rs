@@ -23,8 +23,8 @@ pub struct Log {
 
 impl Log {
     /// Begins a log. Where that is not possible, what is written to it is thrown away: a full disk must not stop a task.
-    pub fn create(path: PathBuf) -> Self {
-        let file = begin(&path);
+    pub async fn create(path: PathBuf) -> Self {
+        let file = begin(&path).await;
         Self {
             path,
             file,
@@ -37,7 +37,7 @@ impl Log {
         if self.written + bytes.len() > HALF && self.written > 0 {
             // without the older part, the newer one is all there is
             let _ = tokio::fs::rename(&self.path, older(&self.path)).await;
-            self.file = begin(&self.path);
+            self.file = begin(&self.path).await;
             self.written = 0;
         }
         if let Some(file) = self.file.as_mut() {
@@ -49,10 +49,10 @@ impl Log {
 }
 
 /// A new file, whatever was there: a task may have put anything in the place of its log.
-fn begin(path: &Path) -> Option<File> {
+async fn begin(path: &Path) -> Option<File> {
     // there may be none
-    let _ = fs::remove_file(path);
-    fs::File::create_new(path).ok().map(File::from_std)
+    let _ = tokio::fs::remove_file(path).await;
+    File::create_new(path).await.ok()
 }
 
 fn older(path: &Path) -> PathBuf {
@@ -92,10 +92,10 @@ fn open(path: &Path) -> Option<fs::File> {
 }
 
 /// Marks the end of a task: sandboxes go in the order of their ends.
-pub fn touch(sandbox: &Path) {
+pub async fn touch(sandbox: &Path) {
     // there is none where the task was never started
-    if let Ok(folder) = fs::File::open(sandbox) {
-        let _ = folder.set_modified(instant::now().into());
+    if let Ok(folder) = File::open(sandbox).await {
+        let _ = folder.into_std().await.set_modified(instant::now().into());
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("stdout");
         assert_eq!(read(&path), None);
-        let mut log = Log::create(path.clone());
+        let mut log = Log::create(path.clone()).await;
         log.write(b"first\n").await;
         assert_eq!(read(&path).unwrap(), b"first\n");
         let line = [&[b'x'; 1023][..], b"\n"].concat();

@@ -19,6 +19,7 @@ mod container;
 mod cut;
 mod define;
 mod engine;
+mod environment;
 mod event;
 mod fault;
 mod fetch;
@@ -29,6 +30,7 @@ mod instant;
 mod kill;
 mod label;
 mod leftover;
+mod limit;
 mod log;
 mod offer;
 mod older;
@@ -50,6 +52,7 @@ mod status;
 mod submit;
 mod sweep;
 mod tree;
+mod unpack;
 mod value;
 mod world;
 
@@ -97,7 +100,7 @@ impl LocalMarathon {
             .await
             .context("finding the folder")?;
         let lock = lock(&options.dir)?;
-        leftover::kill_leftovers(&options.dir);
+        leftover::kill_leftovers(&options.dir).await;
         let world = persist::read(
             &options.dir,
             options.pace.clone(),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::app::App;
 use super::id::Id;
 use super::instance::Instance;
+use super::limit;
 use super::options::{Pace, Resources};
 use super::plan::Action;
 use super::tree::Tree;
@@ -121,8 +122,10 @@ fn save_tree(tree: &Tree, shelf: &mut Shelf) -> SavedTree {
 }
 
 /// Writes the state so that there is always a whole file.
-pub async fn write(dir: &Path, state: &State) -> anyhow::Result<()> {
-    let bytes = serde_json::to_vec(state)?;
+pub async fn write(dir: &Path, state: State) -> anyhow::Result<()> {
+    // with thousands of instances this takes a while
+    let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&state));
+    let bytes = bytes.await.context("putting the state into words")??;
     let next = dir.join(format!("{FILE}.next"));
     tokio::fs::write(&next, bytes)
         .await
@@ -150,6 +153,11 @@ pub async fn read(
     let state: State =
         serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
     restore(&mut world, state);
+    let coming = world.deployments.iter().map(|deployment| &deployment.to);
+    for tree in coming.chain([&world.tree]) {
+        let bounded = limit::instances(tree).map_err(anyhow::Error::msg);
+        bounded.with_context(|| format!("reading {}", path.display()))?;
+    }
     Ok(world)
 }
 

@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::app::{HealthCheck, Port};
-use super::process::{Group, environment};
+use super::environment::environment;
+use super::process::Group;
 use super::world::Launch;
 
 /// A body that is longer is cut.
@@ -26,16 +27,29 @@ pub struct Place<'a> {
     pub tools: Option<&'a Path>,
 }
 
-/// Makes a health check of a task.
+/// Makes a health check of a task; nothing comes of it if `end` is over first. A check leaves no process of its own.
 pub async fn look(
     check: &HealthCheck,
     target: &Launch,
     place: &Place<'_>,
     timeout: Duration,
-) -> Result<(), String> {
+    end: impl Future<Output = ()>,
+) -> Option<Result<(), String>> {
     if check.protocol == "COMMAND" {
-        return command(check, target, place, timeout).await;
+        return command(check, target, place, timeout, end).await;
     }
+    tokio::select! {
+        result = over_network(check, target, place.http, timeout) => Some(result),
+        () = end => None,
+    }
+}
+
+async fn over_network(
+    check: &HealthCheck,
+    target: &Launch,
+    http: &Client,
+    timeout: Duration,
+) -> Result<(), String> {
     let port = match check.port {
         Port::Fixed(port) => Some(port),
         Port::Index(index) => target.ports.get(index).copied(),
@@ -63,7 +77,7 @@ pub async fn look(
             Err("The local Marathon does not speak TLS: use an HTTP health check".to_owned())
         }
         _ => {
-            let answer = get(place.http, target.host, port, &check.path);
+            let answer = get(http, target.host, port, &check.path);
             let answer = tokio::time::timeout(timeout, answer).await;
             let answer = answer.map_err(too_late)?;
             let status = answer.map_err(|_| refused())?.status();
@@ -112,7 +126,30 @@ async fn command(
     target: &Launch,
     place: &Place<'_>,
     timeout: Duration,
-) -> Result<(), String> {
+    end: impl Future<Output = ()>,
+) -> Option<Result<(), String>> {
+    let mut group = match Group::spawn(shell(check, target, place)) {
+        Ok(group) => group,
+        Err(error) => return Some(Err(format!("Failed to launch the command: {error}"))),
+    };
+    let result = tokio::select! {
+        status = group.leader_exit() => Some(match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("Command exited with status {}", status.code().unwrap_or(-1))),
+            Err(error) => Err(error.to_string()),
+        }),
+        () = tokio::time::sleep(timeout) => {
+            Some(Err(format!("Command timed out after {} ms", timeout.as_millis())))
+        }
+        () = end => None,
+    };
+    // also what the command left running; a leader that is dead already is not waited for again
+    group.kill();
+    let _ = group.leader_exit().await;
+    result
+}
+
+fn shell(check: &HealthCheck, target: &Launch, place: &Place<'_>) -> Command {
     let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
@@ -125,25 +162,5 @@ async fn command(
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let group = Group::spawn(command);
-    let mut group = group.map_err(|error| format!("Failed to launch the command: {error}"))?;
-    let status = tokio::time::timeout(timeout, group.leader_exit()).await;
-    // also what the command left running
-    group.kill();
-    match status {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(format!(
-            "Command exited with status {}",
-            status.code().unwrap_or(-1)
-        )),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => {
-            // reap the leader that was just killed
-            let _ = group.leader_exit().await;
-            Err(format!(
-                "Command timed out after {} ms",
-                timeout.as_millis()
-            ))
-        }
-    }
+    command
 }

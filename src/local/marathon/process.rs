@@ -9,16 +9,17 @@ use std::time::Duration;
 use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::process::{ChildStderr, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::app::App;
+use super::environment::environment;
 use super::fetch;
-use super::instant;
 use super::leftover;
 use super::log::Log;
+use super::unpack::LIMITS;
 use super::world::Launch;
 
 const SIGTERM: i32 = 15;
@@ -60,6 +61,11 @@ impl Group {
         self.0.inner_mut().wait().await
     }
 
+    /// What it says on its standard error, if that is a pipe and nobody has taken it.
+    pub fn stderr(&mut self) -> Option<ChildStderr> {
+        self.0.stderr().take()
+    }
+
     /// SIGTERM to all of it; it may be gone already.
     pub fn terminate(&self) {
         let _ = self.0.signal(SIGTERM);
@@ -97,7 +103,7 @@ pub async fn prepare(launch: &Launch, sandbox: &Path) -> Result<(), Ending> {
     tokio::fs::create_dir_all(sandbox)
         .await
         .map_err(|error| trouble(&error))?;
-    let fetched = fetch::all(launch.app.list("fetch"), sandbox).await;
+    let fetched = fetch::all(launch.app.list("fetch"), sandbox, &LIMITS).await;
     fetched.map_err(Ending::failed)
 }
 
@@ -107,7 +113,11 @@ fn trouble(error: &std::io::Error) -> Ending {
 
 impl Process {
     /// Starts the command of a task in its sandbox.
-    pub fn start(launch: &Launch, sandbox: &Path, tools: Option<&Path>) -> Result<Self, Ending> {
+    pub async fn start(
+        launch: &Launch,
+        sandbox: &Path,
+        tools: Option<&Path>,
+    ) -> Result<Self, Ending> {
         let mut command = command(&launch.app);
         command
             .env_clear()
@@ -118,13 +128,14 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         // there before the command: it may do with them what it likes
-        let [out, error] = ["stdout", "stderr"].map(|name| Log::create(sandbox.join(name)));
+        let out = Log::create(sandbox.join("stdout")).await;
+        let error = Log::create(sandbox.join("stderr")).await;
         let mut group = Group::spawn(command).map_err(|error| trouble(&error))?;
         let (mut logs, last_error) = (JoinSet::new(), LastLine::default());
         if let Some(stdout) = group.0.stdout().take() {
             logs.spawn(copy(stdout, out, None));
         }
-        if let Some(stderr) = group.0.stderr().take() {
+        if let Some(stderr) = group.stderr() {
             logs.spawn(copy(stderr, error, Some(Arc::clone(&last_error))));
         }
         Ok(Self {
@@ -141,15 +152,11 @@ impl Process {
 
     /// Waits for its end. When `kill` says so, the group gets SIGTERM and, after that grace, SIGKILL.
     pub async fn run(mut self, mut kill: watch::Receiver<Option<Duration>>) -> Ending {
-        let order = async {
-            match kill.wait_for(Option::is_some).await {
-                Ok(grace) => *grace,
-                Err(_) => Some(Duration::ZERO),
-            }
-        };
+        let mut order = kill.clone();
+        let ordered = async move { order.wait_for(Option::is_some).await.is_ok() };
         let status = tokio::select! {
             status = self.group.leader_exit() => status,
-            grace = order => self.terminate(grace.unwrap_or_default()).await,
+            _ = ordered => self.terminate(&mut kill).await,
         };
         // what the leader left behind in its group goes with it, as under Mesos
         self.group.kill();
@@ -169,20 +176,29 @@ impl Process {
         self.group.0.id()
     }
 
-    async fn terminate(&mut self, grace: Duration) -> std::io::Result<ExitStatus> {
-        let (group, deadline) = (self.group(), Instant::now() + grace);
+    async fn terminate(
+        &mut self,
+        kill: &mut watch::Receiver<Option<Duration>>,
+    ) -> std::io::Result<ExitStatus> {
+        let group = self.group();
         self.group.terminate();
-        if let Ok(status) = tokio::time::timeout_at(deadline, self.group.leader_exit()).await {
-            // a shell dies at once; the command that it ran may still be finishing its work
-            let mut pause = LOOK_AGAIN;
-            while Instant::now() < deadline && group.is_some_and(leftover::lives) {
-                tokio::time::sleep_until(deadline.min(Instant::now() + pause)).await;
-                pause = (pause * 2).min(LOOK_AGAIN * 16);
+        let over = grace_over(kill);
+        tokio::pin!(over);
+        let status = tokio::select! {
+            status = self.group.leader_exit() => status,
+            () = &mut over => {
+                self.group.kill();
+                return self.group.leader_exit().await;
             }
-            return status;
+        };
+        // a shell dies at once; the command that it ran may still be finishing its work
+        if let Some(group) = group {
+            tokio::select! {
+                () = gone(group) => {}
+                () = over => {}
+            }
         }
-        self.group.kill();
-        self.group.leader_exit().await
+        status
     }
 
     fn ending(&self, status: ExitStatus) -> Ending {
@@ -213,6 +229,27 @@ impl Process {
         text.lines()
             .rfind(|line| !line.trim().is_empty())
             .map(|line| line.trim().chars().take(300).collect())
+    }
+}
+
+/// Returns when the grace that an order gives is over. A later order may be in more of a hurry.
+async fn grace_over(kill: &mut watch::Receiver<Option<Duration>>) {
+    let begun = Instant::now();
+    loop {
+        let grace = kill.borrow_and_update().unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep_until(begun + grace) => return,
+            changed = kill.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Returns when nothing of a process group runs any more.
+async fn gone(group: u32) {
+    let mut pause = LOOK_AGAIN;
+    while leftover::lives(group).await {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LOOK_AGAIN * 16);
     }
 }
 
@@ -247,106 +284,6 @@ async fn copy(mut from: impl AsyncRead + Unpin, mut log: Log, tail: Option<LastL
         }
         log.write(bytes).await;
     }
-}
-
-/// The environment of a task: what Marathon and Mesos give, and of ours only `PATH`, `HOME`, `LANG` and `USER`.
-pub fn environment(launch: &Launch, sandbox: &Path, tools: Option<&Path>) -> Vec<(String, String)> {
-    let mut env: Vec<(String, String)> = Vec::new();
-    let mut put = |key: String, value: String| env.push((key, value));
-    for key in ["HOME", "LANG", "USER"] {
-        if let Ok(value) = std::env::var(key) {
-            put(key.to_owned(), value);
-        }
-    }
-    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
-    put(
-        "PATH".to_owned(),
-        tools.map_or(path.clone(), |tools| format!("{}:{path}", tools.display())),
-    );
-    let app = &launch.app;
-    for (key, value) in app
-        .body
-        .get("env")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        put(key.clone(), value.as_str().unwrap_or_default().to_owned());
-    }
-    for (key, value) in ports(launch).into_iter().chain(marathon(app)) {
-        put(key, value);
-    }
-    put("HOST".to_owned(), launch.host.to_owned());
-    put("MESOS_TASK_ID".to_owned(), launch.task.clone());
-    put("MESOS_SANDBOX".to_owned(), sandbox.display().to_string());
-    put("MESOS_DIRECTORY".to_owned(), sandbox.display().to_string());
-    // a name with `=` or a NUL cannot be passed on
-    env.retain(|(key, value)| {
-        !key.is_empty() && !key.contains(['=', '\0']) && !value.contains('\0')
-    });
-    env
-}
-
-fn ports(launch: &Launch) -> Vec<(String, String)> {
-    let mut env = Vec::new();
-    let texts: Vec<String> = launch.ports.iter().map(ToString::to_string).collect();
-    if let Some(first) = texts.first() {
-        env.push(("PORT".to_owned(), first.clone()));
-        env.push(("PORTS".to_owned(), texts.join(",")));
-    }
-    for (index, (port, (service, name))) in texts.iter().zip(launch.app.service_ports()).enumerate()
-    {
-        env.push((format!("PORT{index}"), port.clone()));
-        env.push((format!("PORT_{service}"), port.clone()));
-        if let Some(name) = name {
-            env.push((format!("PORT_{}", name.to_uppercase()), port.clone()));
-        }
-    }
-    env
-}
-
-fn marathon(app: &App) -> Vec<(String, String)> {
-    let mut env = vec![
-        ("MARATHON_APP_ID".to_owned(), app.id.to_string()),
-        (
-            "MARATHON_APP_VERSION".to_owned(),
-            instant::text(app.version),
-        ),
-        (
-            "MARATHON_APP_RESOURCE_GPUS".to_owned(),
-            app.number("gpus").to_string(),
-        ),
-    ];
-    for key in ["cpus", "mem", "disk"] {
-        env.push((
-            format!("MARATHON_APP_RESOURCE_{}", key.to_uppercase()),
-            format!("{:?}", app.number(key)),
-        ));
-    }
-    let mut names = Vec::new();
-    for (key, value) in app
-        .body
-        .get("labels")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        let plain = |c: char| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        };
-        let name: String = key.chars().map(plain).collect();
-        env.push((
-            format!("MARATHON_APP_LABEL_{name}"),
-            value.as_str().unwrap_or_default().to_owned(),
-        ));
-        names.push(name);
-    }
-    env.push(("MARATHON_APP_LABELS".to_owned(), names.join(" ")));
-    env
 }
 
 fn signal_name(signal: i32) -> String {

@@ -1,6 +1,6 @@
 //! Deployments at work: step by step, action by action, with the arithmetic of rolling upgrades.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
@@ -141,25 +141,27 @@ impl World {
     }
 
     fn go_on_scaling(&mut self, app: &Arc<App>, progress: &mut Progress) -> bool {
-        progress.leaving.retain(|id| self.find(id).is_some());
-        let wiped: Vec<String> = progress
-            .counted
+        // a thousand instances are looked up at every change: by their names, not one by one
+        let here: BTreeMap<&str, bool> = self
+            .of(&app.id)
             .iter()
-            .filter(|id| self.find(id).is_none())
-            .cloned()
+            .map(|i| (i.id.as_str(), i.is_up()))
             .collect();
+        let up = |id: &String| here.get(id.as_str()).copied();
+        progress.leaving.retain(|id| up(id).is_some());
+        let mut done =
+            progress.leaving.is_empty() && progress.counted.iter().all(|id| up(id) != Some(false));
+        let wiped = progress.counted.iter().filter(|id| up(id).is_none());
+        let wiped: Vec<String> = wiped.cloned().collect();
         for id in wiped {
             progress.counted.remove(&id);
             if self.active(&app.id).count() < app.instances() {
                 let id = self.add_instance(app);
                 progress.counted.insert(id);
+                done = false;
             }
         }
-        progress.leaving.is_empty()
-            && progress
-                .counted
-                .iter()
-                .all(|id| self.find(id).is_some_and(super::instance::Instance::is_up))
+        done
     }
 
     /// Kills at once what is more than the minimum. Every instance that is meant to run counts: starting ones, sick ones,

@@ -95,8 +95,9 @@ static PROTOCOLS: [&str; 8] = [
 ];
 
 static A_HEALTH: Kind = Kind::Object(&HEALTH);
-static HEALTH: [Field; 10] = [
+static HEALTH: [Field; 11] = [
     may("command", Kind::Free),
+    may("delaySeconds", COUNT),
     may("gracePeriodSeconds", COUNT),
     may("ignoreHttp1xx", Kind::Bool),
     may("intervalSeconds", COUNT),

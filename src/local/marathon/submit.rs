@@ -8,6 +8,7 @@ use super::check;
 use super::define;
 use super::id::Id;
 use super::instant;
+use super::limit;
 use super::older;
 use super::refusal::{Complaints, Refusal};
 use super::scala;
@@ -63,6 +64,8 @@ fn not_contradictory(sent: &Object) -> Result<(), Refusal> {
 }
 
 fn completed(id: Id, group: &Id, sent: &Object, version: Timestamp) -> Result<App, Refusal> {
+    limit::id(&id)?;
+    limit::lists(sent)?;
     let body = define::complete(&id, group, sent);
     let app = App::new(id, body, version);
     check::check(&app, sent).map_err(|refusal| {
@@ -81,6 +84,7 @@ pub fn group(body: &Value, id: &Id, version: Timestamp) -> Result<(), Refusal> {
 }
 
 fn check_group(body: &Value, id: &Id, path: &str, version: Timestamp) -> Result<(), Refusal> {
+    limit::id(id)?;
     for (index, sent) in list(body, "apps").iter().enumerate() {
         let app_id = Id::resolve(id, sent["id"].as_str().unwrap_or_default());
         if app_id.parent().as_ref() != Some(id) {
@@ -151,11 +155,12 @@ pub fn put_group(
     Ok(())
 }
 
-/// Multiplies the instances of all apps in a group.
+/// Multiplies the instances of all apps in a group. As Scala's `toInt` does, what is too large becomes the largest number.
 pub fn scale_group(tree: &mut Tree, id: &Id, factor: f64) {
     let apps: Vec<App> = tree.below(id).map(|a| App::clone(a)).collect();
     for mut app in apps {
         let instances = (app.number("instances") * factor).ceil();
+        let instances = instances.min(f64::from(i32::MAX));
         app.body
             .insert("instances".to_owned(), value::plain(Value::from(instances)));
         tree.put(app);

@@ -33,14 +33,13 @@ impl Engine {
     }
 
     async fn sweep(self: &Arc<Self>) {
+        let dir = &self.options.dir;
         let engine = Arc::clone(self);
-        let looked = tokio::task::spawn_blocking(move || {
-            let dir = &engine.options.dir;
-            leftover::kill_strays(dir, || engine.running());
-            prune(&dir.join("sandboxes"), &engine.running());
-        });
+        leftover::kill_strays(dir.clone(), move || engine.running()).await;
+        let (sandboxes, alive) = (dir.join("sandboxes"), self.running());
+        let pruned = tokio::task::spawn_blocking(move || prune(&sandboxes, &alive));
         // it ends early only if the runtime does
-        let _ = looked.await;
+        let _ = pruned.await;
     }
 }
 

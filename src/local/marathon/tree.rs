@@ -141,12 +141,13 @@ impl Tree {
                 .map(|(p, _)| p)
                 .collect::<Vec<_>>()
         };
-        let mut taken: BTreeSet<u64> = self
+        let taken: BTreeSet<u64> = self
             .apps
             .values()
             .chain(before.apps.values())
             .flat_map(ports)
             .collect();
+        let mut free = (10000..20000).filter(|port| !taken.contains(port));
         for app in self.apps.values_mut() {
             let fixed = ports(app);
             if !fixed.contains(&0) {
@@ -155,9 +156,7 @@ impl Tree {
             let kept = before.apps.get(&app.id).map(ports).unwrap_or_default();
             let mut kept = kept.into_iter().filter(|p| *p != 0 && !fixed.contains(p));
             for port in open_ports(Arc::make_mut(app)) {
-                let lowest = || (10000..20000).find(|p| !taken.contains(p));
-                let next = kept.next().or_else(lowest).unwrap_or_default();
-                taken.insert(next);
+                let next = kept.next().or_else(|| free.next()).unwrap_or_default();
                 *port = json!(next);
             }
         }

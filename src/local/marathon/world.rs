@@ -297,8 +297,7 @@ impl World {
 
     /// A span of an app definition in real time.
     pub fn span(&self, seconds: f64) -> SignedDuration {
-        SignedDuration::try_from(self.pace.second.mul_f64(seconds.max(0.0)))
-            .unwrap_or(SignedDuration::MAX)
+        SignedDuration::try_from(self.real(seconds)).unwrap_or(SignedDuration::MAX)
     }
 
     /// Emits the present condition of an instance.
