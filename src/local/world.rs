@@ -166,6 +166,7 @@ impl World {
         let dir = dir.canonicalize()?;
         if fresh {
             marathon::ensure_unused(&dir.join("marathon"))?;
+            github::ensure_unused(&dir.join("github"))?;
             marathon::kill_leftovers(&dir.join("marathon"));
             forget(&dir)?;
         }

@@ -22,7 +22,7 @@ mod shape;
 mod state;
 mod transport;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,13 +38,15 @@ use hook::post::Post;
 use hub::Hub;
 use state::Store;
 
+use super::lock::Lock;
+
 /// How long open requests may take to end after a stop.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a local GitHub needs to know.
 #[derive(Debug)]
 pub struct Options {
-    /// Bare repositories and `state.json` live here; made where it is missing.
+    /// Bare repositories and `state.json` live here; made where it is missing. For one local GitHub at a time.
     pub dir: PathBuf,
     /// Whom it knows; the first is also the one who pushes without a password.
     pub tokens: Vec<Token>,
@@ -59,13 +61,15 @@ pub struct LocalGithub {
     server: JoinHandle<std::io::Result<()>>,
     keeper: JoinHandle<()>,
     stop: CancellationToken,
+    /// Held as long as we run: two of us on one folder would overwrite each other's state.
+    _lock: Lock,
 }
 
 impl LocalGithub {
     /// Serves on a listener that is bound to loopback, with the state found in `options.dir`.
     ///
     /// # Errors
-    /// When the listener is not on loopback, git is not installed, or the state cannot be read.
+    /// When the listener is not on loopback, git is not installed, another local GitHub uses the folder, or the state cannot be read.
     pub async fn start(listener: TcpListener, options: Options) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         anyhow::ensure!(
@@ -73,9 +77,11 @@ impl LocalGithub {
             "a local GitHub listens on loopback only, not on {address}"
         );
         git::ready().await?;
-        std::fs::create_dir_all(&options.dir)
+        tokio::fs::create_dir_all(&options.dir)
+            .await
             .with_context(|| format!("making {}", options.dir.display()))?;
-        let dir = std::fs::canonicalize(&options.dir)?;
+        let dir = tokio::fs::canonicalize(&options.dir).await?;
+        let lock = lock(&dir)?;
         let stop = CancellationToken::new();
         let store = Arc::new(Store::open(&dir)?);
         let faults = Arc::new(Faults::new());
@@ -113,6 +119,7 @@ impl LocalGithub {
             server,
             keeper,
             stop,
+            _lock: lock,
         })
     }
 
@@ -167,6 +174,23 @@ impl Drop for LocalGithub {
         self.server.abort();
         self.keeper.abort();
     }
+}
+
+/// Says so if a local GitHub works in the folder.
+///
+/// # Errors
+/// If it does, or the folder cannot be looked at.
+pub fn ensure_unused(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        drop(lock(dir)?);
+    }
+    Ok(())
+}
+
+/// The lock of a folder. Owners have folders beside the file, and none of them may have a dot in their name.
+fn lock(dir: &Path) -> anyhow::Result<Lock> {
+    let taken = format!("another local GitHub uses {}", dir.display());
+    Lock::take(&dir.join("state.lock"), &taken)
 }
 
 /// Sends what a fault held back, each time the faults are reset.
