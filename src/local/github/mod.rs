@@ -14,12 +14,14 @@ pub mod fault;
 mod git;
 mod hook;
 mod hub;
+mod journal;
 mod page;
 mod push;
 mod raw;
 mod routes;
 mod shape;
 mod state;
+mod store;
 mod transport;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ pub use hub::{Pace, Token};
 
 use hook::post::Post;
 use hub::Hub;
-use state::Store;
+use store::Store;
 
 use super::lock::Lock;
 
@@ -83,7 +85,9 @@ impl LocalGithub {
         let dir = tokio::fs::canonicalize(&options.dir).await?;
         let lock = lock(&dir)?;
         let stop = CancellationToken::new();
-        let store = Arc::new(Store::open(&dir)?);
+        let folder = dir.clone();
+        let store = tokio::task::spawn_blocking(move || Store::open(&folder));
+        let store = Arc::new(store.await??);
         let faults = Arc::new(Faults::new());
         let post = Post::new(
             Arc::clone(&store),
@@ -164,7 +168,7 @@ impl LocalGithub {
             self.server.abort();
         }
         self.keeper.abort();
-        self.hub.store.close();
+        self.hub.store.close().await;
     }
 }
 
@@ -173,6 +177,7 @@ impl Drop for LocalGithub {
         self.stop.cancel();
         self.server.abort();
         self.keeper.abort();
+        self.hub.store.abandon();
     }
 }
 

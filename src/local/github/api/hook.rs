@@ -54,11 +54,7 @@ pub async fn create_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
             config,
             created_at: now,
             updated_at: now,
-            last_response: LastResponse {
-                code: None,
-                status: "unused".to_owned(),
-                message: None,
-            },
+            last_response: LastResponse::none(),
         };
         allowed(world, &hook)?;
         hook.id = world.new_id();
@@ -140,10 +136,7 @@ pub async fn update_config(HookOwner(repo): HookOwner, Body(wish): Body<ConfigWi
 /// `DELETE …/hooks/{id}`
 pub async fn delete_hook(HookOwner(repo): HookOwner) -> Answer<StatusCode> {
     let hook = repo.hook()?;
-    repo.hub.store.change(|world| {
-        world.hooks.retain(|h| h.id != hook.id);
-        world.deliveries.retain(|d| d.hook != hook.id);
-    });
+    repo.hub.store.change(|world| world.remove_hook(hook.id));
     repo.hub.store.durable().await;
     Ok(StatusCode::NO_CONTENT)
 }
