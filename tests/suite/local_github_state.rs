@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use dploy_observer::local::github::{LocalGithub, Options, Pace, ensure_unused};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::local_github_support::{Bench, Receiver, client, open};
+use crate::local_github_support::{Bench, Receiver, client, git_output, open};
 use crate::town::until;
 
 impl Bench {
@@ -104,6 +104,163 @@ async fn a_folder_is_for_one_local_github_at_a_time() {
     let last = open(bench.dir.path(), Pace::default()).await;
     last.stop().await;
     ensure_unused(&dir).unwrap();
+}
+
+/// Nothing can be saved as long as it stands where a new state is written.
+struct Blockade(PathBuf);
+
+impl Blockade {
+    fn new(bench: &Bench) -> Self {
+        let path = bench.file("state.json.new");
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn end(self) {
+        std::fs::remove_dir(self.0).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_saved_is_not_answered_as_done_and_is_saved_later() {
+    let bench = Bench::new().await;
+    let receiver = Receiver::new().await;
+    let hook = bench.hook(&receiver).await;
+    let clone = bench.clone();
+    let head = clone.commit("a", "a");
+    clone.push();
+    bench.github.settle().await;
+    receiver.take();
+
+    let blockade = Blockade::new(&bench);
+    let other = json!({"config": {"url": "http://127.0.0.1:9/later"}});
+    let branch = json!({"ref": "refs/heads/dev", "sha": head});
+    let file = json!({"message": "b", "content": "Yg=="});
+    let status = json!({"state": "success"});
+    let calls = [
+        (Method::POST, "hooks".to_owned(), other),
+        (
+            Method::PATCH,
+            format!("hooks/{hook}/config"),
+            json!({"content_type": "form"}),
+        ),
+        (Method::POST, "git/refs".to_owned(), branch.clone()),
+        (Method::PUT, "contents/b".to_owned(), file),
+        (Method::POST, format!("statuses/{head}"), status),
+        (
+            Method::POST,
+            "/user/repos".to_owned(),
+            json!({"name": "later"}),
+        ),
+    ];
+    for (method, path, body) in calls {
+        let reply = bench.call(method, &path, body).await;
+        assert_eq!(reply.status, 500, "{path}: {}", reply.text);
+        let said = reply.json();
+        assert_eq!(
+            (&said["message"], &said["status"]),
+            (&json!("Server Error"), &json!("500")),
+            "{path}"
+        );
+    }
+    for _ in 0..2 {
+        let made = bench.github.create_repository("acme", "tools", "main");
+        let error = format!("{:#}", made.await.unwrap_err());
+        assert!(error.contains("the state cannot be saved"), "{error}");
+    }
+    bench.github.settle().await;
+    assert_eq!(receiver.take().len(), 0, "no ref has moved");
+    let branches = bench.get("branches").await.json();
+    assert_eq!(branches.as_array().unwrap().len(), 1);
+    assert_eq!(branches[0]["commit"]["sha"], head);
+
+    blockade.end();
+    // without being asked
+    until("it is saved", async || {
+        let state = bench.text("state.json");
+        let all = ["/later", "\"tools\"", "\"success\""];
+        let there = all.iter().all(|word| state.contains(word));
+        there.then_some(()).ok_or(state)
+    })
+    .await;
+    let made = bench.call(Method::POST, "git/refs", branch).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_cannot_be_saved_fails_moves_nothing_and_works_when_it_can() {
+    let bench = Bench::new().await;
+    let receiver = Receiver::new().await;
+    bench.hook(&receiver).await;
+    let clone = bench.clone();
+    let first = clone.commit("a", "1");
+    clone.push();
+    bench.github.settle().await;
+    receiver.take();
+
+    let blockade = Blockade::new(&bench);
+    let second = clone.commit("a", "2");
+    let push = || git_output(&clone.path, &["push", "origin", "HEAD"]);
+    for _ in 0..2 {
+        let failed = push();
+        let said = String::from_utf8_lossy(&failed.stderr);
+        assert!(!failed.status.success() && said.contains("500"), "{said}");
+    }
+    bench.github.settle().await;
+    assert_eq!(receiver.take().len(), 0);
+    let head = bench.get("git/ref/heads/main").await.json();
+    assert_eq!(head["object"]["sha"], first);
+
+    blockade.end();
+    until("a push works", async || {
+        let pushed = push();
+        let said = String::from_utf8_lossy(&pushed.stderr).into_owned();
+        pushed.status.success().then_some(()).ok_or(said)
+    })
+    .await;
+    bench.github.settle().await;
+    let events = receiver.take();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].json()["after"], second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_cannot_be_saved_when_it_has_happened_is_told_to_the_hooks_and_not_said_to_be_done()
+ {
+    let bench = Bench::new().await;
+    let receiver = Receiver::new().await;
+    bench.hook(&receiver).await;
+    let clone = bench.clone();
+    let head = clone.commit("a", "1");
+    // git runs it when the refs have moved
+    let hooks = bench.file("acme/shop.git/hooks");
+    std::fs::create_dir(&hooks).unwrap();
+    let script = hooks.join("post-receive");
+    let blocked = bench.file("state.json.new");
+    std::fs::write(
+        &script,
+        format!("#!/bin/sh\nmkdir '{}'\n", blocked.display()),
+    )
+    .unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for _ in 0..2 {
+        // the second time there is nothing to push
+        let failed = git_output(&clone.path, &["push", "origin", "HEAD"]);
+        let said = String::from_utf8_lossy(&failed.stderr);
+        assert!(!failed.status.success() && said.contains("500"), "{said}");
+    }
+    let moved = bench.get("git/ref/heads/main").await.json();
+    assert_eq!(moved["object"]["sha"], head);
+    bench.github.settle().await;
+    let events = receiver.take();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].json()["after"], head);
+
+    Blockade(blocked).end();
+    let pushed = git_output(&clone.path, &["push", "origin", "HEAD"]);
+    let said = String::from_utf8_lossy(&pushed.stderr);
+    assert!(said.contains("Everything up-to-date"), "{said}");
+    assert!(bench.text("acme/shop.git/last-push.json").contains(&head));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -123,7 +123,7 @@ impl Hub {
     /// Makes a repository, or finds it. Answers its id, and whether it is new.
     ///
     /// # Errors
-    /// When a name is not one GitHub would take, or git fails.
+    /// When a name is not one GitHub would take, git fails, or it cannot be saved.
     pub async fn create_repository(
         &self,
         owner: &str,
@@ -144,6 +144,8 @@ impl Hub {
             .store
             .read(|world| Some(world.repository(owner, name)?.id));
         if let Some(id) = found {
+            // perhaps it was made a moment ago and could not be saved
+            self.store.durable().await?;
             return Ok((id, false));
         }
         let mut repository = Repository::new(owner, name, default_branch, clock::now());
@@ -157,7 +159,7 @@ impl Hub {
             world.repositories.push(repository);
             id
         });
-        self.store.durable().await;
+        self.store.durable().await?;
         Ok((id, true))
     }
 

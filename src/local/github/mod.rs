@@ -136,7 +136,7 @@ impl LocalGithub {
     /// Makes an empty repository and gives its id; one that is there stays as it is.
     ///
     /// # Errors
-    /// When GitHub would not take one of the names, or git fails.
+    /// When GitHub would not take one of the names, git fails, or it cannot be saved: it is there then, and tried again.
     pub async fn create_repository(
         &self,
         owner: &str,

@@ -73,7 +73,8 @@ pub async fn announce(
 /// Moves a ref as a push does, and tells of it; not when it is no longer what it was. Says whether it did.
 ///
 /// # Errors
-/// When git fails.
+/// When git fails, or nothing can be saved: the ref stays then. In the rare case that only the end cannot be saved it has moved,
+/// and the hooks hear of it.
 pub async fn move_ref(
     hub: &Hub,
     repository: &Repository,
@@ -85,10 +86,11 @@ pub async fn move_ref(
     let _turn = turn.lock().await;
     let git = hub.git(repository);
     let refs = git.refs().await?;
+    hub.store.ready().await?;
     let moved = git.set_ref(name, before, after).await?;
     if moved {
         announce(hub, repository, &refs, pusher).await?;
-        hub.store.durable().await;
+        hub.store.durable().await?;
     }
     Ok(moved)
 }

@@ -116,8 +116,11 @@ impl Store {
         self.changed.notify_one();
     }
 
-    /// Waits until everything changed so far is on disk, but for deliveries.
-    pub async fn durable(self: &Arc<Self>) {
+    /// Returns when everything changed so far is on disk, but for deliveries.
+    ///
+    /// # Errors
+    /// When it could not be written; the change is made, and it is tried again.
+    pub async fn durable(self: &Arc<Self>) -> anyhow::Result<()> {
         let wanted = lock(&self.present).version;
         let saved = self.save(move |store, disk| {
             if disk.files.version < wanted {
@@ -125,9 +128,16 @@ impl Store {
             }
             Ok(())
         });
-        if let Err(error) = saved.await {
-            tracing::warn!("the local GitHub cannot save its state: {error:#}");
-        }
+        saved.await.context("the state cannot be saved")
+    }
+
+    /// Finds out whether a change could be saved now: before something that cannot be taken back.
+    ///
+    /// # Errors
+    /// When it could not.
+    pub async fn ready(self: &Arc<Self>) -> anyhow::Result<()> {
+        self.change(|_| ());
+        self.durable().await
     }
 
     /// Writes whatever changes, and again until it works; never ends, is dropped.

@@ -61,7 +61,7 @@ pub async fn create_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
         world.hooks.push(hook.clone());
         Ok::<_, Refusal>(hook)
     })?;
-    repo.hub.store.durable().await;
+    repo.hub.store.durable().await?;
     // sent side by side with our answer, and often there first
     ping(&repo, &hook);
     let shown = shape::hook(&repo.asked.links, &repo.record, &hook);
@@ -137,7 +137,7 @@ pub async fn update_config(HookOwner(repo): HookOwner, Body(wish): Body<ConfigWi
 pub async fn delete_hook(HookOwner(repo): HookOwner) -> Answer<StatusCode> {
     let hook = repo.hook()?;
     repo.hub.store.change(|world| world.remove_hook(hook.id));
-    repo.hub.store.durable().await;
+    repo.hub.store.durable().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -170,7 +170,7 @@ async fn replace(repo: &Repo, mut hook: Hook) -> Result<Hook, Refusal> {
         *old = hook.clone();
         Ok::<_, Refusal>(())
     })?;
-    repo.hub.store.durable().await;
+    repo.hub.store.durable().await?;
     Ok(hook)
 }
 

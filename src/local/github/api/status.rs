@@ -67,6 +67,7 @@ pub async fn create_status(
         world.say(status.clone());
         Ok(())
     })?;
+    repo.hub.store.durable().await?;
     let location = [(
         header::LOCATION,
         format!("{}/statuses/{}", repo.url(), status.sha),
