@@ -6,6 +6,7 @@
 pub mod github;
 pub mod guard;
 mod http;
+mod lock;
 pub mod marathon;
 mod page;
 pub mod sample;

@@ -167,6 +167,7 @@ impl World {
         if fresh {
             marathon::ensure_unused(&dir.join("marathon"))?;
             marathon::kill_leftovers(&dir.join("marathon")).await;
+            github::ensure_unused(&dir.join("github"))?;
             forget(&dir)?;
         }
         let listener = listen(ports.observer, "the observer", "-observer-port").await?;

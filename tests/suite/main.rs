@@ -33,6 +33,7 @@ mod local_github_raw;
 mod local_github_reads;
 mod local_github_repositories;
 mod local_github_sample;
+mod local_github_state;
 mod local_github_support;
 mod local_github_writes;
 mod local_marathon;

@@ -13,7 +13,8 @@ use super::fault::Faults;
 use super::git::{Git, is_ref_name};
 use super::hook::post::Post;
 use super::shape::Links;
-use super::state::{Repository, Store};
+use super::state::Repository;
+use super::store::Store;
 
 /// A personal access token that the local GitHub accepts.
 #[derive(Clone)]
@@ -116,18 +117,13 @@ impl Hub {
 
     /// The bare repository of a record.
     pub fn git(&self, repository: &Repository) -> Git {
-        Git::new(self.git_dir(repository))
-    }
-
-    fn git_dir(&self, repository: &Repository) -> PathBuf {
-        let name = format!("{}.git", repository.name);
-        self.dir.join(&repository.owner).join(name)
+        Git::new(repository.folder(&self.dir))
     }
 
     /// Makes a repository, or finds it. Answers its id, and whether it is new.
     ///
     /// # Errors
-    /// When a name is not one GitHub would take, or git fails.
+    /// When a name is not one GitHub would take, git fails, or it cannot be saved.
     pub async fn create_repository(
         &self,
         owner: &str,
@@ -144,14 +140,16 @@ impl Hub {
             "{default_branch:?} is no name of a branch"
         );
         let _turn = self.making.lock().await;
-        if let Some(id) = self
+        let found = self
             .store
-            .read(|world| world.repository(owner, name).map(|r| r.id))
-        {
+            .read(|world| Some(world.repository(owner, name)?.id));
+        if let Some(id) = found {
+            // perhaps it was made a moment ago and could not be saved
+            self.store.durable().await?;
             return Ok((id, false));
         }
         let mut repository = Repository::new(owner, name, default_branch, clock::now());
-        let dir = self.git_dir(&repository);
+        let dir = repository.folder(&self.dir);
         Git::init(dir, default_branch)
             .await
             .context("making the bare repository")?;
@@ -161,7 +159,7 @@ impl Hub {
             world.repositories.push(repository);
             id
         });
-        self.store.durable().await;
+        self.store.durable().await?;
         Ok((id, true))
     }
 

@@ -14,15 +14,17 @@ pub mod fault;
 mod git;
 mod hook;
 mod hub;
+mod journal;
 mod page;
 mod push;
 mod raw;
 mod routes;
 mod shape;
 mod state;
+mod store;
 mod transport;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +38,9 @@ pub use hub::{Pace, Token};
 
 use hook::post::Post;
 use hub::Hub;
-use state::Store;
+use store::Store;
+
+use super::lock::Lock;
 
 /// How long open requests may take to end after a stop.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,7 +48,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What a local GitHub needs to know.
 #[derive(Debug)]
 pub struct Options {
-    /// Bare repositories and `state.json` live here; made where it is missing.
+    /// Bare repositories and `state.json` live here; made where it is missing. For one local GitHub at a time.
     pub dir: PathBuf,
     /// Whom it knows; the first is also the one who pushes without a password.
     pub tokens: Vec<Token>,
@@ -59,13 +63,15 @@ pub struct LocalGithub {
     server: JoinHandle<std::io::Result<()>>,
     keeper: JoinHandle<()>,
     stop: CancellationToken,
+    /// Held as long as we run: two of us on one folder would overwrite each other's state.
+    _lock: Lock,
 }
 
 impl LocalGithub {
     /// Serves on a listener that is bound to loopback, with the state found in `options.dir`.
     ///
     /// # Errors
-    /// When the listener is not on loopback, git is not installed, or the state cannot be read.
+    /// When the listener is not on loopback, git is not installed, another local GitHub uses the folder, or the state cannot be read.
     pub async fn start(listener: TcpListener, options: Options) -> anyhow::Result<Self> {
         let address = listener.local_addr()?;
         anyhow::ensure!(
@@ -73,11 +79,15 @@ impl LocalGithub {
             "a local GitHub listens on loopback only, not on {address}"
         );
         git::ready().await?;
-        std::fs::create_dir_all(&options.dir)
+        tokio::fs::create_dir_all(&options.dir)
+            .await
             .with_context(|| format!("making {}", options.dir.display()))?;
-        let dir = std::fs::canonicalize(&options.dir)?;
+        let dir = tokio::fs::canonicalize(&options.dir).await?;
+        let lock = lock(&dir)?;
         let stop = CancellationToken::new();
-        let store = Arc::new(Store::open(&dir)?);
+        let folder = dir.clone();
+        let store = tokio::task::spawn_blocking(move || Store::open(&folder));
+        let store = Arc::new(store.await??);
         let faults = Arc::new(Faults::new());
         let post = Post::new(
             Arc::clone(&store),
@@ -113,6 +123,7 @@ impl LocalGithub {
             server,
             keeper,
             stop,
+            _lock: lock,
         })
     }
 
@@ -125,7 +136,7 @@ impl LocalGithub {
     /// Makes an empty repository and gives its id; one that is there stays as it is.
     ///
     /// # Errors
-    /// When GitHub would not take one of the names, or git fails.
+    /// When GitHub would not take one of the names, git fails, or it cannot be saved: it is there then, and tried again.
     pub async fn create_repository(
         &self,
         owner: &str,
@@ -157,7 +168,7 @@ impl LocalGithub {
             self.server.abort();
         }
         self.keeper.abort();
-        self.hub.store.close();
+        self.hub.store.close().await;
     }
 }
 
@@ -166,7 +177,25 @@ impl Drop for LocalGithub {
         self.stop.cancel();
         self.server.abort();
         self.keeper.abort();
+        self.hub.store.abandon();
     }
+}
+
+/// Says so if a local GitHub works in the folder.
+///
+/// # Errors
+/// If it does, or the folder cannot be looked at.
+pub fn ensure_unused(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        drop(lock(dir)?);
+    }
+    Ok(())
+}
+
+/// The lock of a folder. Owners have folders beside the file, and none of them may have a dot in their name.
+fn lock(dir: &Path) -> anyhow::Result<Lock> {
+    let taken = format!("another local GitHub uses {}", dir.display());
+    Lock::take(&dir.join("state.lock"), &taken)
 }
 
 /// Sends what a fault held back, each time the faults are reset.

@@ -11,7 +11,7 @@ use super::git::{Git, ZEROS};
 use super::hook::request::Job;
 use super::hub::{Hub, Move};
 use super::shape;
-use super::state::Repository;
+use super::state::{Payload, Repository};
 
 /// GitHub lists no more commits than this in one payload.
 const COMMITS: usize = 2048;
@@ -65,7 +65,7 @@ pub async fn announce(
         };
         let payload = teller.payload(&change).await?;
         remember(hub, repository, &change, &payload);
-        send(hub, repository, &payload.to_string());
+        send(hub, repository, &payload.to_string().into());
     }
     Ok(())
 }
@@ -73,7 +73,8 @@ pub async fn announce(
 /// Moves a ref as a push does, and tells of it; not when it is no longer what it was. Says whether it did.
 ///
 /// # Errors
-/// When git fails.
+/// When git fails, or nothing can be saved: the ref stays then. In the rare case that only the end cannot be saved it has moved,
+/// and the hooks hear of it.
 pub async fn move_ref(
     hub: &Hub,
     repository: &Repository,
@@ -85,10 +86,11 @@ pub async fn move_ref(
     let _turn = turn.lock().await;
     let git = hub.git(repository);
     let refs = git.refs().await?;
+    hub.store.ready().await?;
     let moved = git.set_ref(name, before, after).await?;
     if moved {
         announce(hub, repository, &refs, pusher).await?;
-        hub.store.durable().await;
+        hub.store.durable().await?;
     }
     Ok(moved)
 }
@@ -119,11 +121,11 @@ fn remember(hub: &Hub, repository: &Repository, change: &Change<'_>, payload: &V
 }
 
 /// Sends a push to all hooks under one GUID.
-fn send(hub: &Hub, repository: &Repository, payload: &str) {
+fn send(hub: &Hub, repository: &Repository, payload: &Payload) {
     let fits = payload.len() <= PAYLOAD;
     let hooks = hub.store.change(|world| {
         if let Some(record) = world.repository_mut(repository.id) {
-            record.last_push = fits.then(|| payload.to_owned());
+            record.last_push = fits.then(|| payload.clone());
             record.pushed_at = clock::now();
         }
         let wanting = world
@@ -138,7 +140,7 @@ fn send(hub: &Hub, repository: &Repository, payload: &str) {
             hook,
             event: "push",
             guid: guid.clone(),
-            payload: payload.to_owned(),
+            payload: payload.clone(),
             redelivery: false,
             forged: false,
         });

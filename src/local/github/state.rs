@@ -1,20 +1,51 @@
-//! What the local GitHub remembers: repositories, hooks with their secrets, deliveries, statuses; one file of mode 0600.
+//! What the local GitHub remembers: repositories, hooks with their secrets, deliveries, statuses.
+//!
+//! The large parts are shared, so that a copy of the world costs little: it is written from a copy while the world goes on.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// GitHub keeps deliveries for three days; here the youngest of them are kept.
 const DELIVERIES: usize = 500;
 /// And no more than this of their payloads, in bytes.
 const PAYLOADS: usize = 64 << 20;
+
+/// The JSON text of an event, which may be large and is in many places.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "String")]
+pub struct Payload(Arc<str>);
+
+impl Payload {
+    /// Whether it is the very same, without reading it.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl From<String> for Payload {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Deref for Payload {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
 
 /// A repository; its objects live in `<dir>/<owner>/<name>.git`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,8 +58,9 @@ pub struct Repository {
     pub description: Option<String>,
     pub created_at: Timestamp,
     pub pushed_at: Timestamp,
-    /// The payload of the newest push, for `POST …/hooks/{id}/tests`.
-    pub last_push: Option<String>,
+    /// The payload of the newest push, for `POST …/hooks/{id}/tests`. In a file of its own.
+    #[serde(default, skip_serializing)]
+    pub last_push: Option<Payload>,
 }
 
 impl Repository {
@@ -44,6 +76,11 @@ impl Repository {
             pushed_at: now,
             last_push: None,
         }
+    }
+
+    /// Where git has it, in the folder of the local GitHub.
+    pub fn folder(&self, dir: &Path) -> PathBuf {
+        dir.join(&self.owner).join(format!("{}.git", self.name))
     }
 
     pub fn full_name(&self) -> String {
@@ -88,6 +125,26 @@ pub struct LastResponse {
     pub message: Option<String>,
 }
 
+impl LastResponse {
+    /// Of a hook that was never called.
+    pub fn none() -> Self {
+        Self {
+            code: None,
+            status: "unused".to_owned(),
+            message: None,
+        }
+    }
+
+    fn of(delivery: &Delivery) -> Self {
+        let worked = delivery.succeeded();
+        Self {
+            code: Some(delivery.status_code),
+            status: if worked { "active" } else { "misconfigured" }.to_owned(),
+            message: Some(delivery.status.clone()),
+        }
+    }
+}
+
 /// One attempt to call a hook.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Delivery {
@@ -108,7 +165,7 @@ pub struct Delivery {
     pub url: String,
     pub request_headers: BTreeMap<String, String>,
     /// The JSON text as it was signed (a form hook sends it encoded).
-    pub payload: String,
+    pub payload: Payload,
     pub response_headers: BTreeMap<String, String>,
     pub response_body: String,
 }
@@ -142,14 +199,102 @@ impl Status {
 }
 
 /// All that is remembered.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct World {
     next_id: u64,
     pub repositories: Vec<Repository>,
     pub hooks: Vec<Hook>,
+    /// In a file of their own.
+    #[serde(default, skip_serializing)]
+    pub deliveries: Deliveries,
     /// Oldest first.
-    pub deliveries: VecDeque<Delivery>,
-    pub statuses: Vec<Status>,
+    #[serde(with = "shared")]
+    statuses: VecDeque<Arc<Status>>,
+}
+
+/// The youngest deliveries, oldest first.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "Vec<Delivery>")]
+pub struct Deliveries {
+    all: VecDeque<Arc<Delivery>>,
+    /// Of their payloads.
+    bytes: usize,
+}
+
+impl From<Vec<Delivery>> for Deliveries {
+    fn from(all: Vec<Delivery>) -> Self {
+        let mut kept = Self::default();
+        for delivery in all {
+            kept.push(delivery);
+        }
+        kept
+    }
+}
+
+impl Deliveries {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Delivery>> {
+        self.all.iter()
+    }
+
+    /// One of a hook.
+    pub fn find(&self, hook: u64, id: u64) -> Option<Arc<Delivery>> {
+        let found = self.all.binary_search_by_key(&id, |d| d.id).ok()?;
+        Some(&self.all[found]).filter(|d| d.hook == hook).cloned()
+    }
+
+    /// Those that came after the one with this id.
+    pub fn since(&self, id: u64) -> impl Iterator<Item = &Arc<Delivery>> {
+        let known = self.all.partition_point(|d| d.id <= id);
+        self.all.range(known..)
+    }
+
+    /// The id of the youngest, or 0.
+    pub fn newest(&self) -> u64 {
+        self.all.back().map_or(0, |d| d.id)
+    }
+
+    /// Forgets the oldest where there are too many.
+    fn push(&mut self, delivery: Delivery) {
+        self.bytes += delivery.payload.len();
+        self.all.push_back(Arc::new(delivery));
+        while self.all.len() > DELIVERIES || self.bytes > PAYLOADS {
+            let Some(gone) = self.all.pop_front() else {
+                break;
+            };
+            self.bytes -= gone.payload.len();
+        }
+    }
+
+    fn forget(&mut self, hook: u64) {
+        self.all.retain(|d| d.hook != hook);
+        self.bytes = self.all.iter().map(|d| d.payload.len()).sum();
+    }
+}
+
+/// A list of what is shared, as a list of what it is.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<'a, S, T, I>(list: &'a I, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        S: Serializer,
+        T: Serialize + 'a,
+        &'a I: IntoIterator<Item = &'a Arc<T>>,
+    {
+        serializer.collect_seq(list.into_iter().map(|item| &**item))
+    }
+
+    pub fn deserialize<'de, D, T, I>(deserializer: D) -> Result<I, D::Error>
+    where
+        D: Deserializer<'de>,
+        T: Deserialize<'de>,
+        I: FromIterator<Arc<T>>,
+    {
+        let list = Vec::<T>::deserialize(deserializer)?;
+        Ok(list.into_iter().map(Arc::new).collect())
+    }
 }
 
 impl Default for World {
@@ -158,8 +303,8 @@ impl Default for World {
             next_id: 1_000_001,
             repositories: Vec::new(),
             hooks: Vec::new(),
-            deliveries: VecDeque::new(),
-            statuses: Vec::new(),
+            deliveries: Deliveries::default(),
+            statuses: VecDeque::new(),
         }
     }
 }
@@ -190,118 +335,33 @@ impl World {
         self.hooks.iter_mut().find(|h| h.id == id)
     }
 
-    /// Records an attempt, and forgets the oldest where there are too many.
+    /// Takes a hook away, and what is known of it.
+    pub fn remove_hook(&mut self, id: u64) {
+        self.hooks.retain(|h| h.id != id);
+        self.deliveries.forget(id);
+    }
+
+    /// Records an attempt to call a hook, unless the hook is gone.
     pub fn record(&mut self, delivery: Delivery) {
-        self.deliveries.push_back(delivery);
-        let mut bytes: usize = self.deliveries.iter().map(|d| d.payload.len()).sum();
-        while self.deliveries.len() > DELIVERIES || bytes > PAYLOADS {
-            let Some(gone) = self.deliveries.pop_front() else {
-                break;
-            };
-            bytes -= gone.payload.len();
-        }
-    }
-}
-
-/// The world in memory and on disk.
-#[derive(Debug)]
-pub struct Store {
-    path: PathBuf,
-    world: Mutex<World>,
-    changes: watch::Sender<u64>,
-    saved: watch::Sender<u64>,
-    /// Held while the file is written; says whether that was the last time.
-    closed: Mutex<bool>,
-}
-
-impl Store {
-    /// Reads `<dir>/state.json`, or begins anew where there is none.
-    ///
-    /// # Errors
-    /// When the file is there and cannot be read.
-    pub fn open(dir: &Path) -> anyhow::Result<Self> {
-        let path = dir.join("state.json");
-        let world = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
-                format!("{} is damaged; remove it to begin anew", path.display())
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => World::default(),
-            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
-        };
-        Ok(Self {
-            path,
-            world: Mutex::new(world),
-            changes: watch::Sender::new(0),
-            saved: watch::Sender::new(0),
-            closed: Mutex::new(false),
-        })
-    }
-
-    pub fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
-        look(&self.world.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Changes the world; [`Store::keep`] will write it.
-    pub fn change<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
-        let done = act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changes.send_modify(|n| *n += 1);
-        done
-    }
-
-    /// Waits until everything changed so far is on disk.
-    pub async fn durable(&self) {
-        let wanted = *self.changes.borrow();
-        // fails only when the store is gone, and we hold it
-        let _ = self.saved.subscribe().wait_for(|n| *n >= wanted).await;
-    }
-
-    /// Writes the file whenever the world changed; never ends, is dropped.
-    pub async fn keep(self: Arc<Self>) {
-        let mut changes = self.changes.subscribe();
-        loop {
-            let change = *changes.borrow_and_update();
-            let store = Arc::clone(&self);
-            let _ = tokio::task::spawn_blocking(move || store.save(change)).await;
-            if changes.changed().await.is_err() {
-                return;
-            }
+        self.next_id = self.next_id.max(delivery.id.saturating_add(1));
+        if let Some(hook) = self.hook_mut(delivery.hook) {
+            hook.last_response = LastResponse::of(&delivery);
+            self.deliveries.push(delivery);
         }
     }
 
-    /// Writes the file for the last time: whoever comes next in this directory may write it then.
-    pub fn close(&self) {
-        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write_or_warn();
-        *closed = true;
+    /// What was said of a commit, newest first.
+    pub fn statuses<'a>(
+        &'a self,
+        repository: u64,
+        sha: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<Status>> {
+        let own = move |s: &&Arc<Status>| s.repository == repository && s.sha == sha;
+        self.statuses.iter().rev().filter(own)
     }
 
-    /// Writes the file now. A failure is logged: the world in memory goes on.
-    fn save(&self, change: u64) {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*closed {
-            self.write_or_warn();
-        }
-        self.saved.send_modify(|n| *n = change.max(*n));
-    }
-
-    fn write_or_warn(&self) {
-        if let Err(error) = self.write() {
-            let path = self.path.display();
-            tracing::warn!(%path, "the local GitHub could not save its state: {error:#}");
-        }
-    }
-
-    fn write(&self) -> anyhow::Result<()> {
-        let text = self.read(serde_json::to_vec)?;
-        let new = self.path.with_extension("json.new");
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        file.write_all(&text)?;
-        std::fs::rename(&new, &self.path)?;
-        Ok(())
+    /// Adds a status.
+    pub fn say(&mut self, status: Status) {
+        self.statuses.push_back(Arc::new(status));
     }
 }

@@ -32,6 +32,11 @@ pub async fn list_refs(
     path: Path<(String, String)>,
     request: Request,
 ) -> Response {
+    let pushes = request.uri().query() == Some("service=git-receive-pack");
+    if pushes && let Err(error) = hub.store.durable().await {
+        // whoever pushes again what could not be saved would hear that everything is up to date
+        return failure(&error, "The state cannot be saved; the log says why.\n");
+    }
     serve(&hub, &path, "info/refs", request).await
 }
 
@@ -58,7 +63,7 @@ pub async fn receive_pack(
     let done = tokio::spawn(async move { push(&hub, &repository, request).await });
     match done.await.map_err(anyhow::Error::from).flatten() {
         Ok(response) => response,
-        Err(error) => failure(&error),
+        Err(error) => failure(&error, "git failed\n"),
     }
 }
 
@@ -67,13 +72,16 @@ async fn push(hub: &Hub, repository: &Repository, request: Request) -> anyhow::R
     let _turn = turn.lock().await;
     let pusher = pusher(hub, repository, request.headers());
     let before = hub.git(repository).refs().await?;
+    // refused while nothing has happened
+    hub.store.ready().await?;
     let mut answer = run(hub, repository, "git-receive-pack", request).await?;
     // the answer ends after the events were handed over: what `git push` has pushed is owed to the hooks
     let mut body = Vec::new();
     answer.output.read_to_end(&mut body).await?;
     answer.child.wait().await?;
     announce(hub, repository, &before, &pusher).await?;
-    hub.store.durable().await;
+    // a push that is not in the state has happened all the same; whoever pushed is told that something is wrong
+    hub.store.durable().await?;
     Ok((answer.status, answer.headers, body).into_response())
 }
 
@@ -91,7 +99,7 @@ async fn serve(
             let body = Body::from_stream(chunks(answer.output, answer.child));
             (answer.status, answer.headers, body).into_response()
         }
-        Err(error) => failure(&error),
+        Err(error) => failure(&error, "git failed\n"),
     }
 }
 
@@ -106,9 +114,9 @@ fn missing() -> Response {
     (StatusCode::NOT_FOUND, "Repository not found.\n").into_response()
 }
 
-fn failure(error: &anyhow::Error) -> Response {
+fn failure(error: &anyhow::Error, sentence: &'static str) -> Response {
     tracing::error!("git over HTTP: {error:#}");
-    (StatusCode::INTERNAL_SERVER_ERROR, "git failed\n").into_response()
+    (StatusCode::INTERNAL_SERVER_ERROR, sentence).into_response()
 }
 
 /// Pushes need no password here; one that has a token is made by its owner.

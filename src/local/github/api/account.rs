@@ -171,7 +171,7 @@ pub async fn create_repository(
     if wish.auto_init {
         begin(&repo, &owner.login).await?;
     }
-    hub.store.durable().await;
+    hub.store.durable().await?;
     let location = [(header::LOCATION, repo.url())];
     Ok((StatusCode::CREATED, location, Json(repo.shown())).into_response())
 }

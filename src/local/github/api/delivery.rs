@@ -1,5 +1,7 @@
 //! `/repos/{owner}/{repo}/hooks/{id}/deliveries`: what was sent, what came back, and sending it again.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::Query;
 use axum::http::StatusCode;
@@ -69,7 +71,7 @@ pub async fn list_deliveries(
 pub async fn get_delivery(HookOwner(repo): HookOwner) -> Answer {
     let delivery = find(&repo)?;
     let mut shown = summary(&delivery);
-    shown["url"] = delivery.url.into();
+    shown["url"] = delivery.url.clone().into();
     let payload: Value = serde_json::from_str(&delivery.payload).unwrap_or_default();
     shown["request"] = json!({"headers": delivery.request_headers, "payload": payload});
     shown["response"] =
@@ -80,16 +82,16 @@ pub async fn get_delivery(HookOwner(repo): HookOwner) -> Answer {
 /// `POST …/deliveries/{delivery}/attempts`: the same event under the same GUID.
 pub async fn redeliver(HookOwner(repo): HookOwner) -> Answer<Response> {
     let delivery = find(&repo)?;
-    repo.hub.post.send(Job::again(delivery));
+    repo.hub.post.send(Job::again(&delivery));
     Ok((StatusCode::ACCEPTED, Json(json!({}))).into_response())
 }
 
-fn find(repo: &Repo) -> Result<Delivery, Refusal> {
+fn find(repo: &Repo) -> Result<Arc<Delivery>, Refusal> {
     let (hook, id) = (repo.hook()?, repo.number("delivery")?);
-    let found = repo.hub.store.read(|world| {
-        let mut all = world.deliveries.iter();
-        all.find(|d| d.id == id && d.hook == hook.id).cloned()
-    });
+    let found = repo
+        .hub
+        .store
+        .read(|world| world.deliveries.find(hook.id, id));
     found.ok_or_else(Refusal::not_found)
 }
 

@@ -54,18 +54,14 @@ pub async fn create_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
             config,
             created_at: now,
             updated_at: now,
-            last_response: LastResponse {
-                code: None,
-                status: "unused".to_owned(),
-                message: None,
-            },
+            last_response: LastResponse::none(),
         };
         allowed(world, &hook)?;
         hook.id = world.new_id();
         world.hooks.push(hook.clone());
         Ok::<_, Refusal>(hook)
     })?;
-    repo.hub.store.durable().await;
+    repo.hub.store.durable().await?;
     // sent side by side with our answer, and often there first
     ping(&repo, &hook);
     let shown = shape::hook(&repo.asked.links, &repo.record, &hook);
@@ -140,11 +136,8 @@ pub async fn update_config(HookOwner(repo): HookOwner, Body(wish): Body<ConfigWi
 /// `DELETE …/hooks/{id}`
 pub async fn delete_hook(HookOwner(repo): HookOwner) -> Answer<StatusCode> {
     let hook = repo.hook()?;
-    repo.hub.store.change(|world| {
-        world.hooks.retain(|h| h.id != hook.id);
-        world.deliveries.retain(|d| d.hook != hook.id);
-    });
-    repo.hub.store.durable().await;
+    repo.hub.store.change(|world| world.remove_hook(hook.id));
+    repo.hub.store.durable().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -177,7 +170,7 @@ async fn replace(repo: &Repo, mut hook: Hook) -> Result<Hook, Refusal> {
         *old = hook.clone();
         Ok::<_, Refusal>(())
     })?;
-    repo.hub.store.durable().await;
+    repo.hub.store.durable().await?;
     Ok(hook)
 }
 

@@ -1,6 +1,7 @@
 //! Commit statuses: set on a commit, listed, combined.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Query;
@@ -56,18 +57,17 @@ pub async fn create_status(
         created_at: clock::now(),
     };
     repo.hub.store.change(|world| {
-        let same = world
-            .statuses
-            .iter()
-            .filter(|other| other.replaces(&status));
+        let of_commit = world.statuses(status.repository, &status.sha);
+        let same = of_commit.filter(|other| other.replaces(&status));
         if same.count() >= STATUSES {
             let sentence = "This SHA and context has reached the maximum number of statuses.";
             return Err(Refusal::invalid("Status", sentence));
         }
         status.id = world.new_id();
-        world.statuses.push(status.clone());
+        world.say(status.clone());
         Ok(())
     })?;
+    repo.hub.store.durable().await?;
     let location = [(
         header::LOCATION,
         format!("{}/statuses/{}", repo.url(), status.sha),
@@ -103,11 +103,7 @@ pub async fn list_statuses(repo: Repo, Query(paging): Query<Paging>) -> Answer<R
 /// The statuses of a commit, newest first; or one per context and what they come to.
 pub fn show(repo: &Repo, sha: &str, combined: bool, paging: &Paging) -> Response {
     let all = repo.hub.store.read(|world| {
-        let own = world
-            .statuses
-            .iter()
-            .rev()
-            .filter(|s| s.repository == repo.record.id && s.sha == sha);
+        let own = world.statuses(repo.record.id, sha);
         own.cloned().collect::<Vec<_>>()
     });
     if !combined {
@@ -117,7 +113,7 @@ pub fn show(repo: &Repo, sha: &str, combined: bool, paging: &Paging) -> Response
     Json(combine(repo, sha, &all)).into_response()
 }
 
-fn combine(repo: &Repo, sha: &str, all: &[Status]) -> Value {
+fn combine(repo: &Repo, sha: &str, all: &[Arc<Status>]) -> Value {
     let mut newest = BTreeMap::new();
     for status in all {
         newest

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::request::{Job, form};
 use crate::local::github::clock;
 use crate::local::github::fault::{Fate, Faults};
-use crate::local::github::state::{Delivery, Hook, LastResponse, Store};
+use crate::local::github::state::{Delivery, Hook};
+use crate::local::github::store::Store;
 use crate::local::http;
 
 /// More of an answer than this is not recorded, in bytes.
@@ -166,28 +167,22 @@ impl Post {
         let outcome = self.attempt(&hook, &headers, body).await;
         let duration = started.elapsed().as_millis();
         tracing::debug!(hook = hook.id, event = job.event, guid = %job.guid, status = %outcome.status, "delivered");
-        self.store.change(|world| {
-            if let Some(hook) = world.hook_mut(hook.id) {
-                hook.last_response = last_response(&outcome);
-            }
-            let id = world.new_id();
-            world.record(Delivery {
-                id,
-                hook: hook.id,
-                repository: hook.repository,
-                guid: job.guid.clone(),
-                event: job.event.to_owned(),
-                redelivery: job.redelivery,
-                delivered_at,
-                duration: f64::from(u32::try_from(duration).unwrap_or(u32::MAX)) / 1000.0,
-                status: outcome.status,
-                status_code: outcome.code,
-                url: hook.config.url,
-                request_headers: headers,
-                payload: job.payload.clone(),
-                response_headers: outcome.headers,
-                response_body: outcome.body,
-            });
+        self.store.record(Delivery {
+            id: 0,
+            hook: hook.id,
+            repository: hook.repository,
+            guid: job.guid.clone(),
+            event: job.event.to_owned(),
+            redelivery: job.redelivery,
+            delivered_at,
+            duration: f64::from(u32::try_from(duration).unwrap_or(u32::MAX)) / 1000.0,
+            status: outcome.status,
+            status_code: outcome.code,
+            url: hook.config.url,
+            request_headers: headers,
+            payload: job.payload.clone(),
+            response_headers: outcome.headers,
+            response_body: outcome.body,
         });
     }
 
@@ -261,15 +256,6 @@ async fn read(request: reqwest::RequestBuilder) -> reqwest::Result<Outcome> {
         headers,
         body: String::from_utf8_lossy(&body).into_owned(),
     })
-}
-
-fn last_response(outcome: &Outcome) -> LastResponse {
-    let worked = outcome.status == "OK";
-    LastResponse {
-        code: Some(outcome.code),
-        status: if worked { "active" } else { "misconfigured" }.to_owned(),
-        message: Some(outcome.status.clone()),
-    }
 }
 
 /// A URL on this machine; the local GitHub calls nobody else.

@@ -9,7 +9,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 
 use crate::local::github::shape::{self, Links};
-use crate::local::github::state::{Delivery, Hook, Repository};
+use crate::local::github::state::{Delivery, Hook, Payload, Repository};
 
 /// What is to be told, to one hook.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct Job {
     /// Names the event; the same for all hooks and for redeliveries.
     pub guid: String,
     /// JSON text.
-    pub payload: String,
+    pub payload: Payload,
     pub redelivery: bool,
     /// Sign it wrongly (a fault).
     pub forged: bool,
@@ -27,7 +27,7 @@ pub struct Job {
 
 impl Job {
     /// An event under a name of its own.
-    pub fn new(hook: u64, event: &'static str, payload: String) -> Self {
+    pub fn new(hook: u64, event: &'static str, payload: Payload) -> Self {
         Self {
             hook,
             event,
@@ -47,11 +47,11 @@ impl Job {
             "repository": shape::repository(links, repository),
             "sender": shape::user(links, &repository.owner),
         });
-        Self::new(hook.id, "ping", payload.to_string())
+        Self::new(hook.id, "ping", payload.to_string().into())
     }
 
     /// What was delivered, once more under the same name.
-    pub fn again(delivery: Delivery) -> Self {
+    pub fn again(delivery: &Delivery) -> Self {
         Self {
             hook: delivery.hook,
             event: if delivery.event == "ping" {
@@ -59,8 +59,8 @@ impl Job {
             } else {
                 "push"
             },
-            guid: delivery.guid,
-            payload: delivery.payload,
+            guid: delivery.guid.clone(),
+            payload: delivery.payload.clone(),
             redelivery: true,
             forged: false,
         }
@@ -76,7 +76,7 @@ pub fn form(hook: &Hook, job: &Job) -> (BTreeMap<String, String>, String) {
             format!("payload={encoded}"),
         )
     } else {
-        ("application/json", job.payload.clone())
+        ("application/json", job.payload.to_string())
     };
     let mut headers = BTreeMap::new();
     let mut set = |name: &str, value: String| headers.insert(name.to_owned(), value);

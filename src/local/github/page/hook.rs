@@ -21,16 +21,14 @@ pub async fn redeliver(
     let Some(repository) = find(&hub, &owner, &name) else {
         return missing("repository");
     };
-    let found = hub.store.read(|world| {
-        let mut all = world.deliveries.iter();
-        let own = all.find(|d| d.id == delivery && d.hook == hook);
-        own.filter(|d| d.repository == repository.id).cloned()
-    });
-    let Some(delivery) = found else {
+    let found = hub
+        .store
+        .read(|world| world.deliveries.find(hook, delivery));
+    let Some(delivery) = found.filter(|d| d.repository == repository.id) else {
         return missing("delivery");
     };
     let page = format!("/{}#hook-{hook}", repository.full_name());
-    send(&hub, Job::again(delivery), &page).await
+    send(&hub, Job::again(&delivery), &page).await
 }
 
 /// `POST /{owner}/{repo}/settings/hooks/{hook}/ping`

@@ -55,8 +55,8 @@ struct RepositoryPage {
     /// Whose commits are shown.
     branch: String,
     branches: Vec<(String, String)>,
-    commits: Vec<(Commit, Vec<Status>)>,
-    hooks: Vec<(Hook, Vec<Delivery>)>,
+    commits: Vec<(Commit, Vec<Arc<Status>>)>,
+    hooks: Vec<(Hook, Vec<Arc<Delivery>>)>,
 }
 
 /// `GET /{owner}/{repo}`
@@ -112,20 +112,15 @@ async fn look(hub: &Hub, repository: Repository, branch: String) -> anyhow::Resu
     })
 }
 
-fn with_deliveries(hub: &Hub, repository: &Repository) -> Vec<(Hook, Vec<Delivery>)> {
+fn with_deliveries(hub: &Hub, repository: &Repository) -> Vec<(Hook, Vec<Arc<Delivery>>)> {
     hub.store.read(|world| {
         let hooks = world
             .hooks
             .iter()
             .filter(|hook| hook.repository == repository.id);
         let recent = |id: u64| {
-            world
-                .deliveries
-                .iter()
-                .rev()
-                .filter(move |d| d.hook == id)
-                .take(SHOWN)
-                .cloned()
+            let own = world.deliveries.iter().rev().filter(move |d| d.hook == id);
+            own.take(SHOWN).cloned()
         };
         hooks
             .map(|hook| (hook.clone(), recent(hook.id).collect()))
@@ -134,17 +129,12 @@ fn with_deliveries(hub: &Hub, repository: &Repository) -> Vec<(Hook, Vec<Deliver
 }
 
 /// A commit with the newest status of each context.
-fn with_statuses(hub: &Hub, repository: &Repository, commit: Commit) -> (Commit, Vec<Status>) {
-    let mut newest: Vec<Status> = Vec::new();
+fn with_statuses(hub: &Hub, repository: &Repository, commit: Commit) -> (Commit, Vec<Arc<Status>>) {
+    let mut newest: Vec<Arc<Status>> = Vec::new();
     hub.store.read(|world| {
-        for status in world
-            .statuses
-            .iter()
-            .rev()
-            .filter(|s| s.repository == repository.id && s.sha == commit.id)
-        {
+        for status in world.statuses(repository.id, &commit.id) {
             if !newest.iter().any(|known| known.context == status.context) {
-                newest.push(status.clone());
+                newest.push(Arc::clone(status));
             }
         }
     });
