@@ -40,7 +40,7 @@ use hook::post::Post;
 use hub::Hub;
 use store::Store;
 
-use super::lock::Lock;
+use crate::local::lock::Lock;
 
 /// How long open requests may take to end after a stop.
 const PATIENCE: Duration = Duration::from_secs(2);
