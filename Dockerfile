@@ -4,16 +4,18 @@
 FROM rust:1.95-slim-bookworm AS builder
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+# cargo reads the manifests of the whole workspace, also of what is not built
+COPY crates ./crates
 # the sources are compiled in: SQL migrations, page templates, static files and the app spec too
 COPY src ./src
 COPY migrations ./migrations
 COPY templates ./templates
 COPY static ./static
 COPY observer.json ./
-# dependencies stay compiled in the cache between two builds; the program itself is copied out of it
+# without the local world: nothing in it starts processes. Dependencies stay compiled in the cache between two builds; the program itself is copied out of it
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked --bin observer \
+    cargo build --release --locked --no-default-features --bin observer \
     && cp target/release/observer /usr/local/bin/observer
 
 FROM debian:bookworm-slim

@@ -35,6 +35,7 @@ pub mod github;
 pub mod history;
 pub mod id;
 pub mod intake;
+#[cfg(feature = "local")]
 pub mod local;
 pub mod marathon;
 pub mod plan;

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Subcommand};
+use local_marathon::{Credentials, Options};
 
 use super::signalled;
-use crate::local::marathon::Options;
 use crate::local::serve::{self, Page};
 use crate::local::world::{self, Ports, World};
-use crate::secret::Secret;
 use crate::settings::Settings;
 
 /// Prints a line; whoever closed the other end (`| head -1`) does not want to read it.
@@ -88,7 +87,7 @@ struct MarathonArgs {
 }
 
 /// What is wrong is said without the value: it is a secret.
-fn credentials(given: Option<&str>) -> anyhow::Result<Option<Secret>> {
+fn credentials(given: Option<&str>) -> anyhow::Result<Option<Credentials>> {
     let user = given.map(|text| {
         text.split_once(':')
             .is_some_and(|(user, _)| !user.is_empty())
@@ -97,7 +96,7 @@ fn credentials(given: Option<&str>) -> anyhow::Result<Option<Secret>> {
         user != Some(false),
         "-http-credentials takes a user and a password with a colon between them, user:password"
     );
-    Ok(given.map(Secret::new))
+    Ok(given.map(Credentials::new))
 }
 
 #[derive(Args)]

@@ -1,6 +1,7 @@
 //! The command line of `observer`: arguments → what to run → exit code.
 
 mod flags;
+#[cfg(feature = "local")]
 mod local;
 mod logging;
 mod maintain;
@@ -40,7 +41,15 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Everything on this machine: a local Marathon, a local GitHub, the observer between them, a sample repository
+    #[cfg(feature = "local")]
     Local(local::LocalArgs),
+    /// Everything on this machine; not in this build
+    #[cfg(not(feature = "local"))]
+    #[command(hide = true)]
+    Local {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Check the log: the chain of hashes, every stored spec, and every table against the events
     Verify(DataArgs),
     /// Make the tables anew from the events
@@ -89,8 +98,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// The command line; the settings may stand before or behind a command.
 fn command() -> clap::Command {
     let command = Cli::command().mut_args(|a| a.global(true));
+    #[cfg(feature = "local")]
+    let command = with_parts(command);
+    command
+}
+
+/// A part of the local world has no use for most settings; they are read, and not shown.
+#[cfg(feature = "local")]
+fn with_parts(command: clap::Command) -> clap::Command {
     let settings: Vec<clap::Arg> = command.get_arguments().cloned().collect();
-    // a part of the local world has no use for most settings; they are read, and not shown
     let used = |arg: &clap::Arg| matches!(arg.get_id().as_str(), "loglevel" | "log_format");
     command.mut_subcommand("local", |local| {
         let part = |part: clap::Command| {
@@ -115,7 +131,12 @@ async fn dispatch(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             logging::start(&cli.settings)?;
             observe(cli.settings, matches).await
         }
+        #[cfg(feature = "local")]
         Some(Command::Local(args)) => local::run(args, &cli.settings, matches).await,
+        #[cfg(not(feature = "local"))]
+        Some(Command::Local { .. }) => anyhow::bail!(
+            "the local world is not in this build; `cargo build --release --bin observer` makes one with it (its feature `local` is on by default)"
+        ),
         Some(Command::Verify(args)) => maintain::verify(&folder(args)).await,
         Some(Command::Rebuild(args)) => maintain::rebuild(&folder(args)).await,
         Some(Command::Token(args)) => maintain::token(args, &cli.settings.data).await,

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use local_github::{LocalGithub, Token};
+use local_kit::lock::Lock;
+use local_marathon::LocalMarathon;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::github::{LocalGithub, Token};
-use super::marathon::LocalMarathon;
-use super::{github, marathon, sample, tools};
+use super::{sample, tools};
 use crate::app::{self, Observer, Surroundings};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
@@ -38,7 +39,7 @@ pub struct World {
     token: Secret,
     clone: PathBuf,
     // another world on the same folder would fight for the same processes
-    lock: std::fs::File,
+    lock: Lock,
 }
 
 /// Binds a port of this machine; `flag` is what chooses another.
@@ -88,14 +89,14 @@ pub async fn marathon(
     dir: &Path,
     port: u16,
     flag: &str,
-    change: impl FnOnce(&mut marathon::Options),
+    change: impl FnOnce(&mut local_marathon::Options),
 ) -> anyhow::Result<LocalMarathon> {
     let listener = listen(port, "the local Marathon", flag).await?;
-    let mut options = marathon::Options {
+    let mut options = local_marathon::Options {
         dir: dir.join("marathon"),
         tools: Some(lent_tools(dir)?),
-        pace: marathon::Pace::default(),
-        resources: marathon::Resources::default(),
+        pace: local_marathon::Pace::default(),
+        resources: local_marathon::Resources::default(),
         credentials: None,
     };
     change(&mut options);
@@ -117,25 +118,22 @@ pub async fn github(dir: &Path, port: u16, flag: &str) -> anyhow::Result<LocalGi
     }];
     LocalGithub::start(
         listener,
-        github::Options {
+        local_github::Options {
             dir: dir.join("github"),
             tokens,
-            pace: github::Pace::default(),
+            pace: local_github::Pace::default(),
         },
     )
     .await
 }
 
-fn lock(dir: &Path) -> anyhow::Result<std::fs::File> {
+fn lock(dir: &Path) -> anyhow::Result<Lock> {
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
-    let file = std::fs::File::create(dir.join("lock"))?;
-    file.try_lock().ok().with_context(|| {
-        format!(
-            "a local world runs in {} already; stop it, or choose another folder with -dir",
-            dir.display()
-        )
-    })?;
-    Ok(file)
+    let taken = format!(
+        "a local world runs in {} already; stop it, or choose another folder with -dir",
+        dir.display()
+    );
+    Lock::take(&dir.join("lock"), &taken)
 }
 
 /// Forgets what a world left, but only in a folder that is one.
@@ -165,9 +163,9 @@ impl World {
         let lock = lock(dir)?;
         let dir = dir.canonicalize()?;
         if fresh {
-            marathon::ensure_unused(&dir.join("marathon"))?;
-            marathon::kill_leftovers(&dir.join("marathon")).await;
-            github::ensure_unused(&dir.join("github"))?;
+            local_marathon::ensure_unused(&dir.join("marathon"))?;
+            local_marathon::kill_leftovers(&dir.join("marathon")).await;
+            local_github::ensure_unused(&dir.join("github"))?;
             forget(&dir)?;
         }
         let listener = listen(ports.observer, "the observer", "-observer-port").await?;
@@ -259,8 +257,7 @@ impl World {
         self.observer.stop().await;
         self.github.stop().await;
         self.marathon.stop().await;
-        // a process that is just being forked holds a copy of the descriptor
-        let _ = self.lock.unlock();
+        drop(self.lock);
     }
 }
 

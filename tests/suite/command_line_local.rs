@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::command_line::{Running, nothing_runs_in, observer, run};
-use super::local_github_support::client;
 use super::town::until;
+use test_kit::http::client;
 
 async fn get(url: &str) -> Result<Value, String> {
     let answer = client().get(url).header("accept", "application/json");

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::dploy_support::{Shell, ended, shell_service};
 use super::gates::Gate;
-use super::local_marathon::Marathon;
 use super::town::until;
+use test_kit::marathon::Marathon;
 
 const USER: &str = "dploy";
 const PASSWORD: &str = "sentinel-password-20fa";

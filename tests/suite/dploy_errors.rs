@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use dploy_observer::local::marathon::FaultChange;
+use local_marathon::FaultChange;
 use serde_json::{Value, json};
 
 use super::dploy_support::{Shell, line, shell_service};
 use super::gates::Trap;
-use super::local_marathon::Marathon;
 use super::town::{TOKEN, Town, quick, service, until};
+use test_kit::marathon::Marathon;
 
 /// A workspace with one service, for this Marathon.
 fn workspace(marathon: &str) -> Shell {

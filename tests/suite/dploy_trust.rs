@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::dploy_support::{Shell, mode, set_mode, shell_service};
 use super::gates::{Gate, Trap};
-use super::local_marathon::Marathon;
 use super::town::{Town, quick};
+use test_kit::marathon::Marathon;
 
 const USER: &str = "sentinel-user-1f0a";
 const PASSWORD: &str = "sentinel-password-9b3c";

@@ -8,16 +8,17 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use dploy_observer::local::github::{self, LocalGithub};
-use dploy_observer::local::marathon::{self, FaultChange, LocalMarathon};
 use dploy_observer::store;
+use local_github::LocalGithub;
+use local_marathon::{FaultChange, LocalMarathon};
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use super::kill_sender::{Ledger, Pushed, Sender};
-use super::local_github_support::{Clone, TOKEN, git, open};
+use test_kit::git::git;
+use test_kit::github::{Clone, TOKEN, open};
 
 /// How long anything may take that must happen in the end, on a machine that is busy with other things.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -93,8 +94,8 @@ pub struct Bench {
     dir: Kept,
 }
 
-fn pace() -> marathon::Pace {
-    marathon::Pace {
+fn pace() -> local_marathon::Pace {
+    local_marathon::Pace {
         offers: Duration::from_millis(20),
         starting: Duration::from_millis(5),
         running: Duration::from_millis(10),
@@ -102,7 +103,7 @@ fn pace() -> marathon::Pace {
         heartbeat: Duration::from_secs(1),
         second: Duration::from_millis(40),
         stop_grace: Duration::from_millis(300),
-        ..marathon::Pace::default()
+        ..local_marathon::Pace::default()
     }
 }
 
@@ -125,16 +126,16 @@ impl Bench {
     pub async fn new(chance: &mut Chance) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
-        let github = open(dir.path(), github::Pace::default()).await;
+        let github = open(dir.path(), local_github::Pace::default()).await;
         let repository = github
             .create_repository("acme", "shop", "dcos")
             .await
             .unwrap();
-        let options = marathon::Options {
+        let options = local_marathon::Options {
             dir: dir.path().join("marathon"),
             tools: None,
             pace: pace(),
-            resources: marathon::Resources::default(),
+            resources: local_marathon::Resources::default(),
             credentials: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

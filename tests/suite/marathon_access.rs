@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::gates::{Gate, Trap};
-use super::local_marathon::Marathon;
 use super::town::{Town, quick, service, until};
+use test_kit::marathon::Marathon;
 
 const USER: &str = "dploy";
 const PASSWORD: &str = "sentinel-password-31f7";

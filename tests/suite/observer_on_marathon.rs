@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::command_line::Running;
-use super::local_github_support::client;
 use super::town::{PAT, TOKEN, Town, quick, service, until};
+use test_kit::http::client;
 
 const ID: &str = "/dploy-observer";
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use dploy_observer::app::{self, Observer, Surroundings};
 use dploy_observer::context::Timing;
-use dploy_observer::local::github::{self, LocalGithub};
-use dploy_observer::local::marathon::{self, LocalMarathon};
 use dploy_observer::local::tools::lend;
 use dploy_observer::settings::Settings;
+use local_github::LocalGithub;
+use local_marathon::LocalMarathon;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -62,8 +62,8 @@ pub fn quick() -> Timing {
     }
 }
 
-pub fn quick_pace() -> marathon::Pace {
-    marathon::Pace {
+pub fn quick_pace() -> local_marathon::Pace {
+    local_marathon::Pace {
         offers: Duration::from_millis(60),
         starting: Duration::from_millis(20),
         running: Duration::from_millis(20),
@@ -73,7 +73,7 @@ pub fn quick_pace() -> marathon::Pace {
         // often, so that what an ended rollout leaves is looked at while a test still looks
         first_scale_check: Duration::from_secs(1),
         scale_check: Duration::from_secs(1),
-        ..marathon::Pace::default()
+        ..local_marathon::Pace::default()
     }
 }
 
@@ -118,17 +118,17 @@ impl Town {
         let dir = tempfile::tempdir().unwrap();
         let tools = dir.path().join("tools");
         lend(&tools, Path::new(env!("CARGO_BIN_EXE_observer"))).unwrap();
-        let options = marathon::Options {
+        let options = local_marathon::Options {
             dir: dir.path().join("marathon"),
             tools: Some(tools),
             pace: quick_pace(),
-            resources: marathon::Resources::default(),
+            resources: local_marathon::Resources::default(),
             credentials: None,
         };
         let marathon = LocalMarathon::start(listener().await, options)
             .await
             .unwrap();
-        let token = |value: &str, login: &str, scopes: &str| github::Token {
+        let token = |value: &str, login: &str, scopes: &str| local_github::Token {
             value: value.to_owned(),
             login: login.to_owned(),
             scopes: scopes.to_owned(),
@@ -140,10 +140,10 @@ impl Town {
         own_ids(&dir.path().join("github"));
         let github = LocalGithub::start(
             listener().await,
-            github::Options {
+            local_github::Options {
                 dir: dir.path().join("github"),
                 tokens,
-                pace: github::Pace::default(),
+                pace: local_github::Pace::default(),
             },
         )
         .await

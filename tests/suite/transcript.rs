@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use dploy_observer::local::github::{self, LocalGithub};
-use dploy_observer::local::marathon::{self, LocalMarathon};
 use dploy_observer::local::tools;
+use local_github::LocalGithub;
+use local_marathon::LocalMarathon;
 use serde_json::Value;
 
 use super::command_line::{Running, nothing_runs_in, observer};
@@ -257,25 +257,25 @@ async fn the_session_of_the_command_line_goes_as_it_is_shown() {
     let lent = world.join("tools");
     std::fs::create_dir_all(&lent).unwrap();
     tools::lend(&lent, Path::new(env!("CARGO_BIN_EXE_observer"))).unwrap();
-    let options = marathon::Options {
+    let options = local_marathon::Options {
         dir: world.join("marathon"),
         tools: Some(lent),
         pace: quick_pace(),
-        resources: marathon::Resources::default(),
+        resources: local_marathon::Resources::default(),
         credentials: None,
     };
     let marathon = LocalMarathon::start(listener().await, options)
         .await
         .unwrap();
-    let token = github::Token {
+    let token = local_github::Token {
         value: PAT.to_owned(),
         login: "you".to_owned(),
         scopes: "repo, admin:repo_hook".to_owned(),
     };
-    let options = github::Options {
+    let options = local_github::Options {
         dir: world.join("github"),
         tokens: vec![token],
-        pace: github::Pace::default(),
+        pace: local_github::Pace::default(),
     };
     let github = LocalGithub::start(listener().await, options).await.unwrap();
     std::fs::write(world.join("github-token"), format!("{PAT}\n")).unwrap();

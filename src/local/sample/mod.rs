@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
-use super::github::LocalGithub;
+use local_github::LocalGithub;
 
 /// The branch that is deployed: the sample's default branch.
 pub const BRANCH: &str = "dcos";

@@ -1,0 +1,209 @@
+//! Calls about the server, the caller and repositories as a whole.
+
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Asked, Body, Paging, Refusal};
+use super::file::begin;
+use super::gate::{Caller, Gate};
+use super::limit::Usage;
+use super::repo::Repo;
+use crate::hub::{Hub, Token, is_repository_name};
+use crate::shape::{self, Links};
+
+/// `GET /`
+pub async fn get_root(Extension(asked): Extension<Asked>) -> Json<Value> {
+    let api = &asked.links.api;
+    Json(json!({
+        "current_user_url": format!("{api}/user"),
+        "rate_limit_url": format!("{api}/rate_limit"),
+        "repository_url": format!("{api}/repos/{{owner}}/{{repo}}"),
+        "user_url": format!("{api}/users/{{user}}"),
+        "current_user_repositories_url": format!("{api}/user/repos{{?type,page,per_page,sort}}"),
+    }))
+}
+
+/// The owner of the token that came with the call.
+fn signed_in(caller: Caller) -> Result<Token, Refusal> {
+    let refusal = || Refusal::new(StatusCode::UNAUTHORIZED, "Requires authentication");
+    caller.0.ok_or_else(refusal)
+}
+
+/// `GET /user`
+pub async fn get_user(
+    State(gate): State<Gate>,
+    Extension(caller): Extension<Caller>,
+    Extension(asked): Extension<Asked>,
+) -> Answer {
+    let token = signed_in(caller)?;
+    let mut shown = account(&gate.hub, &asked.links, &token.login);
+    for name in [
+        "private_gists",
+        "total_private_repos",
+        "owned_private_repos",
+        "disk_usage",
+        "collaborators",
+    ] {
+        shown[name] = 0.into();
+    }
+    shown["two_factor_authentication"] = false.into();
+    Ok(Json(shown))
+}
+
+/// `GET /users/{login}`: somebody with a token or with repositories.
+pub async fn get_account(
+    State(gate): State<Gate>,
+    Extension(asked): Extension<Asked>,
+    Path(login): Path<String>,
+) -> Answer {
+    let same = |known: &str| known.eq_ignore_ascii_case(&login);
+    let hub = &gate.hub;
+    let known = hub.tokens.iter().map(|token| token.login.clone());
+    let owners = hub.store.read(|world| {
+        let all = world.repositories.iter();
+        all.map(|r| r.owner.clone()).collect::<Vec<_>>()
+    });
+    let mut all = known.chain(owners);
+    let login = all.find(|known| same(known));
+    let login = login.ok_or_else(Refusal::not_found)?;
+    Ok(Json(account(hub, &asked.links, &login)))
+}
+
+/// A user with what their own page says.
+fn account(hub: &Hub, links: &Links, login: &str) -> Value {
+    let mut own = hub.store.read(|world| {
+        let all = world.repositories.iter();
+        let own = all.filter(|r| r.owner.eq_ignore_ascii_case(login));
+        own.map(|r| r.created_at).collect::<Vec<_>>()
+    });
+    own.sort_unstable();
+    let since = own.first().copied().unwrap_or_default();
+    let mut shown = shape::user(links, login);
+    for name in [
+        "name",
+        "company",
+        "location",
+        "email",
+        "hireable",
+        "bio",
+        "twitter_username",
+    ] {
+        shown[name] = Value::Null;
+    }
+    for name in ["public_gists", "followers", "following"] {
+        shown[name] = 0.into();
+    }
+    shown["blog"] = "".into();
+    shown["public_repos"] = own.len().into();
+    shown["created_at"] = json!(since);
+    shown["updated_at"] = json!(since);
+    shown
+}
+
+/// `GET /user/repos`: those of the caller; `GET /users/{login}/repos`: those of somebody.
+pub async fn list_repositories(
+    State(gate): State<Gate>,
+    Extension(caller): Extension<Caller>,
+    Extension(asked): Extension<Asked>,
+    login: Option<Path<String>>,
+    Query(paging): Query<Paging>,
+) -> Answer<Response> {
+    let login = match login {
+        Some(Path(login)) => login,
+        None => signed_in(caller)?.login,
+    };
+    let shown = gate.hub.store.read(|world| {
+        let all = world.repositories.iter();
+        let own = all.filter(|r| r.owner.eq_ignore_ascii_case(&login));
+        own.map(|r| shape::repository(&asked.links, r))
+            .collect::<Vec<_>>()
+    });
+    Ok(paging.answer(&asked, &shown))
+}
+
+/// The body of a creation. What else GitHub takes, `private` among it, is not known here.
+#[derive(Debug, Deserialize)]
+pub struct RepositoryWish {
+    name: Option<String>,
+    description: Option<String>,
+    #[serde(default)]
+    auto_init: bool,
+}
+
+/// `POST /user/repos`: a public repository of the caller, empty or with a README. Its default branch is the one GitHub proposes.
+pub async fn create_repository(
+    State(gate): State<Gate>,
+    Extension(caller): Extension<Caller>,
+    Extension(asked): Extension<Asked>,
+    Body(wish): Body<RepositoryWish>,
+) -> Answer<Response> {
+    let hub = &gate.hub;
+    let owner = signed_in(caller)?;
+    if !owner.may(&["repo", "public_repo"]) {
+        return Err(Refusal::not_found());
+    }
+    let wanting = || Refusal::unprocessable("Invalid request.\n\n\"name\" wasn't supplied.");
+    let name = wish.name.ok_or_else(wanting)?;
+    if !is_repository_name(&name) {
+        return Err(Refusal::not_created(
+            "name can only contain ASCII letters, digits, and the characters ., -, and _",
+        ));
+    }
+    let (id, new) = hub.create_repository(&owner.login, &name, "main").await?;
+    if !new {
+        return Err(Refusal::not_created("name already exists on this account"));
+    }
+    let made = hub.store.change(|world| {
+        let made = world.repository_mut(id)?;
+        made.description = wish.description;
+        Some(made.clone())
+    });
+    let repo = Repo::new(
+        hub,
+        made.ok_or_else(Refusal::not_found)?,
+        asked,
+        owner.clone(),
+    );
+    if wish.auto_init {
+        begin(&repo, &owner.login).await?;
+    }
+    hub.store.durable().await?;
+    let location = [(header::LOCATION, repo.url())];
+    Ok((StatusCode::CREATED, location, Json(repo.shown())).into_response())
+}
+
+/// `GET /rate_limit`, which costs nothing.
+pub async fn get_rate_limit(Extension(usage): Extension<Usage>) -> Json<Value> {
+    let core = usage.shown();
+    let other =
+        |limit: u32| json!({"limit": limit, "used": 0, "remaining": limit, "reset": usage.reset});
+    Json(json!({
+        "resources": {"core": core, "search": other(30), "graphql": other(0)},
+        "rate": core,
+    }))
+}
+
+/// `GET /meta`
+pub async fn get_meta() -> Json<Value> {
+    Json(json!({
+        "verifiable_password_authentication": false,
+        "hooks": ["127.0.0.0/8", "::1/128"],
+        "web": ["127.0.0.0/8", "::1/128"],
+        "api": ["127.0.0.0/8", "::1/128"],
+        "git": ["127.0.0.0/8", "::1/128"],
+    }))
+}
+
+/// `GET /repos/{owner}/{repo}`
+pub async fn get_repository(repo: Repo) -> Json<Value> {
+    Json(repo.shown())
+}
+
+/// Everything else.
+pub async fn not_found() -> Refusal {
+    Refusal::not_found()
+}

@@ -1,0 +1,115 @@
+//! What a commit changed, and what lies between two: where the links in payloads lead.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::{find, missing};
+use crate::git::Git;
+use crate::git::object::Commit;
+use crate::git::refs::candidates;
+use crate::hub::Hub;
+use crate::state::Repository;
+use local_kit::page::respond;
+
+/// More of a patch than this is not shown, in bytes.
+const PATCH: usize = 256 << 10;
+
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ title }} · {{ repository.full_name() }}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>{{ local_kit::page::STYLE|safe }}</style></head><body>
+<p><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></p>
+<h1>{{ title }}</h1>
+{% if let Some(commit) = commit %}<pre>{{ commit.message }}</pre>
+<p>{{ commit.author.name }} · <span class="dim">{{ commit.author.local_time() }} · tree <code>{{ commit.tree }}</code></span></p>{% endif %}
+<pre>{{ patch }}</pre>
+</body></html>
+"#
+)]
+struct ChangePage {
+    repository: Repository,
+    title: String,
+    commit: Option<Commit>,
+    patch: String,
+}
+
+/// `GET /{owner}/{repo}/commit/{sha}`
+pub async fn show_commit(
+    State(hub): State<Arc<Hub>>,
+    Path(path): Path<(String, String, String)>,
+) -> Response {
+    let Some(repository) = find(&hub, &path.0, &path.1) else {
+        return missing("repository");
+    };
+    let git = hub.git(&repository);
+    let commit = match git.first_commit(&candidates(&path.2)).await {
+        Ok(Some(commit)) => commit,
+        Ok(None) => return missing("commit"),
+        Err(error) => return respond(Err(error)),
+    };
+    let arguments = [
+        "diff-tree",
+        "--root",
+        "-p",
+        "--stat",
+        "--no-commit-id",
+        &commit.id,
+    ];
+    let page = |patch| ChangePage {
+        repository,
+        title: commit.id.clone(),
+        commit: Some(commit.clone()),
+        patch,
+    };
+    let text = patch(&git, &arguments).await;
+    respond(text.and_then(|patch| Ok(page(patch).render()?)))
+}
+
+/// `GET /{owner}/{repo}/compare/{base}...{head}`; without a base it is the default branch.
+pub async fn show_comparison(
+    State(hub): State<Arc<Hub>>,
+    Path(path): Path<(String, String, String)>,
+) -> Response {
+    let Some(repository) = find(&hub, &path.0, &path.1) else {
+        return missing("repository");
+    };
+    let git = hub.git(&repository);
+    let range = path.2;
+    let (base, head) = range
+        .split_once("...")
+        .unwrap_or((&repository.default_branch, &range));
+    let ends = (
+        git.first_commit(&candidates(base)).await,
+        git.first_commit(&candidates(head)).await,
+    );
+    let (base, head) = match ends {
+        (Ok(Some(base)), Ok(Some(head))) => (base.id, head.id),
+        (Err(error), _) | (_, Err(error)) => return respond(Err(error)),
+        _ => return missing("commit"),
+    };
+    let text = patch(&git, &["diff", "--stat", "-p", &base, &head, "--"]).await;
+    let page = |patch| ChangePage {
+        title: range.clone(),
+        commit: None,
+        patch,
+        repository,
+    };
+    respond(text.and_then(|patch| Ok(page(patch).render()?)))
+}
+
+async fn patch(git: &Git, arguments: &[&str]) -> anyhow::Result<String> {
+    let mut printed = git.run(arguments, b"").await?;
+    let cut = printed.len() > PATCH;
+    printed.truncate(PATCH);
+    let mut text = String::from_utf8_lossy(&printed).into_owned();
+    if cut {
+        text.push_str("\n… and more");
+    }
+    Ok(text)
+}

@@ -1,0 +1,68 @@
+//! What only the local Marathon has: a word on what it is, task logs and faults.
+
+use axum::http::{Method, header};
+use axum::response::Response;
+use serde_json::json;
+
+use super::Site;
+use super::call::{self, Answer, Call};
+use crate::fault::FaultChange;
+use crate::instance::instance_of;
+use crate::log;
+use crate::page;
+use crate::refusal::Refusal;
+
+/// `/local/faults`: GET shows, POST changes; for browsers there is a page with buttons. It works whatever fault is set.
+pub fn faults(site: &Site, call: &Call) -> Response {
+    let faults = &site.engine.faults;
+    let kind = call.headers.get(header::CONTENT_TYPE);
+    let form = kind.is_some_and(|kind| kind == "application/x-www-form-urlencoded");
+    match call.method {
+        Method::GET if call.accepted().iter().any(|a| a == "text/html") => {
+            page::show_faults(&faults.state())
+        }
+        Method::POST if form && call.body.starts_with(b"change=") => {
+            page::change_faults(faults, &call.body)
+        }
+        Method::GET => call::json(200, &json!(faults.state())),
+        Method::POST => match serde_json::from_slice::<FaultChange>(&call.body) {
+            Ok(change) => {
+                faults.apply(change);
+                call::json(200, &json!(faults.state()))
+            }
+            Err(error) => call::failure(&Refusal::message(400, error.to_string())),
+        },
+        _ => call::failure(&Refusal::message(405, "Method Not Allowed")),
+    }
+}
+
+/// `GET /local/info`: what tells this Marathon from others, which answer that they do not know the path.
+pub fn info(site: &Site, call: &Call) -> Answer {
+    call.allow(&[Method::GET])?;
+    let info = json!({"runs": "processes", "volumes": site.engine.options.volumes()});
+    Ok(call::json(200, &info))
+}
+
+/// `GET /local/tasks/{task}/stdout` or `stderr`.
+pub async fn log(site: &Site, call: &Call, task: &str, name: &str) -> Answer {
+    call.allow(&[Method::GET])?;
+    let missing = || Refusal::message(404, format!("No {name} of task '{task}'"));
+    // only names that are task ids: nothing else may reach the file system
+    let plain = instance_of(task).is_some()
+        && !task.contains(['/', '\\', '\0'])
+        && matches!(name, "stdout" | "stderr");
+    if !plain {
+        return Err(missing());
+    }
+    let path = site.engine.sandbox(task).join(name);
+    let bytes = tokio::task::spawn_blocking(move || log::read(&path)).await;
+    let bytes = bytes.ok().flatten().ok_or_else(missing)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let response = call::text(200, "text/plain;charset=utf-8", text);
+    // whatever a task writes, a browser shows it as text
+    Ok(call::with_header(
+        response,
+        "x-content-type-options",
+        "nosniff",
+    ))
+}

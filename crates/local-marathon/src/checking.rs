@@ -1,0 +1,193 @@
+//! Making the health checks and readiness checks of what runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::app::{App, HealthCheck, ReadinessCheck};
+use super::engine::{Engine, lock};
+use super::id::Id;
+use super::instance::Readiness;
+use super::probe::{self, Place};
+use super::world::Launch;
+
+/// Shortest pause between two checks, for apps that ask for none.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
+/// However long an app wants to pause, so often is looked whether it is still there.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+/// One health check of one version of an app, by its place among the checks.
+pub(super) type Watched = (Id, Timestamp, usize);
+
+impl Engine {
+    /// Has the health checks of a version of an app made, each of them once, however often this is asked for.
+    /// Whoever calls it holds the lock around the state.
+    pub(super) fn watch(self: &Arc<Self>, app: &Arc<App>) {
+        for (index, check) in app.health_checks().into_iter().enumerate() {
+            let key = (app.id.clone(), app.version, index);
+            if lock(&self.watched).insert(key.clone()) {
+                let engine = Arc::clone(self);
+                self.tasks
+                    .spawn(async move { engine.keep_checking(&key, &check).await });
+            }
+        }
+    }
+
+    /// One health check of a version of an app, on a timer of its own, as long as there is that version.
+    async fn keep_checking(self: &Arc<Self>, watched: &Watched, check: &HealthCheck) {
+        let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
+        let interval = interval.max(SHORTEST_INTERVAL);
+        // by task: a look that hangs keeps the next one waiting
+        let mut looks: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
+        let mut due = Instant::now() + interval;
+        loop {
+            let sleep = tokio::time::sleep_until(due.min(Instant::now() + LONGEST_SLEEP));
+            if self.stopping.run_until_cancelled(sleep).await.is_none() {
+                return;
+            }
+            let Some(targets) = self.targets_or_end(watched, check) else {
+                return;
+            };
+            if Instant::now() < due {
+                continue;
+            }
+            due = Instant::now() + interval;
+            looks.retain(|_, look| !look.is_finished());
+            for target in targets {
+                looks.entry(target.task.clone()).or_insert_with(|| {
+                    let (engine, check) = (Arc::clone(self), check.clone());
+                    let timeout = timeout.max(SHORTEST_INTERVAL);
+                    let index = watched.2;
+                    self.tasks
+                        .spawn(async move { engine.look_at(&target, index, &check, timeout).await })
+                });
+            }
+        }
+    }
+
+    /// What is to be checked now. Where the version is history, its watch ends under the same lock under which another
+    /// one would begin.
+    fn targets_or_end(&self, watched: &Watched, check: &HealthCheck) -> Option<Vec<Launch>> {
+        self.look(|world| {
+            let targets = world.targets(&watched.0, watched.1, check);
+            if targets.is_none() {
+                lock(&self.watched).remove(watched);
+            }
+            targets
+        })
+    }
+
+    async fn look_at(
+        self: &Arc<Self>,
+        target: &Launch,
+        index: usize,
+        check: &HealthCheck,
+        timeout: Duration,
+    ) {
+        let sandbox = self.sandbox(&target.task);
+        let place = Place {
+            http: &self.http,
+            sandbox: &sandbox,
+            tools: self.options.tools.as_deref(),
+        };
+        let end = self.end_of(&target.task);
+        if let Some(result) = probe::look(check, target, &place, timeout, end).await {
+            self.with(|world| world.health_result(&target.task, index, result));
+        }
+    }
+
+    /// The readiness checks of a task, until it is ready or gone.
+    pub(super) async fn keep_asking(self: &Arc<Self>, check: &ReadinessCheck, target: &Launch) {
+        tokio::select! {
+            () = self.ask_until_ready(check, target) => {}
+            () = self.end_of(&target.task) => {}
+        }
+    }
+
+    async fn ask_until_ready(self: &Arc<Self>, check: &ReadinessCheck, target: &Launch) {
+        let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
+        loop {
+            let result = ask(&self.http, check, target, timeout).await;
+            if self.with(|world| world.readiness_result(&target.task, result)) {
+                return;
+            }
+            tokio::time::sleep(interval.max(SHORTEST_INTERVAL)).await;
+        }
+    }
+}
+
+async fn ask(
+    http: &reqwest::Client,
+    check: &ReadinessCheck,
+    target: &Launch,
+    timeout: Duration,
+) -> Readiness {
+    let mut result = Readiness {
+        name: check.name.clone(),
+        ready: false,
+        last: None,
+    };
+    let Some(port) = target.ports.get(check.port) else {
+        return result;
+    };
+    let asked = async {
+        let response = probe::get(http, target.host, *port, &check.path)
+            .await
+            .ok()?;
+        Some((response.status().as_u16(), probe::body(response).await))
+    };
+    if let Ok(Some((status, body))) = tokio::time::timeout(timeout, asked).await {
+        result.ready = check.codes.contains(&u64::from(status));
+        if check.keep_last {
+            result.last = Some((status, String::new(), body));
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::options::{Options, Pace, Resources};
+    use crate::tree::Tree;
+    use crate::world::World;
+
+    #[tokio::test]
+    async fn a_check_that_begins_again_does_not_double_the_others() {
+        let options = Options {
+            dir: "/nowhere".into(),
+            tools: None,
+            pace: Pace::default(),
+            resources: Resources::default(),
+            credentials: None,
+        };
+        let world = World::new(Pace::default(), Resources::default());
+        let engine = Engine::new(world, options).unwrap();
+        let checks = json!({"healthChecks": [{"intervalSeconds": 0}, {"intervalSeconds": 1000}]});
+        let body = checks.as_object().cloned().unwrap();
+        let app = App::new(Id::absolute("/a"), body, Timestamp::UNIX_EPOCH);
+        let mut tree = Tree::default();
+        tree.put(app.clone());
+        let (with, without, app) = (Arc::new(tree), Arc::new(Tree::default()), Arc::new(app));
+        let begin = |world: &mut World| {
+            world.tree = Arc::clone(&with);
+            world.watch(&app);
+        };
+        engine.with(begin);
+        engine.with(begin);
+        assert_eq!(engine.tasks.len(), 2);
+        // the quick one finds that the app is gone, the slow one does not look yet
+        engine.with(|world| world.tree = without);
+        while engine.tasks.len() == 2 {
+            tokio::task::yield_now().await;
+        }
+        engine.with(begin);
+        assert_eq!(engine.tasks.len(), 2);
+    }
+}

@@ -1,0 +1,173 @@
+//! A Marathon that runs services as real processes on this machine.
+//!
+//! It answers as Marathon 1.8 does, status codes and wording included, so that clients made for Marathon work with it
+//! unchanged; and it kills tasks in the order in which Marathon kills them. Instead of Mesos there are two agents that
+//! both are this machine. Besides Marathon's own routes there are
+//!
+//! * `GET /ui/`, to which `/` leads: pages with apps, tasks, health, deployments and logs
+//! * `GET /local/info`: that it runs processes, and the folder `volumes`, which outlives tasks and restarts
+//! * `GET /local/tasks/{task id}/stdout` and `…/stderr`: what a task wrote (the newest 2.5 to 5 MiB)
+//! * `POST /local/faults`: see [`FaultChange`]
+
+mod api;
+mod app;
+mod change;
+mod check;
+mod checking;
+mod constraint;
+mod container;
+mod cut;
+mod define;
+mod engine;
+mod environment;
+mod event;
+mod fault;
+mod fetch;
+mod health;
+mod id;
+mod instance;
+mod instant;
+mod kill;
+mod label;
+mod leftover;
+mod limit;
+mod log;
+mod offer;
+mod older;
+mod options;
+mod page;
+mod persist;
+mod plan;
+mod probe;
+mod process;
+mod refusal;
+mod render;
+mod resident;
+mod rollout;
+mod scala;
+mod schema;
+mod shape;
+mod stats;
+mod status;
+mod submit;
+mod sweep;
+mod tree;
+mod unpack;
+mod value;
+mod world;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use local_kit::lock::Lock;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub use fault::{FaultChange, FaultState, Faults, Refuse};
+pub use leftover::kill_leftovers;
+pub use options::{Credentials, Options, Pace, Resources};
+
+/// A running local Marathon.
+pub struct LocalMarathon {
+    url: String,
+    engine: Arc<engine::Engine>,
+    server: JoinHandle<()>,
+    /// Held as long as we run: two of us on one folder would kill each other's tasks.
+    _lock: Lock,
+}
+
+impl LocalMarathon {
+    /// Starts on a listener that is bound to loopback. What ran in `options.dir` before runs again; processes that an
+    /// earlier, killed run left behind are killed first.
+    ///
+    /// # Errors
+    /// If the listener is not on loopback, or the folder or the state in it cannot be read.
+    pub async fn start(listener: TcpListener, mut options: Options) -> anyhow::Result<Self> {
+        let address = listener
+            .local_addr()
+            .context("the listener has no address")?;
+        anyhow::ensure!(
+            address.ip().is_loopback(),
+            "the local Marathon listens on loopback only, not on {address}"
+        );
+        for folder in [options.dir.join("sandboxes"), options.volumes()] {
+            tokio::fs::create_dir_all(&folder)
+                .await
+                .with_context(|| format!("making {}", folder.display()))?;
+        }
+        options.dir = tokio::fs::canonicalize(&options.dir)
+            .await
+            .context("finding the folder")?;
+        let lock = lock(&options.dir)?;
+        leftover::kill_leftovers(&options.dir).await;
+        let world = persist::read(
+            &options.dir,
+            options.pace.clone(),
+            options.resources.clone(),
+            instant::now(),
+        )
+        .await?;
+        let engine = engine::Engine::new(world, options)?;
+        engine.begin();
+        let app = api::router(Arc::clone(&engine), address);
+        let stopping = engine.stopping.clone();
+        let server = axum::serve(
+            cut::CutListener::new(listener),
+            app.into_make_service_with_connect_info::<cut::Cut>(),
+        );
+        let server = tokio::spawn(async move {
+            let outcome = server
+                .with_graceful_shutdown(stopping.cancelled_owned())
+                .await;
+            if let Err(error) = outcome {
+                tracing::warn!(error = %error, "the local Marathon stopped serving");
+            }
+        });
+        Ok(Self {
+            url: format!("http://{address}"),
+            engine,
+            server,
+            _lock: lock,
+        })
+    }
+
+    /// Its base URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The switch for faults; the same as `POST /local/faults`.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.engine.faults
+    }
+
+    /// Saves the state, ends every task with its process group, and closes.
+    pub async fn stop(self) {
+        self.engine.stop().await;
+        let wait = self.engine.options.pace.stop_grace;
+        let abort = self.server.abort_handle();
+        if tokio::time::timeout(wait, self.server).await.is_err() {
+            // a connection that does not end; its requests are done
+            abort.abort();
+        }
+    }
+}
+
+/// Says so if a local Marathon works in the folder.
+///
+/// # Errors
+/// If it does, or the folder cannot be looked at.
+pub fn ensure_unused(dir: &Path) -> anyhow::Result<()> {
+    if dir.exists() {
+        drop(lock(dir)?);
+    }
+    Ok(())
+}
+
+fn lock(dir: &Path) -> anyhow::Result<Lock> {
+    let taken = format!("another local Marathon uses {}", dir.display());
+    Lock::take(&dir.join("lock"), &taken)
+}

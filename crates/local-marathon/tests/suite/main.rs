@@ -1,0 +1,11 @@
+//! One test binary: building and linking once keeps the suite quick on two cores.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod bounds;
+mod clients;
+mod events;
+mod marathon;
+mod pages;
+mod rollback;
+mod tasks;
+mod validation;

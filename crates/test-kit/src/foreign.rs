@@ -1,0 +1,71 @@
+//! Clients that others wrote, in a Python of their own.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+const PACKAGES: [&str; 4] = [
+    "marathon==0.13.0",
+    "shpkpr==4.1.2",
+    "markupsafe<2.1",
+    "PyGithub==2.10.0",
+];
+
+/// A Python with the clients, made once and kept in `target`; the reason where that is not possible.
+fn python() -> &'static Result<PathBuf, String> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
+        let lock = std::fs::File::create(target.join("clients-venv.lock"));
+        // given back when the process ends
+        let lock = lock.and_then(|lock| lock.lock().map(|()| lock));
+        let _lock = lock.map_err(|error| error.to_string())?;
+        let venv = target.join("clients-venv");
+        let python = venv.join("bin/python");
+        let done = venv.join("installed");
+        if std::fs::read_to_string(&done).is_ok_and(|list| list == PACKAGES.join("\n")) {
+            return Ok(python);
+        }
+        let mut make = Command::new("python3");
+        make.args(["-m", "venv", "--clear"]).arg(&venv);
+        run(&mut make, "python3 with venv")?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet"]);
+        pip.arg("--disable-pip-version-check").args(PACKAGES);
+        run(&mut pip, "pip (or the network)")?;
+        std::fs::write(done, PACKAGES.join("\n")).map_err(|error| error.to_string())?;
+        Ok(python)
+    })
+}
+
+fn run(command: &mut Command, what: &str) -> Result<Output, String> {
+    let output = command
+        .output()
+        .map_err(|error| format!("{what} is missing: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{what} does not work: {said}"))
+}
+
+/// Runs a script of a client, by its whole path; it must succeed. Without Python or network it fails, unless `DPLOY_TEST_SKIP` names
+/// `clients`.
+///
+/// # Panics
+/// When the script fails.
+pub async fn drive<A: AsRef<OsStr>>(script: &str, arguments: &[A]) {
+    if std::env::var("DPLOY_TEST_SKIP").is_ok_and(|what| what.contains("clients")) {
+        eprintln!("skipped by DPLOY_TEST_SKIP: {script}");
+        return;
+    }
+    let python = tokio::task::spawn_blocking(python).await.unwrap();
+    let python = python.as_ref().unwrap_or_else(|why| panic!("{why}"));
+    let mut tour = Command::new(python);
+    tour.arg(script).args(arguments);
+    let done = tokio::task::spawn_blocking(move || tour.output().unwrap());
+    let done = done.await.unwrap();
+    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{script}: {said}");
+}

@@ -1,0 +1,14 @@
+//! What the tests of several packages need once: a local Marathon and a local GitHub to talk to, git, waiting, clients that others wrote.
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    missing_docs,
+    reason = "a test may panic, and reads as a sentence"
+)]
+
+pub mod foreign;
+pub mod git;
+pub mod github;
+pub mod http;
+pub mod marathon;
+pub mod wait;
