@@ -10,50 +10,13 @@
 //! * `POST /local/faults`: see [`FaultChange`]
 
 mod api;
-mod app;
-mod change;
-mod check;
-mod checking;
-mod constraint;
-mod container;
-mod cut;
-mod define;
-mod engine;
-mod environment;
-mod event;
+mod definition;
 mod fault;
-mod fetch;
-mod health;
-mod id;
-mod instance;
-mod instant;
-mod kill;
-mod label;
-mod leftover;
-mod limit;
-mod log;
-mod offer;
-mod older;
 mod options;
 mod page;
-mod persist;
-mod plan;
-mod probe;
-mod process;
-mod refusal;
-mod render;
-mod resident;
-mod rollout;
-mod scala;
-mod schema;
-mod shape;
-mod stats;
-mod status;
-mod submit;
-mod sweep;
-mod tree;
-mod unpack;
-mod value;
+mod run;
+mod stamp;
+mod state_file;
 mod world;
 
 use std::path::Path;
@@ -65,13 +28,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use fault::{FaultChange, FaultState, Faults, Refuse};
-pub use leftover::kill_leftovers;
 pub use options::{Credentials, Options, Pace, Resources};
+pub use run::leftover::kill_leftovers;
 
 /// A running local Marathon.
 pub struct LocalMarathon {
     url: String,
-    engine: Arc<engine::Engine>,
+    engine: Arc<run::engine::Engine>,
     server: JoinHandle<()>,
     /// Held as long as we run: two of us on one folder would kill each other's tasks.
     _lock: Lock,
@@ -100,21 +63,21 @@ impl LocalMarathon {
             .await
             .context("finding the folder")?;
         let lock = lock(&options.dir)?;
-        leftover::kill_leftovers(&options.dir).await;
-        let world = persist::read(
+        run::leftover::kill_leftovers(&options.dir).await;
+        let world = state_file::read(
             &options.dir,
             options.pace.clone(),
             options.resources.clone(),
-            instant::now(),
+            stamp::now(),
         )
         .await?;
-        let engine = engine::Engine::new(world, options)?;
+        let engine = run::engine::Engine::new(world, options)?;
         engine.begin();
         let app = api::router(Arc::clone(&engine), address);
         let stopping = engine.stopping.clone();
         let server = axum::serve(
-            cut::CutListener::new(listener),
-            app.into_make_service_with_connect_info::<cut::Cut>(),
+            api::connection::CutListener::new(listener),
+            app.into_make_service_with_connect_info::<api::connection::Cut>(),
         );
         let server = tokio::spawn(async move {
             let outcome = server

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::Site;
 use super::call::{self, Answer, Call};
 use super::{app_change, task};
-use crate::app::App;
-use crate::id::Id;
-use crate::instant;
-use crate::label::Selector;
-use crate::refusal::Refusal;
-use crate::render::Embed;
+use crate::api::selector::Selector;
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::definition::refusal::Refusal;
+use crate::stamp;
+use crate::world::render::Embed;
 
 /// Everything below `/v2/apps`.
 pub fn route(site: &Site, call: &Call, rest: &[&str]) -> Answer {
@@ -150,7 +150,7 @@ fn versions(site: &Site, call: &Call, id: &Id) -> Answer {
             .get(id)
             .into_iter()
             .flatten()
-            .map(|a| instant::text(a.version))
+            .map(|a| stamp::text(a.version))
             .collect();
         Ok(call::json(200, &json!({ "versions": versions })))
     })
@@ -158,7 +158,7 @@ fn versions(site: &Site, call: &Call, id: &Id) -> Answer {
 
 fn one_version(site: &Site, call: &Call, id: &Id, text: &str) -> Answer {
     call.allow(&[Method::GET])?;
-    let version = instant::parse(text).ok_or_else(|| {
+    let version = stamp::parse(text).ok_or_else(|| {
         Refusal::message(
             422,
             format!("Invalid timestamp provided '{text}'. Expecting ISO-8601 datetime string."),
@@ -170,7 +170,7 @@ fn one_version(site: &Site, call: &Call, id: &Id, text: &str) -> Answer {
                 404,
                 format!(
                     "App '{id}' does not exist in version {}",
-                    instant::text(version)
+                    stamp::text(version)
                 ),
             )
         };

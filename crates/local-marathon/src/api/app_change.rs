@@ -6,14 +6,14 @@ use serde_json::{Map, Value, json};
 use super::Site;
 use super::body::{json_body, one_line};
 use super::call::{self, Answer, Call};
-use crate::app::App;
-use crate::change::Accepted;
-use crate::id::{Id, is_well_formed};
-use crate::instant;
-use crate::refusal::Refusal;
-use crate::shape;
-use crate::submit;
+use crate::definition::app::App;
+use crate::definition::id::{Id, is_well_formed};
+use crate::definition::refusal::Refusal;
+use crate::definition::shape;
+use crate::definition::submit;
+use crate::stamp;
 use crate::world::World;
+use crate::world::change::Accepted;
 
 /// POST of a new app.
 pub fn create(site: &Site, call: &Call) -> Answer {
@@ -184,7 +184,7 @@ fn updated(world: &World, id: &Id, body: &Value) -> Result<App, Refusal> {
             "The 'version' field may only be combined with the 'id' field.",
         ));
     }
-    let then = instant::parse(version).and_then(|v| world.version_of(id, v));
+    let then = stamp::parse(version).and_then(|v| world.version_of(id, v));
     then.map(|app| App::clone(app))
         .ok_or_else(|| Refusal::no_app(id))
 }
@@ -205,9 +205,9 @@ pub fn put_many(site: &Site, call: &Call) -> Answer {
     } else {
         &shape::APP
     };
-    let mut complaints = crate::refusal::Complaints::new();
+    let mut complaints = crate::definition::refusal::Complaints::new();
     for (index, element) in list.iter().enumerate() {
-        crate::schema::check(element, kind, &format!("({index})"), &mut complaints);
+        crate::definition::schema::check(element, kind, &format!("({index})"), &mut complaints);
     }
     if !complaints.is_empty() {
         return Err(Refusal::invalid_json(&complaints));

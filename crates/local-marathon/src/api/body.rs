@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
-use crate::refusal::Refusal;
-use crate::value::plain;
+use crate::definition::json::plain;
+use crate::definition::refusal::Refusal;
 
 /// The body as JSON. Whole numbers may be written with a point or an exponent: `1.0` is the whole number 1.
 pub fn json_body(call: &Call) -> Result<Value, Refusal> {

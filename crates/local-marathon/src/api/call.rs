@@ -9,8 +9,8 @@ use axum::response::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use crate::change::Accepted;
-use crate::refusal::Refusal;
+use crate::definition::refusal::Refusal;
+use crate::world::change::Accepted;
 
 /// What a handler gives back.
 pub type Answer = Result<Response, Refusal>;

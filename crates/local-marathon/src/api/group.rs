@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::Site;
 use super::body::json_body;
 use super::call::{self, Answer, Call};
-use crate::id::Id;
-use crate::instant;
-use crate::refusal::Refusal;
-use crate::render::{Embed, GroupEmbed};
-use crate::submit;
-use crate::tree::Tree;
+use crate::definition::id::Id;
+use crate::definition::refusal::Refusal;
+use crate::definition::submit;
+use crate::definition::tree::Tree;
+use crate::stamp;
+use crate::world::render::{Embed, GroupEmbed};
 
 /// Everything below `/v2/groups`.
 pub fn route(site: &Site, call: &Call, rest: &[&str]) -> Answer {
@@ -84,7 +84,7 @@ fn versions(site: &Site, id: &Id) -> Answer {
             .roots
             .iter()
             .filter(|tree| tree.groups.contains_key(id));
-        let versions: Vec<String> = having.map(|tree| instant::text(tree.version)).collect();
+        let versions: Vec<String> = having.map(|tree| stamp::text(tree.version)).collect();
         Ok(call::json(200, &json!(versions)))
     })
 }
@@ -96,7 +96,7 @@ fn one_version(site: &Site, call: &Call, id: &Id, text: &str) -> Answer {
             format!("Invalid timestamp provided '{text}'. Expecting ISO-8601 datetime string."),
         )
     };
-    let version = instant::parse(text).ok_or_else(unreadable)?;
+    let version = stamp::parse(text).ok_or_else(unreadable)?;
     site.engine.look(|world| {
         let tree = world
             .roots
@@ -157,7 +157,7 @@ fn put(site: &Site, call: &Call, base: &Id) -> Answer {
     let now = site.engine.look(|world| world.now);
     submit::group(&body, &id, now)?;
     site.engine.with(|world| {
-        let then = instant::parse(body["version"].as_str().unwrap_or_default());
+        let then = stamp::parse(body["version"].as_str().unwrap_or_default());
         let then = then.and_then(|v| {
             world
                 .roots

@@ -6,11 +6,11 @@ use serde_json::json;
 
 use super::Site;
 use super::call::{self, Answer, Call};
+use crate::definition::refusal::Refusal;
 use crate::fault::FaultChange;
-use crate::instance::instance_of;
-use crate::log;
 use crate::page;
-use crate::refusal::Refusal;
+use crate::run::log;
+use crate::world::instance::instance_of;
 
 /// `/local/faults`: GET shows, POST changes; for browsers there is a page with buttons. It works whatever fault is set.
 pub fn faults(site: &Site, call: &Call) -> Response {

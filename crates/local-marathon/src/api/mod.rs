@@ -5,9 +5,11 @@ mod app;
 mod app_change;
 mod body;
 mod call;
+pub mod connection;
 mod group;
 mod local;
 mod rest;
+mod selector;
 mod stream;
 mod task;
 
@@ -22,11 +24,11 @@ use axum::response::Response;
 use tower_http::compression::CompressionLayer;
 
 use self::call::{Answer, Call, failure};
-use super::cut::Cut;
-use super::engine::Engine;
 use super::page;
-use super::refusal::Refusal;
+use crate::api::connection::Cut;
+use crate::definition::refusal::Refusal;
 use crate::options::Credentials;
+use crate::run::engine::Engine;
 use local_kit::guard;
 
 /// Bodies longer than this are refused.

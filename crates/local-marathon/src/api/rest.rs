@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::Site;
 use super::call::{self, Answer, Call};
-use crate::id::Id;
-use crate::instance::Instance;
-use crate::refusal::Refusal;
+use crate::definition::id::Id;
+use crate::definition::refusal::Refusal;
 use crate::world::MASTER;
+use crate::world::instance::Instance;
 
 /// `/ping`: the first media type we have, of those the client takes.
 pub fn ping(call: &Call) -> Answer {

@@ -11,8 +11,8 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::Site;
 use super::call::{self, Call};
-use crate::engine::Engine;
-use crate::event::Event;
+use crate::run::engine::Engine;
+use crate::world::event::Event;
 
 /// Opens a stream, or says 405 where `Accept` is not exactly `text/event-stream`.
 pub fn events(site: &Site, call: &Call) -> Response {

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::Site;
 use super::body::json_body;
 use super::call::{self, Answer, Call};
-use crate::app::App;
-use crate::change::Accepted;
-use crate::id::Id;
-use crate::instance::{Instance, instance_of};
-use crate::refusal::Refusal;
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::definition::refusal::Refusal;
 use crate::world::World;
+use crate::world::change::Accepted;
+use crate::world::instance::{Instance, instance_of};
 
 /// `/v2/tasks`.
 pub fn all(site: &Site, call: &Call) -> Answer {

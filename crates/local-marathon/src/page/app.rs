@@ -7,12 +7,12 @@ use axum::response::Response;
 use jiff::Timestamp;
 
 use super::{state, waiting};
-use crate::app::App;
-use crate::engine::Engine;
-use crate::id::Id;
-use crate::instance::Instance;
-use crate::instant;
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::run::engine::Engine;
+use crate::stamp;
 use crate::world::World;
+use crate::world::instance::Instance;
 use local_kit::page::respond;
 
 /// So many tasks of the past are listed.
@@ -83,7 +83,7 @@ fn page(world: &World, app: &App, no_offers: bool) -> AppPage {
     AppPage {
         id: app.id.to_string(),
         wanted: app.instances(),
-        version: instant::text(app.version),
+        version: stamp::text(app.version),
         waiting: waiting(world, app, no_offers),
         deployments: world.locks(&app.id),
         failure: world.failures.get(&app.id).map(|failure| {
@@ -121,7 +121,7 @@ fn row(world: &World, instance: &Instance) -> Option<TaskRow> {
         } else {
             Vec::new()
         },
-        since: instant::text(since),
+        since: stamp::text(since),
     })
 }
 
@@ -143,7 +143,7 @@ fn ended(engine: &Engine, id: &Id, tasks: &[TaskRow]) -> Vec<(String, String)> {
     newest
         .map(|(changed, name)| {
             let at = Timestamp::try_from(changed).unwrap_or_default();
-            (name, instant::text(at))
+            (name, stamp::text(at))
         })
         .collect()
 }

@@ -4,11 +4,11 @@ use askama::Template;
 use axum::response::Response;
 
 use super::waiting;
-use crate::engine::Engine;
 use crate::fault::FaultState;
-use crate::instant;
-use crate::stats::Counts;
+use crate::run::engine::Engine;
+use crate::stamp;
 use crate::world::World;
+use crate::world::count::Counts;
 use local_kit::page::respond;
 
 #[derive(Template)]
@@ -75,13 +75,13 @@ pub fn show(engine: &Engine, authority: &str) -> Response {
 }
 
 fn apps(world: &World, no_offers: bool) -> Vec<AppRow> {
-    let row = |app: &std::sync::Arc<crate::app::App>| AppRow {
+    let row = |app: &std::sync::Arc<crate::definition::app::App>| AppRow {
         id: app.id.to_string(),
         wanted: app.instances(),
         counts: Counts::of(world.of(&app.id).iter()),
         checked: !app.list("healthChecks").is_empty(),
         deploying: !world.locks(&app.id).is_empty(),
-        version: instant::text(app.version),
+        version: stamp::text(app.version),
         waiting: waiting(world, app, no_offers),
         failure: world.failures.get(&app.id).map(|failure| {
             let text = |key: &str| failure[key].as_str().unwrap_or_default();

@@ -9,12 +9,12 @@ use axum::response::Response;
 
 pub use fault::{change as change_faults, show as show_faults};
 
-use super::app::App;
-use super::engine::Engine;
-use super::id::Id;
-use super::instance::{Condition, Instance};
-use super::offer::REASONS;
-use super::world::World;
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::run::engine::Engine;
+use crate::world::World;
+use crate::world::instance::{Condition, Instance};
+use crate::world::offer::REASONS;
 
 /// `/ui/` and what is below it; `None` where there is no such page.
 pub fn route(engine: &Engine, method: &Method, authority: &str, path: &[&str]) -> Option<Response> {

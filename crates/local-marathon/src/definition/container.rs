@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::app::App;
+use super::json::each;
 use super::refusal::{Complaints, feature_off};
-use super::value::each;
 
 type Object = Map<String, Value>;
 

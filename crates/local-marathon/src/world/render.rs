@@ -6,14 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::app::App;
-use super::id::Id;
+use super::count;
 use super::instance::{Condition, Instance, Readiness};
-use super::instant;
 use super::offer::REASONS;
-use super::stats;
-use super::tree::Tree;
-use super::world::{Deployment, MASTER, Offers, World};
+use super::{Deployment, MASTER, Offers, World};
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::definition::tree::Tree;
+use crate::stamp;
 
 /// Which parts of an app are shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,7 +76,7 @@ impl World {
         let mut put = |key: &str, value: Value| json.insert(key.to_owned(), value);
         let instances = self.of(&app.id);
         if embed.counts {
-            let counts = stats::Counts::of(instances.iter());
+            let counts = count::Counts::of(instances.iter());
             put("tasksStaged", json!(counts.staged));
             put("tasksRunning", json!(counts.running));
             put("tasksHealthy", json!(counts.healthy));
@@ -109,7 +109,7 @@ impl World {
             put("lastTaskFailure", failure.clone());
         }
         if embed.stats {
-            put("taskStats", stats::render(app, instances, self.now));
+            put("taskStats", count::render(app, instances, self.now));
         }
         json
     }
@@ -172,7 +172,7 @@ impl World {
             .flatten()
             .map(Id::as_str)
             .collect();
-        let mut json = json!({ "id": id.as_str(), "dependencies": dependencies, "version": instant::text(tree.version) });
+        let mut json = json!({ "id": id.as_str(), "dependencies": dependencies, "version": stamp::text(tree.version) });
         let inside = |other: &Id| other.parent().as_ref() == Some(id);
         if embed.apps {
             let apps = tree.apps.values().filter(|a| inside(&a.id));
@@ -221,7 +221,7 @@ impl World {
             )
         });
         let mut json = json!({
-            "count": waiting.len(), "delay": { "timeLeftSeconds": left, "overdue": until.is_none() }, "since": instant::text(since),
+            "count": waiting.len(), "delay": { "timeLeftSeconds": left, "overdue": until.is_none() }, "since": stamp::text(since),
             "processedOffersSummary": {
                 "processedOffersCount": offers.processed, "unusedOffersCount": offers.unused,
                 "rejectSummaryLastOffers": summary(last), "rejectSummaryLaunchAttempt": summary(offers.all),
@@ -233,7 +233,7 @@ impl World {
             ("lastUsedOfferAt", offers.last_used),
         ];
         for (key, at) in times.into_iter().filter_map(|(k, t)| Some((k, t?))) {
-            json["processedOffersSummary"][key] = json!(instant::text(at));
+            json["processedOffersSummary"][key] = json!(stamp::text(at));
         }
         if unused_offers {
             json["lastUnusedOffers"] = self.render_unused_offers(&offers);
@@ -256,7 +256,7 @@ impl World {
                 "id": format!("{MASTER}-O{number}"), "agentId": agent.id, "hostname": agent.host,
                 "attributes": [], "resources": self.offered(index),
             });
-            Some(json!({ "offer": offer, "reason": reasons, "timestamp": instant::text(at) }))
+            Some(json!({ "offer": offer, "reason": reasons, "timestamp": stamp::text(at) }))
         });
         shown.collect()
     }

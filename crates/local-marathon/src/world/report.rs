@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use super::app::App;
-use super::id::Id;
 use super::instance::{Condition, Instance};
-use super::instant;
-use super::world::{Delay, Effect, Launch, World};
+use super::{Delay, Effect, Launch, World};
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::stamp;
 
 impl World {
     /// A task began or runs.
@@ -91,7 +91,7 @@ impl World {
         let agent = &self.agents[task.agent];
         let failure = json!({
             "appId": instance.app.id.as_str(), "host": agent.host, "message": message, "state": instance.condition.task_state(),
-            "taskId": task.id, "timestamp": instant::text(self.now), "version": instant::text(instance.app.version), "slaveId": agent.id,
+            "taskId": task.id, "timestamp": stamp::text(self.now), "version": stamp::text(instance.app.version), "slaveId": agent.id,
         });
         self.failures.insert(instance.app.id.clone(), failure);
     }
@@ -102,7 +102,7 @@ impl World {
         self.tell("status_update_event", json!({
             "slaveId": agent.id, "taskId": task.id, "taskStatus": instance.condition.task_state(), "message": message,
             "appId": instance.app.id.as_str(), "host": agent.host, "ports": task.ports,
-            "ipAddresses": [{ "ipAddress": "127.0.0.1", "protocol": "IPv4" }], "version": instant::text(instance.app.version),
+            "ipAddresses": [{ "ipAddress": "127.0.0.1", "protocol": "IPv4" }], "version": stamp::text(instance.app.version),
         }));
     }
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::app::App;
 use super::instance::{Condition, Instance};
+use crate::definition::app::App;
 
 /// How many tasks are how.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,16 +11,16 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::checking::Watched;
-use super::fault::Faults;
-use super::instance::Condition;
-use super::instant;
 use super::leftover;
 use super::log;
-use super::options::Options;
-use super::persist;
 use super::process::{self, Ending, Process};
-use super::world::{Effect, Launch, World};
+use super::watch::Watched;
+use crate::fault::Faults;
+use crate::options::Options;
+use crate::stamp;
+use crate::state_file;
+use crate::world::instance::Condition;
+use crate::world::{Effect, Launch, World};
 use local_kit::http;
 
 /// When the state could not be saved, it is tried again after so long.
@@ -117,7 +117,7 @@ impl Engine {
     /// Looks at the state or changes it; what follows from the change happens too.
     pub fn with<T>(self: &Arc<Self>, change: impl FnOnce(&mut World) -> T) -> T {
         let mut world = lock(&self.world);
-        world.now = instant::now();
+        world.now = stamp::now();
         let result = change(&mut world);
         world.settle();
         // under the lock, so that a task is always launched before it is killed
@@ -133,7 +133,7 @@ impl Engine {
     /// Looks at the state.
     pub fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
         let mut world = lock(&self.world);
-        world.now = instant::now();
+        world.now = stamp::now();
         look(&world)
     }
 
@@ -253,9 +253,9 @@ impl Engine {
         let state = {
             let mut world = lock(&self.world);
             world.dirty = false;
-            persist::snapshot(&world)
+            state_file::snapshot(&world)
         };
-        let written = persist::write(&self.options.dir, state).await;
+        let written = state_file::write(&self.options.dir, state).await;
         match &written {
             Ok(()) => *served = last,
             Err(error) => {

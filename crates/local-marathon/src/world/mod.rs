@@ -1,6 +1,18 @@
 //! The state of the local Marathon. Everything that changes it is a method with no I/O; what is to be done outside
 //! (start a process, kill one, begin to check) is left in `effects` for the engine.
 
+pub mod change;
+pub mod count;
+pub mod event;
+pub mod health;
+pub mod instance;
+pub mod kill;
+pub mod offer;
+pub mod plan;
+pub mod render;
+pub mod report;
+pub mod rollout;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,14 +21,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::app::App;
-use super::event::Bus;
-use super::id::Id;
-use super::instance::{Agent, Condition, Instance};
-use super::instant;
-use super::options::{Pace, Resources};
-use super::plan::Action;
-use super::tree::Tree;
+use self::event::Bus;
+use self::instance::{Agent, Condition, Instance};
+use self::plan::Action;
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::definition::tree::Tree;
+use crate::options::{Pace, Resources};
+use crate::stamp;
 
 /// The id of the Mesos master that this world has not; those of agents, offers and the framework begin with it.
 pub const MASTER: &str = "6d0f0a86-0000-4000-8000-000000000001";
@@ -97,7 +109,7 @@ impl Deployment {
     /// Its plan, as in events.
     pub fn plan(&self) -> Value {
         let steps: Vec<Value> = self.steps.iter().map(|s| render_step(s)).collect();
-        json!({ "id": self.id, "steps": steps, "version": instant::text(self.version) })
+        json!({ "id": self.id, "steps": steps, "version": stamp::text(self.version) })
     }
 }
 
@@ -242,7 +254,7 @@ impl World {
 
     /// A version nobody has yet.
     pub fn next_version(&mut self) -> Timestamp {
-        self.last_version = instant::after(self.last_version, self.now);
+        self.last_version = stamp::after(self.last_version, self.now);
         self.last_version
     }
 
@@ -309,7 +321,7 @@ impl World {
             .map(|t| &self.agents[t.agent]);
         self.tell("instance_changed_event", json!({
             "instanceId": instance.id, "condition": format!("{condition:?}"), "runSpecId": instance.app.id.as_str(),
-            "agentId": agent.map(|a| &a.id), "host": agent.map(|a| a.host), "runSpecVersion": instant::text(instance.app.version),
+            "agentId": agent.map(|a| &a.id), "host": agent.map(|a| a.host), "runSpecVersion": stamp::text(instance.app.version),
         }));
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::id::Id;
 use super::instance::{Condition, Instance};
-use super::world::{Effect, Ghost, World};
+use super::{Effect, Ghost, World};
+use crate::definition::id::Id;
 
 impl World {
     /// Kills instances for good: they go when their task is dead, or now if there is none.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use super::instant;
+use crate::stamp;
 
 /// One event.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Bus {
     /// Tells everybody; `data` gets `eventType` and, unless it has one, `timestamp`.
     pub fn send(&self, now: Timestamp, kind: &'static str, mut data: Value) {
         if data["timestamp"].is_null() {
-            data["timestamp"] = json!(instant::text(now));
+            data["timestamp"] = json!(stamp::text(now));
         }
         data["eventType"] = json!(kind);
         // nobody listening is fine

@@ -195,9 +195,10 @@ mod tests {
     use serde_json::json;
     use tokio::net::TcpListener;
 
-    use crate::id::Id;
-    use crate::instance::Condition;
-    use crate::{LocalMarathon, Options, Pace, Resources, submit};
+    use crate::definition::id::Id;
+    use crate::definition::submit;
+    use crate::world::instance::Condition;
+    use crate::{LocalMarathon, Options, Pace, Resources};
 
     thread_local! {
         /// How often this thread has looked through all processes.

@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
-use super::instant;
+use crate::stamp;
 
 /// A file grows no longer than this. Then it becomes `….1`, in place of the one before, and a new one is begun.
 const HALF: usize = 5 * 1024 * 1024 / 2;
@@ -95,7 +95,7 @@ fn open(path: &Path) -> Option<fs::File> {
 pub async fn touch(sandbox: &Path) {
     // there is none where the task was never started
     if let Ok(folder) = File::open(sandbox).await {
-        let _ = folder.into_std().await.set_modified(instant::now().into());
+        let _ = folder.into_std().await.set_modified(stamp::now().into());
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::container;
 use super::id::Id;
+use super::json::{each, plain};
 use super::resident;
-use super::value::{each, plain};
 
 type Object = Map<String, Value>;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::app::App;
 use super::plan::{Action, Verb};
-use super::world::{Deployment, Progress, World, render_step};
+use super::{Deployment, Progress, World, render_step};
+use crate::definition::app::App;
 
 impl World {
     /// Lets every deployment go on as far as it can.
@@ -245,7 +245,7 @@ impl World {
 
     fn tell_health_checks(&self, app: &App) {
         for check in app.list("healthChecks") {
-            let version = super::instant::text(app.version);
+            let version = crate::stamp::text(app.version);
             self.tell(
                 "add_health_check_event",
                 json!({ "appId": app.id.as_str(), "version": version, "healthCheck": check }),

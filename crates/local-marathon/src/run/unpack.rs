@@ -187,7 +187,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::leftover;
+    use crate::run::leftover;
 
     const SMALL: Limits = Limits {
         bytes: 1 << 20,

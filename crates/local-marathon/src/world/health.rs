@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::app::HealthCheck;
-use super::id::Id;
 use super::instance::{Condition, Health, Instance, Readiness};
-use super::instant;
-use super::world::{Launch, World};
+use super::{Launch, World};
+use crate::definition::app::HealthCheck;
+use crate::definition::id::Id;
+use crate::stamp;
 
 /// A span of an app definition is no longer than this, so that points in time can be counted with it: a century.
 const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
@@ -131,9 +131,9 @@ impl World {
         let Some(task) = &instance.task else { return };
         let agent = &self.agents[task.agent];
         self.tell("unhealthy_instance_kill_event", json!({
-            "appId": instance.app.id.as_str(), "taskId": task.id, "instanceId": instance.id, "version": instant::text(instance.app.version),
+            "appId": instance.app.id.as_str(), "taskId": task.id, "instanceId": instance.id, "version": stamp::text(instance.app.version),
             "reason": cause, "host": agent.host, "slaveId": agent.id,
-            "timestamp": instant::text(before.last_failure.unwrap_or(self.now)),
+            "timestamp": stamp::text(before.last_failure.unwrap_or(self.now)),
         }));
         if let Some(task) = self.find_mut(&instance.id).and_then(|i| i.task.as_mut()) {
             task.sick = Some(cause.to_owned());
@@ -157,7 +157,7 @@ impl World {
             *slot = Some(health);
         }
         let (before, after) = (old.healthy(), instance.healthy());
-        let version = instant::text(old.app.version);
+        let version = stamp::text(old.app.version);
         if was_alive != alive {
             self.tell("health_status_changed_event", json!({
                 "appId": old.app.id.as_str(), "instanceId": old.id, "version": version, "alive": alive,

@@ -14,13 +14,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::app::App;
 use super::environment::environment;
 use super::fetch;
 use super::leftover;
 use super::log::Log;
 use super::unpack::LIMITS;
-use super::world::Launch;
+use crate::definition::app::App;
+use crate::world::Launch;
 
 const SIGTERM: i32 = 15;
 /// From the first look at what is left of a process group to the next; then longer.

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::app::{App, HealthCheck, ReadinessCheck};
 use super::engine::{Engine, lock};
-use super::id::Id;
-use super::instance::Readiness;
 use super::probe::{self, Place};
-use super::world::Launch;
+use crate::definition::app::{App, HealthCheck, ReadinessCheck};
+use crate::definition::id::Id;
+use crate::world::Launch;
+use crate::world::instance::Readiness;
 
 /// Shortest pause between two checks, for apps that ask for none.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
@@ -154,8 +154,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::definition::tree::Tree;
     use crate::options::{Options, Pace, Resources};
-    use crate::tree::Tree;
     use crate::world::World;
 
     #[tokio::test]

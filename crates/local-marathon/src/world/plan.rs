@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::app::App;
-use super::id::Id;
-use super::tree::Tree;
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::definition::tree::Tree;
 
 /// What happens to an app.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::id::Id;
-use super::instant;
+use crate::stamp;
 
 /// One version of an app.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -208,7 +208,7 @@ impl App {
     /// The definition as Marathon shows it.
     pub fn render(&self) -> Map<String, Value> {
         let mut body = self.render_bare();
-        let info = json!({ "lastScalingAt": instant::text(self.scaled), "lastConfigChangeAt": instant::text(self.configured) });
+        let info = json!({ "lastScalingAt": stamp::text(self.scaled), "lastConfigChangeAt": stamp::text(self.configured) });
         body.insert("versionInfo".to_owned(), info);
         body
     }
@@ -216,7 +216,7 @@ impl App {
     /// The same without `versionInfo`, as in the answer to its creation.
     pub fn render_bare(&self) -> Map<String, Value> {
         let mut body = self.body.clone();
-        body.insert("version".to_owned(), json!(instant::text(self.version)));
+        body.insert("version".to_owned(), json!(stamp::text(self.version)));
         body
     }
 

@@ -9,10 +9,10 @@ use reqwest::header::CONNECTION;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
-use super::app::{HealthCheck, Port};
 use super::environment::environment;
 use super::process::Group;
-use super::world::Launch;
+use crate::definition::app::{HealthCheck, Port};
+use crate::world::Launch;
 
 /// A body that is longer is cut.
 const LONGEST_BODY: usize = 64 * 1024;

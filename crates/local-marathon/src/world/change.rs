@@ -6,15 +6,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::app::App;
-use super::id::Id;
-use super::instant;
-use super::limit;
 use super::plan::steps;
-use super::refusal::Refusal;
-use super::scala;
-use super::tree::Tree;
-use super::world::{Deployment, World, render_step};
+use super::{Deployment, World, render_step};
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::definition::limit;
+use crate::definition::refusal::Refusal;
+use crate::definition::scala_text;
+use crate::definition::tree::Tree;
+use crate::stamp;
 
 /// How many deployments may run at a time.
 const MOST_DEPLOYMENTS: usize = 100;
@@ -33,7 +33,7 @@ pub struct Accepted {
 impl Accepted {
     /// `{"version", "deploymentId"}`.
     pub fn render(&self) -> Value {
-        json!({ "version": instant::text(self.version), "deploymentId": self.deployment })
+        json!({ "version": stamp::text(self.version), "deploymentId": self.deployment })
     }
 }
 
@@ -57,10 +57,10 @@ impl World {
         match &result {
             Ok(_) => self.tell(
                 "group_change_success",
-                json!({ "groupId": at.as_str(), "version": instant::text(version) }),
+                json!({ "groupId": at.as_str(), "version": stamp::text(version) }),
             ),
             Err(refusal) => {
-                let data = json!({ "groupId": at.as_str(), "version": instant::text(version), "reason": refusal.reason() });
+                let data = json!({ "groupId": at.as_str(), "version": stamp::text(version), "reason": refusal.reason() });
                 self.tell("group_change_failed", data);
             }
         }
@@ -112,7 +112,7 @@ impl World {
             first.map_or(tree.version, |app| app.version)
         };
         let (path, what) = tree.place_of(group);
-        let reason = scala::failure(&what, &scala::group(tree, group, born), error);
+        let reason = scala_text::failure(&what, &scala_text::group(tree, group, born), error);
         Refusal::invalid_at(&path, error).because(reason)
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::app::App;
-use super::instant;
+use crate::definition::app::App;
+use crate::stamp;
 
 /// How an instance is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,10 +173,10 @@ impl Instance {
         }
         if self.condition.is_alive() {
             json["ports"] = json!(task.ports);
-            json["stagedAt"] = json!(instant::text(task.staged));
-            json["version"] = json!(instant::text(self.app.version));
+            json["stagedAt"] = json!(stamp::text(task.staged));
+            json["version"] = json!(stamp::text(self.app.version));
             if let Some(started) = task.started {
-                json["startedAt"] = json!(instant::text(started));
+                json["startedAt"] = json!(stamp::text(started));
             }
         }
         Some(json)
@@ -189,7 +189,7 @@ impl Instance {
             });
             let times = [("firstSuccess", health.first_success), ("lastSuccess", health.last_success), ("lastFailure", health.last_failure)];
             for (key, time) in times.into_iter().filter_map(|(k, t)| t.map(|t| (k, t))) {
-                json[key] = json!(instant::text(time));
+                json[key] = json!(stamp::text(time));
             }
             if let Some(cause) = &health.cause {
                 json["lastFailureCause"] = json!(cause);

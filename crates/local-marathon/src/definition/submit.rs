@@ -4,18 +4,18 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::app::App;
-use super::check;
-use super::define;
+use super::complete;
 use super::id::Id;
-use super::instant;
+use super::json;
 use super::limit;
-use super::older;
+use super::older_fields;
 use super::refusal::{Complaints, Refusal};
-use super::scala;
+use super::scala_text;
 use super::schema::{self, Kind};
 use super::shape;
 use super::tree::Tree;
-use super::value;
+use super::validate;
+use crate::stamp;
 
 type Object = Map<String, Value>;
 
@@ -47,7 +47,7 @@ pub fn update(tree: &Tree, id: &Id, body: &Value, version: Timestamp) -> Result<
     let sent = body.as_object().cloned().unwrap_or_default();
     not_contradictory(&sent)?;
     let laid = match tree.apps.get(id) {
-        Some(old) => define::merged(&old.body, &sent),
+        Some(old) => complete::merged(&old.body, &sent),
         None => sent,
     };
     completed(id.clone(), &Id::root(), &laid, version)
@@ -55,7 +55,7 @@ pub fn update(tree: &Tree, id: &Id, body: &Value, version: Timestamp) -> Result<
 
 fn not_contradictory(sent: &Object) -> Result<(), Refusal> {
     let mut complaints = Complaints::new();
-    older::check(sent, &mut complaints);
+    older_fields::check(sent, &mut complaints);
     if complaints.is_empty() {
         Ok(())
     } else {
@@ -66,12 +66,12 @@ fn not_contradictory(sent: &Object) -> Result<(), Refusal> {
 fn completed(id: Id, group: &Id, sent: &Object, version: Timestamp) -> Result<App, Refusal> {
     limit::id(&id)?;
     limit::lists(sent)?;
-    let body = define::complete(&id, group, sent);
+    let body = complete::complete(&id, group, sent);
     let app = App::new(id, body, version);
-    check::check(&app, sent).map_err(|refusal| {
+    validate::check(&app, sent).map_err(|refusal| {
         let error = refusal.body["details"][0]["errors"][0].as_str();
-        let text = scala::app(&app, instant::now());
-        let reason = scala::failure("value", &text, error.unwrap_or_default());
+        let text = scala_text::app(&app, stamp::now());
+        let reason = scala_text::failure("value", &text, error.unwrap_or_default());
         refusal.because(reason)
     })?;
     Ok(app)
@@ -162,7 +162,7 @@ pub fn scale_group(tree: &mut Tree, id: &Id, factor: f64) {
         let instances = (app.number("instances") * factor).ceil();
         let instances = instances.min(f64::from(i32::MAX));
         app.body
-            .insert("instances".to_owned(), value::plain(Value::from(instances)));
+            .insert("instances".to_owned(), json::plain(Value::from(instances)));
         tree.put(app);
     }
 }

@@ -228,7 +228,7 @@ fn chain(error: reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unpack::LIMITS;
+    use crate::run::unpack::LIMITS;
 
     #[test]
     fn what_may_be_a_secret_is_not_shown() {

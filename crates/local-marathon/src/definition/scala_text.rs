@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::app::App;
 use super::id::Id;
-use super::instant;
 use super::tree::Tree;
+use crate::stamp;
 
 /// So many members of a group are named.
 const NAMED: usize = 3;
@@ -29,7 +29,7 @@ pub fn group(tree: &Tree, id: &Id, born: impl Fn(&Id) -> Timestamp) -> String {
         names(&apps),
         names(&groups),
         names(&dependencies),
-        instant::text(tree.version)
+        stamp::text(tree.version)
     )
 }
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::app::App;
-use super::constraint::is_met;
-use super::id::Id;
 use super::instance::{Condition, Instance, Task};
-use super::value::plain;
-use super::world::{Effect, Launch, Offers, World};
+use super::{Effect, Launch, Offers, World};
+use crate::definition::app::App;
+use crate::definition::constraint::is_met;
+use crate::definition::id::Id;
+use crate::definition::json::plain;
 
 /// Why an offer is not taken, in the order in which it is looked at.
 pub const REASONS: [&str; 10] = [

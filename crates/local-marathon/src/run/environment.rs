@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::app::App;
-use super::instant;
-use super::world::Launch;
+use crate::definition::app::App;
+use crate::stamp;
+use crate::world::Launch;
 
 /// The environment of a task: what Marathon and Mesos give, and of ours only `PATH`, `HOME`, `LANG` and `USER`.
 pub fn environment(launch: &Launch, sandbox: &Path, tools: Option<&Path>) -> Vec<(String, String)> {
@@ -67,10 +67,7 @@ fn ports(launch: &Launch) -> Vec<(String, String)> {
 fn marathon(app: &App) -> Vec<(String, String)> {
     let mut env = vec![
         ("MARATHON_APP_ID".to_owned(), app.id.to_string()),
-        (
-            "MARATHON_APP_VERSION".to_owned(),
-            instant::text(app.version),
-        ),
+        ("MARATHON_APP_VERSION".to_owned(), stamp::text(app.version)),
         (
             "MARATHON_APP_RESOURCE_GPUS".to_owned(),
             app.number("gpus").to_string(),

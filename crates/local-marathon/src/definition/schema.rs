@@ -108,7 +108,7 @@ pub fn check(value: &Value, kind: &Kind, path: &str, out: &mut Complaints) {
             }
             Some(_) => {}
         },
-        Kind::Date if value.as_str().and_then(super::instant::parse).is_none() => {
+        Kind::Date if value.as_str().and_then(crate::stamp::parse).is_none() => {
             complain("error.expected.date.isoformat");
         }
         Kind::EnvValue if !value.is_string() && !value.is_object() => {

@@ -8,14 +8,14 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::app::App;
-use super::id::Id;
-use super::instance::Instance;
-use super::limit;
-use super::options::{Pace, Resources};
-use super::plan::Action;
-use super::tree::Tree;
-use super::world::{Deployment, World};
+use crate::definition::app::App;
+use crate::definition::id::Id;
+use crate::definition::limit;
+use crate::definition::tree::Tree;
+use crate::options::{Pace, Resources};
+use crate::world::instance::Instance;
+use crate::world::plan::Action;
+use crate::world::{Deployment, World};
 
 /// The file.
 const FILE: &str = "state.json";
