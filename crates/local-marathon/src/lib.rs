@@ -9,9 +9,25 @@
 //! * `GET /local/tasks/{task id}/stdout` and `…/stderr`: what a task wrote (the newest 2.5 to 5 MiB)
 //! * `POST /local/faults`: see [`FaultChange`]
 
+//! # Layout
+//!
+//! Imports only go down a row.
+//!
+//! | row | modules | for |
+//! |---|---|---|
+//! | 0 | `stamp` `options` | points in time as Marathon writes them; how a local Marathon is set up |
+//! | 1 | `definition` | what an app may be: bodies as they are sent, completed, checked, kept as a tree |
+//! | 2 | `world` | what is so, and what follows: pure, with neither clock nor chance of its own; what is to be done leaves as values |
+//! | 3 | `fault` `state_file` | what goes wrong on demand; what survives a stop or a SIGKILL |
+//! | 4 | `marathon` | the state behind a lock: what API, pages and whoever drives it share |
+//! | 5 | `run` | carries out what the state wants: processes, logs, checks |
+//! | 6 | `page` | pages for people |
+//! | 7 | `api` | Marathon's HTTP interface |
+
 mod api;
 mod definition;
 mod fault;
+mod marathon;
 mod options;
 mod page;
 mod run;
@@ -27,14 +43,23 @@ use local_kit::lock::Lock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use api::connection::CutListener;
+use run::engine::Engine;
+
+pub use api::connection::Cut;
+pub use api::router;
 pub use fault::{FaultChange, FaultState, Faults, Refuse};
+pub use marathon::{Clock, Marathon};
 pub use options::{Credentials, Options, Pace, Resources};
 pub use run::leftover::kill_leftovers;
+pub use world::instance::{Condition, Readiness};
+pub use world::{Effect, Launch, World};
 
 /// A running local Marathon.
 pub struct LocalMarathon {
     url: String,
-    engine: Arc<run::engine::Engine>,
+    marathon: Arc<Marathon>,
+    engine: Arc<Engine>,
     server: JoinHandle<()>,
     /// Held as long as we run: two of us on one folder would kill each other's tasks.
     _lock: Lock,
@@ -71,13 +96,15 @@ impl LocalMarathon {
             stamp::now(),
         )
         .await?;
-        let engine = run::engine::Engine::new(world, options)?;
-        engine.begin();
-        let app = api::router(Arc::clone(&engine), address);
-        let stopping = engine.stopping.clone();
+        let clock = Box::new(stamp::now);
+        let (marathon, effects) = Marathon::new(world, options, clock, true);
+        let engine = Engine::new(Arc::clone(&marathon))?;
+        engine.begin(effects);
+        let app = router(Arc::clone(&marathon), address);
+        let stopping = marathon.stopping.clone();
         let server = axum::serve(
-            api::connection::CutListener::new(listener),
-            app.into_make_service_with_connect_info::<api::connection::Cut>(),
+            CutListener::new(listener),
+            app.into_make_service_with_connect_info::<Cut>(),
         );
         let server = tokio::spawn(async move {
             let outcome = server
@@ -89,6 +116,7 @@ impl LocalMarathon {
         });
         Ok(Self {
             url: format!("http://{address}"),
+            marathon,
             engine,
             server,
             _lock: lock,
@@ -104,13 +132,13 @@ impl LocalMarathon {
     /// The switch for faults; the same as `POST /local/faults`.
     #[must_use]
     pub fn faults(&self) -> &Faults {
-        &self.engine.faults
+        &self.marathon.faults
     }
 
     /// Saves the state, ends every task with its process group, and closes.
     pub async fn stop(self) {
         self.engine.stop().await;
-        let wait = self.engine.options.pace.stop_grace;
+        let wait = self.marathon.options.pace.stop_grace;
         let abort = self.server.abort_handle();
         if tokio::time::timeout(wait, self.server).await.is_err() {
             // a connection that does not end; its requests are done

@@ -142,7 +142,7 @@ pub async fn read(
     resources: Resources,
     now: Timestamp,
 ) -> anyhow::Result<World> {
-    let mut world = World::new(pace, resources);
+    let mut world = World::new(pace, resources, fastrand::u64(..));
     world.now = now;
     let path = dir.join(FILE);
     let bytes = match tokio::fs::read(&path).await {
@@ -204,7 +204,7 @@ fn restore_instances(world: &mut World, instances: Vec<SavedInstance>, shelf: &S
         let Some(app) = shelf.get(&saved.app) else {
             continue;
         };
-        let mut instance = Instance::new(Arc::clone(app), world.now);
+        let mut instance = Instance::new(Arc::clone(app), world.now, world.new_id());
         (instance.id, instance.attempt) = (saved.id, saved.attempt);
         world.watch(app);
         world

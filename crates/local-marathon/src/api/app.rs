@@ -86,7 +86,7 @@ fn list(site: &Site, call: &Call) -> Answer {
             && holds(app.text("cmd"), &cmd)
             && selector.as_ref().is_none_or(|s| s.matches(&labels(app)))
     };
-    let apps: Vec<Value> = site.engine.look(|world| {
+    let apps: Vec<Value> = site.marathon.look(|world| {
         world
             .tree
             .apps
@@ -113,7 +113,7 @@ fn get(site: &Site, call: &Call, rest: &[&str]) -> Answer {
             return Err(Refusal::message(404, "App '/*' does not exist"));
         }
         let group = Id::absolute(&group.join("/"));
-        return site.engine.look(|world| {
+        return site.marathon.look(|world| {
             if !world.tree.groups.contains_key(&group) {
                 return Err(Refusal::no_group(&group));
             }
@@ -126,7 +126,7 @@ fn get(site: &Site, call: &Call, rest: &[&str]) -> Answer {
         });
     }
     let id = Id::absolute(&rest.join("/"));
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         let app = world
             .tree
             .apps
@@ -141,7 +141,7 @@ fn get(site: &Site, call: &Call, rest: &[&str]) -> Answer {
 
 fn versions(site: &Site, call: &Call, id: &Id) -> Answer {
     call.allow(&[Method::GET])?;
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         if !world.tree.apps.contains_key(id) {
             return Err(Refusal::no_app(id));
         }
@@ -164,7 +164,7 @@ fn one_version(site: &Site, call: &Call, id: &Id, text: &str) -> Answer {
             format!("Invalid timestamp provided '{text}'. Expecting ISO-8601 datetime string."),
         )
     })?;
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         let missing = || {
             Refusal::message(
                 404,

@@ -27,7 +27,7 @@ pub fn create(site: &Site, call: &Call) -> Answer {
     }
     let checked = submit::app(&body, &Id::root(), jiff::Timestamp::UNIX_EPOCH)?;
     let id = checked.id.clone();
-    let accepted = site.engine.with(|world| {
+    let accepted = site.marathon.with(|world| {
         let accepted = world.change(&above(&id), call.flag("force", false), &[], |tree, _| {
             if tree.apps.contains_key(&id) {
                 return Err(Refusal::message(
@@ -67,7 +67,7 @@ pub fn create(site: &Site, call: &Call) -> Answer {
 pub fn put(site: &Site, call: &Call, id: &Id) -> Answer {
     let body = app_body(call, id)?;
     let partial = call.flag("partialUpdate", true);
-    let existed = site.engine.look(|world| world.tree.apps.contains_key(id));
+    let existed = site.marathon.look(|world| world.tree.apps.contains_key(id));
     let accepted = submit_one(site, call, id, &body, partial)?;
     let status = if existed { 200 } else { 201 };
     let response = call::accepted(status, &accepted);
@@ -82,7 +82,7 @@ pub fn put(site: &Site, call: &Call, id: &Id) -> Answer {
 pub fn patch(site: &Site, call: &Call, id: &Id) -> Answer {
     let body = app_body(call, id)?;
     submit::shaped(&body, &shape::APP_UPDATE)?;
-    let accepted = site.engine.with(|world| {
+    let accepted = site.marathon.with(|world| {
         let checked = if world.tree.apps.contains_key(id) {
             updated(world, id, &body)
         } else {
@@ -112,10 +112,10 @@ fn submit_one(
     body: &Value,
     partial: bool,
 ) -> Result<Accepted, Refusal> {
-    let exists = site.engine.look(|world| world.tree.apps.contains_key(id));
+    let exists = site.marathon.look(|world| world.tree.apps.contains_key(id));
     let body = if exists { body.clone() } else { as_new(body) };
     submit::shaped(&body, &shape::APP_UPDATE)?;
-    site.engine.with(|world| {
+    site.marathon.with(|world| {
         let checked = match (partial, exists) {
             (true, true) => updated(world, id, &body),
             (true, false) => submit::update(&world.tree, id, &body, world.now),
@@ -212,7 +212,7 @@ pub fn put_many(site: &Site, call: &Call) -> Answer {
     if !complaints.is_empty() {
         return Err(Refusal::invalid_json(&complaints));
     }
-    let accepted = site.engine.with(|world| {
+    let accepted = site.marathon.with(|world| {
         let apps: Result<Vec<App>, Refusal> = list
             .iter()
             .filter(|body| body["id"].is_string())
@@ -237,7 +237,7 @@ fn one_of_many(world: &World, body: &Value, partial: bool) -> Result<App, Refusa
 
 /// POST …/restart.
 pub fn restart(site: &Site, call: &Call, id: &Id) -> Answer {
-    let accepted = site.engine.with(|world| {
+    let accepted = site.marathon.with(|world| {
         world.change(
             &above(id),
             call.flag("force", false),
@@ -256,7 +256,7 @@ pub fn restart(site: &Site, call: &Call, id: &Id) -> Answer {
 
 /// DELETE of one app; forced unless it says otherwise.
 pub fn delete(site: &Site, call: &Call, id: &Id) -> Answer {
-    let accepted = site.engine.with(|world| {
+    let accepted = site.marathon.with(|world| {
         world.change(
             &above(id),
             call.flag("force", true),

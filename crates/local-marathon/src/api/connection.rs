@@ -51,6 +51,21 @@ pub struct Cut {
 }
 
 impl Cut {
+    /// Of a request that comes by no connection.
+    #[must_use]
+    pub fn detached(peer: SocketAddr) -> Self {
+        Self {
+            flag: Arc::default(),
+            peer,
+        }
+    }
+
+    /// Whether the answer got lost on the way.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.flag.load(Ordering::SeqCst)
+    }
+
     /// Nothing more is written: the connection ends without an answer.
     pub fn cut(&self) {
         self.flag.store(true, Ordering::SeqCst);

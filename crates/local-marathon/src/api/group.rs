@@ -48,7 +48,7 @@ fn embed(call: &Call) -> GroupEmbed {
 
 fn get(site: &Site, call: &Call, id: &Id) -> Answer {
     call.accept_json()?;
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         if world.tree.groups.contains_key(id) {
             Ok(call::json(
                 200,
@@ -62,7 +62,7 @@ fn get(site: &Site, call: &Call, id: &Id) -> Answer {
 
 fn apps(site: &Site, call: &Call, id: &Id) -> Answer {
     let embed = embed(call).app;
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         if !world.tree.groups.contains_key(id) {
             return Err(Refusal::no_group(id));
         }
@@ -76,7 +76,7 @@ fn apps(site: &Site, call: &Call, id: &Id) -> Answer {
 }
 
 fn versions(site: &Site, id: &Id) -> Answer {
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         if !world.tree.groups.contains_key(id) {
             return Err(Refusal::no_group(id));
         }
@@ -97,7 +97,7 @@ fn one_version(site: &Site, call: &Call, id: &Id, text: &str) -> Answer {
         )
     };
     let version = stamp::parse(text).ok_or_else(unreadable)?;
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         let tree = world
             .roots
             .iter()
@@ -110,14 +110,14 @@ fn one_version(site: &Site, call: &Call, id: &Id, text: &str) -> Answer {
 fn create(site: &Site, call: &Call, base: &Id) -> Answer {
     let body = json_body(call)?;
     let id = Id::resolve(base, body["id"].as_str().unwrap_or_default());
-    let now = site.engine.look(|world| world.now);
+    let now = site.marathon.look(|world| world.now);
     submit::group(&body, &id, now)?;
-    if let Some(taken) = site.engine.look(|world| taken(&world.tree, &id)) {
+    if let Some(taken) = site.marathon.look(|world| taken(&world.tree, &id)) {
         return Err(taken);
     }
     let named = if base.is_root() { &id } else { base };
     let at = named.parent().unwrap_or_else(Id::root);
-    let accepted = site.engine.with(|world| {
+    let accepted = site.marathon.with(|world| {
         world.change(&at, call.flag("force", false), &[], |tree, version| {
             submit::put_group(tree, &body, &id, version)
         })
@@ -154,9 +154,9 @@ fn put(site: &Site, call: &Call, base: &Id) -> Answer {
             ));
         }
     }
-    let now = site.engine.look(|world| world.now);
+    let now = site.marathon.look(|world| world.now);
     submit::group(&body, &id, now)?;
-    site.engine.with(|world| {
+    site.marathon.with(|world| {
         let then = stamp::parse(body["version"].as_str().unwrap_or_default());
         let then = then.and_then(|v| {
             world
@@ -204,7 +204,7 @@ fn edit(
 }
 
 fn delete(site: &Site, call: &Call, id: &Id) -> Answer {
-    let accepted = site.engine.with(|world| {
+    let accepted = site.marathon.with(|world| {
         world.change(
             &id.parent().unwrap_or_else(Id::root),
             call.flag("force", false),

@@ -14,7 +14,7 @@ use crate::world::instance::instance_of;
 
 /// `/local/faults`: GET shows, POST changes; for browsers there is a page with buttons. It works whatever fault is set.
 pub fn faults(site: &Site, call: &Call) -> Response {
-    let faults = &site.engine.faults;
+    let faults = &site.marathon.faults;
     let kind = call.headers.get(header::CONTENT_TYPE);
     let form = kind.is_some_and(|kind| kind == "application/x-www-form-urlencoded");
     match call.method {
@@ -39,7 +39,7 @@ pub fn faults(site: &Site, call: &Call) -> Response {
 /// `GET /local/info`: what tells this Marathon from others, which answer that they do not know the path.
 pub fn info(site: &Site, call: &Call) -> Answer {
     call.allow(&[Method::GET])?;
-    let info = json!({"runs": "processes", "volumes": site.engine.options.volumes()});
+    let info = json!({"runs": "processes", "volumes": site.marathon.options.volumes()});
     Ok(call::json(200, &info))
 }
 
@@ -54,7 +54,7 @@ pub async fn log(site: &Site, call: &Call, task: &str, name: &str) -> Answer {
     if !plain {
         return Err(missing());
     }
-    let path = site.engine.sandbox(task).join(name);
+    let path = site.marathon.sandbox(task).join(name);
     let bytes = tokio::task::spawn_blocking(move || log::read(&path)).await;
     let bytes = bytes.ok().flatten().ok_or_else(missing)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();

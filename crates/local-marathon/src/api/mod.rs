@@ -27,8 +27,8 @@ use self::call::{Answer, Call, failure};
 use super::page;
 use crate::api::connection::Cut;
 use crate::definition::refusal::Refusal;
+use crate::marathon::Marathon;
 use crate::options::Credentials;
-use crate::run::engine::Engine;
 use local_kit::guard;
 
 /// Bodies longer than this are refused.
@@ -38,15 +38,15 @@ const LONGEST_BODY: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Site {
     /// The running Marathon.
-    pub engine: Arc<Engine>,
+    pub marathon: Arc<Marathon>,
     /// `127.0.0.1:8080`.
     pub authority: Arc<str>,
 }
 
 /// All routes, behind the guard that lets only programs on this machine in.
-pub fn router(engine: Arc<Engine>, address: SocketAddr) -> Router {
+pub fn router(marathon: Arc<Marathon>, address: SocketAddr) -> Router {
     let site = Site {
-        engine,
+        marathon,
         authority: address.to_string().into(),
     };
     Router::new()
@@ -65,14 +65,14 @@ async fn answer(
         Ok(call) => call,
         Err(refusal) => return dressed(&site, failure(&refusal)),
     };
-    let credentials = site.engine.options.credentials.as_ref();
+    let credentials = site.marathon.options.credentials.as_ref();
     if let Some(refused) = access::refused(&call, credentials.map(Credentials::expose)) {
         return refused;
     }
     if call.resource() == ["local", "faults"] {
         return local::faults(&site, &call);
     }
-    let faults = site.engine.faults.clone();
+    let faults = site.marathon.faults.clone();
     let state = faults.state();
     if state.slow_ms > 0 {
         tokio::time::sleep(Duration::from_millis(state.slow_ms)).await;
@@ -95,7 +95,7 @@ async fn answer(
     };
     if changes {
         // like Marathon, which answers when ZooKeeper has it
-        if let Err(error) = site.engine.saved().await {
+        if let Err(error) = site.marathon.saved().await {
             let text = format!("The change is made, but cannot be saved: {error:#}");
             response = failure(&Refusal::message(500, text));
         }
@@ -113,7 +113,7 @@ fn refused(site: &Site, locked: bool) -> Option<Refusal> {
             "00000000-0000-4000-8000-00000000fa17".to_owned()
         ]));
     }
-    let refuse = site.engine.faults.take_refusal()?;
+    let refuse = site.marathon.faults.take_refusal()?;
     Some(Refusal::message(refuse.status, refuse.message))
 }
 
@@ -155,7 +155,7 @@ fn route(site: &Site, call: &Call) -> Answer {
         [""] | [] => Ok(call::redirect(&format!("http://{}/ui/", site.authority))),
         ["help"] => Ok(call::redirect("api-console/index.html")),
         ["ui", path @ ..] => {
-            let page = page::route(&site.engine, &call.method, &site.authority, path);
+            let page = page::route(&site.marathon, &call.method, &site.authority, path);
             page.ok_or_else(|| Refusal::message(404, "There is no such page or app"))
         }
         ["local", "info"] => local::info(site, call),

@@ -35,7 +35,7 @@ pub fn ping(call: &Call) -> Answer {
 pub fn leader(site: &Site, call: &Call) -> Answer {
     call.allow(&[Method::GET, Method::DELETE])?;
     if call.method == Method::DELETE {
-        site.engine.abdicate();
+        site.marathon.abdicate();
         return Ok(call::json(
             200,
             &json!({ "message": "Leadership abdicated" }),
@@ -76,7 +76,7 @@ pub fn pods(call: &Call, rest: &[&str]) -> Answer {
 pub fn deployments(site: &Site, call: &Call) -> Answer {
     call.allow(&[Method::GET])?;
     call.accept_json()?;
-    let list: Vec<Value> = site.engine.look(|world| {
+    let list: Vec<Value> = site.marathon.look(|world| {
         world
             .deployments
             .iter()
@@ -90,7 +90,7 @@ pub fn deployments(site: &Site, call: &Call) -> Answer {
 pub fn deployment(site: &Site, call: &Call, id: &str) -> Answer {
     call.allow(&[Method::DELETE])?;
     let missing = || Refusal::message(404, format!("DeploymentPlan {id} does not exist"));
-    site.engine.with(|world| {
+    site.marathon.with(|world| {
         if call.flag("force", false) {
             world.cancel(id).ok_or_else(missing)?;
             return Ok(call::empty(202));
@@ -108,7 +108,7 @@ pub fn queue(site: &Site, call: &Call) -> Answer {
     let unused = call.all("embed").any(|e| e == "lastUnusedOffers");
     Ok(call::json(
         200,
-        &site.engine.look(|world| world.render_queue(unused)),
+        &site.marathon.look(|world| world.render_queue(unused)),
     ))
 }
 
@@ -116,7 +116,7 @@ pub fn queue(site: &Site, call: &Call) -> Answer {
 pub fn queue_delay(site: &Site, call: &Call, id: &[&str]) -> Answer {
     call.allow(&[Method::DELETE])?;
     let id = Id::absolute(&id.join("/"));
-    site.engine.with(|world| {
+    site.marathon.with(|world| {
         if !world.of(&id).iter().any(Instance::is_waiting) {
             let body = json!({ "message": format!("Application {id} not found in tasks queue.") });
             return Ok(call::text(404, "text/plain", body.to_string()));
@@ -144,7 +144,7 @@ pub fn info(site: &Site, call: &Call) -> Answer {
         },
     });
     info["marathon_config"] = marathon_config(host);
-    let pace = &site.engine.options.pace;
+    let pace = &site.marathon.options.pace;
     for (key, length) in [
         ("scale_apps_interval", pace.scale_check),
         ("scale_apps_initial_delay", pace.first_scale_check),

@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use super::Site;
 use super::call::{self, Call};
-use crate::run::engine::Engine;
+use crate::marathon::Marathon;
 use crate::world::event::Event;
 
 /// Opens a stream, or says 405 where `Accept` is not exactly `text/event-stream`.
@@ -27,17 +27,18 @@ pub fn events(site: &Site, call: &Call) -> Response {
         return call::error_page(call, 405, &reason, "/v2/events", &reason);
     }
     let wanted: Vec<String> = call.all("event_type").map(str::to_owned).collect();
-    let engine = Arc::clone(&site.engine);
+    let marathon = Arc::clone(&site.marathon);
     let peer = call.peer.ip().to_string();
-    let receiver = engine.with(|world| {
+    let receiver = marathon.with(|world| {
         let receiver = world.bus.subscribe();
         world.tell("event_stream_attached", json!({ "remoteAddress": peer }));
         receiver
     });
     let (sender, body) = mpsc::channel::<Result<Bytes, Infallible>>(16);
     tokio::spawn(async move {
-        feed(&engine, receiver, &wanted, &sender).await;
-        engine.with(|world| world.tell("event_stream_detached", json!({ "remoteAddress": peer })));
+        feed(&marathon, receiver, &wanted, &sender).await;
+        marathon
+            .with(|world| world.tell("event_stream_detached", json!({ "remoteAddress": peer })));
     });
     let frames =
         futures_util::stream::unfold(
@@ -54,18 +55,18 @@ pub fn events(site: &Site, call: &Call) -> Response {
 }
 
 async fn feed(
-    engine: &Engine,
+    marathon: &Marathon,
     mut events: broadcast::Receiver<Arc<Event>>,
     wanted: &[String],
     out: &mpsc::Sender<Result<Bytes, Infallible>>,
 ) {
-    let period = engine.options.pace.heartbeat;
-    let mut leadership = engine.leadership();
+    let period = marathon.options.pace.heartbeat;
+    let mut leadership = marathon.leadership();
     let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     loop {
         let frame = tokio::select! {
-            () = engine.stopping.cancelled() => return,
-            () = engine.faults.wait_down() => return,
+            () = marathon.stopping.cancelled() => return,
+            () = marathon.faults.wait_down() => return,
             () = out.closed() => return,
             _ = leadership.changed() => return,
             _ = heartbeat.tick() => "\r\n".to_owned(),

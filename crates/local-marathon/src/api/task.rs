@@ -25,7 +25,7 @@ pub fn all(site: &Site, call: &Call) -> Answer {
             || (wanted.contains("running") && state == "TASK_RUNNING")
             || (wanted.contains("staging") && state == "TASK_STAGING")
     };
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         if is_text(call) {
             let lines: String = world
                 .tree
@@ -57,7 +57,7 @@ pub fn of_app(site: &Site, call: &Call, path: &[&str]) -> Answer {
         return delete_of_app(site, call, &id);
     }
     call.allow(&[Method::GET])?;
-    site.engine.look(|world| {
+    site.marathon.look(|world| {
         let apps: Vec<&Id> = match path {
             [group @ .., "*"] => {
                 let group = Id::absolute(&group.join("/"));
@@ -100,7 +100,7 @@ pub fn of_app(site: &Site, call: &Call, path: &[&str]) -> Answer {
 
 fn delete_of_app(site: &Site, call: &Call, id: &Id) -> Answer {
     let (scale, _) = scale_or_wipe(call)?;
-    site.engine.with(|world| {
+    site.marathon.with(|world| {
         if !world.tree.apps.contains_key(id) {
             return Err(Refusal::no_app(id));
         }
@@ -130,7 +130,7 @@ fn delete_of_app(site: &Site, call: &Call, id: &Id) -> Answer {
 pub fn one(site: &Site, call: &Call, id: &Id, task: &str) -> Answer {
     call.allow(&[Method::DELETE])?;
     let (scale, _) = scale_or_wipe(call)?;
-    site.engine.with(|world| {
+    site.marathon.with(|world| {
         if !world.tree.apps.contains_key(id) {
             return Err(Refusal::no_app(id));
         }
@@ -173,7 +173,7 @@ pub fn delete_many(site: &Site, call: &Call) -> Answer {
         };
         instances.push(instance_of(text).ok_or_else(unreadable)?.to_owned());
     }
-    site.engine.with(|world| {
+    site.marathon.with(|world| {
         instances.retain(|id| world.find(id).is_some());
         if scale && !instances.is_empty() {
             return Ok(call::accepted(200, &scale_away(world, call, &instances)?));

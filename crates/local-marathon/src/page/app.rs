@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{state, waiting};
 use crate::definition::app::App;
 use crate::definition::id::Id;
-use crate::run::engine::Engine;
+use crate::marathon::Marathon;
 use crate::stamp;
 use crate::world::World;
 use crate::world::instance::Instance;
@@ -68,13 +68,13 @@ struct TaskRow {
 }
 
 /// `GET /ui/apps/{id}`
-pub fn show(engine: &Engine, id: &Id) -> Option<Response> {
-    let no_offers = engine.faults.state().no_offers;
-    let mut page = engine.look(|world| {
+pub fn show(marathon: &Marathon, id: &Id) -> Option<Response> {
+    let no_offers = marathon.faults.state().no_offers;
+    let mut page = marathon.look(|world| {
         let app = world.tree.apps.get(id)?;
         Some(page(world, app, no_offers))
     })?;
-    page.ended = ended(engine, id, &page.tasks);
+    page.ended = ended(marathon, id, &page.tasks);
     Some(respond(page.render().map_err(anyhow::Error::from)))
 }
 
@@ -126,9 +126,9 @@ fn row(world: &World, instance: &Instance) -> Option<TaskRow> {
 }
 
 /// Tasks of the app whose logs are still there, the newest first, without those that are listed as tasks.
-fn ended(engine: &Engine, id: &Id, tasks: &[TaskRow]) -> Vec<(String, String)> {
+fn ended(marathon: &Marathon, id: &Id, tasks: &[TaskRow]) -> Vec<(String, String)> {
     let prefix = format!("{}.instance-", id.task_prefix());
-    let sandboxes = engine.options.dir.join("sandboxes");
+    let sandboxes = marathon.options.dir.join("sandboxes");
     let entries = std::fs::read_dir(sandboxes).into_iter().flatten().flatten();
     let mut found: Vec<(SystemTime, String)> = entries
         .filter_map(|entry| {

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::waiting;
 use crate::fault::FaultState;
-use crate::run::engine::Engine;
+use crate::marathon::Marathon;
 use crate::stamp;
 use crate::world::World;
 use crate::world::count::Counts;
@@ -63,9 +63,9 @@ struct DeploymentRow {
 }
 
 /// `GET /ui/`
-pub fn show(engine: &Engine, authority: &str) -> Response {
-    let faults = engine.faults.state();
-    let page = engine.look(|world| IndexPage {
+pub fn show(marathon: &Marathon, authority: &str) -> Response {
+    let faults = marathon.faults.state();
+    let page = marathon.look(|world| IndexPage {
         authority,
         faulty: faults != FaultState::default(),
         apps: apps(world, faults.no_offers),

@@ -11,17 +11,22 @@ pub use fault::{change as change_faults, show as show_faults};
 
 use crate::definition::app::App;
 use crate::definition::id::Id;
-use crate::run::engine::Engine;
+use crate::marathon::Marathon;
 use crate::world::World;
 use crate::world::instance::{Condition, Instance};
 use crate::world::offer::REASONS;
 
 /// `/ui/` and what is below it; `None` where there is no such page.
-pub fn route(engine: &Engine, method: &Method, authority: &str, path: &[&str]) -> Option<Response> {
+pub fn route(
+    marathon: &Marathon,
+    method: &Method,
+    authority: &str,
+    path: &[&str],
+) -> Option<Response> {
     match path {
         _ if *method != Method::GET => None,
-        [] => Some(index::show(engine, authority)),
-        ["apps", id @ ..] if !id.is_empty() => app::show(engine, &Id::absolute(&id.join("/"))),
+        [] => Some(index::show(marathon, authority)),
+        ["apps", id @ ..] if !id.is_empty() => app::show(marathon, &Id::absolute(&id.join("/"))),
         _ => None,
     }
 }

@@ -18,13 +18,20 @@ impl Engine {
     /// Cleans up whenever a task has ended.
     pub async fn keep_sweeping(self: Arc<Self>) {
         while self
+            .marathon
             .stopping
             .run_until_cancelled(self.ended.notified())
             .await
             .is_some()
         {
             let paused = tokio::time::sleep(PAUSE);
-            if self.stopping.run_until_cancelled(paused).await.is_none() {
+            if self
+                .marathon
+                .stopping
+                .run_until_cancelled(paused)
+                .await
+                .is_none()
+            {
                 // whoever stops looks for all that is left
                 return;
             }
@@ -33,7 +40,7 @@ impl Engine {
     }
 
     async fn sweep(self: &Arc<Self>) {
-        let dir = &self.options.dir;
+        let dir = &self.marathon.options.dir;
         let engine = Arc::clone(self);
         leftover::kill_strays(dir.clone(), move || engine.running()).await;
         let (sandboxes, alive) = (dir.join("sandboxes"), self.running());

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::engine::{Engine, lock};
+use super::engine::Engine;
 use super::probe::{self, Place};
 use crate::definition::app::{App, HealthCheck, ReadinessCheck};
 use crate::definition::id::Id;
+use crate::marathon::lock;
 use crate::world::Launch;
 use crate::world::instance::Readiness;
 
@@ -31,7 +32,8 @@ impl Engine {
             let key = (app.id.clone(), app.version, index);
             if lock(&self.watched).insert(key.clone()) {
                 let engine = Arc::clone(self);
-                self.tasks
+                self.marathon
+                    .tasks
                     .spawn(async move { engine.keep_checking(&key, &check).await });
             }
         }
@@ -39,14 +41,22 @@ impl Engine {
 
     /// One health check of a version of an app, on a timer of its own, as long as there is that version.
     async fn keep_checking(self: &Arc<Self>, watched: &Watched, check: &HealthCheck) {
-        let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
+        let (interval, timeout) = self
+            .marathon
+            .look(|w| (w.real(check.interval), w.real(check.timeout)));
         let interval = interval.max(SHORTEST_INTERVAL);
         // by task: a look that hangs keeps the next one waiting
         let mut looks: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
         let mut due = Instant::now() + interval;
         loop {
             let sleep = tokio::time::sleep_until(due.min(Instant::now() + LONGEST_SLEEP));
-            if self.stopping.run_until_cancelled(sleep).await.is_none() {
+            if self
+                .marathon
+                .stopping
+                .run_until_cancelled(sleep)
+                .await
+                .is_none()
+            {
                 return;
             }
             let Some(targets) = self.targets_or_end(watched, check) else {
@@ -62,7 +72,8 @@ impl Engine {
                     let (engine, check) = (Arc::clone(self), check.clone());
                     let timeout = timeout.max(SHORTEST_INTERVAL);
                     let index = watched.2;
-                    self.tasks
+                    self.marathon
+                        .tasks
                         .spawn(async move { engine.look_at(&target, index, &check, timeout).await })
                 });
             }
@@ -72,7 +83,7 @@ impl Engine {
     /// What is to be checked now. Where the version is history, its watch ends under the same lock under which another
     /// one would begin.
     fn targets_or_end(&self, watched: &Watched, check: &HealthCheck) -> Option<Vec<Launch>> {
-        self.look(|world| {
+        self.marathon.look(|world| {
             let targets = world.targets(&watched.0, watched.1, check);
             if targets.is_none() {
                 lock(&self.watched).remove(watched);
@@ -88,15 +99,16 @@ impl Engine {
         check: &HealthCheck,
         timeout: Duration,
     ) {
-        let sandbox = self.sandbox(&target.task);
+        let sandbox = self.marathon.sandbox(&target.task);
         let place = Place {
             http: &self.http,
             sandbox: &sandbox,
-            tools: self.options.tools.as_deref(),
+            tools: self.marathon.options.tools.as_deref(),
         };
         let end = self.end_of(&target.task);
         if let Some(result) = probe::look(check, target, &place, timeout, end).await {
-            self.with(|world| world.health_result(&target.task, index, result));
+            self.marathon
+                .with(|world| world.health_result(&target.task, index, result));
         }
     }
 
@@ -109,10 +121,15 @@ impl Engine {
     }
 
     async fn ask_until_ready(self: &Arc<Self>, check: &ReadinessCheck, target: &Launch) {
-        let (interval, timeout) = self.look(|w| (w.real(check.interval), w.real(check.timeout)));
+        let (interval, timeout) = self
+            .marathon
+            .look(|w| (w.real(check.interval), w.real(check.timeout)));
         loop {
             let result = ask(&self.http, check, target, timeout).await;
-            if self.with(|world| world.readiness_result(&target.task, result)) {
+            if self
+                .marathon
+                .with(|world| world.readiness_result(&target.task, result))
+            {
                 return;
             }
             tokio::time::sleep(interval.max(SHORTEST_INTERVAL)).await;
@@ -155,6 +172,7 @@ mod tests {
 
     use super::*;
     use crate::definition::tree::Tree;
+    use crate::marathon::Marathon;
     use crate::options::{Options, Pace, Resources};
     use crate::world::World;
 
@@ -167,8 +185,16 @@ mod tests {
             resources: Resources::default(),
             credentials: None,
         };
-        let world = World::new(Pace::default(), Resources::default());
-        let engine = Engine::new(world, options).unwrap();
+        let world = World::new(Pace::default(), Resources::default(), 1);
+        let clock = Box::new(|| Timestamp::UNIX_EPOCH);
+        let (marathon, mut effects) = Marathon::new(world, options, clock, false);
+        let engine = Engine::new(Arc::clone(&marathon)).unwrap();
+        let mut change = |begin: &dyn Fn(&mut World)| {
+            marathon.with(begin);
+            while let Ok(effect) = effects.try_recv() {
+                engine.carry_out(effect);
+            }
+        };
         let checks = json!({"healthChecks": [{"intervalSeconds": 0}, {"intervalSeconds": 1000}]});
         let body = checks.as_object().cloned().unwrap();
         let app = App::new(Id::absolute("/a"), body, Timestamp::UNIX_EPOCH);
@@ -179,15 +205,15 @@ mod tests {
             world.tree = Arc::clone(&with);
             world.watch(&app);
         };
-        engine.with(begin);
-        engine.with(begin);
-        assert_eq!(engine.tasks.len(), 2);
+        change(&begin);
+        change(&begin);
+        assert_eq!(marathon.tasks.len(), 2);
         // the quick one finds that the app is gone, the slow one does not look yet
-        engine.with(|world| world.tree = without);
-        while engine.tasks.len() == 2 {
+        change(&|world| world.tree = Arc::clone(&without));
+        while marathon.tasks.len() == 2 {
             tokio::task::yield_now().await;
         }
-        engine.with(begin);
-        assert_eq!(engine.tasks.len(), 2);
+        change(&begin);
+        assert_eq!(marathon.tasks.len(), 2);
     }
 }

@@ -140,7 +140,7 @@ impl World {
     fn deploy(&mut self, tree: Tree, force: bool) -> Result<Accepted, Refusal> {
         let tree = Arc::new(tree);
         let deployment = Deployment {
-            id: uuid::Uuid::new_v4().to_string(),
+            id: self.new_id().to_string(),
             version: tree.version,
             from: Arc::clone(&self.tree),
             to: Arc::clone(&tree),

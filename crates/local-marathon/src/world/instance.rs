@@ -118,8 +118,8 @@ pub struct Instance {
 
 impl Instance {
     /// A new instance that waits for an offer.
-    pub fn new(app: Arc<App>, now: Timestamp) -> Self {
-        let id = format!("{}.instance-{}", app.id.task_prefix(), uuid::Uuid::new_v4());
+    pub fn new(app: Arc<App>, now: Timestamp, id: uuid::Uuid) -> Self {
+        let id = format!("{}.instance-{id}", app.id.task_prefix());
         let health = vec![None; app.list("healthChecks").len()];
         Self {
             id,

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use uuid::{Builder, Uuid};
 
 use self::event::Bus;
 use self::instance::{Agent, Condition, Instance};
@@ -160,10 +161,8 @@ pub struct Ghost {
     pub app: Arc<App>,
 }
 
-fn anywhere(ports: &Range<u16>) -> u16 {
-    let length = ports.end.saturating_sub(ports.start).max(1);
-    let offset = uuid::Uuid::new_v4().as_u128() % u128::from(length);
-    ports.start + u16::try_from(offset).unwrap_or_default()
+fn anywhere(chance: &mut fastrand::Rng, ports: &Range<u16>) -> u16 {
+    chance.u16(ports.start..ports.end.max(ports.start.saturating_add(1)))
 }
 
 /// The state.
@@ -211,17 +210,24 @@ pub struct World {
     pub bus: Bus,
     /// The last version given to anything.
     pub last_version: Timestamp,
+    /// Where ids and the first ports come from.
+    pub chance: fastrand::Rng,
 }
 
 impl World {
-    /// An empty Marathon.
-    pub fn new(pace: Pace, resources: Resources) -> Self {
+    /// An empty Marathon. Whatever happens by chance is decided by the seed.
+    #[must_use]
+    pub fn new(pace: Pace, resources: Resources, seed: u64) -> Self {
+        let mut chance = fastrand::Rng::with_seed(seed);
         let agent = |number: usize, host| Agent {
             id: format!("{MASTER}-S{number}"),
             host,
         };
         let tree = Arc::new(Tree::default());
-        let next_port = [anywhere(&resources.ports[0]), anywhere(&resources.ports[1])];
+        let next_port = [
+            anywhere(&mut chance, &resources.ports[0]),
+            anywhere(&mut chance, &resources.ports[1]),
+        ];
         Self {
             next_port,
             offer_number: 0,
@@ -244,7 +250,14 @@ impl World {
             no_offers: false,
             bus: Bus::default(),
             last_version: Timestamp::UNIX_EPOCH,
+            chance,
         }
+    }
+
+    /// An id that nobody has yet.
+    pub fn new_id(&mut self) -> Uuid {
+        let bytes = self.chance.u128(..).to_be_bytes();
+        Builder::from_random_bytes(bytes).into_uuid()
     }
 
     /// Tells listeners of `/v2/events`.

@@ -33,7 +33,7 @@ const PER_OFFER: usize = 5;
 impl World {
     /// Adds an instance of this definition, waiting for an offer.
     pub fn add_instance(&mut self, app: &Arc<App>) -> String {
-        let instance = Instance::new(Arc::clone(app), self.now);
+        let instance = Instance::new(Arc::clone(app), self.now, self.new_id());
         let id = instance.id.clone();
         self.tell_condition(&instance, Condition::Scheduled);
         self.instances
