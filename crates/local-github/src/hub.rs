@@ -1,6 +1,6 @@
 //! What all parts of the local GitHub share, and what is true of the server as a whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,6 +62,9 @@ impl Default for Pace {
     }
 }
 
+/// Refs whose last move is remembered. Only reads right after a move lag.
+const MOVES: usize = 1000;
+
 /// Shared by all requests.
 #[derive(Debug)]
 pub struct Hub {
@@ -76,15 +79,47 @@ pub struct Hub {
     pub post: Arc<Post>,
     /// One repository is made at a time: git would fail on a folder that it is making already.
     making: tokio::sync::Mutex<()>,
-    /// One push at a time per repository.
-    pushing: Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>,
-    /// The last move of each ref, for the fault `lag`.
-    moves: Mutex<HashMap<(u64, String), Move>>,
+    pushing: Turns,
+    moves: Mutex<Moves>,
+}
+
+/// One push at a time per repository. There is an entry where somebody pushes.
+#[derive(Debug, Default)]
+struct Turns(Mutex<HashMap<u64, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    fn of(&self, repository: u64) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = lock(&self.0);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(repository).or_default())
+    }
+}
+
+/// The last moves of refs, for the fault `lag`; oldest first.
+#[derive(Debug, Default)]
+struct Moves(VecDeque<Move>);
+
+impl Moves {
+    fn push(&mut self, new: Move) {
+        self.0
+            .retain(|old| (old.repository, &old.name) != (new.repository, &new.name));
+        self.0.push_back(new);
+        if self.0.len() > MOVES {
+            self.0.pop_front();
+        }
+    }
+
+    fn of(&self, repository: u64) -> impl Iterator<Item = &Move> {
+        let own = move |known: &&Move| known.repository == repository;
+        self.0.iter().filter(own)
+    }
 }
 
 /// A ref that moved.
 #[derive(Debug, Clone)]
 pub struct Move {
+    pub repository: u64,
+    pub name: String,
     pub before: Option<String>,
     pub after: String,
     pub tree: Option<String>,
@@ -110,7 +145,7 @@ impl Hub {
             faults,
             post,
             making: tokio::sync::Mutex::default(),
-            pushing: Mutex::default(),
+            pushing: Turns::default(),
             moves: Mutex::default(),
         }
     }
@@ -165,19 +200,21 @@ impl Hub {
 
     /// The turn to push to a repository.
     pub fn turn(&self, repository: u64) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(lock(&self.pushing).entry(repository).or_default())
+        self.pushing.of(repository)
     }
 
     /// Remembers a move, so that reads can lag behind it.
-    pub fn moved(&self, repository: u64, name: &str, how: Move) {
-        lock(&self.moves).insert((repository, name.to_owned()), how);
+    pub fn moved(&self, how: Move) {
+        lock(&self.moves).push(how);
     }
 
     /// The head of a ref as a replica shows it that may lag (the fault `lag`).
     pub fn head(&self, repository: u64, name: &str, real: &str) -> Option<String> {
-        let last = lock(&self.moves)
-            .get(&(repository, name.to_owned()))
-            .cloned();
+        let last = {
+            let moves = lock(&self.moves);
+            let mut own = moves.of(repository);
+            own.find(|last| last.name == name).cloned()
+        };
         match last {
             Some(last) if last.after == real && self.faults.take_lag() => last.before,
             _ => Some(real.to_owned()),
@@ -186,9 +223,9 @@ impl Hub {
 
     /// Whether a replica that lags does not have this object yet.
     pub fn is_missing(&self, repository: u64, sha: &str) -> bool {
-        let fresh = lock(&self.moves).iter().any(|((id, _), last)| {
-            *id == repository && (last.after == sha || last.tree.as_deref() == Some(sha))
-        });
+        let fresh = lock(&self.moves)
+            .of(repository)
+            .any(|last| last.after == sha || last.tree.as_deref() == Some(sha));
         fresh && self.faults.take_lag()
     }
 
@@ -240,4 +277,39 @@ pub fn is_repository_name(name: &str) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_moves_the_youngest_are_remembered_each_ref_once() {
+        let mut moves = Moves::default();
+        for n in 0..MOVES + 2 {
+            for after in ["a", "b"] {
+                moves.push(Move {
+                    repository: 1,
+                    name: n.to_string(),
+                    before: None,
+                    after: after.to_owned(),
+                    tree: None,
+                });
+            }
+        }
+        let names: Vec<&str> = moves.of(1).map(|known| known.name.as_str()).collect();
+        assert_eq!((names.len(), names[0]), (MOVES, "2"));
+        assert!(moves.of(1).all(|known| known.after == "b"));
+    }
+
+    #[test]
+    fn a_turn_is_kept_as_long_as_somebody_has_it() {
+        let turns = Turns::default();
+        let held = turns.of(1);
+        for repository in 2..100 {
+            turns.of(repository);
+        }
+        assert!(Arc::ptr_eq(&held, &turns.of(1)));
+        assert_eq!(lock(&turns.0).len(), 1);
+    }
 }

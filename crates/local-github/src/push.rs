@@ -109,14 +109,15 @@ fn changes<'a>(before: &'a Refs, after: &'a Refs) -> Vec<Change<'a>> {
 
 fn remember(hub: &Hub, repository: &Repository, change: &Change<'_>, payload: &Value) {
     if let Some(after) = change.after {
-        let how = Move {
+        hub.moved(Move {
+            repository: repository.id,
+            name: change.name.to_owned(),
             before: change.before.map(str::to_owned),
             after: after.to_owned(),
             tree: payload["head_commit"]["tree_id"]
                 .as_str()
                 .map(str::to_owned),
-        };
-        hub.moved(repository.id, change.name, how);
+        });
     }
 }
 

@@ -15,6 +15,9 @@ const DELIVERIES: usize = 500;
 /// And no more than this of their payloads, in bytes.
 const PAYLOADS: usize = 64 << 20;
 
+/// Statuses in all: some of each delivery that is kept, which is more than anybody looks at.
+const STATUSES: usize = 5000;
+
 /// The JSON text of an event, which may be large and is in many places.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "String")]
@@ -360,8 +363,37 @@ impl World {
         self.statuses.iter().rev().filter(own)
     }
 
-    /// Adds a status.
+    /// Adds a status, and forgets the oldest of all where there are too many.
     pub fn say(&mut self, status: Status) {
         self.statuses.push_back(Arc::new(status));
+        while self.statuses.len() > STATUSES {
+            self.statuses.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_statuses_the_youngest_are_kept() {
+        let mut world = World::default();
+        for id in 1..=STATUSES as u64 + 2 {
+            world.say(Status {
+                id,
+                repository: 1,
+                sha: "a".to_owned(),
+                state: "pending".to_owned(),
+                target_url: None,
+                description: None,
+                context: format!("context {id}"),
+                creator: "ana".to_owned(),
+                created_at: Timestamp::UNIX_EPOCH,
+            });
+        }
+        let ids: Vec<u64> = world.statuses(1, "a").map(|status| status.id).collect();
+        assert_eq!(ids.len(), STATUSES);
+        assert_eq!((ids[0], ids[STATUSES - 1]), (STATUSES as u64 + 2, 3));
     }
 }

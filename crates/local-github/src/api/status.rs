@@ -19,6 +19,10 @@ use crate::state::Status;
 
 /// Characters in a description.
 const DESCRIPTION: usize = 140;
+/// Characters in a context.
+const CONTEXT: usize = 255;
+/// Characters in a link, which are more than browsers take.
+const LINK: usize = 2048;
 /// Statuses per commit and context.
 const STATUSES: usize = 1000;
 
@@ -81,13 +85,15 @@ impl Wish {
         if !matches!(state, "error" | "failure" | "pending" | "success") {
             return Err(Refusal::field("Status", "state", "invalid"));
         }
-        let length = self
-            .description
-            .as_ref()
-            .map_or(0, |text| text.chars().count());
-        if length > DESCRIPTION {
-            let sentence = format!("description is too long (maximum is {DESCRIPTION} characters)");
-            return Err(Refusal::invalid("Status", &sentence));
+        for (name, text, most) in [
+            ("description", &self.description, DESCRIPTION),
+            ("context", &self.context, CONTEXT),
+            ("target_url", &self.target_url, LINK),
+        ] {
+            if text.as_ref().map_or(0, |text| text.chars().count()) > most {
+                let sentence = format!("{name} is too long (maximum is {most} characters)");
+                return Err(Refusal::invalid("Status", &sentence));
+            }
         }
         Ok(())
     }

@@ -22,6 +22,9 @@ use local_kit::http;
 /// More of an answer than this is not recorded, in bytes.
 const ANSWER: usize = 64 << 10;
 
+/// More than this is not owed, in bytes of payloads: a hook that does not answer holds up all that comes after.
+const OWED: usize = 256 << 20;
+
 /// Delivers to hooks.
 #[derive(Debug)]
 pub struct Post {
@@ -32,8 +35,33 @@ pub struct Post {
     /// An entry is there while somebody works it off.
     queues: Mutex<HashMap<u64, VecDeque<Job>>>,
     held: Mutex<Vec<Job>>,
-    owed: watch::Sender<usize>,
+    owed: watch::Sender<Owed>,
     stop: CancellationToken,
+}
+
+/// What is still to be delivered.
+#[derive(Debug, Default)]
+struct Owed {
+    jobs: usize,
+    /// Of their payloads.
+    bytes: usize,
+}
+
+impl Owed {
+    /// One more, of this size. Says whether there is room for it.
+    fn add(&mut self, bytes: usize) -> bool {
+        let room = self.bytes + bytes <= OWED;
+        if room {
+            self.jobs += 1;
+            self.bytes += bytes;
+        }
+        room
+    }
+
+    fn done(&mut self, bytes: usize) {
+        self.jobs -= 1;
+        self.bytes -= bytes;
+    }
 }
 
 /// How an attempt went, in GitHub's words.
@@ -62,7 +90,7 @@ impl Post {
             timeout,
             queues: Mutex::default(),
             held: Mutex::default(),
-            owed: watch::Sender::new(0),
+            owed: watch::Sender::default(),
             stop,
         }))
     }
@@ -100,21 +128,34 @@ impl Post {
 
     /// Sends without regard to faults.
     pub fn send(self: &Arc<Self>, job: Job) {
-        self.owed.send_modify(|n| *n += 1);
-        self.enqueue(job);
+        if self.owe(&job) {
+            self.enqueue(job);
+        }
+    }
+
+    fn owe(&self, job: &Job) -> bool {
+        let room = self
+            .owed
+            .send_if_modified(|owed| owed.add(job.payload.len()));
+        if !room {
+            tracing::warn!(hook = job.hook, guid = %job.guid, "too much is owed to hooks: a delivery is lost");
+        }
+        room
     }
 
     /// Waits until nothing is owed. What a fault holds back is not owed.
     pub async fn settle(&self) {
         let mut owed = self.owed.subscribe();
         tokio::select! {
-            _ = owed.wait_for(|n| *n == 0) => {}
+            _ = owed.wait_for(|owed| owed.jobs == 0) => {}
             () = self.stop.cancelled() => {}
         }
     }
 
     fn send_later(self: &Arc<Self>, job: Job, by: Duration) {
-        self.owed.send_modify(|n| *n += 1);
+        if !self.owe(&job) {
+            return;
+        }
         let post = Arc::clone(self);
         tokio::spawn(async move {
             tokio::select! {
@@ -144,7 +185,7 @@ impl Post {
     async fn work_off(&self, hook: u64) {
         while let Some(job) = self.next(hook) {
             self.deliver(&job).await;
-            self.owed.send_modify(|n| *n -= 1);
+            self.owed.send_modify(|owed| owed.done(job.payload.len()));
         }
     }
 
@@ -277,7 +318,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::loopback;
+    use super::{OWED, Owed, loopback};
+
+    #[test]
+    fn no_more_is_owed_than_there_is_room_for() {
+        let mut owed = Owed::default();
+        assert!(owed.add(OWED / 2) && owed.add(OWED / 2));
+        assert!(!owed.add(1));
+        owed.done(OWED / 2);
+        assert!(owed.add(1));
+        assert_eq!((owed.jobs, owed.bytes), (2, OWED / 2 + 1));
+    }
 
     #[test]
     fn hooks_are_called_on_this_machine_only() {
