@@ -59,7 +59,11 @@ struct Fold<'a> {
 }
 
 impl Fold<'_> {
-    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
+    #[expect(
+        clippy::too_many_lines,
+        clippy::match_same_arms,
+        reason = "one arm for each kind of event, in their order"
+    )]
     fn fact(&mut self) {
         match &self.event.fact {
             // `apply` has made the app of it

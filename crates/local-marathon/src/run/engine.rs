@@ -5,19 +5,23 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use local_kit::http;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::leftover;
 use super::log;
 use super::process::{self, Ending, Process};
-use super::watch::Watched;
+use crate::definition::id::Id;
 use crate::marathon::{Marathon, lock};
 use crate::world::instance::Condition;
 use crate::world::{Effect, Launch, World};
 
 /// So many sandboxes of one instance are kept.
 const KEPT_ATTEMPTS: u32 = 10;
+
+/// One health check of one version of an app, by its place among the checks.
+pub(super) type Watched = (Id, Timestamp, usize);
 
 /// A task that is being run.
 struct Running {

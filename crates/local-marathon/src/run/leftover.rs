@@ -221,14 +221,14 @@ mod tests {
         let cmd = "(trap '' TERM; sleep 1000) & exec sleep 1000";
         let body = json!({"id": "/a", "cmd": cmd});
         let engine = &marathon.engine;
-        let made = engine.with(|world| {
+        let made = engine.marathon.with(|world| {
             world.change(&Id::root(), false, &[], |tree, version| {
                 tree.put(submit::app(&body, &Id::root(), version)?);
                 Ok(())
             })
         });
         assert!(made.is_ok(), "{made:?}");
-        let runs = || engine.look(|w| w.all().any(|i| i.condition == Condition::Running));
+        let runs = || engine.marathon.look(|w| w.all().any(|i| i.condition == Condition::Running));
         while !runs() {
             tokio::task::yield_now().await;
         }

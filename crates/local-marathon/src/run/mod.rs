@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod environment;
 pub mod fetch;
+pub mod group;
 pub mod leftover;
 pub mod log;
 pub mod probe;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::environment::environment;
-use super::process::Group;
+use super::group::Group;
 use crate::definition::app::{HealthCheck, Port};
 use crate::world::Launch;
 

@@ -6,23 +6,22 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{ChildStderr, Command};
+use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::environment::environment;
 use super::fetch;
+use super::group::Group;
 use super::leftover;
 use super::log::Log;
 use super::unpack::LIMITS;
 use crate::definition::app::App;
 use crate::world::Launch;
 
-const SIGTERM: i32 = 15;
 /// From the first look at what is left of a process group to the next; then longer.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long logs are drained after the process is gone.
@@ -43,43 +42,6 @@ impl Ending {
             failed: true,
             message: message.into(),
         }
-    }
-}
-
-/// A process group of ours: it does not outlive this value.
-pub struct Group(Box<dyn ChildWrapper>);
-
-impl Group {
-    /// Starts a command as the leader of its own group.
-    pub fn spawn(command: Command) -> std::io::Result<Self> {
-        let mut command = CommandWrap::from(command);
-        command.wrap(ProcessGroup::leader()).spawn().map(Self)
-    }
-
-    /// Waits for the leader alone: children it left behind must not keep us waiting.
-    pub async fn leader_exit(&mut self) -> std::io::Result<ExitStatus> {
-        self.0.inner_mut().wait().await
-    }
-
-    /// What it says on its standard error, if that is a pipe and nobody has taken it.
-    pub fn stderr(&mut self) -> Option<ChildStderr> {
-        self.0.stderr().take()
-    }
-
-    /// SIGTERM to all of it; it may be gone already.
-    pub fn terminate(&self) {
-        let _ = self.0.signal(SIGTERM);
-    }
-
-    /// SIGKILL to all of it; it may be gone already.
-    pub fn kill(&mut self) {
-        let _ = self.0.start_kill();
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 
@@ -132,7 +94,7 @@ impl Process {
         let error = Log::create(sandbox.join("stderr")).await;
         let mut group = Group::spawn(command).map_err(|error| trouble(&error))?;
         let (mut logs, last_error) = (JoinSet::new(), LastLine::default());
-        if let Some(stdout) = group.0.stdout().take() {
+        if let Some(stdout) = group.stdout() {
             logs.spawn(copy(stdout, out, None));
         }
         if let Some(stderr) = group.stderr() {
@@ -173,7 +135,7 @@ impl Process {
 
     /// The process group, which is the number of its leader.
     pub fn group(&self) -> Option<u32> {
-        self.group.0.id()
+        self.group.id()
     }
 
     async fn terminate(

@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{ChildStderr, Command};
 use tokio::time::MissedTickBehavior;
 
-use super::process::Group;
+use super::group::Group;
 
 /// How much a task may fetch in all, unpacked things included.
 #[derive(Clone, Copy, Debug)]

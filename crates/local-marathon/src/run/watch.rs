@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::engine::Engine;
+use super::engine::{Engine, Watched};
 use super::probe::{self, Place};
 use crate::definition::app::{App, HealthCheck, ReadinessCheck};
-use crate::definition::id::Id;
 use crate::marathon::lock;
 use crate::world::Launch;
 use crate::world::instance::Readiness;
@@ -20,9 +18,6 @@ use crate::world::instance::Readiness;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 /// However long an app wants to pause, so often is looked whether it is still there.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
-
-/// One health check of one version of an app, by its place among the checks.
-pub(super) type Watched = (Id, Timestamp, usize);
 
 impl Engine {
     /// Has the health checks of a version of an app made, each of them once, however often this is asked for.
@@ -168,9 +163,11 @@ async fn ask(
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use serde_json::json;
 
     use super::*;
+    use crate::definition::id::Id;
     use crate::definition::tree::Tree;
     use crate::marathon::Marathon;
     use crate::options::{Options, Pace, Resources};

@@ -39,6 +39,9 @@ impl Accepted {
 
 impl World {
     /// Edits a copy of the tree and deploys the difference. `at` is the group that events name. Apps in `restart` get a new version even if they are equal.
+    ///
+    /// # Errors
+    /// What Marathon refuses about it.
     pub fn change(
         &mut self,
         at: &Id,
@@ -68,6 +71,9 @@ impl World {
     }
 
     /// The steps that a change would take.
+    ///
+    /// # Errors
+    /// What Marathon refuses about it.
     pub fn rehearse(
         &mut self,
         edit: impl FnOnce(&mut Tree, Timestamp) -> Result<(), Refusal>,
@@ -214,6 +220,9 @@ impl World {
     }
 
     /// Deploys the opposite of a running deployment.
+    ///
+    /// # Errors
+    /// What Marathon refuses about it.
     pub fn revert(&mut self, id: &str) -> Result<Accepted, Refusal> {
         let Some(deployment) = self.deployments.iter().find(|d| d.id == id).cloned() else {
             return Err(Refusal::message(

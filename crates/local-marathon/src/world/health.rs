@@ -17,6 +17,7 @@ const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 impl World {
     /// The tasks of this version that are to be checked now; `None` when the version is history.
+    #[must_use]
     pub fn targets(
         &self,
         app: &Id,
@@ -184,6 +185,7 @@ impl World {
     }
 
     /// How long a number of seconds of an app definition really takes.
+    #[must_use]
     pub fn real(&self, seconds: f64) -> Duration {
         let real = self.pace.second.as_secs_f64() * seconds.max(0.0);
         Duration::try_from_secs_f64(real).map_or(LONGEST, |real| real.min(LONGEST))

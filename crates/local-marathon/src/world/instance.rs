@@ -29,6 +29,7 @@ pub enum Condition {
 
 impl Condition {
     /// The state of the task as Mesos calls it.
+    #[must_use]
     pub fn task_state(self) -> &'static str {
         match self {
             Self::Scheduled | Self::Provisioned => "TASK_STAGING",
@@ -41,6 +42,7 @@ impl Condition {
     }
 
     /// Whether a task is alive.
+    #[must_use]
     pub fn is_alive(self) -> bool {
         matches!(self, Self::Provisioned | Self::Starting | Self::Running)
     }

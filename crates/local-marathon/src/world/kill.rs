@@ -123,6 +123,7 @@ impl World {
 
     /// Which instances Marathon gives up first: staging, starting, running by `killSelection`, and only then those
     /// that wait for an offer or for their back-off.
+    #[must_use]
     pub fn surplus(&self, app: &Id, count: usize) -> Vec<String> {
         let rank = |i: &&Instance| match i.condition {
             _ if self.sentenced.contains(&i.id) => -1,

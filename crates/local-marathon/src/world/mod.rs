@@ -287,6 +287,7 @@ impl World {
     }
 
     /// The instance with that id.
+    #[must_use]
     pub fn find(&self, id: &str) -> Option<&Instance> {
         self.all().find(|i| i.id == id)
     }
@@ -312,6 +313,7 @@ impl World {
     }
 
     /// Ids of the deployments that hold an app.
+    #[must_use]
     pub fn locks(&self, app: &Id) -> Vec<String> {
         self.deployments
             .iter()
@@ -321,6 +323,7 @@ impl World {
     }
 
     /// A span of an app definition in real time.
+    #[must_use]
     pub fn span(&self, seconds: f64) -> SignedDuration {
         SignedDuration::try_from(self.real(seconds)).unwrap_or(SignedDuration::MAX)
     }

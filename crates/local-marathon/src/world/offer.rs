@@ -53,6 +53,7 @@ impl World {
     }
 
     /// Whether the next launch of the app has to wait, and until when.
+    #[must_use]
     pub fn delayed_until(&self, app: &App) -> Option<Timestamp> {
         let delay = self
             .delays
@@ -217,6 +218,7 @@ impl World {
     }
 
     /// What an agent has to offer at the moment.
+    #[must_use]
     pub fn offered(&self, agent: usize) -> Value {
         let scalar = |name: &str, key: &str, most: f64| {
             let left = ((most - self.used(agent, key)) * 1000.0).round() / 1000.0;

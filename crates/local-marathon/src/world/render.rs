@@ -71,6 +71,7 @@ pub struct GroupEmbed {
 
 impl World {
     /// An app with the wanted parts.
+    #[must_use]
     pub fn render_app(&self, app: &App, embed: Embed) -> Map<String, Value> {
         let mut json = app.render();
         let mut put = |key: &str, value: Value| json.insert(key.to_owned(), value);
@@ -115,6 +116,7 @@ impl World {
     }
 
     /// The tasks of an app.
+    #[must_use]
     pub fn render_tasks(&self, app: &Id, service_ports: bool) -> Vec<Value> {
         self.of(app)
             .iter()
@@ -195,6 +197,7 @@ impl World {
     }
 
     /// Apps whose instances wait.
+    #[must_use]
     pub fn render_queue(&self, unused_offers: bool) -> Value {
         let waiting = self.instances.iter().filter_map(|(id, list)| {
             let waiting: Vec<&Instance> = list.iter().filter(|i| i.is_waiting()).collect();
@@ -262,6 +265,7 @@ impl World {
     }
 
     /// A version of an app.
+    #[must_use]
     pub fn version_of(&self, id: &Id, version: Timestamp) -> Option<&Arc<App>> {
         self.archive
             .get(id)?
@@ -270,6 +274,7 @@ impl World {
     }
 
     /// The task as shown in the list of tasks with `text/plain`: name, service port, addresses.
+    #[must_use]
     pub fn render_text(&self, app: &App) -> String {
         let name = app.id.task_prefix();
         let running: Vec<&Instance> = self

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod clients;
+mod driven;
 mod events;
 mod marathon;
 mod pages;
