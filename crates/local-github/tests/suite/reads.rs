@@ -262,15 +262,17 @@ async fn what_is_not_there_is_refused_in_githubs_words() {
         );
         assert!(reply.json()["documentation_url"].is_string());
     }
-    let long = json!({"state": "success", "description": "x".repeat(141)});
     let head = clone.head();
-    assert_eq!(
-        bench
-            .call(Method::POST, &format!("statuses/{head}"), long)
-            .await
-            .status,
-        422
-    );
+    for (name, most) in [("description", 140), ("context", 255), ("target_url", 2048)] {
+        let long = json!({"state": "success", name: "ä".repeat(most + 1)});
+        let path = format!("statuses/{head}");
+        let refused = bench.call(Method::POST, &path, long).await;
+        assert_eq!(refused.status, 422, "{name}");
+        assert_eq!(
+            refused.json()["errors"][0]["message"],
+            format!("{name} is too long (maximum is {most} characters)")
+        );
+    }
     assert_eq!(
         bench
             .call(
