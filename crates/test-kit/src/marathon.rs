@@ -215,3 +215,20 @@ pub fn processes_of(dir: &Path) -> Vec<String> {
     };
     pids.filter(ours).collect()
 }
+
+/// The process that has become the task.
+pub fn process_of(task: &str) -> String {
+    let variable = format!("MESOS_TASK_ID={task}");
+    let mut found = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            environment
+                .split(|b| *b == 0)
+                .any(|v| v == variable.as_bytes())
+        });
+    let process = found.next().unwrap();
+    assert!(found.next().is_none(), "every shell was replaced");
+    process.file_name().into_string().unwrap()
+}

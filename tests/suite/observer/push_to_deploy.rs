@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::town::{Town, quick, service, until};
+use crate::support::town::{Town, quick, service, until};
 
 fn three() -> Vec<(&'static str, serde_json::Value)> {
     let mut web = service("/shop/web", 1, "");

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::dploy_support::{Shell, mode, set_mode, shell_service};
-use super::gates::{Gate, Trap};
-use super::town::{Town, quick};
+use crate::support::gates::{Gate, Trap};
+use crate::support::shell::{Shell, mode, set_mode, shell_service};
+use crate::support::town::{Town, quick};
 use test_kit::marathon::Marathon;
 
 const USER: &str = "sentinel-user-1f0a";
@@ -432,7 +432,7 @@ async fn a_marathon_that_nobody_confirmed_gets_no_github_token_with_the_observer
     );
     shell.write("dploy.app", &descriptor);
     shell.spec("web", &shell_service("/shop/web", 1));
-    shell.write(".pat", super::town::PAT);
+    shell.write(".pat", crate::support::town::PAT);
     let (code, _, err) = shell
         .run(&["run", "-settle=0", "-github-api", town.github.url()])
         .await;
@@ -442,7 +442,7 @@ async fn a_marathon_that_nobody_confirmed_gets_no_github_token_with_the_observer
     }
     let apps = town.marathon("/v2/apps").await.to_string();
     assert!(apps.contains("/shop/web"), "the app itself runs: {apps}");
-    assert!(!apps.contains("dploy-observer") && !apps.contains(super::town::PAT));
+    assert!(!apps.contains("dploy-observer") && !apps.contains(crate::support::town::PAT));
     assert!(!shell.dir.join(".dploy-token").exists());
     town.github.stop().await;
     town.marathon.unwrap().stop().await;

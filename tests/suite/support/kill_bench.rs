@@ -16,7 +16,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use super::kill_sender::{Ledger, Pushed, Sender};
+use crate::support::kill_sender::{Ledger, Pushed, Sender};
 use test_kit::git::git;
 use test_kit::github::{Clone, TOKEN, open};
 

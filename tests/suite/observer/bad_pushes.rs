@@ -5,7 +5,7 @@ use dploy_observer::signature::sign;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::town::{Town, service};
+use crate::support::town::{Town, service};
 
 /// A delivery of GitHub, signed with the secret of the town's repository unless a header says otherwise.
 struct Delivery<'a> {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::command_line::{Running, nothing_runs_in, observer, run};
-use super::town::until;
+use crate::support::program::{Running, nothing_runs_in, observer, run};
+use crate::support::town::until;
 use test_kit::http::client;
 
 async fn get(url: &str) -> Result<Value, String> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::observer_on_marathon::process_of;
-use super::town::{PAT, Town, quick, service, until};
+use crate::support::town::{PAT, Town, quick, service, until};
+use test_kit::marathon::process_of;
 
 pub const OBSERVER: &str = "/dploy-observer";
 

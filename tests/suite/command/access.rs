@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::dploy_support::{Shell, ended, shell_service};
-use super::gates::Gate;
-use super::town::until;
+use crate::support::gates::Gate;
+use crate::support::shell::{Shell, ended, shell_service};
+use crate::support::town::until;
 use test_kit::marathon::Marathon;
 
 const USER: &str = "dploy";
@@ -139,7 +139,7 @@ async fn a_token_that_expires_while_a_rollout_is_followed_is_fetched_anew() {
 
 async fn ended_run(
     output: impl Future<Output = std::io::Result<std::process::Output>>,
-) -> super::dploy_support::Ran {
+) -> crate::support::shell::Ran {
     ended(output, "run").await
 }
 

@@ -7,8 +7,8 @@ use dploy_observer::secret::Secret;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::gates::{Gate, Trap};
-use super::town::{Town, quick, service, until};
+use crate::support::gates::{Gate, Trap};
+use crate::support::town::{Town, quick, service, until};
 use test_kit::marathon::Marathon;
 
 const USER: &str = "dploy";

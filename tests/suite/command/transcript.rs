@@ -11,8 +11,8 @@ use local_github::LocalGithub;
 use local_marathon::LocalMarathon;
 use serde_json::Value;
 
-use super::command_line::{Running, nothing_runs_in, observer};
-use super::town::{listener, quick_pace};
+use crate::support::program::{Running, nothing_runs_in, observer};
+use crate::support::town::{listener, quick_pace};
 
 const PAT: &str = "a-github-token-of-the-session";
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::town::{Town, service, until};
+use crate::support::town::{Town, service, until};
 
 #[derive(Clone, Copy, Debug)]
 enum Bad {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::kill_bench::{Bench, SERVICES, wait_until};
-use super::kill_sender::{Entry, Ledger, Outcome};
+use crate::support::kill_bench::{Bench, SERVICES, wait_until};
+use crate::support::kill_sender::{Entry, Ledger, Outcome};
 
 const ENDS: [&str; 5] = [
     "deploy_succeeded",

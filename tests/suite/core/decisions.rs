@@ -15,7 +15,7 @@ use dploy_observer::history::{
 };
 use dploy_observer::id::{AppId, CommitId, DeployNumber};
 
-use crate::world::{
+use crate::support::data_folder::{
     GITHUB, OBSERVER, OPERATOR, apply_accepted, apply_intended, commit, lock, name, outcome,
     plan_made, polled, push, pushed, register, report, rollback, service, source, specs_read,
     succeeded, target,

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::dploy_desk::{Desk, OBSERVER, Workspace};
-use super::town::{PAT, WEAK_PAT, service, until};
+use crate::support::desk::{Desk, OBSERVER, Workspace};
+use crate::support::town::{PAT, WEAK_PAT, service, until};
 
 fn mode(workspace: &Workspace, file: &str) -> u32 {
     let about = std::fs::symlink_metadata(workspace.path.join(file)).unwrap();
@@ -183,7 +183,7 @@ async fn a_branch_that_nobody_pushed_is_asked_for_and_then_the_observer_is_launc
 
 /// The built-in spec for processes with other values.
 fn own_spec(data: &str) -> Value {
-    let text = include_str!("../../src/dploy/observer-process.json");
+    let text = include_str!("../../../src/dploy/observer-process.json");
     let mut spec: Value = serde_json::from_str(text).unwrap();
     spec["id"] = "/own/observer".into();
     spec["cpus"] = 0.3.into();

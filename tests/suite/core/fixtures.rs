@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sqlx::Connection;
 
-use crate::world::{Folder, close};
+use crate::support::data_folder::{Folder, close};
 
 /// One line of `/events.jsonl`.
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 
-use crate::world::{
+use crate::support::data_folder::{
     Folder, GITHUB, OBSERVER, OPERATOR, apply_accepted, apply_intended, ask, close, commit, events,
     lock, name, outcome, plan_made, polled, push, register, report, service, specs_read, succeeded,
     target,

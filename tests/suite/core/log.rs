@@ -10,7 +10,7 @@ use futures_util::future::{join, join_all};
 use serde_json::value::RawValue;
 use sqlx::{Connection, SqliteConnection};
 
-use crate::world::{
+use crate::support::data_folder::{
     Folder, GITHUB, OBSERVER, OPERATOR, apply_accepted, apply_intended, ask, close, commit, events,
     lock, name, outcome, plan_made, push, pushed, register, report, rollback, service, source,
     specs_read, succeeded, target, tell,

@@ -5,9 +5,9 @@ use axum::extract::Request;
 use axum::http::{Method, Response};
 use serde_json::{Value, json};
 
-use super::command_line::{Running, observer};
-use super::dploy_desk::{Desk, OBSERVER, Said, Workspace};
-use super::town::{PAT, WEAK_PAT, until};
+use crate::support::desk::{Desk, OBSERVER, Said, Workspace};
+use crate::support::program::{Running, observer};
+use crate::support::town::{PAT, WEAK_PAT, until};
 
 const DESTROY: [&str; 2] = ["destroy", "-yes"];
 
@@ -75,7 +75,7 @@ enum Moment {
 /// Kills the observer at that moment, if it is still there then.
 async fn killed_at(desk: &Desk, moment: Moment) {
     let (task, url) = desk.healthy("").await;
-    let process = super::observer_on_marathon::process_of(&task);
+    let process = test_kit::marathon::process_of(&task);
     until("the moment of the kill", async || {
         if moment == Moment::ServiceGone {
             let apps = desk.apps().await;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use local_marathon::FaultChange;
 use serde_json::{Value, json};
 
-use super::dploy_support::{Shell, line, shell_service};
-use super::gates::Trap;
-use super::town::{TOKEN, Town, quick, service, until};
+use crate::support::gates::Trap;
+use crate::support::shell::{Shell, line, shell_service};
+use crate::support::town::{TOKEN, Town, quick, service, until};
 use test_kit::marathon::Marathon;
 
 /// A workspace with one service, for this Marathon.
@@ -702,7 +702,7 @@ async fn a_marathon_that_goes_down_meanwhile_is_waited_for_until_the_deadline() 
     shell.spec("web", &next);
     let mut command = shell.command(env!("CARGO_BIN_EXE_dploy"));
     let run = command.args(["run", "-deadline=4"]).output();
-    let run = tokio::spawn(super::dploy_support::ended(run_of(run), "run"));
+    let run = tokio::spawn(crate::support::shell::ended(run_of(run), "run"));
     until("the rollout has begun", async || {
         let tasks = task_ids(&marathon, "/hello/web").await;
         if tasks.len() == 2 {
@@ -1020,6 +1020,6 @@ async fn completions_are_of_the_shell() {
     let script = shell.ok(&["completions", "bash"]).await;
     shell.write("dploy.bash", &script);
     let check = shell.command("bash").args(["-n", "dploy.bash"]).output();
-    let (code, _, err) = super::dploy_support::ended(check, "bash -n").await;
+    let (code, _, err) = crate::support::shell::ended(check, "bash -n").await;
     assert_eq!((code, err.as_str()), (0, ""));
 }

@@ -11,8 +11,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::town::{PAT, TOKEN, Town, service};
-use super::views::VIEWS;
+use crate::support::town::{PAT, TOKEN, Town, service};
+use crate::support::views::VIEWS;
 
 const PASSWORD: &str = "sentinel-password-6a1f";
 const NEW_PASSWORD: &str = "sentinel-new-password-77c2";

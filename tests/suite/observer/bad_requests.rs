@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::town::{TOKEN, Town, service};
+use crate::support::town::{TOKEN, Town, service};
 
 struct Answer {
     status: u16,

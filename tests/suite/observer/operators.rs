@@ -4,7 +4,7 @@ use dploy_observer::secret::Secret;
 use dploy_observer::signature::sign;
 use serde_json::{Value, json};
 
-use super::town::{TOKEN, Town, service, until};
+use crate::support::town::{TOKEN, Town, service, until};
 
 async fn two_versions() -> (Town, String, String) {
     let town = Town::with(&[
@@ -83,7 +83,7 @@ async fn redeliver_all(town: &Town) {
     let api = |path: &str| format!("{}/repos/acme/shop{path}", town.github.url());
     let ask = |request: reqwest::RequestBuilder| {
         request
-            .bearer_auth(super::town::PAT)
+            .bearer_auth(crate::support::town::PAT)
             .header("user-agent", "test")
             .send()
     };
@@ -423,7 +423,7 @@ async fn nothing_is_left(town: &Town) {
     let hooks: Value = town
         .http
         .get(url)
-        .bearer_auth(super::town::PAT)
+        .bearer_auth(crate::support::town::PAT)
         .header("user-agent", "test")
         .send()
         .await

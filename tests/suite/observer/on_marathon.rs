@@ -9,8 +9,8 @@ use dploy_observer::store::database;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::command_line::Running;
-use super::town::{PAT, TOKEN, Town, quick, service, until};
+use crate::support::program::Running;
+use crate::support::town::{PAT, TOKEN, Town, quick, service, until};
 use test_kit::http::client;
 
 const ID: &str = "/dploy-observer";
@@ -168,23 +168,6 @@ impl Housed {
     }
 }
 
-/// The process that has become the task.
-pub fn process_of(task: &str) -> String {
-    let variable = format!("MESOS_TASK_ID={task}");
-    let mut found = std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .filter(|entry| {
-            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-            environment
-                .split(|b| *b == 0)
-                .any(|v| v == variable.as_bytes())
-        });
-    let process = found.next().unwrap();
-    assert!(found.next().is_none(), "every shell was replaced");
-    process.file_name().into_string().unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_observer_as_a_task_keeps_its_history_over_a_restart_and_a_kill_and_follows_its_port() {
     let housed = Housed::new().await;
@@ -219,7 +202,7 @@ async fn the_observer_as_a_task_keeps_its_history_over_a_restart_and_a_kill_and_
     housed.hooked(other).await;
 
     let before = housed.history(other).await;
-    let process = process_of(&second);
+    let process = test_kit::marathon::process_of(&second);
     let killed = Command::new("kill").args(["-KILL", &process]).status();
     assert!(killed.unwrap().success());
     let (_, third) = housed.healthy(&second).await;

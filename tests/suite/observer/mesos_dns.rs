@@ -6,7 +6,7 @@ use dploy_observer::discovery;
 use dploy_observer::settings::Settings;
 use serde_json::{Value, json};
 
-use super::town::listener;
+use crate::support::town::listener;
 
 const OWN: &str = "/v1/services/_dploy-observer._tcp.marathon.mesos.";
 

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::kill_bench::{Bench, Chance, wait_until};
-use super::kill_sender::{Outcome, Pushed, Sender};
-use super::kill_verdict::{judge_hooks, judge_log, judge_marathon};
+use crate::support::kill_bench::{Bench, Chance, wait_until};
+use crate::support::kill_sender::{Outcome, Pushed, Sender};
+use crate::support::kill_verdict::{judge_hooks, judge_log, judge_marathon};
 
 /// How often it is killed; `DPLOY_KILL_ROUNDS` says otherwise.
 const ROUNDS: u64 = 50;
