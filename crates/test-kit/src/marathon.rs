@@ -1,12 +1,14 @@
 //! A local Marathon with a pace for tests, asked over raw HTTP.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local_marathon::{Credentials, LocalMarathon, Options, Pace, Resources};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::wait::until;
 
 /// A local Marathon with a pace for tests: a second of an app definition takes 40 ms.
 pub struct Marathon {
@@ -123,20 +125,17 @@ impl Marathon {
         reply.body
     }
 
-    /// Asks again and again until it is so, for ten seconds at most.
+    /// Asks again and again until it is so.
     pub async fn until(&self, what: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let begin = Instant::now();
-        loop {
+        until(what, async || {
             let seen = self.get(path).await;
             if is_so(&seen) {
-                return seen;
+                Ok(seen)
+            } else {
+                Err(format!("{seen:#}"))
             }
-            assert!(
-                begin.elapsed() < Duration::from_secs(20),
-                "never {what}: {seen:#}"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        })
+        .await
     }
 
     pub async fn idle(&self) {

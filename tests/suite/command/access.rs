@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use crate::support::gates::Gate;
-use crate::support::shell::{Shell, ended, shell_service};
-use crate::support::town::until;
+use crate::support::program::{DPLOY, ended};
+use crate::support::shell::{Shell, shell_service};
 use test_kit::marathon::Marathon;
+use test_kit::wait::until;
 
 const USER: &str = "dploy";
 const PASSWORD: &str = "sentinel-password-20fa";
@@ -108,7 +109,7 @@ async fn a_token_that_expires_while_a_rollout_is_followed_is_fetched_anew() {
     spec["healthChecks"][0]["command"]["value"] = format!("test -f '{}'", go.display()).into();
     spec["healthChecks"][0]["gracePeriodSeconds"] = 10_000.into();
     shell.spec("hello", &spec);
-    let mut command = shell.command(env!("CARGO_BIN_EXE_dploy"));
+    let mut command = shell.command(DPLOY);
     let running = tokio::spawn(ended_run(command.arg("run").output()));
     until("the rollout is followed", async || {
         let app = marathon.get("/v2/apps/hello/hello").await;
@@ -139,7 +140,7 @@ async fn a_token_that_expires_while_a_rollout_is_followed_is_fetched_anew() {
 
 async fn ended_run(
     output: impl Future<Output = std::io::Result<std::process::Output>>,
-) -> crate::support::shell::Ran {
+) -> crate::support::program::Ran {
     ended(output, "run").await
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::desk::{Desk, OBSERVER, Said, Workspace};
 use crate::support::program::{Running, observer};
-use crate::support::town::{PAT, WEAK_PAT, until};
+use crate::support::town::{PAT, WEAK_PAT};
+use test_kit::wait::until;
 
 const DESTROY: [&str; 2] = ["destroy", "-yes"];
 

@@ -6,9 +6,11 @@ use local_marathon::FaultChange;
 use serde_json::{Value, json};
 
 use crate::support::gates::Trap;
+use crate::support::program::DPLOY;
 use crate::support::shell::{Shell, line, shell_service};
-use crate::support::town::{TOKEN, Town, quick, service, until};
+use crate::support::town::{TOKEN, Town, quick, service};
 use test_kit::marathon::Marathon;
+use test_kit::wait::until;
 
 /// A workspace with one service, for this Marathon.
 fn workspace(marathon: &str) -> Shell {
@@ -489,7 +491,7 @@ async fn a_version_that_is_not_healthy_never_costs_a_healthy_instance() {
     shell.ok(&["run"]).await;
     let before = task_ids(&marathon, "/hello/web").await;
     shell.spec("web", &with(2, "false"));
-    let mut running = shell.command(env!("CARGO_BIN_EXE_dploy"));
+    let mut running = shell.command(DPLOY);
     let mut running = running.args(["run", "-deadline", "3"]).spawn().unwrap();
     let mut fewest = 3;
     let status = loop {
@@ -700,9 +702,9 @@ async fn a_marathon_that_goes_down_meanwhile_is_waited_for_until_the_deadline() 
     let mut next = shell_service("/hello/web", 2);
     next["healthChecks"][0]["command"]["value"] = "false".into();
     shell.spec("web", &next);
-    let mut command = shell.command(env!("CARGO_BIN_EXE_dploy"));
+    let mut command = shell.command(DPLOY);
     let run = command.args(["run", "-deadline=4"]).output();
-    let run = tokio::spawn(crate::support::shell::ended(run_of(run), "run"));
+    let run = tokio::spawn(crate::support::program::ended(run_of(run), "run"));
     until("the rollout has begun", async || {
         let tasks = task_ids(&marathon, "/hello/web").await;
         if tasks.len() == 2 {
@@ -1020,6 +1022,6 @@ async fn completions_are_of_the_shell() {
     let script = shell.ok(&["completions", "bash"]).await;
     shell.write("dploy.bash", &script);
     let check = shell.command("bash").args(["-n", "dploy.bash"]).output();
-    let (code, _, err) = crate::support::shell::ended(check, "bash -n").await;
+    let (code, _, err) = crate::support::program::ended(check, "bash -n").await;
     assert_eq!((code, err.as_str()), (0, ""));
 }

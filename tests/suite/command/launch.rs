@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::desk::{Desk, OBSERVER, Workspace};
-use crate::support::town::{PAT, WEAK_PAT, service, until};
+use crate::support::town::{PAT, WEAK_PAT, service};
+use test_kit::wait::until;
 
 fn mode(workspace: &Workspace, file: &str) -> u32 {
     let about = std::fs::symlink_metadata(workspace.path.join(file)).unwrap();

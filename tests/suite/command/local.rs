@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::program::{Running, nothing_runs_in, observer, run};
-use crate::support::town::until;
 use test_kit::http::client;
+use test_kit::wait::until;
 
 async fn get(url: &str) -> Result<Value, String> {
     let answer = client().get(url).header("accept", "application/json");

@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use dploy_observer::local::tools;
 use local_github::LocalGithub;
 use local_marathon::LocalMarathon;
 use serde_json::Value;
 
-use crate::support::program::{Running, nothing_runs_in, observer};
+use crate::support::program::{DPLOY, OBSERVER, Running, alone, ended, nothing_runs_in, observer};
 use crate::support::town::{listener, quick_pace};
 
 const PAT: &str = "a-github-token-of-the-session";
@@ -102,28 +100,18 @@ impl Place {
         let here = |text: String, (shown, here): &(&str, String)| text.replace(shown, here);
         let command = self.hosts.iter().fold(command.to_owned(), here);
         let script = format!("exec 2>&1\n{command}\ncode=$?\npwd > \"$HOME/cwd\"\nexit $code");
-        let bin = Path::new(env!("CARGO_BIN_EXE_dploy")).parent().unwrap();
+        let bin = Path::new(DPLOY).parent().unwrap();
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        let output = tokio::process::Command::new("sh")
+        let mut shell = alone("sh", &self.cwd, &self.home);
+        shell
             .args(["-c", &script])
-            .current_dir(&self.cwd)
-            .env_clear()
             .env("PATH", path)
-            .env("HOME", &self.home)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_AUTHOR_NAME", "You")
             .env("GIT_AUTHOR_EMAIL", "you@example.com")
             .env("GIT_COMMITTER_NAME", "You")
-            .env("GIT_COMMITTER_EMAIL", "you@example.com")
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(Duration::from_secs(100), output)
-            .await
-            .unwrap_or_else(|_| panic!("{command} does not end"))
-            .unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{command}: {text}");
+            .env("GIT_COMMITTER_EMAIL", "you@example.com");
+        let (code, text, _) = ended(shell.output(), &command).await;
+        assert_eq!(code, 0, "{command}: {text}");
         let cwd = std::fs::read_to_string(self.home.join("cwd")).unwrap();
         self.cwd = PathBuf::from(cwd.trim());
         self.written(&text)
@@ -256,7 +244,7 @@ async fn the_session_of_the_command_line_goes_as_it_is_shown() {
     let world = dir.path().join("dploy-local");
     let lent = world.join("tools");
     std::fs::create_dir_all(&lent).unwrap();
-    tools::lend(&lent, Path::new(env!("CARGO_BIN_EXE_observer"))).unwrap();
+    tools::lend(&lent, Path::new(OBSERVER)).unwrap();
     let options = local_marathon::Options {
         dir: world.join("marathon"),
         tools: Some(lent),

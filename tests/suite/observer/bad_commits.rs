@@ -333,7 +333,7 @@ async fn a_service_of_another_app_is_not_taken_over() {
         .await;
     assert_eq!(status, 201, "{body}");
     let ended = async |number: u32| {
-        crate::support::town::until("the deploy of stage ends", async || {
+        test_kit::wait::until("the deploy of stage ends", async || {
             let path = format!("/apps/stage/deploys/{number}.json");
             let deploy = town.get(&path).await;
             if deploy["ended_at"].is_string() {

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::support::kill_bench::{Bench, Chance, wait_until};
+use crate::support::kill_bench::{Bench, Chance};
 use crate::support::kill_sender::{Outcome, Pushed, Sender};
 use crate::support::kill_verdict::{judge_hooks, judge_log, judge_marathon};
+use test_kit::wait::until;
 
 /// How often it is killed; `DPLOY_KILL_ROUNDS` says otherwise.
 const ROUNDS: u64 = 50;
@@ -86,7 +87,7 @@ async fn killed_at_the_put(bench: &mut Bench) {
     bench.ready().await;
     bench.trouble_marathon(Duration::ZERO, 1);
     bench.push();
-    wait_until("a change at Marathon", async || {
+    until("a change at Marathon", async || {
         let seen = || "no change yet".to_owned();
         bench.reply_was_lost().then_some(()).ok_or_else(seen)
     })
@@ -187,7 +188,7 @@ async fn kill_at(bench: &mut Bench, place: Place) -> bool {
     bench.github.faults().slow(SLOW);
     bench.trouble_marathon(SLOW, u32::from(!matches!(place, Place::Behind(_))));
     bench.push();
-    wait_until(&format!("{place:?}"), async || {
+    until(&format!("{place:?}"), async || {
         let there = match place {
             Place::Behind(kind) => {
                 let events = bench.events(since).await?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::support::program::observer;
 use serde_json::{Value, json};
 use test_kit::http::client;
 use test_kit::marathon::processes_of;
@@ -10,13 +11,10 @@ use tokio::io::AsyncBufReadExt as _;
 
 /// The program itself on a folder, and its address.
 async fn program(dir: &Path) -> (tokio::process::Child, String) {
-    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_observer"));
-    program
-        .args(["local", "marathon", "-port=0", "-dir"])
-        .arg(dir);
-    program
-        .stdout(std::process::Stdio::piped())
-        .kill_on_drop(true);
+    let folder = dir.to_str().unwrap();
+    let mut program = observer(dir, &["local", "marathon", "-port=0", "-dir", folder]);
+    // it goes on saying things, and nobody reads them
+    program.stderr(std::process::Stdio::inherit());
     let mut child = program.spawn().unwrap();
     let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
     let line = lines.next_line().await.unwrap().unwrap();

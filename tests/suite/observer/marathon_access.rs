@@ -8,8 +8,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::gates::{Gate, Trap};
-use crate::support::town::{Town, quick, service, until};
+use crate::support::town::{Town, quick, service};
 use test_kit::marathon::Marathon;
+use test_kit::wait::until;
 
 const USER: &str = "dploy";
 const PASSWORD: &str = "sentinel-password-31f7";

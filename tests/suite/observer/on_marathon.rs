@@ -9,9 +9,10 @@ use dploy_observer::store::database;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::program::Running;
-use crate::support::town::{PAT, TOKEN, Town, quick, service, until};
+use crate::support::program::{OBSERVER, Running};
+use crate::support::town::{PAT, TOKEN, Town, quick, service};
 use test_kit::http::client;
+use test_kit::wait::until;
 
 const ID: &str = "/dploy-observer";
 
@@ -236,7 +237,7 @@ fn libraries(program: &Path) -> Vec<String> {
 
 /// A folder that has what the image has.
 fn image(root: &Path) {
-    let program = Path::new(env!("CARGO_BIN_EXE_observer"));
+    let program = Path::new(OBSERVER);
     let copy = |from: &str, to: &str| {
         let to = root.join(to.trim_start_matches('/'));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();

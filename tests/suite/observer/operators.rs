@@ -4,7 +4,8 @@ use dploy_observer::secret::Secret;
 use dploy_observer::signature::sign;
 use serde_json::{Value, json};
 
-use crate::support::town::{TOKEN, Town, service, until};
+use crate::support::town::{TOKEN, Town, service};
+use test_kit::wait::until;
 
 async fn two_versions() -> (Town, String, String) {
     let town = Town::with(&[

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::support::town::{Town, quick, service, until};
+use crate::support::town::{Town, quick, service};
+use test_kit::wait::until;
 
 fn three() -> Vec<(&'static str, serde_json::Value)> {
     let mut web = service("/shop/web", 1, "");

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::town::{Town, service, until};
+use crate::support::town::{Town, service};
+use test_kit::wait::until;
 
 #[derive(Clone, Copy, Debug)]
 enum Bad {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::town::{TOKEN, Town, quick, service, until};
+use crate::support::town::{TOKEN, Town, quick, service};
 use crate::support::views::{VIEWS, View};
+use test_kit::wait::until;
 
 /// The routes that can be looked at, as the router lists them.
 fn routes() -> BTreeSet<String> {

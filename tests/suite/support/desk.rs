@@ -2,13 +2,15 @@
 //! push to the town's GitHub and deploy to its Marathon.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
+use test_kit::git::git;
 
-use crate::support::town::{PAT, Town, quick, service, until};
+use super::program::{self, DPLOY, alone};
+use super::town::{PAT, Town, quick, service};
 use test_kit::marathon::process_of;
+use test_kit::wait::until;
 
 pub const OBSERVER: &str = "/dploy-observer";
 
@@ -53,17 +55,7 @@ pub struct Workspace {
 
 impl Workspace {
     pub fn git(&self, arguments: &[&str]) -> String {
-        let output = std::process::Command::new("git")
-            .args(["-c", "user.name=Ana", "-c", "user.email=ana@example.com"])
-            .args(arguments)
-            .current_dir(&self.path)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "git {arguments:?}: {said}");
-        String::from_utf8(output.stdout).unwrap()
+        git(&self.path, arguments)
     }
 
     pub fn write(&self, path: &str, text: &str) {
@@ -166,24 +158,9 @@ impl Desk {
 
     /// `dploy` with these arguments, not started yet.
     pub fn dploy(&self, folder: &Path, arguments: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_dploy"));
+        let mut command = alone(DPLOY, folder, &self.home);
         command.args(arguments);
-        self.at(folder, &mut command);
         command
-    }
-
-    /// Nothing of this machine's environment, and nobody to ask.
-    fn at(&self, folder: &Path, command: &mut tokio::process::Command) {
-        command
-            .current_dir(folder)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", &self.home)
-            .env("XDG_CONFIG_HOME", self.home.join("config"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
     }
 
     /// Runs `dploy` in a workspace to its end. No secret stands in what it says.
@@ -199,26 +176,25 @@ impl Desk {
 
     /// Runs a line of what `dploy` said.
     pub async fn shell(&self, workspace: &Workspace, line: &str) -> Said {
-        let mut command = tokio::process::Command::new("sh");
+        let mut command = alone("sh", &workspace.path, &self.home);
         command.args(["-c", line]);
-        self.at(&workspace.path, &mut command);
         ended(command).await
     }
 
     /// Runs `dploy` in a terminal, and types `input` there.
     pub async fn typed(&self, workspace: &Workspace, arguments: &str, input: &str) -> Said {
         use tokio::io::AsyncWriteExt as _;
-        let line = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_dploy"));
-        let mut command = tokio::process::Command::new("script");
+        let line = format!("'{DPLOY}' {arguments}");
+        let mut command = alone("script", &workspace.path, &self.home);
         command.args(["-qec", &line, "/dev/null"]);
-        self.at(&workspace.path, &mut command);
         command.env("TERM", "xterm").stdin(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let child = command.spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("script is missing: {error}"));
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(input.as_bytes()).await.unwrap();
-        let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        let said = said(child.wait_with_output(), arguments).await;
         drop(stdin);
-        said(output.unwrap().unwrap())
+        said
     }
 
     /// All that Marathon runs.
@@ -345,24 +321,12 @@ impl Desk {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(100);
-
 async fn ended(mut command: tokio::process::Command) -> Said {
-    let output = tokio::time::timeout(PATIENCE, command.output()).await;
-    said(
-        output
-            .unwrap_or_else(|_| panic!("{command:?} does not end"))
-            .unwrap(),
-    )
+    let of = format!("{command:?}");
+    said(command.output(), &of).await
 }
 
-fn said(output: std::process::Output) -> Said {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let said = Said {
-        code: output.status.code().unwrap_or(-1),
-        out: text(output.stdout),
-        err: text(output.stderr),
-    };
-    assert!(!said.text().contains("panicked"), "{said:?}");
-    said
+async fn said(output: impl Future<Output = std::io::Result<Output>>, of: &str) -> Said {
+    let (code, out, err) = program::ended(output, of).await;
+    Said { code, out, err }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::net::TcpListener as PortTaker;
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dploy_observer::store;
 use local_github::LocalGithub;
@@ -16,12 +15,11 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use crate::support::kill_sender::{Ledger, Pushed, Sender};
+use super::kill_sender::{Ledger, Pushed, Sender};
+use super::program::{OBSERVER, alone};
 use test_kit::git::git;
 use test_kit::github::{Clone, TOKEN, open};
-
-/// How long anything may take that must happen in the end, on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_mins(1);
+use test_kit::wait::{ended, until};
 
 /// The services of the sample app, and how many instances each has.
 pub const SERVICES: [(&str, usize); 2] = [("/shop/web", 2), ("/shop/api", 1)];
@@ -41,20 +39,6 @@ impl Chance {
 
     pub fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_millis(from + self.below(to - from))
-    }
-}
-
-/// Waits until `look` finds something; tells what it saw last when it never does.
-pub async fn wait_until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match look().await {
-            Ok(found) => return found,
-            Err(seen) if Instant::now() > end => {
-                panic!("{what}: not within {PATIENCE:?}; last seen: {seen}")
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
-        }
     }
 }
 
@@ -231,10 +215,7 @@ impl Bench {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_observer"));
-        let path = std::env::var("PATH").unwrap_or_default();
         let settings = [
-            ("PATH", path),
             ("DPLOY_MARATHON_URL", self.marathon.url().to_owned()),
             ("DPLOY_OBSERVER_GITHUB_API", self.github.url().to_owned()),
             ("DPLOY_OBSERVER_GITHUB_PAT", TOKEN.to_owned()),
@@ -256,8 +237,8 @@ impl Bench {
             ("DPLOY_OBSERVER_MARATHON_TIMEOUT", "3".to_owned()),
         ];
         let folder = self.dir.0.path();
-        command.env_clear().envs(settings).current_dir(folder);
-        command.stdin(Stdio::null()).kill_on_drop(true);
+        let mut command = alone(OBSERVER, folder, folder);
+        command.envs(settings);
         command
     }
 
@@ -298,8 +279,8 @@ impl Bench {
         let order = format!("kill -TERM {}", child.id().unwrap());
         let ordered = Command::new("sh").arg("-c").arg(order).status().await;
         assert!(ordered.unwrap().success());
-        let ended = tokio::time::timeout(PATIENCE, child.wait()).await;
-        assert!(ended.unwrap().unwrap().success(), "it did not end well");
+        let status = ended(child.wait()).await.unwrap();
+        assert!(status.unwrap().success(), "it did not end well");
     }
 
     /// `observer verify` on the folder, as an operator runs it.
@@ -314,7 +295,7 @@ impl Bench {
 
     /// Waits until it answers and has a webhook at GitHub; gives somebody who can sign.
     pub async fn ready(&mut self) -> Sender {
-        wait_until("ready", async || {
+        until("ready", async || {
             let ended = self.child.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "the observer ended by itself: {ended:?}");
             let answer = self.http.get(format!("{}/healthz", self.url()));
@@ -362,7 +343,7 @@ impl Bench {
     /// Waits until no deploy is open and the head of the branch is live.
     pub async fn settled(&self) {
         let head = self.head();
-        wait_until("no deploy open, the head live", async || {
+        until("no deploy open, the head live", async || {
             let app = self.json(&format!("{}/apps/shop", self.url())).await?;
             let open = !app["running"].is_null() || !app["waiting"].is_null();
             let live = app["live"]["commit"] == head.as_str();

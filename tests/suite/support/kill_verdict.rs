@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::support::kill_bench::{Bench, SERVICES, wait_until};
+use crate::support::kill_bench::{Bench, SERVICES};
 use crate::support::kill_sender::{Entry, Ledger, Outcome};
+use test_kit::wait::until;
 
 const ENDS: [&str; 5] = [
     "deploy_succeeded",
@@ -192,7 +193,7 @@ async fn versions(bench: &Bench, id: &str) -> Vec<(String, String)> {
 
 async fn judge_starts(bench: &Bench, id: &str, instances: usize) {
     let last = format!("{id} {}", bench.revisions[id]);
-    wait_until("the tasks of the head", async || {
+    until("the tasks of the head", async || {
         match bench.starts().get(&last) {
             Some(n) if *n >= instances => Ok(()),
             other => Err(format!("{last}: {other:?}")),

@@ -2,22 +2,29 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
+use test_kit::wait::{self, until};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::town::until;
+/// The path of the program `observer`.
+pub const OBSERVER: &str = env!("CARGO_BIN_EXE_observer");
+/// The path of the program `dploy`.
+pub const DPLOY: &str = env!("CARGO_BIN_EXE_dploy");
 
-/// The program in a folder of its own, with nothing of this machine's environment.
-pub fn observer(dir: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_observer"));
+/// Exit code, standard output, standard error.
+pub type Ran = (i32, String, String);
+
+/// A program in a folder and with a home, with nothing of this machine's environment but where programs are, and nobody to ask.
+pub fn alone(program: &str, dir: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
     command
-        .args(arguments)
         .current_dir(dir)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", dir)
+        .env("HOME", home)
+        .env("XDG_CONFIG_HOME", home.join("config"))
+        .env("GIT_CONFIG_NOSYSTEM", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -25,24 +32,28 @@ pub fn observer(dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end.
-pub async fn run(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
+/// `observer`, which is at home in its folder.
+pub fn observer(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = alone(OBSERVER, dir, dir);
+    command.args(arguments);
+    command
+}
+
+/// Runs `observer` to its end.
+pub async fn run(dir: &Path, arguments: &[&str]) -> Ran {
     ended(observer(dir, arguments).output(), &arguments.join(" ")).await
 }
 
-pub async fn ended(
-    output: impl Future<Output = std::io::Result<Output>>,
-    of: &str,
-) -> (i32, String, String) {
-    let output = tokio::time::timeout(Duration::from_secs(30), output)
-        .await
-        .unwrap_or_else(|_| panic!("{of} does not end"))
-        .unwrap();
+/// What a program came to; it may not panic.
+pub async fn ended(output: impl Future<Output = std::io::Result<Output>>, of: &str) -> Ran {
+    let output = wait::ended(output).await;
+    let output = output.unwrap_or_else(|| panic!("{of} does not end"));
+    let output = output.unwrap_or_else(|error| panic!("{of} cannot be started: {error}"));
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(output.stdout), text(output.stderr));
     assert!(
         !err.contains("panicked") && !out.contains("panicked"),
-        "{of}: {err}"
+        "{of}: {out}{err}"
     );
     (output.status.code().unwrap_or(-1), out, err)
 }
@@ -83,7 +94,7 @@ impl Running {
             }
             None
         };
-        if let Ok(Some(rest)) = tokio::time::timeout(Duration::from_secs(30), look).await {
+        if let Some(Some(rest)) = wait::ended(look).await {
             return rest;
         }
         let mut err = String::new();
@@ -108,9 +119,7 @@ impl Running {
             }
             self.child.wait().await.unwrap()
         };
-        let status = tokio::time::timeout(Duration::from_secs(20), rest)
-            .await
-            .unwrap();
+        let status = wait::ended(rest).await.unwrap();
         assert!(!self.said.contains("panicked"), "{}", self.said);
         (status.code().unwrap_or(-1), self.said)
     }

@@ -1,15 +1,14 @@
 //! `dploy` as somebody runs it: the real program, a home of its own, nobody at the keyboard unless a test types.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
+use test_kit::wait;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-/// Exit code, standard output, standard error.
-pub type Ran = (i32, String, String);
+use super::program::{DPLOY, Ran, alone, ended};
 
 /// A workspace and a home, and what every call finds in its environment.
 pub struct Shell {
@@ -57,25 +56,14 @@ impl Shell {
 
     /// The program, started by `program` itself or by something that starts it.
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command
-            .current_dir(&self.dir)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap())
-            .env("HOME", self.home.path())
-            .env("XDG_CONFIG_HOME", self.home.path().join("config"))
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
+        let mut command = alone(program, &self.dir, self.home.path());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
     /// Runs `dploy` to its end, with nobody to ask.
     pub async fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = self.command(env!("CARGO_BIN_EXE_dploy"));
+        let mut command = self.command(DPLOY);
         ended(command.args(arguments).output(), &arguments.join(" ")).await
     }
 
@@ -107,7 +95,7 @@ impl Shell {
             .args(["-qec", &line, "/dev/null"])
             .stdin(Stdio::piped())
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("script is missing: {error}"));
         // the keyboard stays: its end would be a typed Ctrl-D
         let mut keyboard = child.stdin.take().unwrap();
         let mut screen = child.stdout.take().unwrap();
@@ -126,9 +114,9 @@ impl Shell {
                 }
             }
         };
-        let status = tokio::time::timeout(PATIENCE, all).await;
+        let status = wait::ended(all).await;
         let said = String::from_utf8_lossy(&said).into_owned();
-        let status = status.unwrap_or_else(|_| panic!("{line} does not end: {said}"));
+        let status = status.unwrap_or_else(|| panic!("{line} does not end: {said}"));
         assert!(!said.contains("panicked"), "{line}: {said}");
         (status.code().unwrap_or(-1), said)
     }
@@ -145,27 +133,11 @@ impl Shell {
 
 /// The program with these arguments, as a line of a shell.
 pub fn line(arguments: &[&str]) -> String {
-    let all = [&[env!("CARGO_BIN_EXE_dploy")], arguments].concat();
+    let all = [&[DPLOY], arguments].concat();
     let quoted = all
         .iter()
         .map(|a| format!("'{}'", a.replace('\'', r"'\''")));
     quoted.collect::<Vec<_>>().join(" ")
-}
-
-const PATIENCE: Duration = Duration::from_mins(1);
-
-pub async fn ended(output: impl Future<Output = std::io::Result<Output>>, of: &str) -> Ran {
-    let output = tokio::time::timeout(PATIENCE, output)
-        .await
-        .unwrap_or_else(|_| panic!("dploy {of} does not end"))
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let (out, err) = (text(output.stdout), text(output.stderr));
-    assert!(
-        !err.contains("panicked") && !out.contains("panicked"),
-        "{of}: {err}"
-    );
-    (output.status.code().unwrap_or(-1), out, err)
 }
 
 /// A service that is healthy at once and needs nothing but a shell; `version` is what an update changes.

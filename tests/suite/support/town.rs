@@ -2,9 +2,8 @@
 //! between them, and a clone to push from. Everything is quick; nothing is faked.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dploy_observer::app::{self, Observer, Surroundings};
 use dploy_observer::context::Timing;
@@ -13,7 +12,11 @@ use dploy_observer::settings::Settings;
 use local_github::LocalGithub;
 use local_marathon::LocalMarathon;
 use serde_json::{Value, json};
+use test_kit::git::git;
+use test_kit::wait::until;
 use tokio::net::TcpListener;
+
+use super::program::OBSERVER;
 
 pub const TOKEN: &str = "an-operator-token-of-the-tests";
 pub const PAT: &str = "a-github-token-of-the-tests";
@@ -32,21 +35,6 @@ pub struct Town {
     /// Flags of the observer besides those that every town has; `--marathon-url` takes the place of the town's own.
     pub extra: Vec<String>,
     timing: Timing,
-}
-
-/// Waits until `condition` holds; tells what it looked at when it never does.
-pub async fn until<T, F>(what: &str, mut look: F) -> T
-where
-    F: AsyncFnMut() -> Result<T, String>,
-{
-    let end = Instant::now() + Duration::from_secs(40);
-    loop {
-        match look().await {
-            Ok(found) => return found,
-            Err(seen) if Instant::now() > end => panic!("{what}: never; last seen: {seen}"),
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
-    }
 }
 
 pub fn quick() -> Timing {
@@ -117,7 +105,7 @@ impl Town {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let tools = dir.path().join("tools");
-        lend(&tools, Path::new(env!("CARGO_BIN_EXE_observer"))).unwrap();
+        lend(&tools, Path::new(OBSERVER)).unwrap();
         let options = local_marathon::Options {
             dir: dir.path().join("marathon"),
             tools: Some(tools),
@@ -172,8 +160,6 @@ impl Town {
         };
         std::fs::create_dir_all(&town.clone).unwrap();
         town.git(&["init", "-q", "-b", "dcos"]);
-        town.git(&["config", "user.name", "Ana"]);
-        town.git(&["config", "user.email", "ana@example.com"]);
         town.git(&[
             "remote",
             "add",
@@ -235,19 +221,7 @@ impl Town {
     }
 
     pub fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(arguments)
-            .current_dir(&self.clone)
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "git {arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        git(&self.clone, arguments)
     }
 
     pub fn write(&self, path: &str, text: &str) {

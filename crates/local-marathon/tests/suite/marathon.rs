@@ -291,10 +291,9 @@ async fn the_events_of_a_creation_come_in_marathons_order() {
     let mut read_until = async |what: &str| {
         let mut buffer = [0; 4096];
         while !seen.contains(what) {
-            let read =
-                tokio::time::timeout(Duration::from_secs(20), stream.read(&mut buffer)).await;
+            let read = test_kit::wait::ended(stream.read(&mut buffer)).await;
             let count = read
-                .unwrap_or_else(|_| panic!("no {what} in {seen}"))
+                .unwrap_or_else(|| panic!("no {what} in {seen}"))
                 .unwrap();
             assert!(count > 0, "the stream ended: {seen}");
             seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
