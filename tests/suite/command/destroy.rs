@@ -53,7 +53,12 @@ async fn right_after_a_kill_of_the_observer_nothing_is_left_whenever_it_comes_ba
             desk.kill().await;
             desk.run(&shop, &DESTROY).await
         } else {
-            tokio::join!(desk.run(&shop, &DESTROY), killed_at(&desk, moment)).0
+            // each call takes so long that the kill comes before the end
+            let slow = std::time::Duration::from_millis(300);
+            desk.town.github.faults().slow(slow);
+            let said = tokio::join!(desk.run(&shop, &DESTROY), killed_at(&desk, moment)).0;
+            desk.town.github.faults().reset();
+            said
         };
         said.code(0)
             .says(&["shop is destroyed; nothing of it is left."]);
@@ -73,7 +78,7 @@ enum Moment {
     ServiceGone,
 }
 
-/// Kills the observer at that moment, if it is still there then.
+/// Kills the observer at that moment; it must be there then, and have more to do.
 async fn killed_at(desk: &Desk, moment: Moment) {
     let (task, url) = desk.healthy("").await;
     let process = test_kit::marathon::process_of(&task);
@@ -83,24 +88,23 @@ async fn killed_at(desk: &Desk, moment: Moment) {
             let there = apps.iter().any(|a| a == "/shop/web");
             return if there { Err(apps.join(" ")) } else { Ok(()) };
         }
-        match desk
-            .town
-            .http
-            .get(format!("{url}/events.jsonl"))
-            .send()
-            .await
-        {
-            Ok(answer) => match answer.text().await {
-                Ok(text) if !text.contains("destroy_requested") => Err(text),
-                _ => Ok(()),
-            },
-            // it is gone already
-            Err(_) => Ok(()),
+        let events = desk.town.http.get(format!("{url}/events.jsonl")).send();
+        let text = events.await.unwrap().text().await.unwrap();
+        if text.contains("destroy_requested") {
+            Ok(())
+        } else {
+            Err(text)
         }
     })
     .await;
     let mut kill = std::process::Command::new("kill");
-    let _ = kill.args(["-KILL", &process]).output();
+    let killed = kill.args(["-KILL", &process]).status().unwrap();
+    assert!(killed.success(), "the observer was gone before the kill");
+    assert_eq!(
+        desk.hooks("acme/shop").await.len(),
+        1,
+        "all was done before the kill"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

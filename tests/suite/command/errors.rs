@@ -947,6 +947,15 @@ fn clone_of(town: &Town) -> Shell {
     shell
 }
 
+/// The same, by somebody who has no token.
+fn clone_of_a_stranger(town: &Town) -> Shell {
+    let mut shell = Shell::new()
+        .env("DPLOY_MARATHON_URL", &town.marathon_url)
+        .env("DPLOY_OBSERVER_URL", town.url());
+    shell.dir.clone_from(&town.clone);
+    shell
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_json_what_the_observer_knows_is_one_document() {
     let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
@@ -987,7 +996,7 @@ async fn with_json_what_the_observer_knows_is_one_document() {
 async fn an_observer_that_shows_nothing_to_strangers_is_read_with_the_token() {
     let specs = [("web", service("/shop/web", 1, ""))];
     let town = Town::founded(&specs, &["--private=true"], quick()).await;
-    let shell = clone_of(&town);
+    let (shell, stranger) = (clone_of(&town), clone_of_a_stranger(&town));
     until("the first deploy ends", async || {
         let (_, out, err) = shell.run(&["history"]).await;
         if out.contains("succeeded") {
@@ -1004,6 +1013,12 @@ async fn an_observer_that_shows_nothing_to_strangers_is_read_with_the_token() {
         &["scale", "-pid=web", "-instances=2"],
         &["why", "HEAD"],
     ] {
+        let (code, out, err) = stranger.run(arguments).await;
+        assert_eq!(code, 1, "{arguments:?} by a stranger: {out}{err}");
+        assert!(
+            err.contains("needs its operator token") && !out.contains("succeeded"),
+            "{arguments:?} by a stranger: {out}{err}"
+        );
         let (code, out, err) = shell.run(arguments).await;
         assert_eq!(code, 0, "{arguments:?}: {out}{err}");
     }

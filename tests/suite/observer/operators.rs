@@ -2,9 +2,12 @@
 
 use dploy_observer::secret::Secret;
 use dploy_observer::signature::sign;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::support::town::{TOKEN, Town, service};
+use crate::support::town::{PAT, TOKEN, Town, service};
 use test_kit::wait::until;
 
 async fn two_versions() -> (Town, String, String) {
@@ -52,8 +55,7 @@ async fn a_rollback_stays_rolled_back_until_the_next_new_commit() {
     assert_eq!(town.version("/shop/web").await, "1");
     town.github.faults().down(false);
     // an old push delivered again under the same and under a new name, the poll, and a restart
-    redeliver_all(&town).await;
-    town.github.settle().await;
+    assert_eq!(redeliver_all(&town).await, 1);
     town.stop().await;
     town.start().await;
     until("the branch was asked after the restart", async || {
@@ -77,38 +79,67 @@ async fn a_rollback_stays_rolled_back_until_the_next_new_commit() {
     assert_eq!(town.ended(4).await["state"], "succeeded");
     state_is(&town, "following").await;
     assert_eq!(town.version("/shop/web").await, "3");
+    // now the older push is no head any more: that its body was seen is all that tells it
+    assert!(redeliver_all(&town).await >= 2);
+    let deploys = town.app().await["deploys"].as_array().unwrap().len();
+    assert_eq!(deploys, 4, "nothing was queued");
     town.end().await;
 }
 
-async fn redeliver_all(town: &Town) {
-    let api = |path: &str| format!("{}/repos/acme/shop{path}", town.github.url());
-    let ask = |request: reqwest::RequestBuilder| {
-        request
-            .bearer_auth(crate::support::town::PAT)
-            .header("user-agent", "test")
-            .send()
-    };
-    let hooks: Value = ask(town.http.get(api("/hooks")))
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+/// What GitHub keeps of a delivery.
+#[derive(Deserialize)]
+struct Delivery {
+    id: u64,
+    event: String,
+    request: Option<Asked>,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    /// As it was sent, byte for byte.
+    payload: Box<RawValue>,
+}
+
+async fn of_github<T: DeserializeOwned>(town: &Town, path: &str) -> T {
+    let url = format!("{}/repos/acme/shop/hooks{path}", town.github.url());
+    let request = town.http.get(url).bearer_auth(PAT);
+    let answer = request.header("user-agent", "test").send().await.unwrap();
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+}
+
+/// Each push that GitHub told comes again: from GitHub, under its GUID, and the same body under a GUID that nobody saw. None of them
+/// is news; answers how many there were.
+async fn redeliver_all(town: &Town) -> usize {
+    let hooks: Value = of_github(town, "").await;
     let hook = hooks[0]["id"].as_u64().unwrap();
-    let deliveries: Value = ask(town.http.get(api(&format!("/hooks/{hook}/deliveries"))))
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    for delivery in deliveries.as_array().unwrap() {
-        let id = delivery["id"].as_u64().unwrap();
-        ask(town
+    let list: Vec<Delivery> = of_github(town, &format!("/{hook}/deliveries")).await;
+    let store = &town.observer.as_ref().unwrap().store;
+    let secret = store.hook_secrets(town.repository).await.unwrap()[0].clone();
+    let pushes: Vec<&Delivery> = list.iter().filter(|d| d.event == "push").collect();
+    for delivery in &pushes {
+        let path = format!("/{hook}/deliveries/{}", delivery.id);
+        let url = format!("{}/repos/acme/shop/hooks{path}/attempts", town.github.url());
+        let again = town.http.post(url).bearer_auth(PAT);
+        let again = again.header("user-agent", "test").send().await.unwrap();
+        assert_eq!(again.status(), 202);
+        let whole: Delivery = of_github(town, &path).await;
+        let body = whole.request.unwrap().payload.get().to_owned();
+        let renamed = town
             .http
-            .post(api(&format!("/hooks/{hook}/deliveries/{id}/attempts"))))
-        .await
-        .unwrap();
+            .post(format!("{}/dploy", town.url()))
+            .header("content-type", "application/json")
+            .header("x-github-event", "push")
+            .header("x-github-delivery", uuid::Uuid::new_v4().to_string())
+            .header("x-github-hook-installation-target-id", town.repository)
+            .header("x-hub-signature-256", sign(&secret, body.as_bytes()))
+            .body(body);
+        let answer = renamed.send().await.unwrap();
+        let (status, words) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(status, 200, "{words}");
+        assert!(words.contains("Duplicate"), "{words}");
     }
+    town.github.settle().await;
+    pushes.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -424,7 +455,7 @@ async fn nothing_is_left(town: &Town) {
     let hooks: Value = town
         .http
         .get(url)
-        .bearer_auth(crate::support::town::PAT)
+        .bearer_auth(PAT)
         .header("user-agent", "test")
         .send()
         .await

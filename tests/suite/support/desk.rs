@@ -313,11 +313,13 @@ impl Desk {
         assert_eq!(self.hooks("acme/shop").await, hooks);
     }
 
+    /// No process may be left.
     pub async fn end(self) {
         self.town.github.stop().await;
         if let Some(marathon) = self.town.marathon {
             marathon.stop().await;
         }
+        program::nothing_runs_in(self.town.dir.path()).await;
     }
 }
 

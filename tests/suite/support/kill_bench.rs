@@ -16,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use super::kill_sender::{Ledger, Pushed, Sender};
-use super::program::{OBSERVER, alone};
+use super::kill_verdict::ENDS;
+use super::program::{OBSERVER, alone, nothing_runs_in};
 use test_kit::git::git;
 use test_kit::github::{Clone, TOKEN, open};
 use test_kit::wait::{ended, until};
@@ -71,6 +72,8 @@ pub struct Bench {
     /// The newest revision of each service.
     pub revisions: BTreeMap<&'static str, u32>,
     pub kills: u32,
+    /// How many of them came while it still started, or while a deploy was under way.
+    pub hits: u32,
     clone: Clone,
     repository: u64,
     port: u16,
@@ -142,6 +145,7 @@ impl Bench {
             ledger: Ledger::default(),
             revisions: BTreeMap::new(),
             kills: 0,
+            hits: 0,
             clone: Clone { path },
             repository,
             port: free_port(chance),
@@ -379,6 +383,19 @@ impl Bench {
         rows.into_iter().map(line).collect()
     }
 
+    /// Whether the killed observer left a deploy under way, by what stands in its file.
+    pub async fn left_open(&self) -> bool {
+        let lines = self.autopsy().await;
+        let deploy = lines.iter().filter_map(|l| l.deploy).max();
+        let newest = lines.iter().filter(|l| l.deploy == deploy);
+        deploy.is_some() && newest.into_iter().all(|l| !ENDS.contains(&l.kind.as_str()))
+    }
+
+    /// Whether the observer listens already.
+    pub fn listens(&self) -> bool {
+        std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+    }
+
     /// How often tasks of each revision were started, by what they wrote down themselves.
     pub fn starts(&self) -> BTreeMap<String, usize> {
         let text = std::fs::read_to_string(self.path("started")).unwrap_or_default();
@@ -408,9 +425,10 @@ impl Bench {
         self.github.faults().reset();
     }
 
-    /// Stops the servers and every task.
+    /// Stops the servers and every task: no process may be left.
     pub async fn end(self) {
         self.github.stop().await;
         self.marathon.stop().await;
+        nothing_runs_in(self.dir.0.path()).await;
     }
 }

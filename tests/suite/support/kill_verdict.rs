@@ -9,7 +9,8 @@ use crate::support::kill_bench::{Bench, SERVICES};
 use crate::support::kill_sender::{Entry, Ledger, Outcome};
 use test_kit::wait::until;
 
-const ENDS: [&str; 5] = [
+/// How a deploy ends.
+pub const ENDS: [&str; 5] = [
     "deploy_succeeded",
     "deploy_unchanged",
     "deploy_superseded",

@@ -16,7 +16,7 @@ use test_kit::git::git;
 use test_kit::wait::until;
 use tokio::net::TcpListener;
 
-use super::program::OBSERVER;
+use super::program::{OBSERVER, nothing_runs_in};
 
 pub const TOKEN: &str = "an-operator-token-of-the-tests";
 pub const PAT: &str = "a-github-token-of-the-tests";
@@ -418,6 +418,7 @@ impl Town {
         if let Some(marathon) = self.marathon.take() {
             marathon.stop().await;
         }
+        nothing_runs_in(self.dir.path()).await;
     }
 }
 
