@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use local_marathon::{Credentials, LocalMarathon, Options, Pace, Resources};
+use local_marathon::{Credentials, LocalMarathon, Options, Pace};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::ports::Ports;
 use crate::wait::until;
 
 /// A local Marathon with a pace for tests: a second of an app definition takes 40 ms.
@@ -15,6 +16,7 @@ pub struct Marathon {
     pub server: Option<LocalMarathon>,
     pub dir: tempfile::TempDir,
     pub address: String,
+    _ports: Ports,
 }
 
 /// An answer of the server.
@@ -45,16 +47,35 @@ impl Marathon {
     }
 
     pub async fn start_in(dir: tempfile::TempDir, pace: Pace) -> Self {
-        let server = serve(dir.path(), pace).await;
-        Self::of(server, dir)
+        Self::start_with(dir, pace, None).await
     }
 
-    pub fn of(server: LocalMarathon, dir: tempfile::TempDir) -> Self {
+    /// One that wants to know who asks.
+    pub async fn start_with(
+        dir: tempfile::TempDir,
+        pace: Pace,
+        credentials: Option<Credentials>,
+    ) -> Self {
+        let ports = Ports::take();
+        let options = Options {
+            dir: dir.path().to_owned(),
+            tools: None,
+            pace,
+            resources: ports.resources(),
+            credentials,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = LocalMarathon::start(listener, options).await.unwrap();
+        Self::of(server, dir, ports)
+    }
+
+    pub fn of(server: LocalMarathon, dir: tempfile::TempDir, ports: Ports) -> Self {
         let address = server.url().strip_prefix("http://").unwrap().to_owned();
         Self {
             server: Some(server),
             dir,
             address,
+            _ports: ports,
         }
     }
 
@@ -149,22 +170,6 @@ impl Marathon {
         self.ok("PUT", &format!("/v2/apps{id}"), app).await;
         self.idle().await;
     }
-}
-
-async fn serve(dir: &Path, pace: Pace) -> LocalMarathon {
-    serve_with(dir, pace, None).await
-}
-
-pub async fn serve_with(dir: &Path, pace: Pace, credentials: Option<Credentials>) -> LocalMarathon {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = Options {
-        dir: dir.to_owned(),
-        tools: None,
-        pace,
-        resources: Resources::default(),
-        credentials,
-    };
-    LocalMarathon::start(listener, options).await.unwrap()
 }
 
 /// An app whose tasks are healthy if their command makes the file `ok`.

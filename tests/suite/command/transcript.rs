@@ -245,11 +245,12 @@ async fn the_session_of_the_command_line_goes_as_it_is_shown() {
     let lent = world.join("tools");
     std::fs::create_dir_all(&lent).unwrap();
     tools::lend(&lent, Path::new(OBSERVER)).unwrap();
+    let ports = test_kit::ports::Ports::take();
     let options = local_marathon::Options {
         dir: world.join("marathon"),
         tools: Some(lent),
         pace: quick_pace(),
-        resources: local_marathon::Resources::default(),
+        resources: ports.resources(),
         credentials: None,
     };
     let marathon = LocalMarathon::start(listener().await, options)

@@ -127,7 +127,7 @@ async fn round(bench: &mut Bench, chance: &mut Chance, number: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_instant_loses_nothing_and_doubles_nothing() {
     let (mut chance, began) = (chance(), Instant::now());
-    let mut bench = Bench::new(&mut chance).await;
+    let mut bench = Bench::new().await;
     for number in 0..number("DPLOY_KILL_ROUNDS").unwrap_or(ROUNDS) {
         round(&mut bench, &mut chance, number).await;
     }
@@ -224,8 +224,8 @@ async fn kill_at(bench: &mut Bench, place: Place) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_between_two_events_of_a_deploy_is_made_good() {
-    let (mut chance, began) = (chance(), Instant::now());
-    let mut bench = Bench::new(&mut chance).await;
+    let began = Instant::now();
+    let mut bench = Bench::new().await;
     bench.start();
     bench.ready().await;
     bench.settled().await;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::net::TcpListener as PortTaker;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use super::kill_verdict::ENDS;
 use super::program::{OBSERVER, alone, nothing_runs_in};
 use test_kit::git::git;
 use test_kit::github::{Clone, TOKEN, open};
+use test_kit::ports::Ports;
 use test_kit::wait::{ended, until};
 
 /// The services of the sample app, and how many instances each has.
@@ -76,7 +76,9 @@ pub struct Bench {
     pub hits: u32,
     clone: Clone,
     repository: u64,
+    /// One that nobody takes while the observer is dead.
     port: u16,
+    _ports: Ports,
     child: Option<Child>,
     dir: Kept,
 }
@@ -94,14 +96,6 @@ fn pace() -> local_marathon::Pace {
     }
 }
 
-/// A port that nobody takes while the observer is dead: outside of what the system gives to others.
-fn free_port(chance: &mut Chance) -> u16 {
-    let mut ports = std::iter::from_fn(|| u16::try_from(20_000 + chance.below(8_000)).ok());
-    ports
-        .find(|port| PortTaker::bind(("127.0.0.1", *port)).is_ok())
-        .unwrap()
-}
-
 async fn read(request: reqwest::RequestBuilder) -> Result<Value, String> {
     let request = request.header("accept", "application/json");
     let answer = request.send().await.map_err(|e| e.to_string())?;
@@ -110,7 +104,7 @@ async fn read(request: reqwest::RequestBuilder) -> Result<Value, String> {
 
 impl Bench {
     /// Both servers, and a repository with a first commit. The observer is not started yet.
-    pub async fn new(chance: &mut Chance) -> Self {
+    pub async fn new() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let github = open(dir.path(), local_github::Pace::default()).await;
@@ -118,11 +112,12 @@ impl Bench {
             .create_repository("acme", "shop", "dcos")
             .await
             .unwrap();
+        let ports = Ports::take();
         let options = local_marathon::Options {
             dir: dir.path().join("marathon"),
             tools: None,
             pace: pace(),
-            resources: local_marathon::Resources::default(),
+            resources: ports.resources(),
             credentials: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -148,7 +143,8 @@ impl Bench {
             hits: 0,
             clone: Clone { path },
             repository,
-            port: free_port(chance),
+            port: ports.spare(),
+            _ports: ports,
             child: None,
             dir: Kept(dir),
         };

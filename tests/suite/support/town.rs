@@ -13,6 +13,7 @@ use local_github::LocalGithub;
 use local_marathon::LocalMarathon;
 use serde_json::{Value, json};
 use test_kit::git::git;
+use test_kit::ports::Ports;
 use test_kit::wait::until;
 use tokio::net::TcpListener;
 
@@ -35,6 +36,8 @@ pub struct Town {
     /// Flags of the observer besides those that every town has; `--marathon-url` takes the place of the town's own.
     pub extra: Vec<String>,
     timing: Timing,
+    /// Of the tasks, as long as the town stands.
+    _ports: Ports,
 }
 
 pub fn quick() -> Timing {
@@ -106,11 +109,12 @@ impl Town {
         let dir = tempfile::tempdir().unwrap();
         let tools = dir.path().join("tools");
         lend(&tools, Path::new(OBSERVER)).unwrap();
+        let ports = Ports::take();
         let options = local_marathon::Options {
             dir: dir.path().join("marathon"),
             tools: Some(tools),
             pace: quick_pace(),
-            resources: local_marathon::Resources::default(),
+            resources: ports.resources(),
             credentials: None,
         };
         let marathon = LocalMarathon::start(listener().await, options)
@@ -157,6 +161,7 @@ impl Town {
             marathon_url,
             extra: extra.iter().map(|s| (*s).to_owned()).collect(),
             timing,
+            _ports: ports,
         };
         std::fs::create_dir_all(&town.clone).unwrap();
         town.git(&["init", "-q", "-b", "dcos"]);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use local_marathon::{FaultChange, LocalMarathon, Options, Resources};
+use local_marathon::{FaultChange, LocalMarathon, Options};
 use serde_json::{Value, json};
 use test_kit::marathon::{GOOD, Marathon, SICK, checked, healthy, processes_of, quick, tasks};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -616,20 +616,16 @@ async fn a_task_sees_its_own_environment_and_nothing_of_ours() {
     let tools = dir.path().join("tools");
     std::fs::create_dir_all(&tools).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ports = test_kit::ports::Ports::take();
     let options = Options {
         dir: dir.path().join("state"),
         tools: Some(tools.clone()),
         pace: quick(),
-        resources: Resources::default(),
+        resources: ports.resources(),
         credentials: None,
     };
     let server = LocalMarathon::start(listener, options).await.unwrap();
-    let address = server.url().strip_prefix("http://").unwrap().to_owned();
-    let marathon = Marathon {
-        server: Some(server),
-        dir,
-        address,
-    };
+    let marathon = Marathon::of(server, dir, ports);
     let app = json!({
         "id": "/env", "cmd": "env; exec sleep 1000", "env": { "MINE": "yes" }, "labels": { "my.label": "v" },
         "portDefinitions": [{ "port": 0, "name": "http" }],
