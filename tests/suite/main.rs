@@ -9,4 +9,5 @@ mod core;
 mod documents;
 mod layers;
 mod observer;
+mod rules;
 mod support;
