@@ -8,6 +8,8 @@ use dploy_observer::sentence::Code;
 use dploy_observer::settings::Settings;
 use serde_json::{Value, json};
 
+use crate::support::program::{DPLOY, alone};
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -142,12 +144,10 @@ fn the_settings_are_listed_as_the_program_has_them() {
 }
 
 fn help_of_dploy(arguments: &[&str]) -> String {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dploy"))
-        .args(arguments)
-        .arg("-h")
-        .env("COLUMNS", "400")
-        .output();
-    String::from_utf8(output.unwrap().stdout).unwrap()
+    let mut command = alone(DPLOY, &root(), &root());
+    command.args(arguments).arg("-h").env("COLUMNS", "400");
+    let output = command.as_std_mut().output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// The part of a help text under one of its headings.

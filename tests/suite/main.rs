@@ -1,40 +1,13 @@
 //! One test binary: building and linking once keeps the suite quick on two cores.
+//!
+//! `support` is what tests are made of, `core` holds what is decided and logged, `observer` what a running observer does, `command` what
+//! the programs say in a terminal.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod bad_commits;
-mod bad_pushes;
-mod bad_requests;
-mod command_line;
-mod command_line_local;
-mod decisions;
+mod command;
+mod core;
 mod documents;
-mod dploy_access;
-mod dploy_desk;
-mod dploy_destroy;
-mod dploy_errors;
-mod dploy_launch;
-mod dploy_support;
-mod dploy_trust;
-mod fixtures;
-mod gates;
-mod histories;
-mod kill;
-mod kill_bench;
-mod kill_sender;
-mod kill_verdict;
 mod layers;
-mod local_killed;
-mod local_sample;
-mod log;
-mod marathon_access;
-mod mesos_dns;
-mod observer_on_marathon;
-mod operators;
-mod pages;
-mod push_to_deploy;
-mod safe_end;
-mod secrets;
-mod town;
-mod transcript;
-mod views;
-mod world;
+mod observer;
+mod rules;
+mod support;

@@ -21,7 +21,16 @@ pub fn git(dir: &Path, arguments: &[&str]) -> String {
 }
 
 /// The same, however it ends.
+///
+/// # Panics
+/// When there is no git.
 pub fn git_output(dir: &Path, arguments: &[&str]) -> Output {
+    let output = command(dir).args(arguments).output();
+    output.unwrap_or_else(|error| panic!("git is missing: {error}"))
+}
+
+/// Git in a folder, not started yet.
+pub fn command(dir: &Path) -> Command {
     let mut git = Command::new("git");
     git.env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap());
@@ -38,5 +47,6 @@ pub fn git_output(dir: &Path, arguments: &[&str]) -> Output {
     ] {
         git.env(name, value);
     }
-    git.current_dir(dir).args(arguments).output().unwrap()
+    git.current_dir(dir);
+    git
 }

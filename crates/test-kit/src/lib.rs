@@ -11,4 +11,5 @@ pub mod git;
 pub mod github;
 pub mod http;
 pub mod marathon;
+pub mod ports;
 pub mod wait;

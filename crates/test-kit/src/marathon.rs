@@ -1,18 +1,22 @@
 //! A local Marathon with a pace for tests, asked over raw HTTP.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use local_marathon::{Credentials, LocalMarathon, Options, Pace, Resources};
+use local_marathon::{Credentials, LocalMarathon, Options, Pace};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::ports::Ports;
+use crate::wait::until;
 
 /// A local Marathon with a pace for tests: a second of an app definition takes 40 ms.
 pub struct Marathon {
     pub server: Option<LocalMarathon>,
     pub dir: tempfile::TempDir,
     pub address: String,
+    _ports: Ports,
 }
 
 /// An answer of the server.
@@ -43,16 +47,35 @@ impl Marathon {
     }
 
     pub async fn start_in(dir: tempfile::TempDir, pace: Pace) -> Self {
-        let server = serve(dir.path(), pace).await;
-        Self::of(server, dir)
+        Self::start_with(dir, pace, None).await
     }
 
-    pub fn of(server: LocalMarathon, dir: tempfile::TempDir) -> Self {
+    /// One that wants to know who asks.
+    pub async fn start_with(
+        dir: tempfile::TempDir,
+        pace: Pace,
+        credentials: Option<Credentials>,
+    ) -> Self {
+        let ports = Ports::take();
+        let options = Options {
+            dir: dir.path().to_owned(),
+            tools: None,
+            pace,
+            resources: ports.resources(),
+            credentials,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = LocalMarathon::start(listener, options).await.unwrap();
+        Self::of(server, dir, ports)
+    }
+
+    pub fn of(server: LocalMarathon, dir: tempfile::TempDir, ports: Ports) -> Self {
         let address = server.url().strip_prefix("http://").unwrap().to_owned();
         Self {
             server: Some(server),
             dir,
             address,
+            _ports: ports,
         }
     }
 
@@ -123,20 +146,17 @@ impl Marathon {
         reply.body
     }
 
-    /// Asks again and again until it is so, for ten seconds at most.
+    /// Asks again and again until it is so.
     pub async fn until(&self, what: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let begin = Instant::now();
-        loop {
+        until(what, async || {
             let seen = self.get(path).await;
             if is_so(&seen) {
-                return seen;
+                Ok(seen)
+            } else {
+                Err(format!("{seen:#}"))
             }
-            assert!(
-                begin.elapsed() < Duration::from_secs(20),
-                "never {what}: {seen:#}"
-            );
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        })
+        .await
     }
 
     pub async fn idle(&self) {
@@ -150,22 +170,6 @@ impl Marathon {
         self.ok("PUT", &format!("/v2/apps{id}"), app).await;
         self.idle().await;
     }
-}
-
-async fn serve(dir: &Path, pace: Pace) -> LocalMarathon {
-    serve_with(dir, pace, None).await
-}
-
-pub async fn serve_with(dir: &Path, pace: Pace, credentials: Option<Credentials>) -> LocalMarathon {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = Options {
-        dir: dir.to_owned(),
-        tools: None,
-        pace,
-        resources: Resources::default(),
-        credentials,
-    };
-    LocalMarathon::start(listener, options).await.unwrap()
 }
 
 /// An app whose tasks are healthy if their command makes the file `ok`.
@@ -214,4 +218,21 @@ pub fn processes_of(dir: &Path) -> Vec<String> {
             .is_ok_and(|e| String::from_utf8_lossy(&e).contains(&sandbox))
     };
     pids.filter(ours).collect()
+}
+
+/// The process that has become the task.
+pub fn process_of(task: &str) -> String {
+    let variable = format!("MESOS_TASK_ID={task}");
+    let mut found = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            environment
+                .split(|b| *b == 0)
+                .any(|v| v == variable.as_bytes())
+        });
+    let process = found.next().unwrap();
+    assert!(found.next().is_none(), "every shell was replaced");
+    process.file_name().into_string().unwrap()
 }

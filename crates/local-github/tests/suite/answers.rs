@@ -136,9 +136,8 @@ async fn of_very_many_commits_2048_are_listed_and_of_very_many_files_3000() {
     }
     let file = bench.dir.path().join("stream");
     std::fs::write(&file, stream).unwrap();
-    let import = std::process::Command::new("git")
+    let import = test_kit::git::command(&clone.path)
         .args(["fast-import", "--quiet"])
-        .current_dir(&clone.path)
         .stdin(std::fs::File::open(file).unwrap())
         .status();
     assert!(import.unwrap().success());

@@ -317,9 +317,17 @@ async fn faults_lose_double_forge_delay_and_reorder_deliveries() {
         .collect();
     assert_eq!(order, [json!(two), json!(one)]);
 
-    faults.delay(Duration::from_millis(1), 1);
-    push(&bench, &clone, 6).await;
-    assert_eq!(receiver.take().len(), 1);
+    // longer than the next push takes
+    faults.delay(Duration::from_secs(4), 1);
+    let late = clone.commit("n", "6");
+    clone.push();
+    let soon = push(&bench, &clone, 7).await;
+    let order: Vec<Value> = receiver
+        .take()
+        .iter()
+        .map(|heard| heard.json()["after"].clone())
+        .collect();
+    assert_eq!(order, [json!(soon), json!(late)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -215,7 +215,7 @@ async fn more_than_three_tags_at_once_are_told_to_nobody() {
 async fn a_push_that_is_refused_or_changes_nothing_is_no_event() {
     let bench = Bench::new().await;
     let receiver = Receiver::new().await;
-    bench.hook(&receiver).await;
+    let hook = bench.hook(&receiver).await;
     let clone = bench.clone();
     clone.commit("a", "a");
     clone.push();
@@ -223,8 +223,19 @@ async fn a_push_that_is_refused_or_changes_nothing_is_no_event() {
     bench.github.settle().await;
     assert_eq!(receiver.take().len(), 1);
     let unknown = format!("{}/acme/other.git", bench.github.url());
-    let refused = test_kit::git::git_output(&clone.path, &["push", &unknown, "main"]);
-    assert!(!refused.status.success());
+    // one that goes nowhere, and one that the server itself refuses: the default branch stays
+    for refused in [
+        &["push", &unknown, "main"][..],
+        &["push", "origin", ":main"],
+    ] {
+        let output = test_kit::git::git_output(&clone.path, refused);
+        assert!(!output.status.success(), "{refused:?}");
+        bench.github.settle().await;
+        assert_eq!(receiver.take().len(), 0, "{refused:?}");
+        assert_eq!(bench.deliveries(hook).await.len(), 2, "the ping and a push");
+        let branch = bench.get("branches/main").await.json();
+        assert_eq!(branch["commit"]["sha"], clone.head());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

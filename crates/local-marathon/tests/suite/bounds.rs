@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use test_kit::marathon::{Marathon, Reply, processes_of, quick};
+use test_kit::ports::Ports;
 use test_kit::wait::until;
 
 async fn without_offers() -> Marathon {
@@ -133,7 +134,7 @@ async fn a_version_or_a_saved_state_with_too_many_instances_is_refused() {
         dir: marathon.dir.path().to_owned(),
         tools: None,
         pace: quick(),
-        resources: local_marathon::Resources::default(),
+        resources: Ports::take().resources(),
         credentials: None,
     };
     let started = local_marathon::LocalMarathon::start(listener, options).await;

@@ -1,12 +1,13 @@
 //! The event stream: what comes, in which order, and to whom.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use test_kit::marathon::{GOOD, Marathon, SICK, checked, is_healthy, quick, tasks};
+use test_kit::wait::ended;
 
 /// A client of `/v2/events`.
 struct Listener {
@@ -40,8 +41,8 @@ impl Listener {
     async fn read(&mut self) -> bool {
         let mut buffer = [0; 4 * 1024];
         let read = self.stream.read(&mut buffer);
-        let read = tokio::time::timeout(Duration::from_secs(20), read).await;
-        let read = read.unwrap_or_else(|_| panic!("nothing came after {}", self.text));
+        let read = ended(read).await;
+        let read = read.unwrap_or_else(|| panic!("nothing came after {}", self.text));
         let count = read.unwrap();
         self.text
             .push_str(&String::from_utf8_lossy(&buffer[..count]));
@@ -62,7 +63,12 @@ impl Listener {
 
     /// Waits for an event of this kind, and forgets what came up to it.
     async fn until(&mut self, kind: &str) -> Vec<(String, Value)> {
-        let begin = Instant::now();
+        // signs of life come all the time
+        let told = ended(self.told(kind)).await;
+        told.unwrap_or_else(|| panic!("no {kind} in {}", self.text))
+    }
+
+    async fn told(&mut self, kind: &str) -> Vec<(String, Value)> {
         loop {
             let marker = format!("event: {kind}\r\n");
             let frame = self.text.find(&marker);
@@ -73,12 +79,6 @@ impl Listener {
                 self.text = rest;
                 return events;
             }
-            // signs of life come all the time
-            assert!(
-                begin.elapsed() < Duration::from_secs(30),
-                "no {kind} in {}",
-                self.text
-            );
             assert!(self.read().await, "no {kind} in {}", self.text);
         }
     }

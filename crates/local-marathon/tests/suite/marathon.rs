@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use local_marathon::{FaultChange, LocalMarathon, Options, Resources};
+use local_marathon::{FaultChange, LocalMarathon, Options};
 use serde_json::{Value, json};
 use test_kit::marathon::{GOOD, Marathon, SICK, checked, healthy, processes_of, quick, tasks};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -291,10 +291,9 @@ async fn the_events_of_a_creation_come_in_marathons_order() {
     let mut read_until = async |what: &str| {
         let mut buffer = [0; 4096];
         while !seen.contains(what) {
-            let read =
-                tokio::time::timeout(Duration::from_secs(20), stream.read(&mut buffer)).await;
+            let read = test_kit::wait::ended(stream.read(&mut buffer)).await;
             let count = read
-                .unwrap_or_else(|_| panic!("no {what} in {seen}"))
+                .unwrap_or_else(|| panic!("no {what} in {seen}"))
                 .unwrap();
             assert!(count > 0, "the stream ended: {seen}");
             seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
@@ -617,20 +616,16 @@ async fn a_task_sees_its_own_environment_and_nothing_of_ours() {
     let tools = dir.path().join("tools");
     std::fs::create_dir_all(&tools).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ports = test_kit::ports::Ports::take();
     let options = Options {
         dir: dir.path().join("state"),
         tools: Some(tools.clone()),
         pace: quick(),
-        resources: Resources::default(),
+        resources: ports.resources(),
         credentials: None,
     };
     let server = LocalMarathon::start(listener, options).await.unwrap();
-    let address = server.url().strip_prefix("http://").unwrap().to_owned();
-    let marathon = Marathon {
-        server: Some(server),
-        dir,
-        address,
-    };
+    let marathon = Marathon::of(server, dir, ports);
     let app = json!({
         "id": "/env", "cmd": "env; exec sleep 1000", "env": { "MINE": "yes" }, "labels": { "my.label": "v" },
         "portDefinitions": [{ "port": 0, "name": "http" }],

@@ -3,7 +3,7 @@
 use local_marathon::Credentials;
 use serde_json::{Value, json};
 
-use test_kit::marathon::{GOOD, Marathon, Reply, SICK, checked, quick, serve_with, tasks};
+use test_kit::marathon::{GOOD, Marathon, Reply, SICK, checked, quick, tasks};
 
 async fn page(marathon: &Marathon, path: &str) -> String {
     let accept = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
@@ -193,8 +193,7 @@ async fn faults_are_switched_by_buttons_of_our_own_page_only() {
 #[tokio::test]
 async fn with_credentials_nobody_gets_in_without_them() {
     let dir = tempfile::tempdir().unwrap();
-    let server = serve_with(dir.path(), quick(), Some(Credentials::new("user:secret"))).await;
-    let marathon = Marathon::of(server, dir);
+    let marathon = Marathon::start_with(dir, quick(), Some(Credentials::new("user:secret"))).await;
     let right = "Authorization: basic dXNlcjpzZWNyZXQ=\r\n";
     for path in [
         "/v2/apps",

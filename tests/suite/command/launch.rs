@@ -1,0 +1,399 @@
+//! `dploy run` launches the observer, once; what runs then is found again, and what is missing is said.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::desk::{Desk, OBSERVER, Workspace};
+use crate::support::town::{PAT, WEAK_PAT, service};
+use test_kit::wait::until;
+
+fn mode(workspace: &Workspace, file: &str) -> u32 {
+    let about = std::fs::symlink_metadata(workspace.path.join(file)).unwrap();
+    about.permissions().mode() & 0o7777
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_init_to_a_living_observer_in_four_commands() {
+    let desk = Desk::new().await;
+    let path = desk.town.dir.path().join("hello");
+    std::fs::create_dir_all(&path).unwrap();
+    let hello = Workspace { path };
+    let repo = format!("{}/acme/bare", desk.town.github.url());
+    // nobody has confirmed anything: init is the confirmation
+    std::fs::remove_file(desk.home.join("config/dploy/hosts")).unwrap();
+    let marathon = desk.town.marathon_url.clone();
+    let init = [
+        "init",
+        "-marathon-url",
+        &marathon,
+        "-repo-url",
+        &repo,
+        "-public-node",
+        "127.0.0.1",
+    ];
+    desk.run(&hello, &init).await.code(0);
+    hello.pat();
+    hello.git(&["init", "-q", "-b", "main"]);
+    hello.git(&["remote", "add", "origin", &format!("{repo}.git")]);
+    hello.commit();
+    hello.push("dcos");
+    let said = desk.run(&hello, &["run"]).await.code(0);
+
+    let (_, url) = desk.healthy("").await;
+    let hook = format!("{url}/dploy");
+    assert_eq!(desk.hooks("acme/bare").await, [hook.as_str()]);
+    let seen = desk.asked("/apps/hello/hook.json").await;
+    assert!(seen["pinged_at"].is_string(), "{seen}");
+    let said = said.says(&[
+        "The observer runs.",
+        &format!("{url}/apps/hello"),
+        &format!("{hook} (GitHub's ping arrived)"),
+        &format!("{url}/login with the token in .dploy-token"),
+        "git push origin HEAD:dcos",
+    ]);
+    assert!(
+        !said.text().contains("plain HTTP"),
+        "loopback takes logins: {said:?}"
+    );
+
+    assert_eq!(mode(&hello, ".dploy-token"), 0o600);
+    let token = hello.read(".dploy-token").trim().to_owned();
+    let definition = desk.observer().await;
+    assert!(!definition.to_string().contains(&token), "{definition}");
+    let hash = hex::encode(Sha256::digest(&token));
+    assert_eq!(definition["env"]["DPLOY_OBSERVER_TOKEN_SHA256"], hash);
+    let login = desk.town.http.post(format!("{url}/apps/hello/lock"));
+    let login = login.bearer_auth(&token).json(&json!({"reason": "x"}));
+    assert!(login.send().await.unwrap().status().is_success());
+    let tracked = hello.git(&["ls-files"]);
+    assert!(
+        !tracked.contains(".pat") && !tracked.contains(".dploy-token"),
+        "{tracked}"
+    );
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_launches_nothing_and_changes_nothing() {
+    let (desk, shop) = Desk::launched().await;
+    desk.deployed("shop", 1).await;
+    let (before, token) = (desk.observer().await, shop.read(".dploy-token"));
+    let said = desk.run(&shop, &["run"]).await.code(0);
+    assert!(!said.text().contains("launching"), "{said:?}");
+    let after = desk.observer().await;
+    assert_eq!(before["version"], after["version"]);
+    assert_eq!(before["tasks"][0]["id"], after["tasks"][0]["id"]);
+    assert_eq!(shop.read(".dploy-token"), token);
+    assert_eq!(desk.hooks("acme/shop").await.len(), 1);
+    assert_eq!(desk.apps().await, [OBSERVER, "/shop/web"]);
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_app_is_registered_with_the_same_observer_by_who_has_its_token() {
+    let (desk, shop) = Desk::launched().await;
+    for (app, repository, branch) in [("next", "acme/shop", "next"), ("tool", "acme/tool", "dcos")]
+    {
+        let other = desk.workspace(app, repository, branch).await;
+        other.pat();
+        let refused = desk.run(&other, &["run"]).await.code(1);
+        refused.says(&[
+            "operator token",
+            "copy .dploy-token from the workspace that launched it",
+        ]);
+        assert!(!desk.apps().await.contains(&format!("/{app}/web")));
+        other.token_of(&shop);
+        let said = desk.run(&other, &["run"]).await.code(0);
+        said.says(&[&format!(
+            "{app} of {repository} ({branch}) is registered at the observer"
+        )]);
+        assert!(desk.apps().await.contains(&format!("/{app}/web")));
+        until("its hook", async || {
+            let hooks = desk.hooks(repository).await;
+            if hooks.len() == 1 {
+                Ok(())
+            } else {
+                Err(format!("{hooks:?}"))
+            }
+        })
+        .await;
+    }
+    let observers = desk
+        .apps()
+        .await
+        .into_iter()
+        .filter(|a| a.contains("observer"));
+    assert_eq!(observers.count(), 1);
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_for_a_launch_is_hinted_at_and_the_app_is_deployed() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    let hint = desk.run(&shop, &["run"]).await.code(0);
+    hint.says(&["shop runs, all healthy", "put a GitHub token into .pat"]);
+    shop.pat();
+    let node = "public_node: 127.0.0.1";
+    for (key, hint) in [
+        ("public_node", "write public_node into dploy.app"),
+        ("repo_url", "repo_url"),
+    ] {
+        let whole = shop.read("dploy.app");
+        shop.describe(key, "");
+        desk.run(&shop, &["run"]).await.code(0).says(&[hint]);
+        // and what is empty is not there
+        shop.describe(key, &format!("{key}: \"\""));
+        desk.run(&shop, &["run"]).await.code(0).says(&[hint]);
+        shop.write("dploy.app", &whole);
+        assert!(whole.contains(node));
+    }
+    assert_eq!(desk.apps().await, ["/shop/web"]);
+    assert!(!shop.path.join(".dploy-token").exists());
+    desk.run(&shop, &["run"]).await.code(0);
+    assert_eq!(desk.apps().await, [OBSERVER, "/shop/web"]);
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_nobody_pushed_is_asked_for_and_then_the_observer_is_launched() {
+    let desk = Desk::new().await;
+    let tool = desk.unpushed("tool", "acme/tool", "live").await;
+    tool.pat();
+    let said = desk.run(&tool, &["run"]).await.code(1);
+    said.says(&["the app runs", "`git push origin HEAD:live`"]);
+    assert_eq!(desk.apps().await, ["/tool/web"]);
+    desk.town.github.faults().down(true);
+    let said = desk.run(&tool, &["run"]).await.code(1);
+    let said = said.says(&["the app runs"]);
+    assert!(
+        !said.text().contains("git push origin"),
+        "GitHub is down: {said:?}"
+    );
+    desk.town.github.faults().down(false);
+    tool.push("live");
+    desk.run(&tool, &["run"])
+        .await
+        .code(0)
+        .says(&["The observer runs."]);
+    assert_eq!(desk.apps().await, [OBSERVER, "/tool/web"]);
+    desk.end().await;
+}
+
+/// The built-in spec for processes with other values.
+fn own_spec(data: &str) -> Value {
+    let text = include_str!("../../../src/dploy/observer-process.json");
+    let mut spec: Value = serde_json::from_str(text).unwrap();
+    spec["id"] = "/own/observer".into();
+    spec["cpus"] = 0.3.into();
+    spec["env"]["DPLOY_OBSERVER_DATA"] = data.into();
+    spec["env"]["DPLOY_OBSERVER_POLL"] = "1".into();
+    spec["labels"] = json!({"OWN": "label"});
+    spec
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spec_of_ones_own_replaces_the_template_and_what_it_sets_stays() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let data = desk.town.dir.path().join("own data").display().to_string();
+    let mut spec = own_spec(&data);
+    let token = "a-token-that-the-spec-brings";
+    // one that would be filled in otherwise
+    let api = format!("{}/api/v3", desk.town.github.url());
+    spec["env"]["DPLOY_OBSERVER_GITHUB_API"] = api.into();
+    spec["env"]["DPLOY_OBSERVER_TOKEN_SHA256"] = hex::encode(Sha256::digest(token)).into();
+    shop.write("own.json", &spec.to_string());
+    let said = desk
+        .run(&shop, &["run", "-observer-spec", "own.json"])
+        .await
+        .code(0);
+    said.says(&["the token that the observer's spec names"]);
+    assert!(
+        !shop.path.join(".dploy-token").exists(),
+        "it would not be the observer's"
+    );
+    let app = desk.town.marathon("/v2/apps//own/observer").await["app"].clone();
+    assert_eq!(app["cpus"], 0.3);
+    for key in [
+        "DPLOY_OBSERVER_GITHUB_API",
+        "DPLOY_OBSERVER_DATA",
+        "DPLOY_OBSERVER_POLL",
+        "DPLOY_OBSERVER_TOKEN_SHA256",
+    ] {
+        assert_eq!(app["env"][key], spec["env"][key]);
+    }
+    assert_eq!(app["labels"]["OWN"], "label");
+    assert_eq!(app["labels"]["DPLOY_OBSERVER"], "true");
+    // it is found again
+    let said = desk.run(&shop, &["run"]).await;
+    assert!(!said.text().contains("launching"), "{said:?}");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spec_that_cannot_be_used_is_named_with_its_place_and_nothing_is_launched() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let docker = concat!(env!("CARGO_MANIFEST_DIR"), "/observer.json");
+    shop.write("broken.json", "{\n  \"id\": \"/x\",\n  oops\n}\n");
+    shop.write("list.json", "[]");
+    shop.write("env.json", r#"{"id": "/x", "env": []}"#);
+    shop.write(
+        "typo.json",
+        r#"{"id": "/x", "env": {"A": "<DPLOY_PUBLIC_NODEE>"}}"#,
+    );
+    shop.write("nameless.json", "{}");
+    for (file, sentence) in [
+        ("broken.json", "broken.json:3:3: "),
+        (
+            "list.json",
+            "list.json:1:1: the observer's spec is no JSON object",
+        ),
+        ("env.json", "env.json:1:1: env of the observer's spec"),
+        (
+            "typo.json",
+            "typo.json: nothing is known to fill <DPLOY_PUBLIC_NODEE> in with",
+        ),
+        ("nameless.json", "the observer's spec: id: "),
+        ("missing.json", "missing.json"),
+        (docker, "docker build -t <registry>/dploy-observer ."),
+    ] {
+        let said = desk.run(&shop, &["run", "-observer-spec", file]).await;
+        said.code(1).says(&[sentence]);
+    }
+    assert_eq!(desk.apps().await, ["/shop/web"]);
+    assert!(!shop.path.join(".dploy-token").exists());
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_of_somebody_else_is_not_replaced_by_the_observer() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let theirs = service(OBSERVER, 7, "");
+    let (status, _) = desk.town.marathon_send("POST", "/v2/apps", &theirs).await;
+    assert_eq!(status, 201);
+    let said = desk.run(&shop, &["run"]).await.code(1);
+    said.says(&["/dploy-observer runs in Marathon already", "-observer-spec"]);
+    assert_eq!(desk.town.version(OBSERVER).await, "7");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_others_know_is_not_given_to_an_observer() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    // as a clone would bring it along
+    shop.write(".dploy-token", "a-token-that-others-know\n");
+    shop.git(&["add", "-f", ".dploy-token"]);
+    let said = desk.run(&shop, &["run"]).await.code(1);
+    said.says(&[
+        ".dploy-token is in the repository",
+        "git rm --cached .dploy-token",
+    ]);
+    assert_eq!(desk.apps().await, ["/shop/web"]);
+    shop.git(&["rm", "-q", "--cached", ".dploy-token"]);
+    // a link leads to a file that must not be touched
+    shop.remove(".dploy-token");
+    let precious = desk.home.join("precious");
+    std::fs::write(&precious, "precious\nlines\n").unwrap();
+    std::os::unix::fs::symlink(&precious, shop.path.join(".dploy-token")).unwrap();
+    let said = desk.run(&shop, &["run"]).await.code(0);
+    said.says(&["another token is made"]);
+    assert_eq!(
+        std::fs::read_to_string(&precious).unwrap(),
+        "precious\nlines\n"
+    );
+    assert_eq!(mode(&shop, ".dploy-token"), 0o600);
+    let hash = hex::encode(Sha256::digest(shop.read(".dploy-token").trim()));
+    assert_eq!(
+        desk.observer().await["env"]["DPLOY_OBSERVER_TOKEN_SHA256"],
+        hash
+    );
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_without_the_right_for_hooks_is_an_error_and_pushes_are_found_all_the_same() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.write(".pat", WEAK_PAT);
+    let data = desk.town.dir.path().join("own data").display().to_string();
+    let mut spec = own_spec(&data);
+    spec["id"] = OBSERVER.into();
+    shop.write("own.json", &spec.to_string());
+    let said = desk
+        .run(&shop, &["run", "-observer-spec", "own.json"])
+        .await
+        .code(1);
+    said.says(&[
+        "The observer runs.",
+        "(it does not work)",
+        "the webhook does not work: ",
+        "polling",
+    ]);
+    assert!(desk.hooks("acme/shop").await.is_empty());
+    desk.deployed("shop", 1).await;
+    shop.write("specs/web.json", &service("/shop/web", 2, "").to_string());
+    shop.commit();
+    shop.push("dcos");
+    desk.deployed("shop", 2).await;
+    assert_eq!(desk.town.version("/shop/web").await, "2");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_is_found_at_the_new_port_after_a_restart() {
+    let (desk, shop) = Desk::launched().await;
+    desk.deployed("shop", 1).await;
+    let before = desk.run(&shop, &["history"]).await.code(0).out;
+    assert!(before.contains("#1"), "{before}");
+    let (task, url) = desk.healthy("").await;
+    let path = format!("/v2/apps/{OBSERVER}/restart");
+    let (status, said) = desk.town.marathon_send("POST", &path, &json!({})).await;
+    assert_eq!(status, 200, "{said}");
+    let (_, moved) = desk.healthy(&task).await;
+    assert_ne!(url, moved);
+    let after = desk.run(&shop, &["history"]).await.code(0).out;
+    assert_eq!(before, after);
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_was_destroyed_comes_back_with_the_next_run() {
+    let (desk, shop) = Desk::launched().await;
+    desk.deployed("shop", 1).await;
+    let token = shop.read(".dploy-token");
+    desk.run(&shop, &["destroy", "-yes"]).await.code(0);
+    desk.nothing_but(&[], &[]).await;
+    let said = desk.run(&shop, &["run"]).await.code(0);
+    said.says(&["The observer runs.", "GitHub's ping arrived"]);
+    assert_eq!(shop.read(".dploy-token"), token, "who has a copy may go on");
+    assert_eq!(desk.hooks("acme/shop").await.len(), 1);
+    // the numbers go on
+    desk.deployed("shop", 2).await;
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_json_standard_output_is_one_document() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let said = desk.run(&shop, &["run", "--json"]).await.code(0);
+    let document: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(document["result"], "succeeded");
+    let (_, url) = desk.healthy("").await;
+    let observer = &document["observer"];
+    assert_eq!(observer["url"], url);
+    assert!(observer["hook"]["pinged_at"].is_string(), "{observer}");
+    assert!(!said.text().contains(PAT));
+    desk.end().await;
+}

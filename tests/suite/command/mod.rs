@@ -1,0 +1,10 @@
+//! The programs as somebody types them.
+
+mod access;
+mod destroy;
+mod errors;
+mod launch;
+mod local;
+mod observer;
+mod transcript;
+mod trust;

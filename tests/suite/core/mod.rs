@@ -1,0 +1,6 @@
+//! What is decided and what is logged, without a network.
+
+mod decisions;
+mod fixtures;
+mod histories;
+mod log;

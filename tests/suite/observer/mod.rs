@@ -1,0 +1,17 @@
+//! A running observer between a Marathon and a GitHub.
+
+mod bad_commits;
+mod bad_pushes;
+mod bad_requests;
+mod kill;
+mod local_killed;
+mod local_sample;
+mod marathon_access;
+mod mesos_dns;
+mod on_marathon;
+mod operators;
+mod pages;
+mod push_to_deploy;
+mod safe_end;
+mod secrets;
+mod views;

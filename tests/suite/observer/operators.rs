@@ -1,0 +1,648 @@
+//! What operators do, and what nobody else can: rollback, pin, lock, cancel, scale, destroy; forged calls.
+
+use dploy_observer::secret::Secret;
+use dploy_observer::signature::sign;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::support::town::{PAT, TOKEN, Town, service};
+use test_kit::wait::until;
+
+async fn two_versions() -> (Town, String, String) {
+    let town = Town::with(&[
+        ("web", service("/shop/web", 1, "")),
+        ("api", service("/shop/api", 1, "")),
+    ])
+    .await;
+    town.event_until("hook_pinged").await;
+    let first = town.git(&["rev-parse", "HEAD"]);
+    town.spec("web", &service("/shop/web", 2, ""));
+    let second = town.push("web: version 2");
+    assert_eq!(town.ended(2).await["state"], "succeeded");
+    (town, first, second)
+}
+
+async fn state_is(town: &Town, state: &str) {
+    until(&format!("the app is {state}"), async || {
+        let app = town.app().await;
+        if app["state"] == state {
+            Ok(())
+        } else {
+            Err(app.to_string())
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_stays_rolled_back_until_the_next_new_commit() {
+    let (mut town, first, second) = two_versions().await;
+    town.github.faults().down(true);
+    let (status, body) = town
+        .post(
+            "/apps/shop/rollback",
+            &json!({"to": &first[..7], "reason": "checkout 500s"}),
+        )
+        .await;
+    assert_eq!((status, body["deploy"].as_u64()), (202, Some(3)), "{body}");
+    assert_eq!(
+        town.ended(3).await["state"],
+        "succeeded",
+        "it works while GitHub is down"
+    );
+    assert_eq!(town.version("/shop/web").await, "1");
+    town.github.faults().down(false);
+    // an old push delivered again under the same and under a new name, the poll, and a restart
+    assert_eq!(redeliver_all(&town).await, 1);
+    town.stop().await;
+    town.start().await;
+    until("the branch was asked after the restart", async || {
+        let hook = town.get("/apps/shop/hook.json").await;
+        hook["polled_at"]
+            .as_str()
+            .map(|_| ())
+            .ok_or_else(|| hook.to_string())
+    })
+    .await;
+    let app = town.app().await;
+    assert_eq!(
+        (app["state"].as_str(), app["pin"]["reason"].as_str()),
+        (Some("pinned"), Some("checkout 500s")),
+        "{app}"
+    );
+    assert_eq!(app["head"]["commit"], second.as_str());
+    assert_eq!(town.version("/shop/web").await, "1");
+    town.spec("web", &service("/shop/web", 3, ""));
+    town.push("web: version 3");
+    assert_eq!(town.ended(4).await["state"], "succeeded");
+    state_is(&town, "following").await;
+    assert_eq!(town.version("/shop/web").await, "3");
+    // now the older push is no head any more: that its body was seen is all that tells it
+    assert!(redeliver_all(&town).await >= 2);
+    let deploys = town.app().await["deploys"].as_array().unwrap().len();
+    assert_eq!(deploys, 4, "nothing was queued");
+    town.end().await;
+}
+
+/// What GitHub keeps of a delivery.
+#[derive(Deserialize)]
+struct Delivery {
+    id: u64,
+    event: String,
+    request: Option<Asked>,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    /// As it was sent, byte for byte.
+    payload: Box<RawValue>,
+}
+
+async fn of_github<T: DeserializeOwned>(town: &Town, path: &str) -> T {
+    let url = format!("{}/repos/acme/shop/hooks{path}", town.github.url());
+    let request = town.http.get(url).bearer_auth(PAT);
+    let answer = request.header("user-agent", "test").send().await.unwrap();
+    serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+}
+
+/// Each push that GitHub told comes again: from GitHub, under its GUID, and the same body under a GUID that nobody saw. None of them
+/// is news; answers how many there were.
+async fn redeliver_all(town: &Town) -> usize {
+    let hooks: Value = of_github(town, "").await;
+    let hook = hooks[0]["id"].as_u64().unwrap();
+    let list: Vec<Delivery> = of_github(town, &format!("/{hook}/deliveries")).await;
+    let store = &town.observer.as_ref().unwrap().store;
+    let secret = store.hook_secrets(town.repository).await.unwrap()[0].clone();
+    let pushes: Vec<&Delivery> = list.iter().filter(|d| d.event == "push").collect();
+    for delivery in &pushes {
+        let path = format!("/{hook}/deliveries/{}", delivery.id);
+        let url = format!("{}/repos/acme/shop/hooks{path}/attempts", town.github.url());
+        let again = town.http.post(url).bearer_auth(PAT);
+        let again = again.header("user-agent", "test").send().await.unwrap();
+        assert_eq!(again.status(), 202);
+        let whole: Delivery = of_github(town, &path).await;
+        let body = whole.request.unwrap().payload.get().to_owned();
+        let renamed = town
+            .http
+            .post(format!("{}/dploy", town.url()))
+            .header("content-type", "application/json")
+            .header("x-github-event", "push")
+            .header("x-github-delivery", uuid::Uuid::new_v4().to_string())
+            .header("x-github-hook-installation-target-id", town.repository)
+            .header("x-hub-signature-256", sign(&secret, body.as_bytes()))
+            .body(body);
+        let answer = renamed.send().await.unwrap();
+        let (status, words) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(status, 200, "{words}");
+        assert!(words.contains("Duplicate"), "{words}");
+    }
+    town.github.settle().await;
+    pushes.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_shows_its_plan_first_and_refuses_a_stale_one() {
+    let (town, first, second) = two_versions().await;
+    let (status, plan) = town
+        .post("/apps/shop/rollback", &json!({"to": "#1", "dry_run": true}))
+        .await;
+    assert_eq!(status, 200, "{plan}");
+    assert_eq!(
+        (
+            plan["to"]["commit"].as_str(),
+            plan["from"]["commit"].as_str()
+        ),
+        (Some(first.as_str()), Some(second.as_str()))
+    );
+    assert_eq!(plan["undoes"], json!([second]));
+    assert_eq!(
+        plan["services"].as_array().unwrap().len(),
+        1,
+        "only what changes: {plan}"
+    );
+    assert_eq!(
+        (
+            &plan["services"][0]["id"],
+            &plan["services"][0]["diff"][0]["path"]
+        ),
+        (&json!("/shop/web"), &json!("/cmd"))
+    );
+    assert!(
+        town.events()
+            .await
+            .iter()
+            .all(|e| e["kind"] != "rollback_requested"),
+        "a dry run does nothing"
+    );
+    town.post("/apps/shop/lock", &json!({"reason": "night"}))
+        .await;
+    let (status, problem) = town.post("/apps/shop/rollback", &json!({"to": "#1"})).await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (423, Some("locked")),
+        "{problem}"
+    );
+    town.post("/apps/shop/unlock", &json!({})).await;
+    town.spec("api", &service("/shop/api", 2, ""));
+    town.push("api");
+    town.ended(3).await;
+    let (status, problem) = town
+        .post(
+            "/apps/shop/rollback",
+            &json!({"to": "#1", "plan": plan["plan"]}),
+        )
+        .await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (409, Some("plan_stale")),
+        "{problem}"
+    );
+    assert_eq!(
+        problem["plan"]["services"].as_array().unwrap().len(),
+        2,
+        "with the plan that holds now: {problem}"
+    );
+    let (status, body) = town
+        .post(
+            "/apps/shop/rollback",
+            &json!({"to": "#1", "plan": problem["plan"]["plan"]}),
+        )
+        .await;
+    assert_eq!(status, 202, "{body}");
+    assert_eq!(town.ended(4).await["state"], "succeeded");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_asked_for_twice_with_one_key_happens_once() {
+    let (town, first, _) = two_versions().await;
+    let ask = async || {
+        let request = town
+            .http
+            .post(format!("{}/apps/shop/rollback", town.url()))
+            .bearer_auth(TOKEN)
+            .header("idempotency-key", "k1");
+        let answer = request
+            .json(&json!({"commit": first}))
+            .send()
+            .await
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.unwrap()["deploy"].as_u64(),
+        )
+    };
+    assert_eq!(ask().await, (202, Some(3)));
+    town.ended(3).await;
+    assert_eq!(
+        ask().await,
+        (202, Some(3)),
+        "the same answer, and nothing new"
+    );
+    assert_eq!(
+        town.kinds()
+            .await
+            .iter()
+            .filter(|k| *k == "rollback_requested")
+            .count(),
+        1
+    );
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_service_rolls_back_alone() {
+    let (town, ..) = two_versions().await;
+    town.spec("api", &service("/shop/api", 2, ""));
+    town.push("api");
+    town.ended(3).await;
+    let (status, body) = town
+        .post("/apps/shop/web/rollback", &json!({"to": "#1"}))
+        .await;
+    assert_eq!(status, 202, "{body}");
+    assert_eq!(town.ended(4).await["state"], "succeeded");
+    assert_eq!(
+        (
+            town.version("/shop/web").await,
+            town.version("/shop/api").await
+        ),
+        ("1".to_owned(), "2".to_owned())
+    );
+    assert_eq!(town.app().await["state"], "pinned");
+    let (status, _) = town
+        .post("/apps/%2Fshop%2Fweb/rollback", &json!({"to": "#2"}))
+        .await;
+    assert_eq!(status, 202);
+    town.ended(5).await;
+    assert_eq!(town.version("/shop/web").await, "2");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_rolled_back_to_is_refused_with_the_reason() {
+    let (town, ..) = two_versions().await;
+    for (to, status) in [
+        ("#99", 422),
+        ("deadbeef", 422),
+        ("nonsense!", 422),
+        ("", 422),
+    ] {
+        let (got, problem) = town.post("/apps/shop/rollback", &json!({"to": to})).await;
+        assert_eq!(got, status, "{to}: {problem}");
+        assert!(
+            problem["detail"].as_str().is_some_and(|d| d.len() > 10),
+            "{problem}"
+        );
+    }
+    let (status, _) = town
+        .post("/apps/nobody/rollback", &json!({"to": "#1"}))
+        .await;
+    assert_eq!(status, 404);
+    let (status, problem) = town
+        .post("/apps/shop/rollback", &json!({"too": "#1"}))
+        .await;
+    assert_eq!(status, 422);
+    assert!(
+        problem["detail"].as_str().unwrap().contains("too"),
+        "{problem}"
+    );
+    // pushed to another branch, never an ancestor of the trigger branch
+    town.git(&["checkout", "-q", "-b", "other"]);
+    town.git(&["commit", "-q", "--allow-empty", "-m", "aside"]);
+    town.git(&["push", "-q", "origin", "other"]);
+    let aside = town.git(&["rev-parse", "HEAD"]);
+    let (status, problem) = town
+        .post("/apps/shop/rollback", &json!({"to": aside}))
+        .await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (422, Some("not_rollbackable"))
+    );
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("not an ancestor"),
+        "{problem}"
+    );
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_holds_pushes_and_unlocking_deploys_the_head_once() {
+    let (town, ..) = two_versions().await;
+    let (status, problem) = town.post("/apps/shop/lock", &json!({})).await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (422, Some("invalid")),
+        "a lock needs a reason"
+    );
+    town.post("/apps/shop/lock", &json!({"reason": "inventory"}))
+        .await;
+    for version in [3, 4] {
+        town.spec("web", &service("/shop/web", version, ""));
+        town.push("locked out");
+        town.github.settle().await;
+    }
+    state_is(&town, "locked").await;
+    assert_eq!(town.version("/shop/web").await, "2");
+    assert!(
+        town.app().await["sentence"]
+            .as_str()
+            .unwrap()
+            .contains("inventory")
+    );
+    let (status, body) = town.post("/apps/shop/unlock", &json!({})).await;
+    assert_eq!(
+        (status, body["deploy"].as_u64()),
+        (202, Some(3)),
+        "one deploy of the head: {body}"
+    );
+    town.ended(3).await;
+    assert_eq!(town.version("/shop/web").await, "4");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_scaled_and_a_push_keeps_the_count() {
+    let (town, ..) = two_versions().await;
+    let (status, body) = town
+        .post(
+            "/apps/shop/scale",
+            &json!({"service": "/shop/web", "instances": 3}),
+        )
+        .await;
+    assert_eq!(status, 200, "{body}");
+    until("three run", async || {
+        let n = town.tasks("/shop/web").await.len();
+        if n == 3 { Ok(()) } else { Err(n.to_string()) }
+    })
+    .await;
+    town.spec("web", &service("/shop/web", 3, ""));
+    town.push("web: version 3");
+    assert_eq!(town.ended(3).await["state"], "succeeded");
+    assert_eq!(town.tasks("/shop/web").await.len(), 3);
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destroy_leaves_no_service_and_no_hook_and_says_so() {
+    let (mut town, ..) = two_versions().await;
+    let answer = town
+        .http
+        .delete(format!("{}/apps/shop", town.url()))
+        .bearer_auth(TOKEN)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["state"], "destroyed");
+    let done = body["done"].as_array().unwrap();
+    let (services, hook) = done.split_at(2);
+    assert_eq!(
+        services,
+        ["/shop/api was removed", "/shop/web was removed"],
+        "{body}"
+    );
+    assert!(
+        hook[0].as_str().unwrap().starts_with("the webhook "),
+        "{body}"
+    );
+    nothing_is_left(&town).await;
+    town.stop().await;
+    town.start().await;
+    until("the start was looked at", async || {
+        let answer = town
+            .http
+            .get(format!("{}/readyz", town.url()))
+            .send()
+            .await
+            .map_err(|e| e.to_string())?;
+        if answer.status() == 200 {
+            Ok(())
+        } else {
+            Err(answer.status().to_string())
+        }
+    })
+    .await;
+    assert_eq!(
+        town.app().await["state"],
+        "destroyed",
+        "a restart with the same settings does not bring it back"
+    );
+    let (status, body) = town
+        .post(
+            "/apps",
+            &json!({"repository": "acme/shop", "branch": "dcos"}),
+        )
+        .await;
+    assert_eq!(status, 201, "{body}");
+    assert_eq!(
+        town.ended(3).await["state"],
+        "succeeded",
+        "numbering goes on"
+    );
+    assert_eq!(town.version("/shop/web").await, "2");
+    town.end().await;
+}
+
+async fn nothing_is_left(town: &Town) {
+    assert_eq!(town.marathon("/v2/apps").await["apps"], json!([]));
+    let url = format!("{}/repos/acme/shop/hooks", town.github.url());
+    let hooks: Value = town
+        .http
+        .get(url)
+        .bearer_auth(PAT)
+        .header("user-agent", "test")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(hooks, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destroy_that_was_interrupted_goes_on_after_the_restart() {
+    let (mut town, ..) = two_versions().await;
+    town.github.faults().down(true);
+    let request = town
+        .http
+        .delete(format!("{}/apps/shop", town.url()))
+        .bearer_auth(TOKEN)
+        .timeout(std::time::Duration::from_secs(3));
+    assert!(
+        request.send().await.is_err(),
+        "the hook cannot be removed while GitHub is down"
+    );
+    town.event_until("hook_failed").await;
+    town.stop().await;
+    town.github.faults().down(false);
+    town.start().await;
+    state_is(&town, "destroyed").await;
+    nothing_is_left(&town).await;
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_request_gets_nothing_in() {
+    let (town, ..) = two_versions().await;
+    let before = town.events().await.len();
+    let body = json!({"ref": "refs/heads/dcos", "before": "0".repeat(40), "after": "a".repeat(40), "repository": {"id": town.repository}}).to_string();
+    let wrong = sign(&Secret::new("wrong"), body.as_bytes());
+    let other = sign(&Secret::new("wrong"), b"other bytes");
+    let sha1 = format!("sha1={}", "0".repeat(40));
+    let signatures = [
+        None,
+        Some(wrong.as_str()),
+        Some(other.as_str()),
+        Some(sha1.as_str()),
+        Some("sha256=zz"),
+        Some(""),
+    ];
+    for signature in signatures {
+        let mut request = town
+            .http
+            .post(format!("{}/dploy", town.url()))
+            .header("content-type", "application/json")
+            .header("x-github-event", "push")
+            .header("x-github-delivery", "forged");
+        if let Some(signature) = signature {
+            request = request.header("x-hub-signature-256", signature);
+        }
+        let answer = request
+            .header("x-hub-signature", &sha1)
+            .body(body.clone())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 401, "{signature:?}");
+    }
+    let unknown = town
+        .http
+        .post(format!("{}/dploy", town.url()))
+        .header("x-github-hook-installation-target-id", "7")
+        .body("{}")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(unknown.status(), 401);
+    for token in ["", "wrong", &format!("{TOKEN}x")] {
+        let answer = town
+            .http
+            .post(format!("{}/apps/shop/rollback", town.url()))
+            .bearer_auth(token)
+            .json(&json!({"to": "#1"}))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 401, "{token}");
+    }
+    let none = town
+        .http
+        .delete(format!("{}/apps/shop", town.url()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(none.status(), 401);
+    let crossed = town
+        .http
+        .post(format!("{}/apps/shop/lock", town.url()))
+        .bearer_auth(TOKEN)
+        .header("origin", "https://evil.example")
+        .header("sec-fetch-site", "cross-site")
+        .json(&json!({"reason": "x"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(crossed.status(), 403);
+    let new: Vec<Value> = town.events().await.split_off(before);
+    assert!(
+        new.iter().all(|e| e["kind"] == "request_refused"),
+        "{new:?}"
+    );
+    let mut reasons: Vec<&str> = new
+        .iter()
+        .map(|e| e["payload"]["reason"].as_str().unwrap())
+        .collect();
+    reasons.sort_unstable();
+    assert_eq!(
+        reasons,
+        [
+            "a token that is not ours",
+            "no signature",
+            "unknown repository",
+            "wrong signature"
+        ],
+        "one each, however often"
+    );
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_delivery_of_github_itself_is_refused_and_the_poll_finds_the_push() {
+    let (town, ..) = two_versions().await;
+    town.github.faults().forge(1);
+    town.spec("web", &service("/shop/web", 3, ""));
+    town.push("forged on the way");
+    assert_eq!(town.ended(3).await["state"], "succeeded");
+    let push = town
+        .events()
+        .await
+        .into_iter()
+        .rfind(|e| e["kind"] == "push_received")
+        .unwrap();
+    assert_eq!(push["payload"]["via"], "poll");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_gives_a_session_and_a_cross_site_post_gives_nothing() {
+    let (town, ..) = two_versions().await;
+    let login = |token: &'static str| {
+        town.http
+            .post(format!("{}/login", town.url()))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("token={token}&next=%2Fapps%2Fshop"))
+            .send()
+    };
+    assert_eq!(login("wrong").await.unwrap().status(), 401);
+    let answer = login(TOKEN).await.unwrap();
+    assert_eq!(answer.status(), 303);
+    assert_eq!(answer.headers()["location"], "/apps/shop");
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
+    let session = cookie.split(';').next().unwrap().to_owned();
+    let lock = |origin: String| {
+        town.http
+            .post(format!("{}/apps/shop/lock", town.url()))
+            .header("cookie", &session)
+            .header("origin", origin)
+            .header("accept", "text/html")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("reason=by+form")
+            .send()
+    };
+    assert_eq!(
+        lock("https://evil.example".to_owned())
+            .await
+            .unwrap()
+            .status(),
+        403
+    );
+    assert_eq!(town.app().await["lock"], Value::Null);
+    assert_eq!(
+        lock(town.url().to_owned()).await.unwrap().status(),
+        303,
+        "the form goes back to a page"
+    );
+    assert_eq!(town.app().await["lock"]["by"], "operator:operator");
+    town.end().await;
+}

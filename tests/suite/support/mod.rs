@@ -1,0 +1,12 @@
+//! What tests are made of: worlds to be in, programs to run, and somebody who judges.
+
+pub mod data_folder;
+pub mod desk;
+pub mod gates;
+pub mod kill_bench;
+pub mod kill_sender;
+pub mod kill_verdict;
+pub mod program;
+pub mod shell;
+pub mod town;
+pub mod views;
