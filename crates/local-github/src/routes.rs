@@ -16,10 +16,10 @@ use super::api::{
     account, commit, compare, content, delivery, file, hook, make, reference, status, tree,
 };
 use super::hub::Hub;
-use super::page::is_browser;
 use super::shape::Links;
 use super::{page, raw, transport};
 use local_kit::guard;
+use local_kit::page::is_browser;
 
 impl FromRef<Gate> for Arc<Hub> {
     fn from_ref(gate: &Gate) -> Self {

@@ -12,7 +12,7 @@ use crate::git::object::Commit;
 use crate::git::refs::candidates;
 use crate::hub::Hub;
 use crate::state::Repository;
-use local_kit::page::respond;
+use local_kit::page::{Page, failed, show};
 
 /// More of a patch than this is not shown, in bytes.
 const PATCH: usize = 256 << 10;
@@ -20,23 +20,23 @@ const PATCH: usize = 256 << 10;
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title }} · {{ repository.full_name() }}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ local_kit::page::STYLE|safe }}</style></head><body>
-<p><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></p>
+    source = r#"<p><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></p>
 <h1>{{ title }}</h1>
 {% if let Some(commit) = commit %}<pre>{{ commit.message }}</pre>
 <p>{{ commit.author.name }} · <span class="dim">{{ commit.author.local_time() }} · tree <code>{{ commit.tree }}</code></span></p>{% endif %}
-<pre>{{ patch }}</pre>
-</body></html>
-"#
+<pre>{{ patch }}</pre>"#
 )]
 struct ChangePage {
     repository: Repository,
     title: String,
     commit: Option<Commit>,
     patch: String,
+}
+
+impl Page for ChangePage {
+    fn title(&self) -> String {
+        format!("{} · {}", self.title, self.repository.full_name())
+    }
 }
 
 /// `GET /{owner}/{repo}/commit/{sha}`
@@ -51,7 +51,7 @@ pub async fn show_commit(
     let commit = match git.first_commit(&candidates(&path.2)).await {
         Ok(Some(commit)) => commit,
         Ok(None) => return missing("commit"),
-        Err(error) => return respond(Err(error)),
+        Err(error) => return failed(&error),
     };
     let arguments = [
         "diff-tree",
@@ -67,8 +67,10 @@ pub async fn show_commit(
         commit: Some(commit.clone()),
         patch,
     };
-    let text = patch(&git, &arguments).await;
-    respond(text.and_then(|patch| Ok(page(patch).render()?)))
+    match patch(&git, &arguments).await {
+        Ok(patch) => show(&page(patch)),
+        Err(error) => failed(&error),
+    }
 }
 
 /// `GET /{owner}/{repo}/compare/{base}...{head}`; without a base it is the default branch.
@@ -90,17 +92,19 @@ pub async fn show_comparison(
     );
     let (base, head) = match ends {
         (Ok(Some(base)), Ok(Some(head))) => (base.id, head.id),
-        (Err(error), _) | (_, Err(error)) => return respond(Err(error)),
+        (Err(error), _) | (_, Err(error)) => return failed(&error),
         _ => return missing("commit"),
     };
-    let text = patch(&git, &["diff", "--stat", "-p", &base, &head, "--"]).await;
     let page = |patch| ChangePage {
         title: range.clone(),
         commit: None,
         patch,
         repository,
     };
-    respond(text.and_then(|patch| Ok(page(patch).render()?)))
+    match patch(&git, &["diff", "--stat", "-p", &base, &head, "--"]).await {
+        Ok(patch) => show(&page(patch)),
+        Err(error) => failed(&error),
+    }
 }
 
 async fn patch(git: &Git, arguments: &[&str]) -> anyhow::Result<String> {

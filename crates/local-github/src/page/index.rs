@@ -11,27 +11,27 @@ use serde::Deserialize;
 
 use crate::hub::Hub;
 use crate::state::Repository;
-use local_kit::page::respond;
+use local_kit::page::{Page, show};
 
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>local GitHub</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ local_kit::page::STYLE|safe }}</style></head><body>
-<h1>GitHub <small>on this machine</small></h1>
+    source = r#"<h1>GitHub <small>on this machine</small></h1>
 <table>{% for repository in repositories %}<tr><td><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></td><td class="dim">pushed {{ repository.pushed_at }}</td></tr>
 {% else %}<tr><td class="dim">no repositories yet</td></tr>{% endfor %}</table>
 <form method="post" action="/local/repositories"><p><input name="owner" required value="{{ owner }}" aria-label="owner" maxlength="39"> / <input name="name" required placeholder="name" aria-label="name" maxlength="100"> <button>New repository</button></p></form>
 <p><a href="/local/faults">Faults</a> <span class="dim">let things go wrong</span></p>
-<p class="dim">Programs find the REST API at this address, and below <code>/api/v3</code>.</p>
-</body></html>
-"#
+<p class="dim">Programs find the REST API at this address, and below <code>/api/v3</code>.</p>"#
 )]
 struct IndexPage {
     owner: String,
     repositories: Vec<Repository>,
+}
+
+impl Page for IndexPage {
+    fn title(&self) -> String {
+        "local GitHub".to_owned()
+    }
 }
 
 /// `GET /` of a browser
@@ -42,7 +42,7 @@ pub async fn list_repositories(State(hub): State<Arc<Hub>>) -> Response {
         owner: owner.unwrap_or_default(),
         repositories,
     };
-    respond(page.render().map_err(anyhow::Error::from))
+    show(&page)
 }
 
 /// What the page sends to have a repository made.

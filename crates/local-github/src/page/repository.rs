@@ -11,7 +11,7 @@ use crate::git::object::Commit;
 use crate::hub::Hub;
 use crate::shape;
 use crate::state::{Delivery, Hook, Repository, Status};
-use local_kit::page::respond;
+use local_kit::page::{Page, failed, show};
 
 /// Commits and deliveries shown.
 const SHOWN: usize = 20;
@@ -21,11 +21,7 @@ const PAYLOAD: usize = 100_000;
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ repository.full_name() }} · local GitHub</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ local_kit::page::STYLE|safe }}</style></head><body>
-<h1>{{ repository.full_name() }} <small>on this machine's GitHub</small></h1>
+    source = r#"<h1>{{ repository.full_name() }} <small>on this machine's GitHub</small></h1>
 <p><a href="/">all repositories</a></p>
 <p>Clone it: <code>git clone {{ base }}/{{ repository.full_name() }}.git</code></p>
 <h2>Branches</h2>
@@ -45,9 +41,7 @@ const PAYLOAD: usize = 100_000;
 {% for header in delivery.response_headers %}{{ header.0 }}: {{ header.1 }}
 {% endfor %}</pre><pre>{{ delivery.response_body }}</pre></details>
 {% else %}<p class="dim">none yet</p>{% endfor %}
-{% else %}<h2>Hooks</h2><p class="dim">none yet</p>{% endfor %}
-</body></html>
-"#
+{% else %}<h2>Hooks</h2><p class="dim">none yet</p>{% endfor %}"#
 )]
 struct RepositoryPage {
     base: String,
@@ -59,6 +53,12 @@ struct RepositoryPage {
     hooks: Vec<(Hook, Vec<Arc<Delivery>>)>,
 }
 
+impl Page for RepositoryPage {
+    fn title(&self) -> String {
+        format!("{} · local GitHub", self.repository.full_name())
+    }
+}
+
 /// `GET /{owner}/{repo}`
 pub async fn show_repository(
     State(hub): State<Arc<Hub>>,
@@ -68,8 +68,10 @@ pub async fn show_repository(
         return missing("repository");
     };
     let branch = repository.default_branch.clone();
-    let page = look(&hub, repository, branch).await;
-    respond(page.and_then(|page| Ok(page.render()?)))
+    match look(&hub, repository, branch).await {
+        Ok(page) => show(&page),
+        Err(error) => failed(&error),
+    }
 }
 
 /// `GET /{owner}/{repo}/commits/{branch}`
@@ -80,10 +82,10 @@ pub async fn show_branch(
     let Some(repository) = find(&hub, &owner, &name) else {
         return missing("repository");
     };
-    let page = look(&hub, repository, branch).await;
-    match page {
+    match look(&hub, repository, branch).await {
         Ok(page) if page.branches.iter().all(|(name, _)| *name != page.branch) => missing("branch"),
-        page => respond(page.and_then(|page| Ok(page.render()?))),
+        Ok(page) => show(&page),
+        Err(error) => failed(&error),
     }
 }
 
