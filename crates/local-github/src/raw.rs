@@ -1,4 +1,5 @@
-//! Files as they are, by ref and path: what `download_url` leads to, and what a program fetches without knowing REST.
+//! Files as they are, by ref and path. Here because `download_url` of the contents leads to them, and a program may fetch them
+//! without knowing REST.
 
 use std::sync::Arc;
 

@@ -75,10 +75,6 @@ pub fn routes(hub: &Arc<Hub>) -> Router {
             "/{owner}/{repo}/commit/{sha}",
             get(page::change::show_commit),
         )
-        .route(
-            "/{owner}/{repo}/compare/{*range}",
-            get(page::change::show_comparison),
-        )
         .route("/{owner}/{repo}/info/refs", get(transport::list_refs))
         .route(
             "/{owner}/{repo}/git-upload-pack",

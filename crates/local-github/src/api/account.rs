@@ -187,7 +187,7 @@ pub async fn get_rate_limit(Extension(usage): Extension<Usage>) -> Json<Value> {
     }))
 }
 
-/// `GET /meta`
+/// `GET /meta`, which go-github reads.
 pub async fn get_meta() -> Json<Value> {
     Json(json!({
         "verifiable_password_authentication": false,

@@ -1,4 +1,4 @@
-//! Files and folders by their path.
+//! Files and folders by their path. `readme` is here because go-github reads it; it costs a walk.
 
 use axum::Json;
 use axum::extract::Query;

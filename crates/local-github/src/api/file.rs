@@ -1,4 +1,5 @@
-//! Changing a file by its path: each change is a commit on a branch, and a push to the hooks.
+//! Changing a file by its path: each change is a commit on a branch, and a push to the hooks. Here because PyGithub's tour
+//! writes files so, and `@octokit/rest` deletes them.
 
 use axum::Json;
 use axum::http::StatusCode;

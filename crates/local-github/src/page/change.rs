@@ -1,4 +1,4 @@
-//! What a commit changed, and what lies between two: where the links in payloads lead.
+//! What a commit changed: where the commits of a payload and of a repository's page lead.
 
 use std::sync::Arc;
 
@@ -21,21 +21,20 @@ const PATCH: usize = 256 << 10;
 #[template(
     ext = "html",
     source = r#"<p><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></p>
-<h1>{{ title }}</h1>
-{% if let Some(commit) = commit %}<pre>{{ commit.message }}</pre>
-<p>{{ commit.author.name }} · <span class="dim">{{ commit.author.local_time() }} · tree <code>{{ commit.tree }}</code></span></p>{% endif %}
+<h1>{{ commit.id }}</h1>
+<pre>{{ commit.message }}</pre>
+<p>{{ commit.author.name }} · <span class="dim">{{ commit.author.local_time() }} · tree <code>{{ commit.tree }}</code></span></p>
 <pre>{{ patch }}</pre>"#
 )]
 struct ChangePage {
     repository: Repository,
-    title: String,
-    commit: Option<Commit>,
+    commit: Commit,
     patch: String,
 }
 
 impl Page for ChangePage {
     fn title(&self) -> String {
-        format!("{} · {}", self.title, self.repository.full_name())
+        format!("{} · {}", self.commit.id, self.repository.full_name())
     }
 }
 
@@ -61,48 +60,12 @@ pub async fn show_commit(
         "--no-commit-id",
         &commit.id,
     ];
-    let page = |patch| ChangePage {
-        repository,
-        title: commit.id.clone(),
-        commit: Some(commit.clone()),
-        patch,
-    };
     match patch(&git, &arguments).await {
-        Ok(patch) => show(&page(patch)),
-        Err(error) => failed(&error),
-    }
-}
-
-/// `GET /{owner}/{repo}/compare/{base}...{head}`; without a base it is the default branch.
-pub async fn show_comparison(
-    State(hub): State<Arc<Hub>>,
-    Path(path): Path<(String, String, String)>,
-) -> Response {
-    let Some(repository) = find(&hub, &path.0, &path.1) else {
-        return missing("repository");
-    };
-    let git = hub.git(&repository);
-    let range = path.2;
-    let (base, head) = range
-        .split_once("...")
-        .unwrap_or((&repository.default_branch, &range));
-    let ends = (
-        git.first_commit(&candidates(base)).await,
-        git.first_commit(&candidates(head)).await,
-    );
-    let (base, head) = match ends {
-        (Ok(Some(base)), Ok(Some(head))) => (base.id, head.id),
-        (Err(error), _) | (_, Err(error)) => return failed(&error),
-        _ => return missing("commit"),
-    };
-    let page = |patch| ChangePage {
-        title: range.clone(),
-        commit: None,
-        patch,
-        repository,
-    };
-    match patch(&git, &["diff", "--stat", "-p", &base, &head, "--"]).await {
-        Ok(patch) => show(&page(patch)),
+        Ok(patch) => show(&ChangePage {
+            repository,
+            commit,
+            patch,
+        }),
         Err(error) => failed(&error),
     }
 }
