@@ -8,9 +8,9 @@ use super::clock;
 use super::git::object::{Changes, Commit, Person};
 use super::git::refs::Refs;
 use super::git::{Git, ZEROS};
-use super::hook::request::Job;
-use super::hub::{Hub, Move};
-use super::shape;
+use super::hook::request::PendingDelivery;
+use super::render;
+use super::server::{Move, Server};
 use super::state::{Payload, Repository};
 
 /// GitHub lists no more commits than this in one payload.
@@ -42,12 +42,12 @@ impl Change<'_> {
 /// # Errors
 /// When git fails; the push itself has happened.
 pub async fn announce(
-    hub: &Hub,
+    server: &Server,
     repository: &Repository,
     before: &Refs,
     pusher: &str,
 ) -> anyhow::Result<()> {
-    let git = hub.git(repository);
+    let git = server.git(repository);
     let after = git.refs().await?;
     let mut changes = changes(before, &after);
     for (tags, most) in [(true, TAGS), (false, BRANCHES)] {
@@ -57,15 +57,15 @@ pub async fn announce(
     }
     for change in changes {
         let teller = Teller {
-            hub,
+            server,
             git: &git,
             repository,
             before,
             pusher,
         };
         let payload = teller.payload(&change).await?;
-        remember(hub, repository, &change, &payload);
-        send(hub, repository, &payload.to_string().into());
+        remember(server, repository, &change, &payload);
+        send(server, repository, &payload.to_string().into());
     }
     Ok(())
 }
@@ -76,21 +76,21 @@ pub async fn announce(
 /// When git fails, or nothing can be saved: the ref stays then. In the rare case that only the end cannot be saved it has moved,
 /// and the hooks hear of it.
 pub async fn move_ref(
-    hub: &Hub,
+    server: &Server,
     repository: &Repository,
     name: &str,
     (before, after): (Option<&str>, Option<&str>),
     pusher: &str,
 ) -> anyhow::Result<bool> {
-    let turn = hub.turn(repository.id);
+    let turn = server.turn(repository.id);
     let _turn = turn.lock().await;
-    let git = hub.git(repository);
+    let git = server.git(repository);
     let refs = git.refs().await?;
-    hub.store.ready().await?;
+    server.store.ready().await?;
     let moved = git.set_ref(name, before, after).await?;
     if moved {
-        announce(hub, repository, &refs, pusher).await?;
-        hub.store.durable().await?;
+        announce(server, repository, &refs, pusher).await?;
+        server.store.durable().await?;
     }
     Ok(moved)
 }
@@ -107,7 +107,7 @@ fn changes<'a>(before: &'a Refs, after: &'a Refs) -> Vec<Change<'a>> {
     all.filter(|change| change.before != change.after).collect()
 }
 
-fn remember(hub: &Hub, repository: &Repository, change: &Change<'_>, payload: &Value) {
+fn remember(server: &Server, repository: &Repository, change: &Change<'_>, payload: &Value) {
     if let Some(after) = change.after {
         let how = Move {
             before: change.before.map(str::to_owned),
@@ -116,14 +116,14 @@ fn remember(hub: &Hub, repository: &Repository, change: &Change<'_>, payload: &V
                 .as_str()
                 .map(str::to_owned),
         };
-        hub.moved(repository.id, change.name, how);
+        server.moved(repository.id, change.name, how);
     }
 }
 
 /// Sends a push to all hooks under one GUID.
-fn send(hub: &Hub, repository: &Repository, payload: &Payload) {
+fn send(server: &Server, repository: &Repository, payload: &Payload) {
     let fits = payload.len() <= PAYLOAD;
-    let hooks = hub.store.change(|world| {
+    let hooks = server.store.change(|world| {
         if let Some(record) = world.repository_mut(repository.id) {
             record.last_push = fits.then(|| payload.clone());
             record.pushed_at = clock::now();
@@ -136,7 +136,7 @@ fn send(hub: &Hub, repository: &Repository, payload: &Payload) {
     });
     let guid = uuid::Uuid::new_v4().to_string();
     for hook in hooks {
-        hub.post.push(Job {
+        server.sender.push(PendingDelivery {
             hook,
             event: "push",
             guid: guid.clone(),
@@ -150,7 +150,7 @@ fn send(hub: &Hub, repository: &Repository, payload: &Payload) {
 /// An author; one with an account also has a `username`.
 fn person(person: &Person) -> Value {
     let mut shown = json!({"name": person.name, "email": person.email});
-    if let Some(login) = shape::login(&person.email) {
+    if let Some(login) = render::login(&person.email) {
         shown["username"] = login.into();
     }
     shown
@@ -158,7 +158,7 @@ fn person(person: &Person) -> Value {
 
 /// Tells of one push.
 struct Teller<'a> {
-    hub: &'a Hub,
+    server: &'a Server,
     git: &'a Git,
     repository: &'a Repository,
     before: &'a Refs,
@@ -167,7 +167,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     async fn payload(&self, change: &Change<'_>) -> anyhow::Result<Value> {
-        let base = &self.hub.links;
+        let base = &self.server.links;
         let head = match change.after {
             Some(id) => self.git.first_commit(&[format!("{id}^{{commit}}")]).await?,
             None => None,
@@ -187,9 +187,9 @@ impl Teller<'_> {
             "ref": change.name,
             "before": change.before.unwrap_or(ZEROS),
             "after": change.after.unwrap_or(ZEROS),
-            "repository": shape::pushed_repository(base, self.repository, clock::now()),
-            "pusher": {"name": self.pusher, "email": shape::email(self.pusher)},
-            "sender": shape::user(base, self.pusher),
+            "repository": render::pushed_repository(base, self.repository, clock::now()),
+            "pusher": {"name": self.pusher, "email": render::email(self.pusher)},
+            "sender": render::user(base, self.pusher),
             "created": change.before.is_none(),
             "deleted": change.after.is_none(),
             "forced": self.is_forced(change).await?,
@@ -305,6 +305,6 @@ impl Teller<'_> {
     }
 
     fn html_url(&self) -> String {
-        format!("{}/{}", self.hub.url, self.repository.full_name())
+        format!("{}/{}", self.server.url, self.repository.full_name())
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Paging, Refusal};
 use super::commit::{FILES, file};
 use super::repo::Repo;
-use crate::shape;
+use crate::render;
 
 /// Commits listed where no page is asked for.
 const COMMITS: usize = 250;
@@ -59,7 +59,7 @@ pub async fn compare_commits(repo: Repo, Query(paging): Query<Paging>) -> Answer
         .first_commit(&[merge_base])
         .await?
         .ok_or_else(Refusal::not_found)?;
-    let show = |commit| shape::commit(&repo.asked.links, &repo.record, commit);
+    let show = |commit| render::commit(&repo.asked.links, &repo.record, commit);
     let mut shown = links(&repo, &asked);
     shown["base_commit"] = show(&base_commit);
     shown["merge_base_commit"] = show(&merge_base);

@@ -10,7 +10,7 @@ use super::{find, missing};
 use crate::git::Git;
 use crate::git::object::Commit;
 use crate::git::refs::candidates;
-use crate::hub::Hub;
+use crate::server::Server;
 use crate::state::Repository;
 use local_kit::page::{Page, failed, show};
 
@@ -40,13 +40,13 @@ impl Page for ChangePage {
 
 /// `GET /{owner}/{repo}/commit/{sha}`
 pub async fn show_commit(
-    State(hub): State<Arc<Hub>>,
+    State(server): State<Arc<Server>>,
     Path(path): Path<(String, String, String)>,
 ) -> Response {
-    let Some(repository) = find(&hub, &path.0, &path.1) else {
+    let Some(repository) = find(&server, &path.0, &path.1) else {
         return missing("repository");
     };
-    let git = hub.git(&repository);
+    let git = server.git(&repository);
     let commit = match git.first_commit(&candidates(&path.2)).await {
         Ok(Some(commit)) => commit,
         Ok(None) => return missing("commit"),

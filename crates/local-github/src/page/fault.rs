@@ -10,11 +10,11 @@ use axum::response::{IntoResponse as _, Response};
 use local_kit::fault::{self, FaultPage, Number, Row, late, to_come};
 
 use crate::fault::{Active, Order};
-use crate::hub::Hub;
+use crate::server::Server;
 
 /// `GET /local/faults`: a page for browsers, JSON for programs.
-pub async fn show_faults(State(hub): State<Arc<Hub>>, headers: HeaderMap) -> Response {
-    fault::show(&headers, hub.faults.active(), |active| FaultPage {
+pub async fn show_faults(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+    fault::show(&headers, server.faults.active(), |active| FaultPage {
         server: "local GitHub",
         home: ("/", "GitHub on this machine"),
         whose: "what goes wrong at this GitHub",
@@ -22,20 +22,20 @@ pub async fn show_faults(State(hub): State<Arc<Hub>>, headers: HeaderMap) -> Res
         after: "held deliveries go out",
         example: format!(
             "curl {}/local/faults --json '{{\"deliveries\": {{\"lose\": 1}}}}'",
-            hub.url
+            server.url
         ),
     })
 }
 
 /// `POST /local/faults` with the JSON that [`crate::fault`] lists, or with a form of the page.
 pub async fn set_faults(
-    State(hub): State<Arc<Hub>>,
+    State(server): State<Arc<Server>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let apply = |order: Order| {
-        hub.faults.apply(&order);
-        hub.faults.active()
+        server.faults.apply(&order);
+        server.faults.active()
     };
     let set = body
         .map_err(|_| "the body is too large".to_owned())

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::hub::Hub;
+use crate::server::Server;
 use crate::state::Repository;
 use local_kit::page::{Page, show};
 
@@ -35,9 +35,9 @@ impl Page for IndexPage {
 }
 
 /// `GET /` of a browser
-pub async fn list_repositories(State(hub): State<Arc<Hub>>) -> Response {
-    let repositories = hub.store.read(|world| world.repositories.clone());
-    let owner = hub.tokens.first().map(|token| token.login.clone());
+pub async fn list_repositories(State(server): State<Arc<Server>>) -> Response {
+    let repositories = server.store.read(|world| world.repositories.clone());
+    let owner = server.tokens.first().map(|token| token.login.clone());
     let page = IndexPage {
         owner: owner.unwrap_or_default(),
         repositories,
@@ -54,11 +54,11 @@ pub struct Wish {
 
 /// `POST /local/repositories`: an empty one, or the one that is there.
 pub async fn make_repository(
-    State(hub): State<Arc<Hub>>,
+    State(server): State<Arc<Server>>,
     wish: Result<Form<Wish>, FormRejection>,
 ) -> Response {
     let made = match &wish {
-        Ok(Form(wish)) => hub
+        Ok(Form(wish)) => server
             .create_repository(wish.owner.trim(), wish.name.trim(), "main")
             .await
             .map(|_| format!("/{}/{}", wish.owner.trim(), wish.name.trim())),

@@ -9,7 +9,7 @@ pub mod repository;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::hub::Hub;
+use super::server::Server;
 use super::state::Repository;
 
 fn missing(what: &str) -> Response {
@@ -20,8 +20,9 @@ fn missing(what: &str) -> Response {
         .into_response()
 }
 
-fn find(hub: &Hub, owner: &str, name: &str) -> Option<Repository> {
+fn find(server: &Server, owner: &str, name: &str) -> Option<Repository> {
     let name = name.strip_suffix(".git").unwrap_or(name);
-    hub.store
+    server
+        .store
         .read(|world| world.repository(owner, name).cloned())
 }

@@ -8,8 +8,8 @@ use axum::response::Response;
 
 use super::{find, missing};
 use crate::git::object::Commit;
-use crate::hub::Hub;
-use crate::shape;
+use crate::render;
+use crate::server::Server;
 use crate::state::{Delivery, Hook, Repository, Status};
 use local_kit::page::{Page, failed, show};
 
@@ -61,14 +61,14 @@ impl Page for RepositoryPage {
 
 /// `GET /{owner}/{repo}`
 pub async fn show_repository(
-    State(hub): State<Arc<Hub>>,
+    State(server): State<Arc<Server>>,
     Path(path): Path<(String, String)>,
 ) -> Response {
-    let Some(repository) = find(&hub, &path.0, &path.1) else {
+    let Some(repository) = find(&server, &path.0, &path.1) else {
         return missing("repository");
     };
     let branch = repository.default_branch.clone();
-    match look(&hub, repository, branch).await {
+    match look(&server, repository, branch).await {
         Ok(page) => show(&page),
         Err(error) => failed(&error),
     }
@@ -76,21 +76,25 @@ pub async fn show_repository(
 
 /// `GET /{owner}/{repo}/commits/{branch}`
 pub async fn show_branch(
-    State(hub): State<Arc<Hub>>,
+    State(server): State<Arc<Server>>,
     Path((owner, name, branch)): Path<(String, String, String)>,
 ) -> Response {
-    let Some(repository) = find(&hub, &owner, &name) else {
+    let Some(repository) = find(&server, &owner, &name) else {
         return missing("repository");
     };
-    match look(&hub, repository, branch).await {
+    match look(&server, repository, branch).await {
         Ok(page) if page.branches.iter().all(|(name, _)| *name != page.branch) => missing("branch"),
         Ok(page) => show(&page),
         Err(error) => failed(&error),
     }
 }
 
-async fn look(hub: &Hub, repository: Repository, branch: String) -> anyhow::Result<RepositoryPage> {
-    let git = hub.git(&repository);
+async fn look(
+    server: &Server,
+    repository: Repository,
+    branch: String,
+) -> anyhow::Result<RepositoryPage> {
+    let git = server.git(&repository);
     let refs = git.refs().await?;
     let heads = refs
         .iter()
@@ -103,19 +107,19 @@ async fn look(hub: &Hub, repository: Repository, branch: String) -> anyhow::Resu
     };
     let commits = git.commits(&ids).await?.into_iter();
     Ok(RepositoryPage {
-        base: hub.url.clone(),
+        base: server.url.clone(),
         commits: commits
-            .map(|commit| with_statuses(hub, &repository, commit))
+            .map(|commit| with_statuses(server, &repository, commit))
             .collect(),
-        hooks: with_deliveries(hub, &repository),
+        hooks: with_deliveries(server, &repository),
         branch,
         branches,
         repository,
     })
 }
 
-fn with_deliveries(hub: &Hub, repository: &Repository) -> Vec<(Hook, Vec<Arc<Delivery>>)> {
-    hub.store.read(|world| {
+fn with_deliveries(server: &Server, repository: &Repository) -> Vec<(Hook, Vec<Arc<Delivery>>)> {
+    server.store.read(|world| {
         let hooks = world
             .hooks
             .iter()
@@ -131,9 +135,13 @@ fn with_deliveries(hub: &Hub, repository: &Repository) -> Vec<(Hook, Vec<Arc<Del
 }
 
 /// A commit with the newest status of each context.
-fn with_statuses(hub: &Hub, repository: &Repository, commit: Commit) -> (Commit, Vec<Arc<Status>>) {
+fn with_statuses(
+    server: &Server,
+    repository: &Repository,
+    commit: Commit,
+) -> (Commit, Vec<Arc<Status>>) {
     let mut newest: Vec<Arc<Status>> = Vec::new();
-    hub.store.read(|world| {
+    server.store.read(|world| {
         for status in world.statuses(repository.id, &commit.id) {
             if !newest.iter().any(|known| known.context == status.context) {
                 newest.push(Arc::clone(status));
@@ -149,7 +157,7 @@ fn short(id: &str) -> String {
 
 /// A branch in a link.
 fn path(branch: &str) -> String {
-    shape::path(branch).to_string()
+    render::path(branch).to_string()
 }
 
 /// A payload to be read by people, cut off where it is too long for them.

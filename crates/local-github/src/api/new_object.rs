@@ -16,7 +16,7 @@ use crate::clock;
 use crate::git::object::Commit;
 use crate::git::write::Placed;
 use crate::git::{is_ref_name, is_sha};
-use crate::shape;
+use crate::render;
 
 /// The body of a new blob.
 #[derive(Debug, Deserialize)]
@@ -124,7 +124,7 @@ impl PersonWish {
         let clean = |text: &str| text.replace(['<', '>', '\n', '\0'], "");
         let name = clean(self.name.as_deref().unwrap_or(login));
         let email = self.email.as_deref().map(clean);
-        let email = email.unwrap_or_else(|| shape::email(login));
+        let email = email.unwrap_or_else(|| render::email(login));
         let at = self.date.unwrap_or_else(clock::now).as_second();
         format!("{name} <{email}> {at} +0000")
     }
@@ -171,7 +171,7 @@ pub async fn create_commit(
         ));
     }
     let commit = commit(&repo, &login, &wish).await?;
-    let shown = shape::git_commit(&repo.asked.links, &repo.record, &commit);
+    let shown = render::git_commit(&repo.asked.links, &repo.record, &commit);
     let url = format!("{}/git/commits/{}", repo.url(), commit.id);
     Ok(created(&url, shown))
 }

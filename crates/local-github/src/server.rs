@@ -11,8 +11,8 @@ use base64::Engine as _;
 use super::clock;
 use super::fault::Faults;
 use super::git::{Git, is_ref_name};
-use super::hook::post::Post;
-use super::shape::Links;
+use super::hook::sender::Sender;
+use super::render::Links;
 use super::state::Repository;
 use super::store::Store;
 
@@ -64,7 +64,7 @@ impl Default for Pace {
 
 /// Shared by all requests.
 #[derive(Debug)]
-pub struct Hub {
+pub struct Server {
     pub dir: PathBuf,
     pub url: String,
     /// What payloads call this server.
@@ -73,7 +73,7 @@ pub struct Hub {
     pub pace: Pace,
     pub store: Arc<Store>,
     pub faults: Arc<Faults>,
-    pub post: Arc<Post>,
+    pub sender: Arc<Sender>,
     /// One repository is made at a time: git would fail on a folder that it is making already.
     making: tokio::sync::Mutex<()>,
     /// One push at a time per repository.
@@ -90,7 +90,7 @@ pub struct Move {
     pub tree: Option<String>,
 }
 
-impl Hub {
+impl Server {
     pub fn new(
         dir: PathBuf,
         url: String,
@@ -98,7 +98,7 @@ impl Hub {
         pace: Pace,
         store: Arc<Store>,
         faults: Arc<Faults>,
-        post: Arc<Post>,
+        sender: Arc<Sender>,
     ) -> Self {
         Self {
             dir,
@@ -108,7 +108,7 @@ impl Hub {
             pace,
             store,
             faults,
-            post,
+            sender,
             making: tokio::sync::Mutex::default(),
             pushing: Mutex::default(),
             moves: Mutex::default(),
