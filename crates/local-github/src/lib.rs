@@ -7,6 +7,21 @@
 //!
 //! Unlike GitHub: whoever reaches the port may push (it is loopback only); hooks are called on loopback only; only `push` and
 //! `ping` events exist; every repository is public; there are no deployments, checks, pull requests or renames.
+//!
+//! # Layout
+//!
+//! Imports only go down a row, never up or sideways, but for siblings inside a folder, which are without a circle.
+//!
+//! | row | modules | for |
+//! |---|---|---|
+//! | 0 | `clock` `fault` `git` `state` | time; what goes wrong on demand; the git command line; what is remembered |
+//! | 1 | `journal` `render` | the file of deliveries; the JSON of users, repositories, hooks and commits |
+//! | 2 | `store` | what is remembered, in memory and in its folder |
+//! | 3 | `hook` | webhook requests, and sending them |
+//! | 4 | `server` | what all handlers share; making repositories |
+//! | 5 | `push` | what a push changed, told to the hooks |
+//! | 6 | `api` `page` `raw` `transport` | REST; pages; files as they are; git over HTTP |
+//! | 7 | `routes` | all routes, in one list |
 
 mod api;
 mod clock;
