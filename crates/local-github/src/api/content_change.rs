@@ -1,4 +1,4 @@
-//! Changing a file by its path: each change is a commit on a branch, and a push to the hooks. Here because PyGithub's tour
+//! Changing a file by its path: each change is a commit on a branch, and a push to the hooks. Here because `PyGithub`'s tour
 //! writes files so, and `@octokit/rest` deletes them.
 
 use axum::Json;

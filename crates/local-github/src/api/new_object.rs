@@ -1,4 +1,4 @@
-//! Making blobs, trees, commits and tags without a clone. Here because PyGithub's tour does it, and with it whoever writes
+//! Making blobs, trees, commits and tags without a clone. Here because `PyGithub`'s tour does it, and with it whoever writes
 //! commits by `@octokit/rest`.
 
 use axum::Json;

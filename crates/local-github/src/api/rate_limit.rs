@@ -1,4 +1,4 @@
-//! The rate limit: so many requests an hour for each user, counted in the answers' headers. Here because clients, PyGithub
+//! The rate limit: so many requests an hour for each user, counted in the answers' headers. Here because clients, `PyGithub`
 //! among them, read how much is left.
 
 use std::collections::HashMap;

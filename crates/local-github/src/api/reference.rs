@@ -1,5 +1,5 @@
 //! `/repos/{owner}/{repo}/git/refs`: what branches and tags point to, and moving them, which hooks hear of.
-//! Moving is here for PyGithub and `@octokit/rest`.
+//! Moving is here for `PyGithub` and `@octokit/rest`.
 
 use axum::Json;
 use axum::extract::Query;

@@ -1,4 +1,4 @@
-//! Trees, blobs and tag objects; the latter because PyGithub's tour makes one and go-github reads them.
+//! Trees, blobs and tag objects; the latter because `PyGithub`'s tour makes one and go-github reads them.
 
 use axum::Json;
 use axum::extract::Query;

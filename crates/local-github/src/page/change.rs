@@ -41,13 +41,13 @@ impl Page for ChangePage {
 /// `GET /{owner}/{repo}/commit/{sha}`
 pub async fn show_commit(
     State(server): State<Arc<Server>>,
-    Path(path): Path<(String, String, String)>,
+    Path((owner, name, sha)): Path<(String, String, String)>,
 ) -> Response {
-    let Some(repository) = find(&server, &path.0, &path.1) else {
+    let Some(repository) = find(&server, &owner, &name) else {
         return missing("repository");
     };
     let git = server.git(&repository);
-    let commit = match git.first_commit(&candidates(&path.2)).await {
+    let commit = match git.first_commit(&candidates(&sha)).await {
         Ok(Some(commit)) => commit,
         Ok(None) => return missing("commit"),
         Err(error) => return failed(&error),
