@@ -1,11 +1,11 @@
 //! `deliveries.jsonl`: one line for each delivery, added at the end; what is no longer kept goes when the file has doubled.
 
 use std::fs::File;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use local_kit::file;
 
 use super::state::{Deliveries, Delivery};
 
@@ -32,11 +32,7 @@ impl Journal {
     /// When the file is there and cannot be read.
     pub fn read(dir: &Path) -> anyhow::Result<Vec<Delivery>> {
         let path = path(dir);
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
-        };
+        let text = file::read(&path)?.unwrap_or_default();
         let lines = text.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         let read = lines.filter_map(|line| {
             let read = serde_json::from_slice(line);
@@ -55,7 +51,7 @@ impl Journal {
     pub fn write(dir: &Path, deliveries: &Deliveries) -> anyhow::Result<Self> {
         let path = path(dir);
         let lines = || deliveries.iter().map(|delivery| line(delivery));
-        let file = write_whole(&path, lines())?;
+        let file = file::write_whole(&path, lines())?;
         let length = file.metadata()?.len();
         Ok(Self {
             path,
@@ -102,26 +98,4 @@ fn line(delivery: &Delivery) -> anyhow::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(delivery)?;
     line.push(b'\n');
     Ok(line)
-}
-
-/// Writes a file so that there is always a whole one, which nobody else may read; gives it open.
-pub fn write_whole(
-    path: &Path,
-    parts: impl IntoIterator<Item = anyhow::Result<Vec<u8>>>,
-) -> anyhow::Result<File> {
-    let written = || -> anyhow::Result<File> {
-        let new = path.with_added_extension("new");
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&new)?;
-        for part in parts {
-            file.write_all(&part?)?;
-        }
-        std::fs::rename(&new, path)?;
-        Ok(file)
-    };
-    written().with_context(|| format!("writing {}", path.display()))
 }

@@ -7,19 +7,34 @@
 //!
 //! Unlike GitHub: whoever reaches the port may push (it is loopback only); hooks are called on loopback only; only `push` and
 //! `ping` events exist; every repository is public; there are no deployments, checks, pull requests or renames.
+//!
+//! # Layout
+//!
+//! Imports only go down a row, never up or sideways, but for siblings inside a folder, which are without a circle.
+//!
+//! | row | modules | for |
+//! |---|---|---|
+//! | 0 | `clock` `fault` `git` `state` | time; what goes wrong on demand; the git command line; what is remembered |
+//! | 1 | `journal` `render` | the file of deliveries; the JSON of users, repositories, hooks and commits |
+//! | 2 | `store` | what is remembered, in memory and in its folder |
+//! | 3 | `hook` | webhook requests, and sending them |
+//! | 4 | `server` | what all handlers share; making repositories |
+//! | 5 | `push` | what a push changed, told to the hooks |
+//! | 6 | `api` `page` `raw` `transport` | REST; pages; files as they are; git over HTTP |
+//! | 7 | `routes` | all routes, in one list |
 
 mod api;
 mod clock;
 pub mod fault;
 mod git;
 mod hook;
-mod hub;
 mod journal;
 mod page;
 mod push;
 mod raw;
+mod render;
 mod routes;
-mod shape;
+mod server;
 mod state;
 mod store;
 mod transport;
@@ -34,10 +49,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub use fault::Faults;
-pub use hub::{Pace, Token};
+pub use server::{Pace, Token};
 
-use hook::post::Post;
-use hub::Hub;
+use hook::sender::Sender;
+use server::Server;
 use store::Store;
 
 use local_kit::lock::Lock;
@@ -59,8 +74,8 @@ pub struct Options {
 /// A running local GitHub. Dropped without [`stop`](Self::stop) it ends as well, and loses what was not saved yet.
 #[derive(Debug)]
 pub struct LocalGithub {
-    hub: Arc<Hub>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: Arc<Server>,
+    serving: JoinHandle<std::io::Result<()>>,
     keeper: JoinHandle<()>,
     stop: CancellationToken,
     /// Held as long as we run: two of us on one folder would overwrite each other's state.
@@ -89,38 +104,38 @@ impl LocalGithub {
         let store = tokio::task::spawn_blocking(move || Store::open(&folder));
         let store = Arc::new(store.await??);
         let faults = Arc::new(Faults::new());
-        let post = Post::new(
+        let sender = Sender::new(
             Arc::clone(&store),
             Arc::clone(&faults),
             options.pace.hook_timeout,
             stop.clone(),
         )?;
         tokio::spawn(release_held(
-            Arc::clone(&post),
+            Arc::clone(&sender),
             Arc::clone(&faults),
             stop.clone(),
         ));
         let keeper = tokio::spawn(Arc::clone(&store).keep());
         let url = format!("http://{address}");
-        let hub = Arc::new(Hub::new(
+        let server = Arc::new(Server::new(
             dir,
             url,
             options.tokens,
             options.pace,
             store,
             faults,
-            post,
+            sender,
         ));
-        let app = routes::routes(&hub);
+        let app = routes::routes(&server);
         let stopped = stop.clone().cancelled_owned();
-        let server = tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             axum::serve(listener, app)
                 .with_graceful_shutdown(stopped)
                 .await
         });
         Ok(Self {
-            hub,
             server,
+            serving,
             keeper,
             stop,
             _lock: lock,
@@ -130,7 +145,7 @@ impl LocalGithub {
     /// `http://127.0.0.1:PORT`
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.hub.url
+        &self.server.url
     }
 
     /// Makes an empty repository and gives its id; one that is there stays as it is.
@@ -143,41 +158,41 @@ impl LocalGithub {
         name: &str,
         default_branch: &str,
     ) -> anyhow::Result<u64> {
-        let made = self.hub.create_repository(owner, name, default_branch);
+        let made = self.server.create_repository(owner, name, default_branch);
         made.await.map(|(id, _)| id)
     }
 
     /// The switchboard of what goes wrong.
     #[must_use]
     pub fn faults(&self) -> &Faults {
-        &self.hub.faults
+        &self.server.faults
     }
 
     /// Waits until no delivery is under way or owed. What the fault `reorder` still holds is not owed.
     pub async fn settle(&self) {
-        self.hub.post.settle().await;
+        self.server.sender.settle().await;
     }
 
     /// Ends it: open requests may finish, deliveries that are owed are lost, the state is saved.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        if tokio::time::timeout(PATIENCE, &mut self.server)
+        if tokio::time::timeout(PATIENCE, &mut self.serving)
             .await
             .is_err()
         {
-            self.server.abort();
+            self.serving.abort();
         }
         self.keeper.abort();
-        self.hub.store.close().await;
+        self.server.store.close().await;
     }
 }
 
 impl Drop for LocalGithub {
     fn drop(&mut self) {
         self.stop.cancel();
-        self.server.abort();
+        self.serving.abort();
         self.keeper.abort();
-        self.hub.store.abandon();
+        self.server.store.abandon();
     }
 }
 
@@ -199,13 +214,13 @@ fn lock(dir: &Path) -> anyhow::Result<Lock> {
 }
 
 /// Sends what a fault held back, each time the faults are reset.
-async fn release_held(post: Arc<Post>, faults: Arc<Faults>, stop: CancellationToken) {
+async fn release_held(sender: Arc<Sender>, faults: Arc<Faults>, stop: CancellationToken) {
     let mut resets = faults.resets();
     loop {
         tokio::select! {
             changed = resets.changed() => if changed.is_err() { return },
             () = stop.cancelled() => return,
         }
-        post.release();
+        sender.release();
     }
 }

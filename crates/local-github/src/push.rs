@@ -8,9 +8,9 @@ use super::clock;
 use super::git::object::{Changes, Commit, Person};
 use super::git::refs::Refs;
 use super::git::{Git, ZEROS};
-use super::hook::request::Job;
-use super::hub::{Hub, Move};
-use super::shape;
+use super::hook::request::PendingDelivery;
+use super::render;
+use super::server::{Move, Server};
 use super::state::{Payload, Repository};
 
 /// GitHub lists no more commits than this in one payload.
@@ -42,12 +42,12 @@ impl Change<'_> {
 /// # Errors
 /// When git fails; the push itself has happened.
 pub async fn announce(
-    hub: &Hub,
+    server: &Server,
     repository: &Repository,
     before: &Refs,
     pusher: &str,
 ) -> anyhow::Result<()> {
-    let git = hub.git(repository);
+    let git = server.git(repository);
     let after = git.refs().await?;
     let mut changes = changes(before, &after);
     for (tags, most) in [(true, TAGS), (false, BRANCHES)] {
@@ -57,15 +57,15 @@ pub async fn announce(
     }
     for change in changes {
         let teller = Teller {
-            hub,
+            server,
             git: &git,
             repository,
             before,
             pusher,
         };
         let payload = teller.payload(&change).await?;
-        remember(hub, repository, &change, &payload);
-        send(hub, repository, &payload.to_string().into());
+        remember(server, repository, &change, &payload);
+        send(server, repository, &payload.to_string().into());
     }
     Ok(())
 }
@@ -76,21 +76,21 @@ pub async fn announce(
 /// When git fails, or nothing can be saved: the ref stays then. In the rare case that only the end cannot be saved it has moved,
 /// and the hooks hear of it.
 pub async fn move_ref(
-    hub: &Hub,
+    server: &Server,
     repository: &Repository,
     name: &str,
     (before, after): (Option<&str>, Option<&str>),
     pusher: &str,
 ) -> anyhow::Result<bool> {
-    let turn = hub.turn(repository.id);
+    let turn = server.turn(repository.id);
     let _turn = turn.lock().await;
-    let git = hub.git(repository);
+    let git = server.git(repository);
     let refs = git.refs().await?;
-    hub.store.ready().await?;
+    server.store.ready().await?;
     let moved = git.set_ref(name, before, after).await?;
     if moved {
-        announce(hub, repository, &refs, pusher).await?;
-        hub.store.durable().await?;
+        announce(server, repository, &refs, pusher).await?;
+        server.store.durable().await?;
     }
     Ok(moved)
 }
@@ -107,9 +107,9 @@ fn changes<'a>(before: &'a Refs, after: &'a Refs) -> Vec<Change<'a>> {
     all.filter(|change| change.before != change.after).collect()
 }
 
-fn remember(hub: &Hub, repository: &Repository, change: &Change<'_>, payload: &Value) {
+fn remember(server: &Server, repository: &Repository, change: &Change<'_>, payload: &Value) {
     if let Some(after) = change.after {
-        hub.moved(Move {
+        server.moved(Move {
             repository: repository.id,
             name: change.name.to_owned(),
             before: change.before.map(str::to_owned),
@@ -122,9 +122,9 @@ fn remember(hub: &Hub, repository: &Repository, change: &Change<'_>, payload: &V
 }
 
 /// Sends a push to all hooks under one GUID.
-fn send(hub: &Hub, repository: &Repository, payload: &Payload) {
+fn send(server: &Server, repository: &Repository, payload: &Payload) {
     let fits = payload.len() <= PAYLOAD;
-    let hooks = hub.store.change(|world| {
+    let hooks = server.store.change(|world| {
         if let Some(record) = world.repository_mut(repository.id) {
             record.last_push = fits.then(|| payload.clone());
             record.pushed_at = clock::now();
@@ -137,7 +137,7 @@ fn send(hub: &Hub, repository: &Repository, payload: &Payload) {
     });
     let guid = uuid::Uuid::new_v4().to_string();
     for hook in hooks {
-        hub.post.push(Job {
+        server.sender.push(PendingDelivery {
             hook,
             event: "push",
             guid: guid.clone(),
@@ -151,7 +151,7 @@ fn send(hub: &Hub, repository: &Repository, payload: &Payload) {
 /// An author; one with an account also has a `username`.
 fn person(person: &Person) -> Value {
     let mut shown = json!({"name": person.name, "email": person.email});
-    if let Some(login) = shape::login(&person.email) {
+    if let Some(login) = render::login(&person.email) {
         shown["username"] = login.into();
     }
     shown
@@ -159,7 +159,7 @@ fn person(person: &Person) -> Value {
 
 /// Tells of one push.
 struct Teller<'a> {
-    hub: &'a Hub,
+    server: &'a Server,
     git: &'a Git,
     repository: &'a Repository,
     before: &'a Refs,
@@ -168,7 +168,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     async fn payload(&self, change: &Change<'_>) -> anyhow::Result<Value> {
-        let base = &self.hub.links;
+        let base = &self.server.links;
         let head = match change.after {
             Some(id) => self.git.first_commit(&[format!("{id}^{{commit}}")]).await?,
             None => None,
@@ -188,9 +188,9 @@ impl Teller<'_> {
             "ref": change.name,
             "before": change.before.unwrap_or(ZEROS),
             "after": change.after.unwrap_or(ZEROS),
-            "repository": shape::pushed_repository(base, self.repository, clock::now()),
-            "pusher": {"name": self.pusher, "email": shape::email(self.pusher)},
-            "sender": shape::user(base, self.pusher),
+            "repository": render::pushed_repository(base, self.repository, clock::now()),
+            "pusher": {"name": self.pusher, "email": render::email(self.pusher)},
+            "sender": render::user(base, self.pusher),
             "created": change.before.is_none(),
             "deleted": change.after.is_none(),
             "forced": self.is_forced(change).await?,
@@ -306,6 +306,6 @@ impl Teller<'_> {
     }
 
     fn html_url(&self) -> String {
-        format!("{}/{}", self.hub.url, self.repository.full_name())
+        format!("{}/{}", self.server.url, self.repository.full_name())
     }
 }

@@ -1,4 +1,5 @@
-//! Files as they are, by ref and path: what `download_url` leads to, and what a program fetches without knowing REST.
+//! Files as they are, by ref and path. Here because `download_url` of the contents leads to them, and a program may fetch them
+//! without knowing REST.
 
 use std::sync::Arc;
 
@@ -9,22 +10,22 @@ use axum::response::{IntoResponse, Response};
 use super::git::Git;
 use super::git::object::Object;
 use super::git::refs::candidates;
-use super::hub::Hub;
+use super::server::Server;
 
 /// `GET /{owner}/{repo}/raw/{ref}/{path}`, and `/raw/{owner}/{repo}/{ref}/{path}` as on raw.githubusercontent.com. The ref is a
 /// branch (with slashes in its name, too), a tag or a commit.
 pub async fn show_file(
-    State(hub): State<Arc<Hub>>,
+    State(server): State<Arc<Server>>,
     Path((owner, name, rest)): Path<(String, String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let repository = hub
+    let repository = server
         .store
         .read(|world| world.repository(&owner, &name).cloned());
     let Some(repository) = repository else {
         return missing();
     };
-    match find(&hub.git(&repository), &rest).await {
+    match find(&server.git(&repository), &rest).await {
         Ok(Some(file)) => answer(&file, &headers),
         Ok(None) => missing(),
         Err(error) => {

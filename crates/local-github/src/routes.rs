@@ -11,19 +11,20 @@ use axum::response::Response;
 use axum::routing::{get, patch, post, put};
 
 use super::api::answer::Asked;
-use super::api::gate::{Gate, pass};
+use super::api::middleware::{RestState, pass};
 use super::api::{
-    account, commit, compare, content, delivery, file, hook, make, reference, status, tree,
+    account, commit, compare, content, content_change, delivery, hook, new_object, reference,
+    status, tree,
 };
-use super::hub::Hub;
-use super::page::is_browser;
-use super::shape::Links;
+use super::render::Links;
+use super::server::Server;
 use super::{page, raw, transport};
 use local_kit::guard;
+use local_kit::page::is_browser;
 
-impl FromRef<Gate> for Arc<Hub> {
-    fn from_ref(gate: &Gate) -> Self {
-        Self::clone(&gate.hub)
+impl FromRef<RestState> for Arc<Server> {
+    fn from_ref(state: &RestState) -> Self {
+        Self::clone(&state.server)
     }
 }
 
@@ -34,13 +35,13 @@ const INDEX: &str = "/local/repositories";
 const BODY: usize = 40 << 20;
 
 /// The whole server.
-pub fn routes(hub: &Arc<Hub>) -> Router {
-    let gate = Gate {
-        hub: Arc::clone(hub),
+pub fn routes(server: &Arc<Server>) -> Router {
+    let state = RestState {
+        server: Arc::clone(server),
         meter: Arc::default(),
     };
     let rest = rest()
-        .layer(from_fn_with_state(gate.clone(), pass))
+        .layer(from_fn_with_state(state.clone(), pass))
         .layer(DefaultBodyLimit::max(BODY));
     let inner = rest
         .route(
@@ -75,10 +76,6 @@ pub fn routes(hub: &Arc<Hub>) -> Router {
             "/{owner}/{repo}/commit/{sha}",
             get(page::change::show_commit),
         )
-        .route(
-            "/{owner}/{repo}/compare/{*range}",
-            get(page::change::show_comparison),
-        )
         .route("/{owner}/{repo}/info/refs", get(transport::list_refs))
         .route(
             "/{owner}/{repo}/git-upload-pack",
@@ -89,14 +86,14 @@ pub fn routes(hub: &Arc<Hub>) -> Router {
             post(transport::receive_pack),
         )
         .layer(DefaultBodyLimit::max(1 << 20))
-        .with_state(gate);
+        .with_state(state);
     Router::new()
         .fallback_service(inner)
-        .layer(from_fn_with_state(Arc::clone(hub), resolve))
+        .layer(from_fn_with_state(Arc::clone(server), resolve))
         .layer(from_fn(guard::loopback_only))
 }
 
-fn rest() -> Router<Gate> {
+fn rest() -> Router<RestState> {
     Router::new()
         .route("/", get(account::get_root))
         .route("/user", get(account::get_user))
@@ -116,7 +113,7 @@ fn rest() -> Router<Gate> {
         .method_not_allowed_fallback(account::not_found)
 }
 
-fn repository() -> Router<Gate> {
+fn repository() -> Router<RestState> {
     Router::new()
         .route("/", get(account::get_repository))
         .route("/hooks", get(hook::list_hooks).post(hook::create_hook))
@@ -154,7 +151,8 @@ fn repository() -> Router<Gate> {
         .route("/contents/", get(content::get_content))
         .route(
             "/contents/{*path}",
-            get(content::get_content).merge(put(file::put_content).delete(file::delete_content)),
+            get(content::get_content)
+                .merge(put(content_change::put_content).delete(content_change::delete_content)),
         )
         .route("/git/ref/{*ref}", get(reference::get_ref))
         .route(
@@ -167,23 +165,23 @@ fn repository() -> Router<Gate> {
                 .merge(patch(reference::update_ref).delete(reference::delete_ref)),
         )
         .route("/git/matching-refs/{*ref}", get(reference::list_refs))
-        .route("/git/commits", post(make::create_commit))
+        .route("/git/commits", post(new_object::create_commit))
         .route("/git/commits/{sha}", get(commit::get_git_commit))
-        .route("/git/trees", post(make::create_tree))
+        .route("/git/trees", post(new_object::create_tree))
         .route("/git/trees/{*sha}", get(tree::get_tree))
-        .route("/git/blobs", post(make::create_blob))
+        .route("/git/blobs", post(new_object::create_blob))
         .route("/git/blobs/{sha}", get(tree::get_blob))
-        .route("/git/tags", post(make::create_tag))
+        .route("/git/tags", post(new_object::create_tag))
         .route("/git/tags/{sha}", get(tree::get_tag))
 }
 
 /// Makes `/api/v3/…` (as an enterprise server has it) and `/repositories/{id}/…` the same as `/repos/{owner}/{repo}/…`.
-async fn resolve(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) -> Response {
+async fn resolve(State(server): State<Arc<Server>>, mut request: Request, next: Next) -> Response {
     let asked = request.uri().clone();
-    let links = links(&hub, &request);
+    let links = links(&server, &request);
     let path = asked.path();
     let path = below_v3(path).unwrap_or(path);
-    let path = match by_name(&hub, path) {
+    let path = match by_name(&server, path) {
         Some(path) => path,
         None if path == "/" && is_browser(request.headers()) => INDEX.to_owned(),
         None => path.to_owned(),
@@ -211,13 +209,13 @@ fn below_v3(path: &str) -> Option<&str> {
 }
 
 /// This server as the caller names it, which is a name of loopback or the caller would not be here.
-fn links(hub: &Hub, request: &Request) -> Links {
+fn links(server: &Server, request: &Request) -> Links {
     let host = request.headers().get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok());
     let authority = request.uri().authority().map(Authority::as_str);
     let web = match authority.or(host) {
         Some(host) => format!("http://{host}"),
-        None => hub.url.clone(),
+        None => server.url.clone(),
     };
     let mut links = Links::new(&web);
     if below_v3(request.uri().path()).is_some() {
@@ -226,13 +224,13 @@ fn links(hub: &Hub, request: &Request) -> Links {
     links
 }
 
-fn by_name(hub: &Hub, path: &str) -> Option<String> {
+fn by_name(server: &Server, path: &str) -> Option<String> {
     let rest = path.strip_prefix("/repositories/")?;
     let (id, rest) = rest
         .split_once('/')
         .map_or((rest, None), |(id, rest)| (id, Some(rest)));
     let id: u64 = id.parse().ok()?;
-    let name = hub.store.read(|world| {
+    let name = server.store.read(|world| {
         world
             .repositories
             .iter()

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use local_kit::file;
 use tokio::sync::Notify;
 
-use super::journal::{Journal, write_whole};
+use super::journal::Journal;
 use super::state::{Delivery, Payload, Repository, World};
 
 /// What could not be saved is tried again after so long.
@@ -61,10 +62,15 @@ impl Store {
     /// # Errors
     /// When something is there and cannot be read, or nothing can be written.
     pub fn open(dir: &Path) -> anyhow::Result<Self> {
-        let mut world = read_state(&state_file(dir))?;
+        let mut world = file::read_json::<World>(&state_file(dir))?.unwrap_or_default();
         let mut pushes = HashMap::new();
         for repository in &mut world.repositories {
-            if let Some(push) = read_push(&push_file(dir, repository))? {
+            let push = push_file(dir, repository);
+            if let Some(text) = file::read(&push)? {
+                let text = String::from_utf8(text);
+                let push: Payload = text
+                    .with_context(|| format!("reading {}", push.display()))?
+                    .into();
                 pushes.insert(repository.id, push.clone());
                 repository.last_push.get_or_insert(push);
             }
@@ -207,7 +213,7 @@ impl Files {
             self.write_push(repository)?;
         }
         let text = serde_json::to_vec(&present.world)?;
-        write_whole(&state_file(&self.dir), [Ok(text)])?;
+        file::write_whole(&state_file(&self.dir), [Ok(text)])?;
         self.version = present.version;
         Ok(())
     }
@@ -220,7 +226,7 @@ impl Files {
             // somebody has removed the whole repository
             (Some(_), _) if path.parent().is_none_or(|folder| !folder.exists()) => {}
             (Some(push), _) => {
-                write_whole(&path, [Ok(push.as_bytes().to_vec())])?;
+                file::write_whole(&path, [Ok(push.as_bytes().to_vec())])?;
                 self.pushes.insert(repository.id, push.clone());
             }
             (None, Some(_)) => {
@@ -248,23 +254,6 @@ fn state_file(dir: &Path) -> PathBuf {
 
 fn push_file(dir: &Path, repository: &Repository) -> PathBuf {
     repository.folder(dir).join("last-push.json")
-}
-
-fn read_state(path: &Path) -> anyhow::Result<World> {
-    match std::fs::read(path) {
-        Ok(text) => serde_json::from_slice(&text)
-            .with_context(|| format!("{} is damaged; remove it to begin anew", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(World::default()),
-        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
-    }
-}
-
-fn read_push(path: &Path) -> anyhow::Result<Option<Payload>> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text.into())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -14,8 +14,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, ChildStdout, Command};
 
 use super::git::command;
-use super::hub::Hub;
 use super::push::announce;
+use super::server::Server;
 use super::state::Repository;
 
 /// An answer of the CGI program: its headers, and what follows them.
@@ -28,73 +28,77 @@ struct Answer {
 
 /// `GET /{owner}/{repository}.git/info/refs`: what there is to fetch, or to push to.
 pub async fn list_refs(
-    hub: State<Arc<Hub>>,
+    server: State<Arc<Server>>,
     path: Path<(String, String)>,
     request: Request,
 ) -> Response {
     let pushes = request.uri().query() == Some("service=git-receive-pack");
-    if pushes && let Err(error) = hub.store.durable().await {
+    if pushes && let Err(error) = server.store.durable().await {
         // whoever pushes again what could not be saved would hear that everything is up to date
         return failure(&error, "The state cannot be saved; the log says why.\n");
     }
-    serve(&hub, &path, "info/refs", request).await
+    serve(&server, &path, "info/refs", request).await
 }
 
 /// `POST …/git-upload-pack`: clone and fetch.
 pub async fn upload_pack(
-    hub: State<Arc<Hub>>,
+    server: State<Arc<Server>>,
     path: Path<(String, String)>,
     request: Request,
 ) -> Response {
-    serve(&hub, &path, "git-upload-pack", request).await
+    serve(&server, &path, "git-upload-pack", request).await
 }
 
 /// `POST …/git-receive-pack`: push.
 pub async fn receive_pack(
-    hub: State<Arc<Hub>>,
+    server: State<Arc<Server>>,
     path: Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let Some(repository) = find(&hub, &path) else {
+    let Some(repository) = find(&server, &path) else {
         return missing();
     };
-    let State(hub) = hub;
+    let State(server) = server;
     // a task of its own: whoever breaks the connection must not keep the hooks from hearing of a push that happened
-    let done = tokio::spawn(async move { push(&hub, &repository, request).await });
+    let done = tokio::spawn(async move { push(&server, &repository, request).await });
     match done.await.map_err(anyhow::Error::from).flatten() {
         Ok(response) => response,
         Err(error) => failure(&error, "git failed\n"),
     }
 }
 
-async fn push(hub: &Hub, repository: &Repository, request: Request) -> anyhow::Result<Response> {
-    let turn = hub.turn(repository.id);
+async fn push(
+    server: &Server,
+    repository: &Repository,
+    request: Request,
+) -> anyhow::Result<Response> {
+    let turn = server.turn(repository.id);
     let _turn = turn.lock().await;
-    let pusher = pusher(hub, repository, request.headers());
-    let before = hub.git(repository).refs().await?;
+    let pusher = pusher(server, repository, request.headers());
+    let before = server.git(repository).refs().await?;
     // refused while nothing has happened
-    hub.store.ready().await?;
-    let mut answer = run(hub, repository, "git-receive-pack", request).await?;
+    server.store.ready().await?;
+    let mut answer = run(server, repository, "git-receive-pack", request).await?;
     // the answer ends after the events were handed over: what `git push` has pushed is owed to the hooks
     let mut body = Vec::new();
     answer.output.read_to_end(&mut body).await?;
     answer.child.wait().await?;
-    announce(hub, repository, &before, &pusher).await?;
+    announce(server, repository, &before, &pusher).await?;
     // a push that is not in the state has happened all the same; whoever pushed is told that something is wrong
-    hub.store.durable().await?;
+    server.store.durable().await?;
     Ok((answer.status, answer.headers, body).into_response())
 }
 
 async fn serve(
-    hub: &State<Arc<Hub>>,
+    server: &State<Arc<Server>>,
     path: &Path<(String, String)>,
     what: &str,
     request: Request,
 ) -> Response {
-    let Some(repository) = find(hub, path) else {
+    let Some(repository) = find(server, path) else {
         return missing();
     };
-    match run(hub, &repository, what, request).await {
+    match run(server, &repository, what, request).await {
         Ok(answer) => {
             let body = Body::from_stream(chunks(answer.output, answer.child));
             (answer.status, answer.headers, body).into_response()
@@ -103,10 +107,11 @@ async fn serve(
     }
 }
 
-fn find(hub: &Hub, path: &Path<(String, String)>) -> Option<Repository> {
+fn find(server: &Server, path: &Path<(String, String)>) -> Option<Repository> {
     let (owner, name) = &path.0;
     let name = name.strip_suffix(".git").unwrap_or(name);
-    hub.store
+    server
+        .store
         .read(|world| world.repository(owner, name).cloned())
 }
 
@@ -120,24 +125,24 @@ fn failure(error: &anyhow::Error, sentence: &'static str) -> Response {
 }
 
 /// Pushes need no password here; one that has a token is made by its owner.
-fn pusher(hub: &Hub, repository: &Repository, headers: &HeaderMap) -> String {
+fn pusher(server: &Server, repository: &Repository, headers: &HeaderMap) -> String {
     let named = headers
         .get(header::AUTHORIZATION)
-        .and_then(|value| hub.token(value.to_str().ok()?));
-    let someone = named.or(hub.tokens.first());
+        .and_then(|value| server.token(value.to_str().ok()?));
+    let someone = named.or(server.tokens.first());
     someone.map_or_else(|| repository.owner.clone(), |token| token.login.clone())
 }
 
 /// Starts the CGI program, feeds it the request, and reads its headers.
 async fn run(
-    hub: &Hub,
+    server: &Server,
     repository: &Repository,
     what: &str,
     request: Request,
 ) -> anyhow::Result<Answer> {
     let (parts, body) = request.into_parts();
     let path = format!("/{}.git/{what}", repository.full_name());
-    let mut child = backend(hub, &path, &parts)
+    let mut child = backend(server, &path, &parts)
         .spawn()
         .context("starting git http-backend")?;
     let mut input = child.stdin.take().context("no stdin")?;
@@ -161,16 +166,16 @@ async fn run(
 }
 
 /// The CGI program with the variables that tell it of the request (RFC 3875).
-fn backend(hub: &Hub, path: &str, parts: &Parts) -> Command {
+fn backend(server: &Server, path: &str, parts: &Parts) -> Command {
     let text = |name: HeaderName| {
         parts
             .headers
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    let mut git = command(&hub.dir);
+    let mut git = command(&server.dir);
     git.arg("http-backend")
-        .env("GIT_PROJECT_ROOT", &hub.dir)
+        .env("GIT_PROJECT_ROOT", &server.dir)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("PATH_INFO", path)
         .env("REQUEST_METHOD", parts.method.as_str())
@@ -189,7 +194,7 @@ fn backend(hub: &Hub, path: &str, parts: &Parts) -> Command {
             git.env(variable, value);
         }
     }
-    git.current_dir(&hub.dir)
+    git.current_dir(&server.dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

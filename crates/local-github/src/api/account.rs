@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Asked, Body, Paging, Refusal};
-use super::file::begin;
-use super::gate::{Caller, Gate};
-use super::limit::Usage;
+use super::content_change::begin;
+use super::middleware::{Caller, RestState};
+use super::rate_limit::Usage;
 use super::repo::Repo;
-use crate::hub::{Hub, Token, is_repository_name};
-use crate::shape::{self, Links};
+use crate::render::{self, Links};
+use crate::server::{Server, Token, is_repository_name};
 
 /// `GET /`
 pub async fn get_root(Extension(asked): Extension<Asked>) -> Json<Value> {
@@ -35,12 +35,12 @@ fn signed_in(caller: Caller) -> Result<Token, Refusal> {
 
 /// `GET /user`
 pub async fn get_user(
-    State(gate): State<Gate>,
+    State(state): State<RestState>,
     Extension(caller): Extension<Caller>,
     Extension(asked): Extension<Asked>,
 ) -> Answer {
     let token = signed_in(caller)?;
-    let mut shown = account(&gate.hub, &asked.links, &token.login);
+    let mut shown = account(&state.server, &asked.links, &token.login);
     for name in [
         "private_gists",
         "total_private_repos",
@@ -56,33 +56,33 @@ pub async fn get_user(
 
 /// `GET /users/{login}`: somebody with a token or with repositories.
 pub async fn get_account(
-    State(gate): State<Gate>,
+    State(state): State<RestState>,
     Extension(asked): Extension<Asked>,
     Path(login): Path<String>,
 ) -> Answer {
     let same = |known: &str| known.eq_ignore_ascii_case(&login);
-    let hub = &gate.hub;
-    let known = hub.tokens.iter().map(|token| token.login.clone());
-    let owners = hub.store.read(|world| {
+    let server = &state.server;
+    let known = server.tokens.iter().map(|token| token.login.clone());
+    let owners = server.store.read(|world| {
         let all = world.repositories.iter();
         all.map(|r| r.owner.clone()).collect::<Vec<_>>()
     });
     let mut all = known.chain(owners);
     let login = all.find(|known| same(known));
     let login = login.ok_or_else(Refusal::not_found)?;
-    Ok(Json(account(hub, &asked.links, &login)))
+    Ok(Json(account(server, &asked.links, &login)))
 }
 
 /// A user with what their own page says.
-fn account(hub: &Hub, links: &Links, login: &str) -> Value {
-    let mut own = hub.store.read(|world| {
+fn account(server: &Server, links: &Links, login: &str) -> Value {
+    let mut own = server.store.read(|world| {
         let all = world.repositories.iter();
         let own = all.filter(|r| r.owner.eq_ignore_ascii_case(login));
         own.map(|r| r.created_at).collect::<Vec<_>>()
     });
     own.sort_unstable();
     let since = own.first().copied().unwrap_or_default();
-    let mut shown = shape::user(links, login);
+    let mut shown = render::user(links, login);
     for name in [
         "name",
         "company",
@@ -106,7 +106,7 @@ fn account(hub: &Hub, links: &Links, login: &str) -> Value {
 
 /// `GET /user/repos`: those of the caller; `GET /users/{login}/repos`: those of somebody.
 pub async fn list_repositories(
-    State(gate): State<Gate>,
+    State(state): State<RestState>,
     Extension(caller): Extension<Caller>,
     Extension(asked): Extension<Asked>,
     login: Option<Path<String>>,
@@ -116,10 +116,10 @@ pub async fn list_repositories(
         Some(Path(login)) => login,
         None => signed_in(caller)?.login,
     };
-    let shown = gate.hub.store.read(|world| {
+    let shown = state.server.store.read(|world| {
         let all = world.repositories.iter();
         let own = all.filter(|r| r.owner.eq_ignore_ascii_case(&login));
-        own.map(|r| shape::repository(&asked.links, r))
+        own.map(|r| render::repository(&asked.links, r))
             .collect::<Vec<_>>()
     });
     Ok(paging.answer(&asked, &shown))
@@ -136,12 +136,12 @@ pub struct RepositoryWish {
 
 /// `POST /user/repos`: a public repository of the caller, empty or with a README. Its default branch is the one GitHub proposes.
 pub async fn create_repository(
-    State(gate): State<Gate>,
+    State(state): State<RestState>,
     Extension(caller): Extension<Caller>,
     Extension(asked): Extension<Asked>,
     Body(wish): Body<RepositoryWish>,
 ) -> Answer<Response> {
-    let hub = &gate.hub;
+    let server = &state.server;
     let owner = signed_in(caller)?;
     if !owner.may(&["repo", "public_repo"]) {
         return Err(Refusal::not_found());
@@ -153,17 +153,19 @@ pub async fn create_repository(
             "name can only contain ASCII letters, digits, and the characters ., -, and _",
         ));
     }
-    let (id, new) = hub.create_repository(&owner.login, &name, "main").await?;
+    let (id, new) = server
+        .create_repository(&owner.login, &name, "main")
+        .await?;
     if !new {
         return Err(Refusal::not_created("name already exists on this account"));
     }
-    let made = hub.store.change(|world| {
+    let made = server.store.change(|world| {
         let made = world.repository_mut(id)?;
         made.description = wish.description;
         Some(made.clone())
     });
     let repo = Repo::new(
-        hub,
+        server,
         made.ok_or_else(Refusal::not_found)?,
         asked,
         owner.clone(),
@@ -171,7 +173,7 @@ pub async fn create_repository(
     if wish.auto_init {
         begin(&repo, &owner.login).await?;
     }
-    hub.store.durable().await?;
+    server.store.durable().await?;
     let location = [(header::LOCATION, repo.url())];
     Ok((StatusCode::CREATED, location, Json(repo.shown())).into_response())
 }
@@ -187,7 +189,7 @@ pub async fn get_rate_limit(Extension(usage): Extension<Usage>) -> Json<Value> {
     }))
 }
 
-/// `GET /meta`
+/// `GET /meta`, which go-github reads.
 pub async fn get_meta() -> Json<Value> {
     Json(json!({
         "verifiable_password_authentication": false,

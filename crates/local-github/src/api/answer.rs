@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::shape::Links;
+use crate::render::Links;
 
 /// An answer that is not what was asked for.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use super::status;
 use crate::git::diff::FileChange;
 use crate::git::object::Commit;
 use crate::git::refs::{Which, candidates};
-use crate::shape;
+use crate::render;
 
 /// The media type that asks for the bare id of a commit.
 const SHA: &str = "application/vnd.github.sha";
@@ -54,7 +54,7 @@ pub async fn list_tags(repo: Repo, Query(paging): Query<Paging>) -> Answer<Respo
             "commit": {"sha": id, "url": format!("{}/commits/{id}", repo.url())},
             "zipball_url": format!("{}/zipball/refs/tags/{name}", repo.url()),
             "tarball_url": format!("{}/tarball/refs/tags/{name}", repo.url()),
-            "node_id": shape::node_id("Ref", &format!("refs/tags/{name}")),
+            "node_id": render::node_id("Ref", &format!("refs/tags/{name}")),
         }))
     });
     Ok(paging.answer(&repo.asked, &tags.collect::<Vec<_>>()))
@@ -67,7 +67,7 @@ pub async fn get_branch(repo: Repo) -> Answer {
     let head = repo.head(&name).await?.ok_or_else(missing)?;
     Ok(Json(json!({
         "name": name,
-        "commit": shape::commit(&repo.asked.links, &repo.record, &head),
+        "commit": render::commit(&repo.asked.links, &repo.record, &head),
         "_links": {
             "self": format!("{}/branches/{name}", repo.url()),
             "html": format!("{}/tree/{name}", repo.html_url()),
@@ -106,7 +106,7 @@ pub async fn list_commits(
     let commits = repo.git.commits(&ids).await?;
     let shown = commits
         .iter()
-        .map(|c| shape::commit(&repo.asked.links, &repo.record, c));
+        .map(|c| render::commit(&repo.asked.links, &repo.record, c));
     let shown: Value = shown.collect();
     Ok(paging.answer_page(&repo.asked, shown, Some(all), more))
 }
@@ -138,12 +138,8 @@ pub async fn get_commit(
         )
             .into_response());
     }
-    if let Some(kind) = text_kind(&headers) {
-        let text = repo.git.text(commit.base(), &commit.id, kind).await?;
-        return Ok(plain(kind, text));
-    }
     let files = repo.git.files(commit.base(), &commit.id, FILES).await?;
-    let mut shown = shape::commit(&repo.asked.links, &repo.record, &commit);
+    let mut shown = render::commit(&repo.asked.links, &repo.record, &commit);
     let sum = |of: fn(&FileChange) -> u64| files.iter().map(of).sum::<u64>();
     let (added, deleted) = (sum(|f| f.additions), sum(|f| f.deletions));
     shown["stats"] = json!({"total": added + deleted, "additions": added, "deletions": deleted});
@@ -151,25 +147,9 @@ pub async fn get_commit(
     Ok(Json(shown).into_response())
 }
 
-/// Whether the difference is wanted as text: `diff` or `patch`.
-pub fn text_kind(headers: &HeaderMap) -> Option<&'static str> {
-    let accepts = headers.get(header::ACCEPT)?.to_str().ok()?;
-    let kinds = ["diff", "patch"];
-    kinds.into_iter().find(|kind| {
-        accepts.contains(&format!("application/vnd.github.{kind}"))
-            || accepts.contains(&format!("application/vnd.github.v3.{kind}"))
-    })
-}
-
-/// A difference as text.
-pub fn plain(kind: &str, text: Vec<u8>) -> Response {
-    let kind = format!("application/vnd.github.{kind}; charset=utf-8");
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
-}
-
 /// One file of a commit or comparison; `head` is where it can be read.
 pub fn file(repo: &Repo, head: &str, change: &FileChange) -> Value {
-    let path = shape::path(&change.path);
+    let path = render::path(&change.path);
     let html = repo.html_url();
     let mut shown = json!({
         "sha": change.id,
@@ -184,9 +164,6 @@ pub fn file(repo: &Repo, head: &str, change: &FileChange) -> Value {
     });
     if let Some(old) = &change.old_path {
         shown["previous_filename"] = old.clone().into();
-    }
-    if let Some(patch) = &change.patch {
-        shown["patch"] = patch.clone().into();
     }
     shown
 }
@@ -211,7 +188,7 @@ pub async fn get_git_commit(repo: Repo) -> Answer {
         .first_commit(&[id])
         .await?
         .ok_or_else(Refusal::not_found)?;
-    Ok(Json(shape::git_commit(
+    Ok(Json(render::git_commit(
         &repo.asked.links,
         &repo.record,
         &commit,

@@ -1,24 +1,19 @@
 //! `GET /repos/{owner}/{repo}/compare/{base}...{head}`
 
 use axum::extract::Query;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Paging, Refusal};
-use super::commit::{FILES, file, plain, text_kind};
+use super::commit::{FILES, file};
 use super::repo::Repo;
-use crate::shape;
+use crate::render;
 
 /// Commits listed where no page is asked for.
 const COMMITS: usize = 250;
 
 /// How `head` lies to `base`: ahead, behind, identical or diverged.
-pub async fn compare_commits(
-    repo: Repo,
-    headers: HeaderMap,
-    Query(paging): Query<Paging>,
-) -> Answer<Response> {
+pub async fn compare_commits(repo: Repo, Query(paging): Query<Paging>) -> Answer<Response> {
     let asked = repo.parameter("range");
     let (base, head) = asked.split_once("...").ok_or_else(Refusal::not_found)?;
     // a branch may be said with its owner
@@ -37,10 +32,6 @@ pub async fn compare_commits(
         )
     };
     let merge_base = merge_base.ok_or_else(none)?;
-    if let Some(kind) = text_kind(&headers) {
-        let text = repo.git.text(&merge_base, &head_commit.id, kind).await?;
-        return Ok(plain(kind, text));
-    }
     let (ahead, behind) = repo.git.distance(&base_commit.id, &head_commit.id).await?;
     let mut ids = repo
         .git
@@ -68,7 +59,7 @@ pub async fn compare_commits(
         .first_commit(&[merge_base])
         .await?
         .ok_or_else(Refusal::not_found)?;
-    let show = |commit| shape::commit(&repo.asked.links, &repo.record, commit);
+    let show = |commit| render::commit(&repo.asked.links, &repo.record, commit);
     let mut shown = links(&repo, &asked);
     shown["base_commit"] = show(&base_commit);
     shown["merge_base_commit"] = show(&merge_base);

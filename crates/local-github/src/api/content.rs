@@ -1,4 +1,4 @@
-//! Files and folders by their path.
+//! Files and folders by their path. `readme` is here because go-github reads it; it costs a walk.
 
 use axum::Json;
 use axum::extract::Query;
@@ -12,7 +12,7 @@ use super::repo::Repo;
 use super::tree::{encoded, raw, read, wants_raw};
 use crate::git::object::Entry;
 use crate::git::refs::candidates;
-use crate::shape;
+use crate::render;
 
 /// Larger files are given only raw, in bytes.
 const CONTENT: u64 = 1 << 20;
@@ -124,8 +124,8 @@ pub fn described(repo: &Repo, entry: &Entry, name: &str) -> Value {
         (_, "120000") => "symlink",
         _ => "file",
     };
-    let path = shape::path(&entry.path);
-    let at = shape::path(name);
+    let path = render::path(&entry.path);
+    let at = render::path(name);
     let url = format!("{}/contents/{path}?ref={at}", repo.url());
     let git_kind = if kind == "dir" { "trees" } else { "blobs" };
     let git_url = format!("{}/git/{git_kind}/{}", repo.url(), entry.id);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal, linked, per_page};
 use super::repo::{HookOwner, Repo};
-use crate::hook::request::Job;
+use crate::hook::request::PendingDelivery;
 use crate::state::Delivery;
 
 /// Which deliveries are wanted; there are no page numbers.
@@ -48,7 +48,7 @@ pub async fn list_deliveries(
         Some(_) => return Err(Refusal::unprocessable("Invalid status")),
     };
     let size = per_page(window.per_page.as_deref());
-    let page = repo.hub.store.read(|world| {
+    let page = repo.server.store.read(|world| {
         let own = world
             .deliveries
             .iter()
@@ -82,14 +82,14 @@ pub async fn get_delivery(HookOwner(repo): HookOwner) -> Answer {
 /// `POST …/deliveries/{delivery}/attempts`: the same event under the same GUID.
 pub async fn redeliver(HookOwner(repo): HookOwner) -> Answer<Response> {
     let delivery = find(&repo)?;
-    repo.hub.post.send(Job::again(&delivery));
+    repo.server.sender.send(PendingDelivery::again(&delivery));
     Ok((StatusCode::ACCEPTED, Json(json!({}))).into_response())
 }
 
 fn find(repo: &Repo) -> Result<Arc<Delivery>, Refusal> {
     let (hook, id) = (repo.hook()?, repo.number("delivery")?);
     let found = repo
-        .hub
+        .server
         .store
         .read(|world| world.deliveries.find(hook.id, id));
     found.ok_or_else(Refusal::not_found)

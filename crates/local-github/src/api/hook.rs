@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::answer::{Answer, Body, Paging, Refusal};
 use super::repo::{HookOwner, Repo};
 use crate::clock;
-use crate::hook::request::Job;
-use crate::shape;
+use crate::hook::request::PendingDelivery;
+use crate::render;
 use crate::state::{Hook, HookConfig, LastResponse, World};
 
 /// Hooks per repository and event.
@@ -45,7 +45,7 @@ pub async fn create_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
     let config = wish.config.unwrap_or_default().fill(None)?;
     let events = checked(wish.events.unwrap_or_else(|| vec!["push".to_owned()]))?;
     let now = clock::now();
-    let hook = repo.hub.store.change(|world| {
+    let hook = repo.server.store.change(|world| {
         let mut hook = Hook {
             id: 0,
             repository: repo.record.id,
@@ -61,10 +61,10 @@ pub async fn create_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
         world.hooks.push(hook.clone());
         Ok::<_, Refusal>(hook)
     })?;
-    repo.hub.store.durable().await?;
+    repo.server.store.durable().await?;
     // sent side by side with our answer, and often there first
     ping(&repo, &hook);
-    let shown = shape::hook(&repo.asked.links, &repo.record, &hook);
+    let shown = render::hook(&repo.asked.links, &repo.record, &hook);
     let location = [(
         header::LOCATION,
         format!("{}/hooks/{}", repo.url(), hook.id),
@@ -74,13 +74,13 @@ pub async fn create_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
 
 /// `GET …/hooks`
 pub async fn list_hooks(HookOwner(repo): HookOwner, Query(paging): Query<Paging>) -> Response {
-    let shown = repo.hub.store.read(|world| {
+    let shown = repo.server.store.read(|world| {
         let hooks = world
             .hooks
             .iter()
             .filter(|h| h.repository == repo.record.id);
         hooks
-            .map(|hook| shape::hook(&repo.asked.links, &repo.record, hook))
+            .map(|hook| render::hook(&repo.asked.links, &repo.record, hook))
             .collect::<Vec<_>>()
     });
     paging.answer(&repo.asked, &shown)
@@ -89,7 +89,7 @@ pub async fn list_hooks(HookOwner(repo): HookOwner, Query(paging): Query<Paging>
 /// `GET …/hooks/{id}`
 pub async fn get_hook(HookOwner(repo): HookOwner) -> Answer {
     let hook = repo.hook()?;
-    Ok(Json(shape::hook(&repo.asked.links, &repo.record, &hook)))
+    Ok(Json(render::hook(&repo.asked.links, &repo.record, &hook)))
 }
 
 /// `PATCH …/hooks/{id}`: **a secret that is not in the body is removed**, as GitHub's reference warns.
@@ -117,12 +117,12 @@ pub async fn update_hook(HookOwner(repo): HookOwner, Body(wish): Body<Wish>) -> 
     hook.active = wish.active.unwrap_or(hook.active);
     replace(&repo, hook)
         .await
-        .map(|hook| Json(shape::hook(&repo.asked.links, &repo.record, &hook)))
+        .map(|hook| Json(render::hook(&repo.asked.links, &repo.record, &hook)))
 }
 
 /// `GET …/hooks/{id}/config`
 pub async fn get_config(HookOwner(repo): HookOwner) -> Answer {
-    Ok(Json(shape::hook_config(&repo.hook()?.config)))
+    Ok(Json(render::hook_config(&repo.hook()?.config)))
 }
 
 /// `PATCH …/hooks/{id}/config`: changes only what is given.
@@ -130,14 +130,14 @@ pub async fn update_config(HookOwner(repo): HookOwner, Body(wish): Body<ConfigWi
     let mut hook = repo.hook()?;
     hook.config = wish.fill(Some(&hook.config))?;
     let hook = replace(&repo, hook).await?;
-    Ok(Json(shape::hook_config(&hook.config)))
+    Ok(Json(render::hook_config(&hook.config)))
 }
 
 /// `DELETE …/hooks/{id}`
 pub async fn delete_hook(HookOwner(repo): HookOwner) -> Answer<StatusCode> {
     let hook = repo.hook()?;
-    repo.hub.store.change(|world| world.remove_hook(hook.id));
-    repo.hub.store.durable().await?;
+    repo.server.store.change(|world| world.remove_hook(hook.id));
+    repo.server.store.durable().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -151,26 +151,28 @@ pub async fn ping_hook(HookOwner(repo): HookOwner) -> Answer<StatusCode> {
 pub async fn test_hook(HookOwner(repo): HookOwner) -> Answer<StatusCode> {
     let hook = repo.hook()?;
     if let Some(payload) = repo.record.last_push.clone().filter(|_| hook.wants("push")) {
-        repo.hub.post.push(Job::new(hook.id, "push", payload));
+        repo.server
+            .sender
+            .push(PendingDelivery::new(hook.id, "push", payload));
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn ping(repo: &Repo, hook: &Hook) {
-    let job = Job::ping(&repo.hub.links, &repo.record, hook);
-    repo.hub.post.send(job);
+    let pending = PendingDelivery::ping(&repo.server.links, &repo.record, hook);
+    repo.server.sender.send(pending);
 }
 
 async fn replace(repo: &Repo, mut hook: Hook) -> Result<Hook, Refusal> {
     hook.updated_at = clock::now();
-    repo.hub.store.change(|world| {
+    repo.server.store.change(|world| {
         allowed(world, &hook)?;
         let old = world.hook_mut(hook.id).ok_or_else(Refusal::not_found)?;
         hook.last_response = old.last_response.clone();
         *old = hook.clone();
         Ok::<_, Refusal>(())
     })?;
-    repo.hub.store.durable().await?;
+    repo.server.store.durable().await?;
     Ok(hook)
 }
 

@@ -1,4 +1,5 @@
 //! `/repos/{owner}/{repo}/git/refs`: what branches and tags point to, and moving them, which hooks hear of.
+//! Moving is here for `PyGithub` and `@octokit/rest`.
 
 use axum::Json;
 use axum::extract::Query;
@@ -11,7 +12,7 @@ use super::answer::{Answer, Body, Paging, Refusal};
 use super::repo::{Repo, Writer};
 use crate::git::{is_ref_name, is_sha};
 use crate::push::move_ref;
-use crate::shape;
+use crate::render;
 
 /// `GET …/git/ref/heads/{branch}` and `…/git/ref/tags/{tag}`; also below `…/git/refs/`, where older clients look.
 pub async fn get_ref(repo: Repo) -> Answer {
@@ -20,7 +21,7 @@ pub async fn get_ref(repo: Repo) -> Answer {
     let refs = repo.git.refs().await?;
     let id = refs
         .get(&name)
-        .and_then(|id| repo.hub.head(repo.record.id, &name, id));
+        .and_then(|id| repo.server.head(repo.record.id, &name, id));
     let id = id.ok_or_else(Refusal::not_found)?;
     let shown = shown(&repo, vec![(name, id)]).await?.pop();
     shown.map(Json).ok_or_else(Refusal::not_found)
@@ -42,7 +43,7 @@ async fn shown(repo: &Repo, refs: Vec<(String, String)>) -> Result<Vec<Value>, R
         let (_, kind, _) = found?;
         Some(json!({
             "ref": name,
-            "node_id": shape::node_id("Ref", name),
+            "node_id": render::node_id("Ref", name),
             "url": format!("{}/git/{name}", repo.url()),
             "object": {"sha": id, "type": kind, "url": format!("{}/git/{kind}s/{id}", repo.url())},
         }))
@@ -138,7 +139,7 @@ async fn set(
     change: (Option<&str>, Option<&str>),
     login: &str,
 ) -> Result<(), Refusal> {
-    let done = move_ref(&repo.hub, &repo.record, name, change, login).await?;
+    let done = move_ref(&repo.server, &repo.record, name, change, login).await?;
     let refused = || Refusal::unprocessable("Reference update failed");
     done.then_some(()).ok_or_else(refused)
 }

@@ -8,17 +8,17 @@ use axum::http::request::Parts;
 use serde_json::{Value, json};
 
 use super::answer::{Asked, Refusal};
-use super::gate::{Caller, Gate};
+use super::middleware::{Caller, RestState};
 use crate::git::object::Commit;
 use crate::git::refs::candidates;
 use crate::git::{Git, is_ref_name, is_sha};
-use crate::hub::{Hub, Token};
-use crate::shape;
+use crate::render;
+use crate::server::{Server, Token};
 use crate::state::{Hook, Repository};
 
 /// A repository that the caller may read.
 pub struct Repo {
-    pub hub: Arc<Hub>,
+    pub server: Arc<Server>,
     pub record: Repository,
     pub git: Git,
     pub asked: Asked,
@@ -43,13 +43,13 @@ pub struct Writer {
 
 impl<S> FromRequestParts<S> for Repo
 where
-    Gate: FromRef<S>,
+    RestState: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Gate { hub, .. } = Gate::from_ref(state);
+        let RestState { server, .. } = RestState::from_ref(state);
         let raw = RawPathParams::from_request_parts(parts, state).await;
         let raw = raw.map_err(|_| Refusal::not_found())?;
         let parameters: Vec<(String, String)> = raw
@@ -58,17 +58,17 @@ where
             .collect();
         let named = |name: &str| value(&parameters, name).ok_or_else(Refusal::not_found);
         let (owner, name) = (named("owner")?, named("repo")?);
-        let record = hub
+        let record = server
             .store
             .read(|world| world.repository(&owner, &name).cloned());
         let record = record.ok_or_else(Refusal::not_found)?;
         let asked = parts.extensions.get::<Asked>().cloned();
         let asked = asked.unwrap_or_else(|| Asked {
             uri: parts.uri.clone(),
-            links: hub.links.clone(),
+            links: server.links.clone(),
         });
         Ok(Self {
-            git: hub.git(&record),
+            git: server.git(&record),
             record,
             asked,
             caller: parts
@@ -76,14 +76,14 @@ where
                 .get::<Caller>()
                 .and_then(|caller| caller.0.clone()),
             parameters,
-            hub,
+            server,
         })
     }
 }
 
 impl<S> FromRequestParts<S> for HookOwner
 where
-    Gate: FromRef<S>,
+    RestState: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Refusal;
@@ -104,7 +104,7 @@ where
 
 impl<S> FromRequestParts<S> for StatusWriter
 where
-    Gate: FromRef<S>,
+    RestState: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Refusal;
@@ -118,7 +118,7 @@ where
 
 impl<S> FromRequestParts<S> for Writer
 where
-    Gate: FromRef<S>,
+    RestState: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Refusal;
@@ -140,10 +140,10 @@ fn value(parameters: &[(String, String)], name: &str) -> Option<String> {
 
 impl Repo {
     /// One that was just made by its owner.
-    pub fn new(hub: &Arc<Hub>, record: Repository, asked: Asked, owner: Token) -> Self {
+    pub fn new(server: &Arc<Server>, record: Repository, asked: Asked, owner: Token) -> Self {
         Self {
-            git: hub.git(&record),
-            hub: Arc::clone(hub),
+            git: server.git(&record),
+            server: Arc::clone(server),
             record,
             asked,
             caller: Some(owner),
@@ -165,13 +165,13 @@ impl Repo {
 
     /// Where the REST API has this repository.
     pub fn url(&self) -> String {
-        shape::api_url(&self.asked.links, &self.record)
+        render::api_url(&self.asked.links, &self.record)
     }
 
     /// The repository as its own call shows it, with what the caller may do.
     pub fn shown(&self) -> Value {
         let all = self.permit(&["repo", "public_repo"]).is_ok();
-        let mut shown = shape::repository(&self.asked.links, &self.record);
+        let mut shown = render::repository(&self.asked.links, &self.record);
         shown["permissions"] =
             json!({"admin": all, "maintain": all, "push": all, "triage": all, "pull": true});
         shown["network_count"] = 0.into();
@@ -195,7 +195,7 @@ impl Repo {
     /// The hook of the path.
     pub fn hook(&self) -> Result<Hook, Refusal> {
         let id = self.number("hook")?;
-        let hook = self.hub.store.read(|world| world.hook(id).cloned());
+        let hook = self.server.store.read(|world| world.hook(id).cloned());
         hook.filter(|hook| hook.repository == self.record.id)
             .ok_or_else(Refusal::not_found)
     }
@@ -217,7 +217,7 @@ impl Repo {
             return Ok(None);
         };
         if name.len() >= 7 && found.id.starts_with(name) {
-            let hidden = self.hub.is_missing(self.record.id, &found.id);
+            let hidden = self.server.is_missing(self.record.id, &found.id);
             return Ok((!hidden).then_some(found));
         }
         let branch = name.strip_prefix("refs/").unwrap_or(name);
@@ -242,7 +242,7 @@ impl Repo {
     }
 
     async fn seen(&self, name: &str, real: Commit) -> Result<Option<Commit>, Refusal> {
-        match self.hub.head(self.record.id, name, &real.id) {
+        match self.server.head(self.record.id, name, &real.id) {
             Some(id) if id == real.id => Ok(Some(real)),
             Some(id) => Ok(self.git.first_commit(&[id]).await?),
             None => Ok(None),
@@ -252,7 +252,7 @@ impl Repo {
     /// The object of a whole id, unless it lags: its kind and size.
     pub async fn object(&self, id: &str) -> Result<(String, u64), Refusal> {
         self.not_empty().await?;
-        if !is_sha(id) || self.hub.is_missing(self.record.id, id) {
+        if !is_sha(id) || self.server.is_missing(self.record.id, id) {
             return Err(Refusal::not_found());
         }
         let found = self.git.find(&[id.to_owned()]).await?.pop().flatten();

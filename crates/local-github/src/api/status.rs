@@ -14,7 +14,7 @@ use super::answer::{Answer, Body, Paging, Refusal};
 use super::repo::{Repo, StatusWriter};
 use crate::clock;
 use crate::git::is_sha;
-use crate::shape;
+use crate::render;
 use crate::state::Status;
 
 /// Characters in a description.
@@ -60,7 +60,7 @@ pub async fn create_status(
         creator: login,
         created_at: clock::now(),
     };
-    repo.hub.store.change(|world| {
+    repo.server.store.change(|world| {
         let of_commit = world.statuses(status.repository, &status.sha);
         let same = of_commit.filter(|other| other.replaces(&status));
         if same.count() >= STATUSES {
@@ -71,7 +71,7 @@ pub async fn create_status(
         world.say(status.clone());
         Ok(())
     })?;
-    repo.hub.store.durable().await?;
+    repo.server.store.durable().await?;
     let location = [(
         header::LOCATION,
         format!("{}/statuses/{}", repo.url(), status.sha),
@@ -108,7 +108,7 @@ pub async fn list_statuses(repo: Repo, Query(paging): Query<Paging>) -> Answer<R
 
 /// The statuses of a commit, newest first; or one per context and what they come to.
 pub fn show(repo: &Repo, sha: &str, combined: bool, paging: &Paging) -> Response {
-    let all = repo.hub.store.read(|world| {
+    let all = repo.server.store.read(|world| {
         let own = world.statuses(repo.record.id, sha);
         own.cloned().collect::<Vec<_>>()
     });
@@ -145,19 +145,19 @@ fn combine(repo: &Repo, sha: &str, all: &[Arc<Status>]) -> Value {
         "statuses": statuses,
         "sha": sha,
         "total_count": statuses.len(),
-        "repository": shape::repository(&repo.asked.links, &repo.record),
+        "repository": render::repository(&repo.asked.links, &repo.record),
         "commit_url": url,
         "url": format!("{url}/status"),
     })
 }
 
 fn shown(repo: &Repo, status: &Status) -> Value {
-    let creator = shape::user(&repo.asked.links, &status.creator);
+    let creator = render::user(&repo.asked.links, &status.creator);
     json!({
         "url": format!("{}/statuses/{}", repo.url(), status.sha),
         "avatar_url": creator["avatar_url"],
         "id": status.id,
-        "node_id": shape::node_id("StatusContext", &status.id.to_string()),
+        "node_id": render::node_id("StatusContext", &status.id.to_string()),
         "state": status.state,
         "description": status.description,
         "target_url": status.target_url,

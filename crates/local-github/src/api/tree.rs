@@ -1,4 +1,4 @@
-//! Trees, blobs and tag objects.
+//! Trees, blobs and tag objects; the latter because `PyGithub`'s tour makes one and go-github reads them.
 
 use axum::Json;
 use axum::extract::Query;
@@ -12,7 +12,7 @@ use super::answer::{Answer, Refusal};
 use super::repo::Repo;
 use crate::git::is_sha;
 use crate::git::object::{Entry, person};
-use crate::shape;
+use crate::render;
 
 /// A recursive tree is cut off after so many entries.
 const ENTRIES: usize = 100_000;
@@ -97,7 +97,7 @@ pub async fn get_blob(repo: Repo, headers: HeaderMap) -> Answer<Response> {
     }
     let shown = json!({
         "sha": id,
-        "node_id": shape::node_id("Blob", &id),
+        "node_id": render::node_id("Blob", &id),
         "size": size,
         "url": format!("{}/git/blobs/{id}", repo.url()),
         "content": encoded(&bytes),
@@ -126,14 +126,14 @@ pub async fn tag(repo: &Repo, id: &str) -> Result<Value, Refusal> {
     };
     let (object, kind) = (line("object"), line("type").unwrap_or_default());
     Ok(json!({
-        "node_id": shape::node_id("Tag", id),
+        "node_id": render::node_id("Tag", id),
         "sha": id,
         "url": format!("{}/git/tags/{id}", repo.url()),
         "tag": line("tag"),
         "message": message,
-        "tagger": line("tagger").and_then(person).map(|tagger| shape::person(&tagger)),
+        "tagger": line("tagger").and_then(person).map(|tagger| render::person(&tagger)),
         "object": {"sha": object, "type": kind, "url": format!("{}/git/{kind}s/{}", repo.url(), object.unwrap_or_default())},
-        "verification": shape::unsigned(),
+        "verification": render::unsigned(),
     }))
 }
 

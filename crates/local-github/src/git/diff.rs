@@ -1,15 +1,13 @@
-//! What lies between two commits, file by file, as the REST API shows it.
+//! What lies between two commits, file by file, as the REST API shows it: without the patch of a file, which at GitHub large
+//! and binary files have none of either. A person sees patches on the page of a commit.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write as _;
 
 use super::Git;
 use super::object::{Commit, fields};
 
 /// The tree without entries: what a first commit is compared with. Git knows it without having it.
 pub const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
-/// More of a file's patch than this is left out, in bytes.
-const PATCH: usize = 256 << 10;
 
 /// How one file differs.
 #[derive(Debug)]
@@ -21,12 +19,8 @@ pub struct FileChange {
     pub old_path: Option<String>,
     /// `added`, `removed`, `modified` or `renamed`.
     pub status: &'static str,
-    /// A file that became a link, or something like it: git shows it as removed and added.
-    retyped: bool,
     pub additions: u64,
     pub deletions: u64,
-    /// Without its head; none for binary and very large files.
-    pub patch: Option<String>,
 }
 
 impl Commit {
@@ -47,36 +41,17 @@ impl Git {
         head: &str,
         limit: usize,
     ) -> anyhow::Result<Vec<FileChange>> {
-        // with this setting names are quoted as `quoted` does it
-        let diff = ["-c", "core.quotePath=false", "diff-tree", "-r", "-M"];
-        let diff = [&diff[..], &["--no-color", "--full-index"]].concat();
-        let listed = [&diff[..], &["-z", "--raw", base, head]].concat();
-        let counted = [&diff[..], &["-z", "--numstat", base, head]].concat();
-        let patched = [&diff[..], &["-p", base, head]].concat();
+        let diff = ["diff-tree", "-r", "-M", "-z", "--full-index"];
+        let listed = [&diff[..], &["--raw", base, head]].concat();
+        let counted = [&diff[..], &["--numstat", base, head]].concat();
         let mut files = raw(&self.run(&listed, b"").await?);
         let mut counts = numbers(&self.run(&counted, b"").await?);
-        let mut hunks = sections(&self.run(&patched, b"").await?);
         for file in &mut files {
             let counts = counts.get_mut(&file.path).and_then(VecDeque::pop_front);
             (file.additions, file.deletions) = counts.unwrap_or_default();
-            let own = hunks.get_mut(&file.header());
-            file.patch = own.and_then(|own| patch(own, if file.retyped { 2 } else { 1 }));
         }
         files.truncate(limit);
         Ok(files)
-    }
-
-    /// The difference as text: `diff`, or `patch` with a mail for each commit.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub async fn text(&self, base: &str, head: &str, kind: &str) -> anyhow::Result<Vec<u8>> {
-        if kind == "diff" || base == EMPTY_TREE {
-            return self.run(&["diff", base, head, "--"], b"").await;
-        }
-        let range = format!("{base}..{head}");
-        self.run(&["format-patch", "--stdout", &range, "--"], b"")
-            .await
     }
 }
 
@@ -104,29 +79,19 @@ fn raw(printed: &[u8]) -> Vec<FileChange> {
             path,
             old_path,
             status,
-            retyped: letter == "T",
             additions: 0,
             deletions: 0,
-            patch: None,
         });
     }
     found
 }
 
-impl FileChange {
-    /// How git begins the file's part of a patch.
-    fn header(&self) -> String {
-        let old = self.old_path.as_ref().unwrap_or(&self.path);
-        format!("{} {}", quoted("a", old), quoted("b", &self.path))
-    }
-}
-
-/// What there is by the name it is about; of one name (two that are no UTF-8 may look the same) in git's order.
-type Named<T> = HashMap<String, VecDeque<T>>;
+/// Added and deleted lines by path; of one path (two that are no UTF-8 may look the same) in git's order.
+type Counts = HashMap<String, VecDeque<(u64, u64)>>;
 
 /// `<added>\t<deleted>\t<path>`; a renamed file has an empty path, and its two names follow. By the new path.
-fn numbers(printed: &[u8]) -> Named<(u64, u64)> {
-    let mut found = Named::new();
+fn numbers(printed: &[u8]) -> Counts {
+    let mut found = Counts::new();
     let mut words = fields(printed);
     while let Some(line) = words.next() {
         let mut columns = line.splitn(3, '\t');
@@ -139,60 +104,4 @@ fn numbers(printed: &[u8]) -> Named<(u64, u64)> {
         found.entry(path).or_default().push_back(counts);
     }
     found
-}
-
-/// The hunks of each part of a patch, by the part's header. A line of a file never begins with `diff`: it has a sign before it.
-fn sections(printed: &[u8]) -> Named<String> {
-    let mut found = Named::new();
-    let text = String::from_utf8_lossy(printed);
-    let text = text.strip_prefix("diff --git ").unwrap_or_default();
-    for section in text.split("\ndiff --git ") {
-        let (header, _) = section.split_once('\n').unwrap_or((section, ""));
-        let hunks = section.split_once("\n@@").map(|(_, hunks)| hunks);
-        let hunks = hunks.map(|hunks| format!("@@{}", hunks.trim_end_matches('\n')));
-        let own = found.entry(header.to_owned()).or_default();
-        own.push_back(hunks.unwrap_or_default());
-    }
-    found
-}
-
-/// The next parts as one patch; none where there is nothing to show, or too much.
-fn patch(own: &mut VecDeque<String>, parts: usize) -> Option<String> {
-    let parts = own.drain(..parts.min(own.len()));
-    let hunks: Vec<String> = parts.filter(|hunks| !hunks.is_empty()).collect();
-    let patch = hunks.join("\n");
-    (1..=PATCH).contains(&patch.len()).then_some(patch)
-}
-
-/// A name as git writes it in a patch: in quotes and with escapes where it has something in it that needs them.
-fn quoted(side: &str, path: &str) -> String {
-    let special = |c: char| c.is_ascii_control() || matches!(c, '"' | '\\');
-    if !path.contains(special) {
-        return format!("{side}/{path}");
-    }
-    let mut text = format!("\"{side}/");
-    for c in path.chars() {
-        let letter = match c {
-            '\u{7}' => 'a',
-            '\u{8}' => 'b',
-            '\t' => 't',
-            '\n' => 'n',
-            '\u{b}' => 'v',
-            '\u{c}' => 'f',
-            '\r' => 'r',
-            '"' | '\\' => c,
-            c if c.is_ascii_control() => {
-                // writing to a string does not fail
-                let _ = write!(text, "\\{:03o}", u32::from(c));
-                continue;
-            }
-            c => {
-                text.push(c);
-                continue;
-            }
-        };
-        text.extend(['\\', letter]);
-    }
-    text.push('"');
-    text
 }

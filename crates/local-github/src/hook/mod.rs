@@ -1,4 +1,4 @@
-//! Calling hooks: what is signed how, and the post office that delivers and records.
+//! Calling hooks: what is signed how, and the sender that delivers and records.
 
-pub mod post;
 pub mod request;
+pub mod sender;

@@ -8,12 +8,12 @@ use serde_json::json;
 use sha1::Sha1;
 use sha2::Sha256;
 
-use crate::shape::{self, Links};
+use crate::render::{self, Links};
 use crate::state::{Delivery, Hook, Payload, Repository};
 
 /// What is to be told, to one hook.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct PendingDelivery {
     pub hook: u64,
     pub event: &'static str,
     /// Names the event; the same for all hooks and for redeliveries.
@@ -25,7 +25,7 @@ pub struct Job {
     pub forged: bool,
 }
 
-impl Job {
+impl PendingDelivery {
     /// An event under a name of its own.
     pub fn new(hook: u64, event: &'static str, payload: Payload) -> Self {
         Self {
@@ -43,9 +43,9 @@ impl Job {
         let payload = json!({
             "zen": "Keep it logically awesome.",
             "hook_id": hook.id,
-            "hook": shape::hook(links, repository, hook),
-            "repository": shape::repository(links, repository),
-            "sender": shape::user(links, &repository.owner),
+            "hook": render::hook(links, repository, hook),
+            "repository": render::repository(links, repository),
+            "sender": render::user(links, &repository.owner),
         });
         Self::new(hook.id, "ping", payload.to_string().into())
     }
@@ -68,23 +68,23 @@ impl Job {
 }
 
 /// Headers by name, as the delivery record shows them, and the body.
-pub fn form(hook: &Hook, job: &Job) -> (BTreeMap<String, String>, String) {
+pub fn form(hook: &Hook, pending: &PendingDelivery) -> (BTreeMap<String, String>, String) {
     let (content_type, body) = if hook.config.content_type == "form" {
-        let encoded = utf8_percent_encode(&job.payload, NON_ALPHANUMERIC);
+        let encoded = utf8_percent_encode(&pending.payload, NON_ALPHANUMERIC);
         (
             "application/x-www-form-urlencoded",
             format!("payload={encoded}"),
         )
     } else {
-        ("application/json", job.payload.to_string())
+        ("application/json", pending.payload.to_string())
     };
     let mut headers = BTreeMap::new();
     let mut set = |name: &str, value: String| headers.insert(name.to_owned(), value);
     set("Accept", "*/*".to_owned());
     set("Content-Type", content_type.to_owned());
     set("User-Agent", "GitHub-Hookshot/10ca100".to_owned());
-    set("X-GitHub-Delivery", job.guid.clone());
-    set("X-GitHub-Event", job.event.to_owned());
+    set("X-GitHub-Delivery", pending.guid.clone());
+    set("X-GitHub-Event", pending.event.to_owned());
     set("X-GitHub-Hook-ID", hook.id.to_string());
     set(
         "X-GitHub-Hook-Installation-Target-ID",
@@ -94,7 +94,7 @@ pub fn form(hook: &Hook, job: &Job) -> (BTreeMap<String, String>, String) {
         "X-GitHub-Hook-Installation-Target-Type",
         "repository".to_owned(),
     );
-    let secret = if job.forged {
+    let secret = if pending.forged {
         Some("forged")
     } else {
         hook.config.secret.as_deref()

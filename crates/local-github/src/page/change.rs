@@ -1,4 +1,4 @@
-//! What a commit changed, and what lies between two: where the links in payloads lead.
+//! What a commit changed: where the commits of a payload and of a repository's page lead.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use super::{find, missing};
 use crate::git::Git;
 use crate::git::object::Commit;
 use crate::git::refs::candidates;
-use crate::hub::Hub;
+use crate::server::Server;
 use crate::state::Repository;
-use local_kit::page::respond;
+use local_kit::page::{Page, failed, show};
 
 /// More of a patch than this is not shown, in bytes.
 const PATCH: usize = 256 << 10;
@@ -20,38 +20,37 @@ const PATCH: usize = 256 << 10;
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title }} · {{ repository.full_name() }}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ local_kit::page::STYLE|safe }}</style></head><body>
-<p><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></p>
-<h1>{{ title }}</h1>
-{% if let Some(commit) = commit %}<pre>{{ commit.message }}</pre>
-<p>{{ commit.author.name }} · <span class="dim">{{ commit.author.local_time() }} · tree <code>{{ commit.tree }}</code></span></p>{% endif %}
-<pre>{{ patch }}</pre>
-</body></html>
-"#
+    source = r#"<p><a href="/{{ repository.full_name() }}">{{ repository.full_name() }}</a></p>
+<h1>{{ commit.id }}</h1>
+<pre>{{ commit.message }}</pre>
+<p>{{ commit.author.name }} · <span class="dim">{{ commit.author.local_time() }} · tree <code>{{ commit.tree }}</code></span></p>
+<pre>{{ patch }}</pre>"#
 )]
 struct ChangePage {
     repository: Repository,
-    title: String,
-    commit: Option<Commit>,
+    commit: Commit,
     patch: String,
+}
+
+impl Page for ChangePage {
+    fn title(&self) -> String {
+        format!("{} · {}", self.commit.id, self.repository.full_name())
+    }
 }
 
 /// `GET /{owner}/{repo}/commit/{sha}`
 pub async fn show_commit(
-    State(hub): State<Arc<Hub>>,
-    Path(path): Path<(String, String, String)>,
+    State(server): State<Arc<Server>>,
+    Path((owner, name, sha)): Path<(String, String, String)>,
 ) -> Response {
-    let Some(repository) = find(&hub, &path.0, &path.1) else {
+    let Some(repository) = find(&server, &owner, &name) else {
         return missing("repository");
     };
-    let git = hub.git(&repository);
-    let commit = match git.first_commit(&candidates(&path.2)).await {
+    let git = server.git(&repository);
+    let commit = match git.first_commit(&candidates(&sha)).await {
         Ok(Some(commit)) => commit,
         Ok(None) => return missing("commit"),
-        Err(error) => return respond(Err(error)),
+        Err(error) => return failed(&error),
     };
     let arguments = [
         "diff-tree",
@@ -61,46 +60,14 @@ pub async fn show_commit(
         "--no-commit-id",
         &commit.id,
     ];
-    let page = |patch| ChangePage {
-        repository,
-        title: commit.id.clone(),
-        commit: Some(commit.clone()),
-        patch,
-    };
-    let text = patch(&git, &arguments).await;
-    respond(text.and_then(|patch| Ok(page(patch).render()?)))
-}
-
-/// `GET /{owner}/{repo}/compare/{base}...{head}`; without a base it is the default branch.
-pub async fn show_comparison(
-    State(hub): State<Arc<Hub>>,
-    Path(path): Path<(String, String, String)>,
-) -> Response {
-    let Some(repository) = find(&hub, &path.0, &path.1) else {
-        return missing("repository");
-    };
-    let git = hub.git(&repository);
-    let range = path.2;
-    let (base, head) = range
-        .split_once("...")
-        .unwrap_or((&repository.default_branch, &range));
-    let ends = (
-        git.first_commit(&candidates(base)).await,
-        git.first_commit(&candidates(head)).await,
-    );
-    let (base, head) = match ends {
-        (Ok(Some(base)), Ok(Some(head))) => (base.id, head.id),
-        (Err(error), _) | (_, Err(error)) => return respond(Err(error)),
-        _ => return missing("commit"),
-    };
-    let text = patch(&git, &["diff", "--stat", "-p", &base, &head, "--"]).await;
-    let page = |patch| ChangePage {
-        title: range.clone(),
-        commit: None,
-        patch,
-        repository,
-    };
-    respond(text.and_then(|patch| Ok(page(patch).render()?)))
+    match patch(&git, &arguments).await {
+        Ok(patch) => show(&ChangePage {
+            repository,
+            commit,
+            patch,
+        }),
+        Err(error) => failed(&error),
+    }
 }
 
 async fn patch(git: &Git, arguments: &[&str]) -> anyhow::Result<String> {

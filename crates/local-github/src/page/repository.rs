@@ -8,10 +8,10 @@ use axum::response::Response;
 
 use super::{find, missing};
 use crate::git::object::Commit;
-use crate::hub::Hub;
-use crate::shape;
+use crate::render;
+use crate::server::Server;
 use crate::state::{Delivery, Hook, Repository, Status};
-use local_kit::page::respond;
+use local_kit::page::{Page, failed, show};
 
 /// Commits and deliveries shown.
 const SHOWN: usize = 20;
@@ -21,11 +21,7 @@ const PAYLOAD: usize = 100_000;
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ repository.full_name() }} · local GitHub</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ local_kit::page::STYLE|safe }}</style></head><body>
-<h1>{{ repository.full_name() }} <small>on this machine's GitHub</small></h1>
+    source = r#"<h1>{{ repository.full_name() }} <small>on this machine's GitHub</small></h1>
 <p><a href="/">all repositories</a></p>
 <p>Clone it: <code>git clone {{ base }}/{{ repository.full_name() }}.git</code></p>
 <h2>Branches</h2>
@@ -45,9 +41,7 @@ const PAYLOAD: usize = 100_000;
 {% for header in delivery.response_headers %}{{ header.0 }}: {{ header.1 }}
 {% endfor %}</pre><pre>{{ delivery.response_body }}</pre></details>
 {% else %}<p class="dim">none yet</p>{% endfor %}
-{% else %}<h2>Hooks</h2><p class="dim">none yet</p>{% endfor %}
-</body></html>
-"#
+{% else %}<h2>Hooks</h2><p class="dim">none yet</p>{% endfor %}"#
 )]
 struct RepositoryPage {
     base: String,
@@ -59,36 +53,48 @@ struct RepositoryPage {
     hooks: Vec<(Hook, Vec<Arc<Delivery>>)>,
 }
 
+impl Page for RepositoryPage {
+    fn title(&self) -> String {
+        format!("{} · local GitHub", self.repository.full_name())
+    }
+}
+
 /// `GET /{owner}/{repo}`
 pub async fn show_repository(
-    State(hub): State<Arc<Hub>>,
+    State(server): State<Arc<Server>>,
     Path(path): Path<(String, String)>,
 ) -> Response {
-    let Some(repository) = find(&hub, &path.0, &path.1) else {
+    let Some(repository) = find(&server, &path.0, &path.1) else {
         return missing("repository");
     };
     let branch = repository.default_branch.clone();
-    let page = look(&hub, repository, branch).await;
-    respond(page.and_then(|page| Ok(page.render()?)))
+    match look(&server, repository, branch).await {
+        Ok(page) => show(&page),
+        Err(error) => failed(&error),
+    }
 }
 
 /// `GET /{owner}/{repo}/commits/{branch}`
 pub async fn show_branch(
-    State(hub): State<Arc<Hub>>,
+    State(server): State<Arc<Server>>,
     Path((owner, name, branch)): Path<(String, String, String)>,
 ) -> Response {
-    let Some(repository) = find(&hub, &owner, &name) else {
+    let Some(repository) = find(&server, &owner, &name) else {
         return missing("repository");
     };
-    let page = look(&hub, repository, branch).await;
-    match page {
+    match look(&server, repository, branch).await {
         Ok(page) if page.branches.iter().all(|(name, _)| *name != page.branch) => missing("branch"),
-        page => respond(page.and_then(|page| Ok(page.render()?))),
+        Ok(page) => show(&page),
+        Err(error) => failed(&error),
     }
 }
 
-async fn look(hub: &Hub, repository: Repository, branch: String) -> anyhow::Result<RepositoryPage> {
-    let git = hub.git(&repository);
+async fn look(
+    server: &Server,
+    repository: Repository,
+    branch: String,
+) -> anyhow::Result<RepositoryPage> {
+    let git = server.git(&repository);
     let refs = git.refs().await?;
     let heads = refs
         .iter()
@@ -101,19 +107,19 @@ async fn look(hub: &Hub, repository: Repository, branch: String) -> anyhow::Resu
     };
     let commits = git.commits(&ids).await?.into_iter();
     Ok(RepositoryPage {
-        base: hub.url.clone(),
+        base: server.url.clone(),
         commits: commits
-            .map(|commit| with_statuses(hub, &repository, commit))
+            .map(|commit| with_statuses(server, &repository, commit))
             .collect(),
-        hooks: with_deliveries(hub, &repository),
+        hooks: with_deliveries(server, &repository),
         branch,
         branches,
         repository,
     })
 }
 
-fn with_deliveries(hub: &Hub, repository: &Repository) -> Vec<(Hook, Vec<Arc<Delivery>>)> {
-    hub.store.read(|world| {
+fn with_deliveries(server: &Server, repository: &Repository) -> Vec<(Hook, Vec<Arc<Delivery>>)> {
+    server.store.read(|world| {
         let hooks = world
             .hooks
             .iter()
@@ -129,9 +135,13 @@ fn with_deliveries(hub: &Hub, repository: &Repository) -> Vec<(Hook, Vec<Arc<Del
 }
 
 /// A commit with the newest status of each context.
-fn with_statuses(hub: &Hub, repository: &Repository, commit: Commit) -> (Commit, Vec<Arc<Status>>) {
+fn with_statuses(
+    server: &Server,
+    repository: &Repository,
+    commit: Commit,
+) -> (Commit, Vec<Arc<Status>>) {
     let mut newest: Vec<Arc<Status>> = Vec::new();
-    hub.store.read(|world| {
+    server.store.read(|world| {
         for status in world.statuses(repository.id, &commit.id) {
             if !newest.iter().any(|known| known.context == status.context) {
                 newest.push(Arc::clone(status));
@@ -147,7 +157,7 @@ fn short(id: &str) -> String {
 
 /// A branch in a link.
 fn path(branch: &str) -> String {
-    shape::path(branch).to_string()
+    render::path(branch).to_string()
 }
 
 /// A payload to be read by people, cut off where it is too long for them.

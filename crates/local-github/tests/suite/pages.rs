@@ -58,11 +58,15 @@ async fn faults_are_seen_and_switched_by_buttons_of_the_same_route() {
             "Secondary rate limit</strong>",
         ),
         ("lag=7", "lag", "7 to come"),
-        ("times=3&delay_ms=40", "delay_ms", "3 to come, 40 ms"),
-        ("lose=8", "lose", "8 to come"),
-        ("double=9", "double", "9 to come"),
-        ("reorder=4", "reorder", "4 to come"),
-        ("forge=5", "forge", "5 to come"),
+        (
+            "deliveries.times=3&deliveries.delay_ms=40",
+            "delay_ms",
+            "3 to come, 40 ms",
+        ),
+        ("deliveries.lose=8", "lose", "8 to come"),
+        ("deliveries.double=9", "double", "9 to come"),
+        ("deliveries.reorder=4", "reorder", "4 to come"),
+        ("deliveries.forge=5", "forge", "5 to come"),
         (
             "rate_limited=true",
             "rate_limited",
@@ -97,7 +101,12 @@ async fn faults_are_seen_and_switched_by_buttons_of_the_same_route() {
     );
     assert!(!look(&bench, FAULTS).await.text.contains("class=\"bad\""));
 
-    for wrong in ["dwon=true", "lose=many", "lose=-1"] {
+    for wrong in [
+        "dwon=true",
+        "deliveries.lose=many",
+        "deliveries.lose=-1",
+        "lose=1",
+    ] {
         let refused = press(&bench, FAULTS, wrong).await;
         assert_eq!(refused.status, 422, "{wrong}");
         assert!(refused.text.starts_with("not a fault"), "{}", refused.text);

@@ -13,7 +13,7 @@ use crate::marathon::Marathon;
 use crate::stamp;
 use crate::world::World;
 use crate::world::instance::Instance;
-use local_kit::page::respond;
+use local_kit::page::{self, Page};
 
 /// So many tasks of the past are listed.
 const SHOWN: usize = 20;
@@ -21,11 +21,7 @@ const SHOWN: usize = 20;
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ id }} · local Marathon</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>{{ local_kit::page::STYLE|safe }}</style></head><body>
-<nav><a href="/ui/">all apps</a> <a href="/v2/apps{{ id }}">/v2/apps{{ id }}</a> <a href="/local/faults">faults</a></nav>
+    source = r#"<nav><a href="/ui/">all apps</a> <a href="/v2/apps{{ id }}">/v2/apps{{ id }}</a> <a href="/local/faults">faults</a></nav>
 <h1>{{ id }} <small>{{ wanted }} wanted, version {{ version }}</small></h1>
 {% if let Some(why) = waiting %}<p class="note">{{ why }}</p>{% endif %}
 {% for deployment in deployments %}<p class="on">Deployment <code>{{ deployment }}</code> is under way.</p>{% endfor %}
@@ -41,9 +37,7 @@ const SHOWN: usize = 20;
 <div class="wide"><table>{% for task in ended %}<tr><td class="now dim">{{ task.1 }}</td><td class="now"><a href="/local/tasks/{{ task.0 }}/stdout">stdout</a> <a href="/local/tasks/{{ task.0 }}/stderr">stderr</a></td><td class="dim"><code>{{ task.0 }}</code></td></tr>
 {% endfor %}</table></div>{% endif %}
 <h2>Definition</h2>
-<pre>{{ definition }}</pre>
-</body></html>
-"#
+<pre>{{ definition }}</pre>"#
 )]
 struct AppPage {
     id: String,
@@ -55,6 +49,12 @@ struct AppPage {
     tasks: Vec<TaskRow>,
     ended: Vec<(String, String)>,
     definition: String,
+}
+
+impl Page for AppPage {
+    fn title(&self) -> String {
+        format!("{} · local Marathon", self.id)
+    }
 }
 
 struct TaskRow {
@@ -75,7 +75,7 @@ pub fn show(marathon: &Marathon, id: &Id) -> Option<Response> {
         Some(page(world, app, no_offers))
     })?;
     page.ended = ended(marathon, id, &page.tasks);
-    Some(respond(page.render().map_err(anyhow::Error::from)))
+    Some(page::show(&page))
 }
 
 fn page(world: &World, app: &App, no_offers: bool) -> AppPage {

@@ -9,17 +9,12 @@ use crate::marathon::Marathon;
 use crate::stamp;
 use crate::world::World;
 use crate::world::count::Counts;
-use local_kit::page::respond;
+use local_kit::page::{self, Page};
 
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r#"<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>local Marathon</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="{% if deployments.is_empty() %}10{% else %}2{% endif %}">
-<style>{{ local_kit::page::STYLE|safe }}</style></head><body>
-<h1>Marathon <small>on this machine</small></h1>
+    source = r#"<h1>Marathon <small>on this machine</small></h1>
 <nav><a href="/local/faults">faults</a> <a href="/v2/apps">/v2/apps</a> <a href="/v2/deployments">/v2/deployments</a> <a href="/v2/queue">/v2/queue</a> <a href="/v2/info">/v2/info</a></nav>
 {% if faulty %}<p class="note">Faults are switched on: <a href="/local/faults">look</a>.</p>{% endif %}
 <h2>Apps</h2>
@@ -33,15 +28,23 @@ use local_kit::page::respond;
 <pre>curl -sS http://{{ authority }}/v2/apps --json '{"id": "/web", "cmd": "serve --port $PORT0"}'</pre>{% endif %}
 <h2>Deployments</h2>
 {% for deployment in deployments %}<p><code>{{ deployment.id }}</code> step {{ deployment.step }} of {{ deployment.of }}{% for action in deployment.actions %}<br>{{ action }}{% endfor %}</p>
-{% else %}<p class="dim">none under way</p>{% endfor %}
-</body></html>
-"#
+{% else %}<p class="dim">none under way</p>{% endfor %}"#
 )]
 struct IndexPage<'a> {
     authority: &'a str,
     faulty: bool,
     apps: Vec<AppRow>,
     deployments: Vec<DeploymentRow>,
+}
+
+impl Page for IndexPage<'_> {
+    fn title(&self) -> String {
+        "local Marathon".to_owned()
+    }
+
+    fn again(&self) -> Option<u32> {
+        Some(if self.deployments.is_empty() { 10 } else { 2 })
+    }
 }
 
 struct AppRow {
@@ -71,7 +74,7 @@ pub fn show(marathon: &Marathon, authority: &str) -> Response {
         apps: apps(world, faults.no_offers),
         deployments: deployments(world),
     });
-    respond(page.render().map_err(anyhow::Error::from))
+    page::show(&page)
 }
 
 fn apps(world: &World, no_offers: bool) -> Vec<AppRow> {

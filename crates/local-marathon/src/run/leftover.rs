@@ -228,7 +228,11 @@ mod tests {
             })
         });
         assert!(made.is_ok(), "{made:?}");
-        let runs = || engine.marathon.look(|w| w.all().any(|i| i.condition == Condition::Running));
+        let runs = || {
+            engine
+                .marathon
+                .look(|w| w.all().any(|i| i.condition == Condition::Running))
+        };
         while !runs() {
             tokio::task::yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! The post office: takes what is owed to hooks, delivers it once, and records how it went.
+//! The sender: takes what is owed to hooks, delivers it once, and records how it went.
 //!
 //! One delivery at a time per hook, hooks side by side. Nothing is tried again by itself, as at GitHub.
 
@@ -12,7 +12,7 @@ use reqwest::Url;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::request::{Job, form};
+use super::request::{PendingDelivery, form};
 use crate::clock;
 use crate::fault::{Fate, Faults};
 use crate::state::{Delivery, Hook};
@@ -27,14 +27,14 @@ const OWED: usize = 256 << 20;
 
 /// Delivers to hooks.
 #[derive(Debug)]
-pub struct Post {
+pub struct Sender {
     store: Arc<Store>,
     faults: Arc<Faults>,
     client: reqwest::Client,
     timeout: Duration,
     /// An entry is there while somebody works it off.
-    queues: Mutex<HashMap<u64, VecDeque<Job>>>,
-    held: Mutex<Vec<Job>>,
+    queues: Mutex<HashMap<u64, VecDeque<PendingDelivery>>>,
+    held: Mutex<Vec<PendingDelivery>>,
     owed: watch::Sender<Owed>,
     stop: CancellationToken,
 }
@@ -72,8 +72,8 @@ struct Outcome {
     body: String,
 }
 
-impl Post {
-    /// A post office for the hooks in `store`; `stop` drops what is owed.
+impl Sender {
+    /// A sender for the hooks in `store`; `stop` drops what is owed.
     ///
     /// # Errors
     /// When the HTTP client cannot be made.
@@ -96,21 +96,21 @@ impl Post {
     }
 
     /// Sends what happened to one hook, unless a fault says otherwise.
-    pub fn push(self: &Arc<Self>, mut job: Job) {
+    pub fn push(self: &Arc<Self>, mut pending: PendingDelivery) {
         match self.faults.next_fate() {
             Fate::Lose => {}
-            Fate::Send => self.send(job),
+            Fate::Send => self.send(pending),
             Fate::Forge => {
-                job.forged = true;
-                self.send(job);
+                pending.forged = true;
+                self.send(pending);
             }
             Fate::Double => {
-                self.send(job.clone());
-                self.send(job);
+                self.send(pending.clone());
+                self.send(pending);
             }
-            Fate::Delay(by) => self.send_later(job, by),
+            Fate::Delay(by) => self.send_later(pending, by),
             Fate::Hold { last } => {
-                lock(&self.held).push(job);
+                lock(&self.held).push(pending);
                 if last {
                     self.release();
                 }
@@ -121,24 +121,24 @@ impl Post {
     /// Sends what was held back, last one first.
     pub fn release(self: &Arc<Self>) {
         let held = std::mem::take(&mut *lock(&self.held));
-        for job in held.into_iter().rev() {
-            self.send(job);
+        for pending in held.into_iter().rev() {
+            self.send(pending);
         }
     }
 
     /// Sends without regard to faults.
-    pub fn send(self: &Arc<Self>, job: Job) {
-        if self.owe(&job) {
-            self.enqueue(job);
+    pub fn send(self: &Arc<Self>, pending: PendingDelivery) {
+        if self.owe(&pending) {
+            self.enqueue(pending);
         }
     }
 
-    fn owe(&self, job: &Job) -> bool {
+    fn owe(&self, pending: &PendingDelivery) -> bool {
         let room = self
             .owed
-            .send_if_modified(|owed| owed.add(job.payload.len()));
+            .send_if_modified(|owed| owed.add(pending.payload.len()));
         if !room {
-            tracing::warn!(hook = job.hook, guid = %job.guid, "too much is owed to hooks: a delivery is lost");
+            tracing::warn!(hook = pending.hook, guid = %pending.guid, "too much is owed to hooks: a delivery is lost");
         }
         room
     }
@@ -152,30 +152,30 @@ impl Post {
         }
     }
 
-    fn send_later(self: &Arc<Self>, job: Job, by: Duration) {
-        if !self.owe(&job) {
+    fn send_later(self: &Arc<Self>, pending: PendingDelivery, by: Duration) {
+        if !self.owe(&pending) {
             return;
         }
-        let post = Arc::clone(self);
+        let sender = Arc::clone(self);
         tokio::spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(by) => post.enqueue(job),
-                () = post.stop.cancelled() => {}
+                () = tokio::time::sleep(by) => sender.enqueue(pending),
+                () = sender.stop.cancelled() => {}
             }
         });
     }
 
-    fn enqueue(self: &Arc<Self>, job: Job) {
-        let hook = job.hook;
+    fn enqueue(self: &Arc<Self>, pending: PendingDelivery) {
+        let hook = pending.hook;
         match lock(&self.queues).entry(hook) {
-            Entry::Occupied(queue) => queue.into_mut().push_back(job),
+            Entry::Occupied(queue) => queue.into_mut().push_back(pending),
             Entry::Vacant(place) => {
-                place.insert(VecDeque::from([job]));
-                let post = Arc::clone(self);
+                place.insert(VecDeque::from([pending]));
+                let sender = Arc::clone(self);
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = post.work_off(hook) => {}
-                        () = post.stop.cancelled() => {}
+                        () = sender.work_off(hook) => {}
+                        () = sender.stop.cancelled() => {}
                     }
                 });
             }
@@ -183,45 +183,46 @@ impl Post {
     }
 
     async fn work_off(&self, hook: u64) {
-        while let Some(job) = self.next(hook) {
-            self.deliver(&job).await;
-            self.owed.send_modify(|owed| owed.done(job.payload.len()));
+        while let Some(pending) = self.next(hook) {
+            self.deliver(&pending).await;
+            self.owed
+                .send_modify(|owed| owed.done(pending.payload.len()));
         }
     }
 
-    fn next(&self, hook: u64) -> Option<Job> {
+    fn next(&self, hook: u64) -> Option<PendingDelivery> {
         let mut queues = lock(&self.queues);
-        let job = queues.get_mut(&hook)?.pop_front();
-        if job.is_none() {
+        let pending = queues.get_mut(&hook)?.pop_front();
+        if pending.is_none() {
             queues.remove(&hook);
         }
-        job
+        pending
     }
 
-    async fn deliver(&self, job: &Job) {
-        let Some(hook) = self.store.read(|world| world.hook(job.hook).cloned()) else {
+    async fn deliver(&self, pending: &PendingDelivery) {
+        let Some(hook) = self.store.read(|world| world.hook(pending.hook).cloned()) else {
             return;
         };
-        let (headers, body) = form(&hook, job);
+        let (headers, body) = form(&hook, pending);
         let delivered_at = clock::precise();
         let started = Instant::now();
         let outcome = self.attempt(&hook, &headers, body).await;
         let duration = started.elapsed().as_millis();
-        tracing::debug!(hook = hook.id, event = job.event, guid = %job.guid, status = %outcome.status, "delivered");
+        tracing::debug!(hook = hook.id, event = pending.event, guid = %pending.guid, status = %outcome.status, "delivered");
         self.store.record(Delivery {
             id: 0,
             hook: hook.id,
             repository: hook.repository,
-            guid: job.guid.clone(),
-            event: job.event.to_owned(),
-            redelivery: job.redelivery,
+            guid: pending.guid.clone(),
+            event: pending.event.to_owned(),
+            redelivery: pending.redelivery,
             delivered_at,
             duration: f64::from(u32::try_from(duration).unwrap_or(u32::MAX)) / 1000.0,
             status: outcome.status,
             status_code: outcome.code,
             url: hook.config.url,
             request_headers: headers,
-            payload: job.payload.clone(),
+            payload: pending.payload.clone(),
             response_headers: outcome.headers,
             response_body: outcome.body,
         });

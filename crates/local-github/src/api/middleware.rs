@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::Refusal;
-use super::limit::{Meter, Usage};
+use super::rate_limit::{Meter, Usage};
 use crate::clock;
-use crate::hub::{Hub, Token};
+use crate::server::{Server, Token};
 
 /// API versions that are known; others are refused, as at GitHub.
 const VERSIONS: &[&str] = &["2022-11-28", "2026-03-10"];
@@ -21,16 +21,16 @@ const VERSIONS: &[&str] = &["2022-11-28", "2026-03-10"];
 #[derive(Debug, Clone)]
 pub struct Caller(pub Option<Token>);
 
-/// What the gate needs.
+/// What the handlers of REST calls share.
 #[derive(Clone)]
-pub struct Gate {
-    pub hub: Arc<Hub>,
+pub struct RestState {
+    pub server: Arc<Server>,
     pub meter: Arc<Meter>,
 }
 
 /// Lets a REST call through to its handler, or refuses it.
-pub async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    let faults = &gate.hub.faults;
+pub async fn pass(State(state): State<RestState>, mut request: Request, next: Next) -> Response {
+    let faults = &state.server.faults;
     tokio::time::sleep(faults.slowness()).await;
     if faults.is_down() {
         return Refusal::new(
@@ -40,9 +40,9 @@ pub async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) ->
         .into_response();
     }
     if faults.is_secondary_limited() {
-        return secondary(gate.hub.pace.limit_reset.as_secs());
+        return secondary(state.server.pace.limit_reset.as_secs());
     }
-    let caller = match admit(&gate.hub, request.headers()) {
+    let caller = match admit(&state.server, request.headers()) {
         Ok(caller) => caller,
         Err(refusal) => return refusal.into_response(),
     };
@@ -50,7 +50,7 @@ pub async fn pass(State(gate): State<Gate>, mut request: Request, next: Next) ->
     let path = request.uri().path().to_owned();
     let version = version(request.headers()).unwrap_or(VERSIONS[0]);
     request.extensions_mut().insert(caller);
-    let mut response = gate.meter(token.as_ref(), request, next).await;
+    let mut response = state.meter(token.as_ref(), request, next).await;
     let headers = response.headers_mut();
     headers.insert(
         "x-github-api-version-selected",
@@ -77,7 +77,7 @@ fn accepted(path: &str) -> &'static str {
     }
 }
 
-impl Gate {
+impl RestState {
     /// Answers a request that was let in, and counts it.
     async fn meter(&self, token: Option<&Token>, mut request: Request, next: Next) -> Response {
         let login = token.map(|token| token.login.as_str());
@@ -98,15 +98,15 @@ impl Gate {
 
     /// The usage to show where no more requests are answered.
     fn exhausted(&self, usage: Usage, free: bool) -> Option<Usage> {
-        if self.hub.faults.is_rate_limited() {
-            let pause = i64::try_from(self.hub.pace.limit_reset.as_secs()).unwrap_or(i64::MAX);
+        if self.server.faults.is_rate_limited() {
+            let pause = i64::try_from(self.server.pace.limit_reset.as_secs()).unwrap_or(i64::MAX);
             return Some(usage.exhausted(clock::now().as_second().saturating_add(pause)));
         }
         (!free && usage.used > usage.limit).then(|| usage.exhausted(usage.reset))
     }
 }
 
-fn admit(hub: &Hub, headers: &HeaderMap) -> Result<Caller, Refusal> {
+fn admit(server: &Server, headers: &HeaderMap) -> Result<Caller, Refusal> {
     let text = |name: &HeaderName| {
         headers
             .get(name)
@@ -122,7 +122,7 @@ fn admit(hub: &Hub, headers: &HeaderMap) -> Result<Caller, Refusal> {
             "The X-GitHub-Api-Version is not a supported version",
         ));
     }
-    match text(&header::AUTHORIZATION).map(|said| hub.token(said)) {
+    match text(&header::AUTHORIZATION).map(|said| server.token(said)) {
         None => Ok(Caller(None)),
         Some(Some(token)) => Ok(Caller(Some(token.clone()))),
         Some(None) => Err(Refusal::new(StatusCode::UNAUTHORIZED, "Bad credentials")),

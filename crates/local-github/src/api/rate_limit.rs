@@ -1,4 +1,5 @@
-//! The rate limit: so many requests an hour for each user, counted in the answers' headers.
+//! The rate limit: so many requests an hour for each user, counted in the answers' headers. Here because clients, `PyGithub`
+//! among them, read how much is left.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

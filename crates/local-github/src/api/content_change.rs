@@ -1,4 +1,5 @@
-//! Changing a file by its path: each change is a commit on a branch, and a push to the hooks.
+//! Changing a file by its path: each change is a commit on a branch, and a push to the hooks. Here because `PyGithub`'s tour
+//! writes files so, and `@octokit/rest` deletes them.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -8,12 +9,12 @@ use serde_json::json;
 
 use super::answer::{Answer, Body, Refusal};
 use super::content::{described, walk};
-use super::make::{CommitWish, People, commit, decoded, placed};
+use super::new_object::{CommitWish, People, commit, decoded, placed};
 use super::repo::{Repo, Writer};
 use crate::git::object::{Commit, Entry};
 use crate::git::write::Placed;
 use crate::push::move_ref;
-use crate::shape;
+use crate::render;
 
 /// The mode of a file that is nothing special.
 const FILE: &str = "100644";
@@ -45,7 +46,7 @@ pub async fn put_content(
     let entry = entry.ok_or_else(Refusal::not_found)?;
     let shown = json!({
         "content": described(&repo, &entry, &commit.id),
-        "commit": shape::git_commit(&repo.asked.links, &repo.record, &commit),
+        "commit": render::git_commit(&repo.asked.links, &repo.record, &commit),
     });
     let status = if old {
         StatusCode::OK
@@ -58,7 +59,7 @@ pub async fn put_content(
 /// `DELETE …/contents/{path}`: a commit without the file.
 pub async fn delete_content(Writer { repo, login }: Writer, Body(wish): Body<FileWish>) -> Answer {
     let (commit, _) = change_file(&repo, &login, wish, None).await?;
-    let commit = shape::git_commit(&repo.asked.links, &repo.record, &commit);
+    let commit = render::git_commit(&repo.asked.links, &repo.record, &commit);
     Ok(Json(json!({"content": null, "commit": commit})))
 }
 
@@ -105,7 +106,7 @@ async fn change_file(
     };
     let commit = commit(repo, login, &change).await?;
     let ids = (before.as_ref().map(|b| b.id.as_str()), Some(&*commit.id));
-    if !move_ref(&repo.hub, &repo.record, &name, ids, login).await? {
+    if !move_ref(&repo.server, &repo.record, &name, ids, login).await? {
         let sentence = format!("{branch} was changed meanwhile");
         return Err(Refusal::new(StatusCode::CONFLICT, sentence));
     }
@@ -170,7 +171,7 @@ pub async fn begin(repo: &Repo, login: &str) -> Result<(), Refusal> {
     let commit = commit(repo, login, &wish).await?;
     let name = format!("refs/heads/{}", repo.record.default_branch);
     move_ref(
-        &repo.hub,
+        &repo.server,
         &repo.record,
         &name,
         (None, Some(&commit.id)),

@@ -1,4 +1,5 @@
-//! Making blobs, trees, commits and files without a clone.
+//! Making blobs, trees, commits and tags without a clone. Here because `PyGithub`'s tour does it, and with it whoever writes
+//! commits by `@octokit/rest`.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -15,7 +16,7 @@ use crate::clock;
 use crate::git::object::Commit;
 use crate::git::write::Placed;
 use crate::git::{is_ref_name, is_sha};
-use crate::shape;
+use crate::render;
 
 /// The body of a new blob.
 #[derive(Debug, Deserialize)]
@@ -58,8 +59,8 @@ struct EntryWish {
 }
 
 impl EntryWish {
-    /// As an index has it: a folder is all that is in it.
-    async fn placed(self, repo: &Repo) -> Result<Vec<Placed>, Refusal> {
+    /// As an index has it.
+    async fn placed(self, repo: &Repo) -> Result<Placed, Refusal> {
         let id = match (self.sha, self.content) {
             (Some(id), _) if !is_sha(&id) => {
                 return Err(Refusal::unprocessable("tree.sha is not a valid SHA"));
@@ -68,34 +69,19 @@ impl EntryWish {
             (None, Some(text)) => Some(repo.git.store("blob", text.as_bytes()).await?),
             (None, None) => None,
         };
-        if let (Some(id), "040000") = (&id, self.mode.as_str()) {
-            let name = format!("{id}^{{tree}}");
-            let found = repo.git.find(&[name]).await?.pop().flatten();
-            let missing = || Refusal::unprocessable(format!("tree.sha {id} is not a tree"));
-            let (id, ..) = found.ok_or_else(missing)?;
-            let within = repo.git.tree(&id, true).await?.into_iter();
-            let files = within.filter(|entry| entry.kind != "tree");
-            return Ok(files
-                .map(|file| Placed {
-                    mode: file.mode,
-                    id: Some(file.id),
-                    path: format!("{}/{}", self.path, file.path),
-                })
-                .collect());
-        }
         let modes = ["100644", "100755", "160000", "120000"];
         if id.is_some() && !modes.contains(&self.mode.as_str()) {
             return Err(Refusal::unprocessable("Must supply a valid tree.mode"));
         }
-        Ok(vec![Placed {
+        Ok(Placed {
             mode: self.mode,
             id,
             path: self.path,
-        }])
+        })
     }
 }
 
-/// `POST …/git/trees`
+/// `POST …/git/trees`, of files. GitHub also takes a whole folder (mode 040000); none of the clients we know sends one.
 pub async fn create_tree(
     Writer { repo, .. }: Writer,
     Body(wish): Body<TreeWish>,
@@ -105,21 +91,9 @@ pub async fn create_tree(
         Some(name) => Some(tree::tree_id(&repo, name).await?),
         None => None,
     };
-    let there = match &base {
-        Some(base) => repo.git.tree(base, true).await?,
-        None => Vec::new(),
-    };
     let mut entries = Vec::new();
     for entry in wish.tree {
-        // what takes the place of a folder takes it whole
-        let below = format!("{}/", entry.path);
-        let replaced = there.iter().filter(|old| old.path.starts_with(&below));
-        entries.extend(replaced.filter(|old| old.kind != "tree").map(|old| Placed {
-            mode: old.mode.clone(),
-            id: None,
-            path: old.path.clone(),
-        }));
-        entries.extend(entry.placed(&repo).await?);
+        entries.push(entry.placed(&repo).await?);
     }
     let id = placed(&repo, base.as_deref(), &entries).await?;
     let shown = tree::shown(&repo, &id, false).await?;
@@ -150,7 +124,7 @@ impl PersonWish {
         let clean = |text: &str| text.replace(['<', '>', '\n', '\0'], "");
         let name = clean(self.name.as_deref().unwrap_or(login));
         let email = self.email.as_deref().map(clean);
-        let email = email.unwrap_or_else(|| shape::email(login));
+        let email = email.unwrap_or_else(|| render::email(login));
         let at = self.date.unwrap_or_else(clock::now).as_second();
         format!("{name} <{email}> {at} +0000")
     }
@@ -197,7 +171,7 @@ pub async fn create_commit(
         ));
     }
     let commit = commit(&repo, &login, &wish).await?;
-    let shown = shape::git_commit(&repo.asked.links, &repo.record, &commit);
+    let shown = render::git_commit(&repo.asked.links, &repo.record, &commit);
     let url = format!("{}/git/commits/{}", repo.url(), commit.id);
     Ok(created(&url, shown))
 }

@@ -11,8 +11,8 @@ use base64::Engine as _;
 use super::clock;
 use super::fault::Faults;
 use super::git::{Git, is_ref_name};
-use super::hook::post::Post;
-use super::shape::Links;
+use super::hook::sender::Sender;
+use super::render::Links;
 use super::state::Repository;
 use super::store::Store;
 
@@ -67,7 +67,7 @@ const MOVES: usize = 1000;
 
 /// Shared by all requests.
 #[derive(Debug)]
-pub struct Hub {
+pub struct Server {
     pub dir: PathBuf,
     pub url: String,
     /// What payloads call this server.
@@ -76,7 +76,7 @@ pub struct Hub {
     pub pace: Pace,
     pub store: Arc<Store>,
     pub faults: Arc<Faults>,
-    pub post: Arc<Post>,
+    pub sender: Arc<Sender>,
     /// One repository is made at a time: git would fail on a folder that it is making already.
     making: tokio::sync::Mutex<()>,
     pushing: Turns,
@@ -125,7 +125,7 @@ pub struct Move {
     pub tree: Option<String>,
 }
 
-impl Hub {
+impl Server {
     pub fn new(
         dir: PathBuf,
         url: String,
@@ -133,7 +133,7 @@ impl Hub {
         pace: Pace,
         store: Arc<Store>,
         faults: Arc<Faults>,
-        post: Arc<Post>,
+        sender: Arc<Sender>,
     ) -> Self {
         Self {
             dir,
@@ -143,7 +143,7 @@ impl Hub {
             pace,
             store,
             faults,
-            post,
+            sender,
             making: tokio::sync::Mutex::default(),
             pushing: Turns::default(),
             moves: Mutex::default(),
