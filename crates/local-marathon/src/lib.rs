@@ -94,8 +94,7 @@ impl LocalMarathon {
             options.pace.clone(),
             options.resources.clone(),
             stamp::now(),
-        )
-        .await?;
+        )?;
         let clock = Box::new(stamp::now);
         let (marathon, effects) = Marathon::new(world, options, clock, true);
         let engine = Engine::new(Arc::clone(&marathon))?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use local_kit::file;
 use serde::{Deserialize, Serialize};
 
 use crate::definition::app::App;
@@ -123,35 +124,22 @@ fn save_tree(tree: &Tree, shelf: &mut Shelf) -> SavedTree {
 
 /// Writes the state so that there is always a whole file.
 pub async fn write(dir: &Path, state: State) -> anyhow::Result<()> {
+    let path = dir.join(FILE);
     // with thousands of instances this takes a while
-    let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&state));
-    let bytes = bytes.await.context("putting the state into words")??;
-    let next = dir.join(format!("{FILE}.next"));
-    tokio::fs::write(&next, bytes)
-        .await
-        .with_context(|| format!("writing {}", next.display()))?;
-    tokio::fs::rename(&next, dir.join(FILE))
-        .await
-        .context("renaming the state into place")
+    let writing = tokio::task::spawn_blocking(move || {
+        file::write_whole(&path, [serde_json::to_vec(&state).map_err(Into::into)])
+    });
+    writing.await.context("writing the state")?.map(drop)
 }
 
 /// The world as it was saved, or an empty one. What ran is to be started again; deployments go on.
-pub async fn read(
-    dir: &Path,
-    pace: Pace,
-    resources: Resources,
-    now: Timestamp,
-) -> anyhow::Result<World> {
+pub fn read(dir: &Path, pace: Pace, resources: Resources, now: Timestamp) -> anyhow::Result<World> {
     let mut world = World::new(pace, resources, fastrand::u64(..));
     world.now = now;
     let path = dir.join(FILE);
-    let bytes = match tokio::fs::read(&path).await {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(world),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    let Some(state) = file::read_json::<State>(&path)? else {
+        return Ok(world);
     };
-    let state: State =
-        serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
     restore(&mut world, state);
     let coming = world.deployments.iter().map(|deployment| &deployment.to);
     for tree in coming.chain([&world.tree]) {

@@ -138,6 +138,10 @@ pub async fn get_commit(
         )
             .into_response());
     }
+    if let Some(kind) = text_kind(&headers) {
+        let text = repo.git.text(commit.base(), &commit.id, kind).await?;
+        return Ok(plain(kind, text));
+    }
     let files = repo.git.files(commit.base(), &commit.id, FILES).await?;
     let mut shown = render::commit(&repo.asked.links, &repo.record, &commit);
     let sum = |of: fn(&FileChange) -> u64| files.iter().map(of).sum::<u64>();
@@ -145,6 +149,22 @@ pub async fn get_commit(
     shown["stats"] = json!({"total": added + deleted, "additions": added, "deletions": deleted});
     shown["files"] = files.iter().map(|f| file(&repo, &commit.id, f)).collect();
     Ok(Json(shown).into_response())
+}
+
+/// Whether the difference is wanted as text, `diff` or `patch`, as go-github's `GetCommitRaw` and `CompareCommitsRaw` want it.
+pub fn text_kind(headers: &HeaderMap) -> Option<&'static str> {
+    let accepts = headers.get(header::ACCEPT)?.to_str().ok()?;
+    let kinds = ["diff", "patch"];
+    kinds.into_iter().find(|kind| {
+        accepts.contains(&format!("application/vnd.github.{kind}"))
+            || accepts.contains(&format!("application/vnd.github.v3.{kind}"))
+    })
+}
+
+/// A difference as text.
+pub fn plain(kind: &str, text: Vec<u8>) -> Response {
+    let kind = format!("application/vnd.github.{kind}; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
 /// One file of a commit or comparison; `head` is where it can be read.

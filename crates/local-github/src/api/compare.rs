@@ -1,11 +1,12 @@
 //! `GET /repos/{owner}/{repo}/compare/{base}...{head}`
 
 use axum::extract::Query;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Paging, Refusal};
-use super::commit::{FILES, file};
+use super::commit::{FILES, file, plain, text_kind};
 use super::repo::Repo;
 use crate::render;
 
@@ -13,7 +14,11 @@ use crate::render;
 const COMMITS: usize = 250;
 
 /// How `head` lies to `base`: ahead, behind, identical or diverged.
-pub async fn compare_commits(repo: Repo, Query(paging): Query<Paging>) -> Answer<Response> {
+pub async fn compare_commits(
+    repo: Repo,
+    headers: HeaderMap,
+    Query(paging): Query<Paging>,
+) -> Answer<Response> {
     let asked = repo.parameter("range");
     let (base, head) = asked.split_once("...").ok_or_else(Refusal::not_found)?;
     // a branch may be said with its owner
@@ -32,6 +37,10 @@ pub async fn compare_commits(repo: Repo, Query(paging): Query<Paging>) -> Answer
         )
     };
     let merge_base = merge_base.ok_or_else(none)?;
+    if let Some(kind) = text_kind(&headers) {
+        let text = repo.git.text(&merge_base, &head_commit.id, kind).await?;
+        return Ok(plain(kind, text));
+    }
     let (ahead, behind) = repo.git.distance(&base_commit.id, &head_commit.id).await?;
     let mut ids = repo
         .git

@@ -53,6 +53,19 @@ impl Git {
         files.truncate(limit);
         Ok(files)
     }
+
+    /// The difference as text: `diff`, or `patch` with a mail for each commit.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn text(&self, base: &str, head: &str, kind: &str) -> anyhow::Result<Vec<u8>> {
+        if kind == "diff" || base == EMPTY_TREE {
+            return self.run(&["diff", base, head, "--"], b"").await;
+        }
+        let range = format!("{base}..{head}");
+        self.run(&["format-patch", "--stdout", &range, "--"], b"")
+            .await
+    }
 }
 
 /// `:<mode> <mode> <id> <id> <letter>` and one path, or two where the file was renamed.

@@ -237,6 +237,17 @@ async fn commits_are_listed_by_path_and_author_and_compared_file_by_file() {
     let page = bench.get(&format!("{range}?per_page=1&page=2")).await;
     assert_eq!(page.json()["commits"][0]["sha"], moved);
     assert_eq!(page.json()["files"], json!([]), "on the first page only");
+    for kind in ["diff", "patch"] {
+        let accept = format!("application/vnd.github.{kind}");
+        let text = bench.request(Method::GET, &format!("/repos/acme/shop/{range}"));
+        let text = reply(text.header("accept", accept)).await;
+        let begins = if kind == "diff" {
+            "diff --git"
+        } else {
+            "From "
+        };
+        assert!(text.text.starts_with(begins), "{}", text.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
