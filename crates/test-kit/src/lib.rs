@@ -2,6 +2,9 @@
 #![expect(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    clippy::must_use_candidate,
+    clippy::should_implement_trait,
     missing_docs,
     reason = "a test may panic, and reads as a sentence"
 )]

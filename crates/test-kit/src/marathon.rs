@@ -153,7 +153,11 @@ impl Marathon {
             if is_so(&seen) {
                 Ok(seen)
             } else {
-                Err(format!("{seen:#}"))
+                // a log has megabytes, and the server waits meanwhile
+                Err(seen.as_str().map_or_else(
+                    || format!("{seen:#}"),
+                    |text| text.chars().take(2000).collect(),
+                ))
             }
         })
         .await
