@@ -301,7 +301,7 @@ fn refuse(work: Vec<Work>, why: &str) {
         match item {
             Work::Command(_, done) => drop(done.send(Err(StoreError::Unavailable(why.to_owned())))),
             Work::Unlogged(_, done) => {
-                drop(done.send(Err(StoreError::Unavailable(why.to_owned()))))
+                drop(done.send(Err(StoreError::Unavailable(why.to_owned()))));
             }
             Work::Close(_) => {}
         }

@@ -147,7 +147,11 @@ fn last_frames(output: &str) -> String {
             None => Some(line),
         }
     });
-    kept.map(str::trim_end).collect::<Vec<_>>().join("\n")
+    // on a busy machine the second may turn between two clocks
+    let same_second = |line: &str| line.replace(" 1 s apart from", " 0 s apart from");
+    kept.map(|line| same_second(line.trim_end()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Stands for what is random: the same value is the same name everywhere.

@@ -1,5 +1,6 @@
 //! A Marathon without processes, sockets and a clock of its own: whoever drives it says what time it is and what becomes of tasks.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -101,12 +102,12 @@ impl Driven {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Launch(launch) => self.marathon.with(|world| {
-                self.trace += &format!("{} begins at {:?}\n", launch.task, launch.ports);
+                writeln!(self.trace, "{} begins at {:?}", launch.task, launch.ports).unwrap();
                 world.task_is(&launch.task, Condition::Starting);
                 world.task_is(&launch.task, Condition::Running);
             }),
             Effect::Kill { task, .. } => self.marathon.with(|world| {
-                self.trace += &format!("{task} is killed\n");
+                writeln!(self.trace, "{task} is killed").unwrap();
                 world.task_ended(&task, true, "Command terminated with signal Terminated");
             }),
             check @ Effect::Watch(_) => self.checks.push(check),
