@@ -59,8 +59,8 @@ struct EntryWish {
 }
 
 impl EntryWish {
-    /// As an index has it.
-    async fn placed(self, repo: &Repo) -> Result<Placed, Refusal> {
+    /// As an index has it: a folder is all that is in it.
+    async fn placed(self, repo: &Repo) -> Result<Vec<Placed>, Refusal> {
         let id = match (self.sha, self.content) {
             (Some(id), _) if !is_sha(&id) => {
                 return Err(Refusal::unprocessable("tree.sha is not a valid SHA"));
@@ -69,19 +69,34 @@ impl EntryWish {
             (None, Some(text)) => Some(repo.git.store("blob", text.as_bytes()).await?),
             (None, None) => None,
         };
+        if let (Some(id), "040000") = (&id, self.mode.as_str()) {
+            let name = format!("{id}^{{tree}}");
+            let found = repo.git.find(&[name]).await?.pop().flatten();
+            let missing = || Refusal::unprocessable(format!("tree.sha {id} is not a tree"));
+            let (id, ..) = found.ok_or_else(missing)?;
+            let within = repo.git.tree(&id, true).await?.into_iter();
+            let files = within.filter(|entry| entry.kind != "tree");
+            return Ok(files
+                .map(|file| Placed {
+                    mode: file.mode,
+                    id: Some(file.id),
+                    path: format!("{}/{}", self.path, file.path),
+                })
+                .collect());
+        }
         let modes = ["100644", "100755", "160000", "120000"];
         if id.is_some() && !modes.contains(&self.mode.as_str()) {
             return Err(Refusal::unprocessable("Must supply a valid tree.mode"));
         }
-        Ok(Placed {
+        Ok(vec![Placed {
             mode: self.mode,
             id,
             path: self.path,
-        })
+        }])
     }
 }
 
-/// `POST …/git/trees`, of files. GitHub also takes a whole folder (mode 040000); none of the clients we know sends one.
+/// `POST …/git/trees`
 pub async fn create_tree(
     Writer { repo, .. }: Writer,
     Body(wish): Body<TreeWish>,
@@ -91,9 +106,21 @@ pub async fn create_tree(
         Some(name) => Some(tree::tree_id(&repo, name).await?),
         None => None,
     };
+    let there = match &base {
+        Some(base) => repo.git.tree(base, true).await?,
+        None => Vec::new(),
+    };
     let mut entries = Vec::new();
     for entry in wish.tree {
-        entries.push(entry.placed(&repo).await?);
+        // what takes the place of a folder takes it whole
+        let below = format!("{}/", entry.path);
+        let replaced = there.iter().filter(|old| old.path.starts_with(&below));
+        entries.extend(replaced.filter(|old| old.kind != "tree").map(|old| Placed {
+            mode: old.mode.clone(),
+            id: None,
+            path: old.path.clone(),
+        }));
+        entries.extend(entry.placed(&repo).await?);
     }
     let id = placed(&repo, base.as_deref(), &entries).await?;
     let shown = tree::shown(&repo, &id, false).await?;

@@ -251,12 +251,26 @@ async fn a_commit_is_built_of_blobs_and_trees_without_a_push() {
     story.bench.github.settle().await;
     assert!(story.receiver.take().is_empty(), "no ref moved");
 
+    let folder = json!({"base_tree": tree["sha"], "tree": [
+        {"path": "dir", "mode": "040000", "type": "tree", "sha": story.head},
+    ]});
+    let replaced = story.call(Method::POST, "git/trees", folder).await.json();
+    let path = format!(
+        "git/trees/{}?recursive=1",
+        replaced["sha"].as_str().unwrap()
+    );
+    let listed = story.bench.get(&path).await.json();
+    let names = listed["tree"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.filter_map(|e| e["path"].as_str()).collect();
+    assert_eq!(names, ["dir", "dir/a", "y"], "dir/x went with its folder");
+    assert_eq!(story.bench.get("contents/a/x").await.status, 404);
+
     let entry = |path: &str, mode: &str, sha: &str| json!({"tree": [{"path": path, "mode": mode, "sha": sha}]});
     for (call, body) in [
         ("git/trees", entry("../x", "100644", &story.head)),
         ("git/trees", entry("x", "100644", ZEROS)),
         ("git/trees", entry("x", "7", &story.head)),
-        ("git/trees", entry("x", "040000", &story.head)),
+        ("git/trees", entry("x", "040000", ZEROS)),
         ("git/trees", json!({})),
         ("git/commits", json!({"message": "x", "tree": story.head})),
         (
