@@ -12,7 +12,7 @@ mod list;
 mod operate;
 mod preview;
 mod progress;
-mod remove;
+mod remove_service;
 mod run;
 mod session;
 mod show;

@@ -3,14 +3,14 @@
 mod access;
 mod client;
 mod error;
-mod events;
 mod explain;
 mod list;
+mod watch;
 mod wire;
 
 pub use access::Credentials;
 pub use client::Client;
 pub use error::MarathonError;
-pub use events::{Watch, Watched};
 pub use explain::{crashing, locked, no_offers, refused, unhealthy};
+pub use watch::{Watch, Watched};
 pub use wire::{Deployed, LiveApp, QueueItem, RunningDeployment, Task, TaskFailure, kept};

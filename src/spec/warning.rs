@@ -1,6 +1,4 @@
 //! Traps that a spec walks into, each with its way out. They stop nothing; they are said before it hurts.
-//!
-//! Codes: `MUTABLE_TAG`, `NO_PORT_INDEX`, `NO_HEALTH_CHECK`, `NO_ROOM`, `RESTARTS_ANYWAY`.
 
 use serde_json::Value;
 

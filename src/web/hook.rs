@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Web;
-use super::act::Act;
+use super::action_body::Act;
 use super::error::Failure;
 use super::extract::Operator;
 use super::negotiate::json as json_answer;

@@ -8,7 +8,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::Web;
-use super::act::Act;
+use super::action_body::Act;
 use super::error::Failure;
 use super::extract::Operator;
 use super::html;

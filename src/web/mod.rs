@@ -1,6 +1,6 @@
 //! Pages, API and the webhook route.
 
-mod act;
+mod action_body;
 mod banner;
 mod error;
 mod events;

@@ -1,4 +1,4 @@
-//! What operators do: rollback, deploy, cancel, pin, lock, scale, adopt, register, destroy, hook. Pages and programs
+//! What operators do with an app: rollback, deploy, redeploy, cancel, resume, lock, unlock, scale, adopt. Pages and programs
 //! use the same routes; a form is answered with a redirect, a program with JSON.
 
 use axum::extract::{Path, Query, State};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Web;
-use super::act::Act;
+use super::action_body::Act;
 use super::error::Failure;
 use super::extract::Operator;
 use super::html;

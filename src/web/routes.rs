@@ -80,7 +80,7 @@ async fn rollback(
     state: State<Web>,
     operator: Operator,
     Path(id): Path<String>,
-    act: super::act::Act<crate::api::ActBody>,
+    act: super::action_body::Act<crate::api::ActBody>,
 ) -> Result<Response, Failure> {
     operate::act(state, operator, Path((id, "rollback".to_owned())), act).await
 }
@@ -94,7 +94,8 @@ async fn elsewhere(State(web): State<Web>, request: Request) -> Result<Response,
         let (mut parts, body) = request.into_parts();
         let operator = Operator::from_request_parts(&mut parts, &web).await?;
         let uri = parts.uri.clone();
-        let act = super::act::Act::from_request(Request::from_parts(parts, body), &web).await?;
+        let act =
+            super::action_body::Act::from_request(Request::from_parts(parts, body), &web).await?;
         return operate::act_on_service(State(web), operator, uri, act).await;
     }
     Err(Failure::missing(format!(

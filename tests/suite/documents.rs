@@ -286,7 +286,6 @@ fn every_field_of_a_rollback_is_one_of_the_programs_and_none_is_missing() {
     assert_eq!(listed, known);
 }
 
-/// Whether a text is written as the codes of deploys are.
 /// The tables of a document whose head begins with `code`, row by row.
 fn explained(document: &str) -> BTreeSet<String> {
     let tables = document

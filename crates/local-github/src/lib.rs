@@ -1,4 +1,4 @@
-//! A GitHub on this machine: git over HTTP, the REST calls the observer uses, hooks with deliveries.
+//! A GitHub on this machine: git over HTTP, the REST calls that the observer and the clients of others use, hooks with deliveries.
 //!
 //! What is pushed to `http://127.0.0.1:PORT/{owner}/{repo}.git` calls the repository's hooks with GitHub's payload, headers
 //! and signature; what REST calls change is told to them as well. REST answers at the root and, as on an enterprise server, under

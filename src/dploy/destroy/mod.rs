@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::args::DestroyArgs;
-use super::remove;
+use super::remove_service;
 use super::session::{Github, Marathon, Session};
 use super::terminal::{GREEN, RED, paint};
 use super::workspace::Workspace;
@@ -143,7 +143,7 @@ impl Task<'_> {
     }
 
     async fn remove(&self, id: &ServiceId, what: &str, report: &mut Report) {
-        match remove::service(&self.marathon.client, id, true, self.patience()).await {
+        match remove_service::service(&self.marathon.client, id, true, self.patience()).await {
             Ok(()) => report.done(format!("{what}{id} was removed")),
             Err(error) => report.left(format!("{what}{id} ({error})"), self.delete_command(id)),
         }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Direct, End, LOOK, NoJournal};
 use crate::dploy::progress::{self, Line};
 use crate::dploy::terminal::{Progress, Shown, cancels, interrupts};
-use crate::dploy::{FAILED, remove};
+use crate::dploy::{FAILED, remove_service};
 use crate::id::ServiceId;
 use crate::marathon;
 use crate::rollout::{self, Standing, Standings, Wiped, deadline_sentence, wipe};
@@ -144,7 +144,7 @@ impl Direct<'_> {
             }
         }
         for id in &self.removed {
-            remove::service(self.marathon, id, false, self.rules.deadline).await?;
+            remove_service::service(self.marathon, id, false, self.rules.deadline).await?;
         }
         Ok(End::Succeeded(true))
     }

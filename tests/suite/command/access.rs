@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::support::gates::Gate;
 use crate::support::program::{DPLOY, ended};
+use crate::support::proxies::Gate;
 use crate::support::shell::{Shell, shell_service};
 use test_kit::marathon::Marathon;
 use test_kit::wait::until;

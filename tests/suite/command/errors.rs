@@ -5,8 +5,8 @@ use std::time::Duration;
 use local_marathon::FaultChange;
 use serde_json::{Value, json};
 
-use crate::support::gates::Trap;
 use crate::support::program::DPLOY;
+use crate::support::proxies::Trap;
 use crate::support::shell::{Shell, line, shell_service};
 use crate::support::town::{TOKEN, Town, quick, service};
 use test_kit::marathon::Marathon;

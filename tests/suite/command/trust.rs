@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::gates::{Gate, Trap};
+use crate::support::proxies::{Gate, Trap};
 use crate::support::shell::{Shell, mode, set_mode, shell_service};
 use crate::support::town::{Town, quick};
 use test_kit::marathon::Marathon;

@@ -7,7 +7,7 @@ use dploy_observer::secret::Secret;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::gates::{Gate, Trap};
+use crate::support::proxies::{Gate, Trap};
 use crate::support::town::{Town, quick, service};
 use test_kit::marathon::Marathon;
 use test_kit::wait::until;

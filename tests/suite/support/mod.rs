@@ -2,11 +2,11 @@
 
 pub mod data_folder;
 pub mod desk;
-pub mod gates;
 pub mod kill_bench;
 pub mod kill_sender;
 pub mod kill_verdict;
 pub mod program;
+pub mod proxies;
 pub mod shell;
 pub mod town;
 pub mod views;

@@ -8,8 +8,8 @@ mod call;
 pub mod connection;
 mod group;
 mod local;
-mod rest;
 mod selector;
+mod small_resources;
 mod stream;
 mod task;
 
@@ -151,7 +151,7 @@ fn route(site: &Site, call: &Call) -> Answer {
     let resource = call.resource();
     let segments: Vec<&str> = resource.iter().map(String::as_str).collect();
     match segments.as_slice() {
-        ["ping"] => rest::ping(call),
+        ["ping"] => small_resources::ping(call),
         [""] | [] => Ok(call::redirect(&format!("http://{}/ui/", site.authority))),
         ["help"] => Ok(call::redirect("api-console/index.html")),
         ["ui", path @ ..] => {
@@ -159,17 +159,17 @@ fn route(site: &Site, call: &Call) -> Answer {
             page.ok_or_else(|| Refusal::message(404, "There is no such page or app"))
         }
         ["local", "info"] => local::info(site, call),
-        ["v2", "info"] => rest::info(site, call),
-        ["v2", "leader"] => rest::leader(site, call),
-        ["v2", "plugins"] => rest::plugins(call),
+        ["v2", "info"] => small_resources::info(site, call),
+        ["v2", "leader"] => small_resources::leader(site, call),
+        ["v2", "plugins"] => small_resources::plugins(call),
         ["v2", "events"] => Ok(stream::events(site, call)),
-        ["v2", "pods", rest @ ..] => rest::pods(call, rest),
+        ["v2", "pods", rest @ ..] => small_resources::pods(call, rest),
         ["v2", "apps", rest @ ..] => app::route(site, call, rest),
         ["v2", "groups", rest @ ..] => group::route(site, call, rest),
-        ["v2", "deployments"] => rest::deployments(site, call),
-        ["v2", "deployments", id] => rest::deployment(site, call, id),
-        ["v2", "queue"] => rest::queue(site, call),
-        ["v2", "queue", id @ .., "delay"] => rest::queue_delay(site, call, id),
+        ["v2", "deployments"] => small_resources::deployments(site, call),
+        ["v2", "deployments", id] => small_resources::deployment(site, call, id),
+        ["v2", "queue"] => small_resources::queue(site, call),
+        ["v2", "queue", id @ .., "delay"] => small_resources::queue_delay(site, call, id),
         ["v2", "tasks"] => task::all(site, call),
         ["v2", "tasks", "delete"] => task::delete_many(site, call),
         _ => Err(Refusal::message(500, "URI not found")),

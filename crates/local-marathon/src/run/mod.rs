@@ -1,5 +1,6 @@
 //! Carrying out what the state asks for: processes, their logs and checks, and what they leave behind.
 
+pub mod checks;
 pub mod engine;
 pub mod environment;
 pub mod fetch;
@@ -10,4 +11,3 @@ pub mod probe;
 pub mod process;
 pub mod sweep;
 pub mod unpack;
-pub mod watch;
