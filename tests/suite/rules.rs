@@ -59,7 +59,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         words: &["Resources::default()"],
-        except: &[("test-kit/src/ports.rs", "it is the one that gives ports")],
+        except: &[
+            ("test-kit/src/ports.rs", "it is the one that gives ports"),
+            ("tests/suite/driven.rs", "no task of it is a process"),
+        ],
         why: "a Marathon of the tests has ports of its own (test_kit::ports)",
     },
 ];

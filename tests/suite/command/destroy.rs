@@ -9,6 +9,7 @@ use crate::support::desk::{Desk, OBSERVER, Said, Workspace};
 use crate::support::program::{Running, observer};
 use crate::support::town::{PAT, WEAK_PAT};
 use test_kit::wait::until;
+use tokio_util::task::AbortOnDropHandle;
 
 const DESTROY: [&str; 2] = ["destroy", "-yes"];
 
@@ -484,12 +485,15 @@ enum Way {
     Broken(fn(&Method, &str) -> bool),
 }
 
+/// Whoever stands in between, until it is dropped: its port is given out again.
+type Between = AbortOnDropHandle<std::io::Result<()>>;
+
 /// The observer as it is reached from afar: under another name of this machine, through somebody in between.
-async fn from_afar(desk: &Desk, shop: &Workspace, way: Option<Way>) {
+async fn from_afar(desk: &Desk, shop: &Workspace, way: Option<Way>) -> Option<Between> {
     shop.describe("public_node", "public_node: 127.0.0.2");
     let hosts = "http://127.0.0.1\nhttp://127.0.0.2\n";
     std::fs::write(desk.home.join("config/dploy/hosts"), hosts).unwrap();
-    let Some(way) = way else { return };
+    let way = way?;
     let (_, url) = desk.healthy("").await;
     let between = url.replace("http://127.0.0.1", "127.0.0.2");
     let listener = tokio::net::TcpListener::bind(between).await.unwrap();
@@ -498,7 +502,8 @@ async fn from_afar(desk: &Desk, shop: &Workspace, way: Option<Way>) {
         let (http, url) = (http.clone(), url.clone());
         async move { handed_on(&http, &url, request, way).await }
     });
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let serving = async move { axum::serve(listener, app).await };
+    Some(AbortOnDropHandle::new(tokio::spawn(serving)))
 }
 
 async fn handed_on(
@@ -532,7 +537,7 @@ async fn handed_on(
 #[tokio::test(flavor = "multi_thread")]
 async fn an_observer_that_takes_no_token_on_plain_http_is_done_without() {
     let (desk, shop) = settled().await;
-    from_afar(&desk, &shop, Some(Way::Forwarded)).await;
+    let _between = from_afar(&desk, &shop, Some(Way::Forwarded)).await;
     let said = desk.run(&shop, &DESTROY).await.code(0);
     said.says(&["Doing it without the observer: this is plain HTTP"]);
     desk.nothing_but(&[], &[]).await;
@@ -546,7 +551,7 @@ async fn an_observer_that_is_out_of_reach_or_falls_silent_in_the_middle_is_done_
     let list: fn(&Method, &str) -> bool = |_, path| path.starts_with("/apps.json");
     for breaks in [None, Some(deletes), Some(pages), Some(list)] {
         let (desk, shop) = settled().await;
-        from_afar(&desk, &shop, breaks.map(Way::Broken)).await;
+        let _between = from_afar(&desk, &shop, breaks.map(Way::Broken)).await;
         let said = desk.run(&shop, &DESTROY).await.code(0);
         said.says(&["Doing it without the observer: ", "nothing of it is left"]);
         desk.nothing_but(&[], &[]).await;
