@@ -264,12 +264,15 @@ mod tests {
             time: Duration::ZERO,
             ..LIMITS
         };
-        let list = [serde_json::json!({"uri": "/proc/self/status"})];
-        let error = all(&list, dir.path(), &limits).await.unwrap_err();
+        // it takes the call, and never answers
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/file", silent.local_addr().unwrap());
+        let error = all(&[serde_json::json!({"uri": uri})], dir.path(), &limits).await;
         assert_eq!(
-            error,
-            "Failed to fetch '/proc/self/status': fetching takes longer than 0 seconds, which is the limit of the \
-             local Marathon"
+            error.unwrap_err(),
+            format!(
+                "Failed to fetch '{uri}': fetching takes longer than 0 seconds, which is the limit of the local Marathon"
+            )
         );
     }
 }

@@ -372,7 +372,7 @@ async fn a_log_that_is_no_file_any_more_holds_nobody_up() {
 #[tokio::test]
 async fn a_change_that_cannot_be_saved_is_not_answered_as_done() {
     let marathon = Marathon::start().await;
-    let blocked = marathon.dir.path().join("state.json.next");
+    let blocked = marathon.dir.path().join("state.json.new");
     std::fs::create_dir(&blocked).unwrap();
     let app = json!({"id": "/s", "cmd": "sleep 1000", "instances": 0});
     let reply = marathon.call("POST", "/v2/apps", app).await;
