@@ -107,7 +107,15 @@ fn wrong_imports(package: &Path) -> Vec<String> {
         if code.contains("use crate::{") {
             wrong.push(format!("{}: braced `use crate::{{…}}`", relative.display()));
         }
-        for path in paths_after(&code, "crate::") {
+        // from a file at the top, or the `mod.rs` of a folder there, `super` is the crate
+        let at_top = relative.components().count() == 1
+            || relative.components().count() == 2 && relative.ends_with("mod.rs");
+        let above = if at_top {
+            paths_after(&code, "super::")
+        } else {
+            Vec::new()
+        };
+        for path in paths_after(&code, "crate::").into_iter().chain(above) {
             let Some(target) = path.first() else { continue };
             let forbidden = NEVER
                 .iter()
