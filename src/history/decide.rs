@@ -2,14 +2,12 @@
 //! transaction that writes it down.
 
 use super::command::{Answer, Command, Decision, Known, Push, Refusal, Registering};
-use super::draft::{Draft, wanted};
+use super::draft::Draft;
 use super::operate;
+use super::push::{head_lags, head_moved, hold_first_start, pushed, received};
 use super::state::{App, AppState};
-use crate::event::{
-    Cause, CommitInfo, DeployRef, Fact, NewEvent, PushReceived, Registration, ResumeWhen, Via,
-};
-use crate::id::{AppId, CommitId, DeployNumber};
-use crate::sentence::{Code, Sentence};
+use crate::event::{Cause, Fact, NewEvent, Registration, Via};
+use crate::id::{AppId, DeployNumber};
 
 /// What the command comes to for an app in this state; `app` is `None` for one that never existed.
 ///
@@ -175,179 +173,6 @@ fn register(
     )))
 }
 
-fn received(push: &Push, contains_rolled_back: Vec<CommitId>) -> Fact {
-    Fact::PushReceived(Box::new(PushReceived {
-        via: push.via,
-        delivery: push.delivery.clone(),
-        git_ref: push.git_ref.clone(),
-        before: push.before.clone(),
-        after: push.after.clone(),
-        forced: push.forced,
-        commit: push.info.clone(),
-        pusher: push.pusher.clone(),
-        body: push.body.clone(),
-        contains_rolled_back,
-    }))
-}
-
-fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Push) -> Answer {
-    let head = app.head.as_ref().map(|h| &h.commit);
-    let old_answer = push.via == Via::Poll && push.asked_at.as_ref() != head;
-    if known.body || head == Some(&push.after) || old_answer {
-        return Answer::Duplicate;
-    }
-    // a push on top of what was rolled back contains it still
-    let on_top = app.pin.is_some() && !push.forced && push.before.as_ref() == head;
-    draft.app(received(
-        push,
-        if on_top {
-            app.rolled_back.clone()
-        } else {
-            Vec::new()
-        },
-    ));
-    new_head(draft, app, known.commit, &push.after, push.before.clone())
-}
-
-/// The branch is at `head` now: hold it or queue it.
-fn new_head(
-    draft: &mut Draft<'_>,
-    app: &App,
-    pushed_before: bool,
-    head: &CommitId,
-    before: Option<CommitId>,
-) -> Answer {
-    if let Some(why) = hold(app, pushed_before, head) {
-        draft.app(Fact::PushHeld {
-            commit: head.clone(),
-            code: why.code.clone(),
-            sentence: why.sentence.clone(),
-        });
-        return Answer::Held(why);
-    }
-    Answer::Queued(draft.queue(app, wanted(head, Cause::Push, before, None)))
-}
-
-/// Why a head is kept and not deployed.
-fn hold(app: &App, pushed_before: bool, head: &CommitId) -> Option<Sentence> {
-    if let Some(lock) = &app.lock {
-        let sentence = format!(
-            "locked by {} since {}: {}",
-            lock.by, lock.since, lock.reason
-        );
-        return Some(Sentence::new(Code::HeldByLock, sentence));
-    }
-    let pin = app.pin.as_ref()?;
-    let at = format!(
-        "pinned at {} by {} since {}",
-        pin.commit.short(),
-        pin.by,
-        pin.since
-    );
-    let because = pin
-        .reason
-        .as_ref()
-        .map(|r| format!(" ({r})"))
-        .unwrap_or_default();
-    let rest = match pin.resume {
-        ResumeWhen::Manual => "; it stays there until somebody resumes".to_owned(),
-        ResumeWhen::NextPush
-            if pin.head.is_none() || pin.head.as_ref() == Some(head) || pushed_before =>
-        {
-            format!(
-                "; {} was there before the pin, the next new push resumes",
-                head.short()
-            )
-        }
-        ResumeWhen::NextPush => return None,
-    };
-    Some(Sentence::new(
-        Code::HeldByPin,
-        format!("{at}{because}{rest}"),
-    ))
-}
-
-fn head_moved(
-    draft: &mut Draft<'_>,
-    app: &App,
-    known: &Known,
-    number: DeployNumber,
-    head: &CommitId,
-) -> Result<Answer, Refusal> {
-    let untouched = app
-        .running
-        .as_ref()
-        .is_some_and(|d| d.number == number && !d.touched);
-    if !untouched {
-        return Err(Refusal::Stale);
-    }
-    let push = Push {
-        via: Via::Poll,
-        delivery: None,
-        git_ref: format!("refs/heads/{}", app.source.branch),
-        before: None,
-        after: head.clone(),
-        forced: false,
-        info: None::<CommitInfo>,
-        pusher: None,
-        body: None,
-        asked_at: None,
-    };
-    draft.app(received(&push, Vec::new()));
-    let answer = match hold(app, known.commit, head) {
-        Some(why) => {
-            let by = DeployRef {
-                deploy: None,
-                commit: head.clone(),
-            };
-            let sentence = format!("the branch is at {}", head.short());
-            draft.deploy(number, Fact::DeploySuperseded { by, sentence });
-            draft.app(Fact::PushHeld {
-                commit: head.clone(),
-                code: why.code.clone(),
-                sentence: why.sentence.clone(),
-            });
-            Answer::Held(why)
-        }
-        None => Answer::Queued(draft.queue(app, wanted(head, Cause::Push, None, None))),
-    };
-    Ok(answer)
-}
-
-fn head_lags(
-    draft: &mut Draft<'_>,
-    app: &App,
-    number: DeployNumber,
-    head: Option<&CommitId>,
-    sentence: &str,
-) -> Result<Answer, Refusal> {
-    let deploy = app
-        .running
-        .as_ref()
-        .filter(|d| d.number == number && !d.touched)
-        .ok_or(Refusal::Stale)?;
-    let commit = deploy.wanted.commit.clone();
-    let by = DeployRef {
-        deploy: None,
-        commit: head.unwrap_or(&commit).clone(),
-    };
-    draft.deploy(
-        number,
-        Fact::DeploySuperseded {
-            by,
-            sentence: sentence.to_owned(),
-        },
-    );
-    let ignored = Fact::PushIgnored {
-        commit,
-        code: Code::NotTheHead.into(),
-        sentence: sentence.to_owned(),
-        head: head.cloned(),
-    };
-    draft.app(ignored);
-    Ok(Answer::Done)
-}
-
 fn start(draft: &mut Draft<'_>, app: &App, number: DeployNumber) -> Result<Answer, Refusal> {
     let deploy = app
         .running
@@ -371,35 +196,6 @@ fn start(draft: &mut Draft<'_>, app: &App, number: DeployNumber) -> Result<Answe
             commit: deploy.wanted.commit.clone(),
         },
     );
-    Ok(Answer::Done)
-}
-
-fn hold_first_start(
-    draft: &mut Draft<'_>,
-    app: &App,
-    number: DeployNumber,
-    sentence: &str,
-) -> Result<Answer, Refusal> {
-    let deploy = app
-        .running
-        .as_ref()
-        .filter(|d| d.number == number && !d.touched)
-        .ok_or(Refusal::Stale)?;
-    let commit = deploy.wanted.commit.clone();
-    let code = String::from(Code::FirstStart);
-    draft.deploy(
-        number,
-        Fact::DeployCancelled {
-            code: code.clone(),
-            sentence: sentence.to_owned(),
-            services: Vec::new(),
-        },
-    );
-    draft.app(Fact::PushHeld {
-        commit,
-        code,
-        sentence: sentence.to_owned(),
-    });
     Ok(Answer::Done)
 }
 

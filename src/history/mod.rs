@@ -8,6 +8,7 @@ mod deploy;
 mod draft;
 mod fold;
 mod operate;
+mod push;
 mod state;
 
 pub use command::{Answer, Command, Decision, Known, Push, Refusal, Registering, Target};

@@ -1,0 +1,210 @@
+//! What a push comes to, or a head of the branch that was found: it is queued, held, superseded or ignored.
+
+use super::command::{Answer, Known, Push, Refusal};
+use super::draft::{Draft, wanted};
+use super::state::App;
+use crate::event::{Cause, CommitInfo, DeployRef, Fact, PushReceived, ResumeWhen, Via};
+use crate::id::{CommitId, DeployNumber};
+use crate::sentence::{Code, Sentence};
+
+pub(super) fn received(push: &Push, contains_rolled_back: Vec<CommitId>) -> Fact {
+    Fact::PushReceived(Box::new(PushReceived {
+        via: push.via,
+        delivery: push.delivery.clone(),
+        git_ref: push.git_ref.clone(),
+        before: push.before.clone(),
+        after: push.after.clone(),
+        forced: push.forced,
+        commit: push.info.clone(),
+        pusher: push.pusher.clone(),
+        body: push.body.clone(),
+        contains_rolled_back,
+    }))
+}
+
+pub(super) fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Push) -> Answer {
+    let head = app.head.as_ref().map(|h| &h.commit);
+    let old_answer = push.via == Via::Poll && push.asked_at.as_ref() != head;
+    if known.body || head == Some(&push.after) || old_answer {
+        return Answer::Duplicate;
+    }
+    // a push on top of what was rolled back contains it still
+    let on_top = app.pin.is_some() && !push.forced && push.before.as_ref() == head;
+    draft.app(received(
+        push,
+        if on_top {
+            app.rolled_back.clone()
+        } else {
+            Vec::new()
+        },
+    ));
+    new_head(draft, app, known.commit, &push.after, push.before.clone())
+}
+
+/// The branch is at `head` now: hold it or queue it.
+fn new_head(
+    draft: &mut Draft<'_>,
+    app: &App,
+    pushed_before: bool,
+    head: &CommitId,
+    before: Option<CommitId>,
+) -> Answer {
+    if let Some(why) = hold(app, pushed_before, head) {
+        draft.app(Fact::PushHeld {
+            commit: head.clone(),
+            code: why.code.clone(),
+            sentence: why.sentence.clone(),
+        });
+        return Answer::Held(why);
+    }
+    Answer::Queued(draft.queue(app, wanted(head, Cause::Push, before, None)))
+}
+
+/// Why a head is kept and not deployed.
+fn hold(app: &App, pushed_before: bool, head: &CommitId) -> Option<Sentence> {
+    if let Some(lock) = &app.lock {
+        let sentence = format!(
+            "locked by {} since {}: {}",
+            lock.by, lock.since, lock.reason
+        );
+        return Some(Sentence::new(Code::HeldByLock, sentence));
+    }
+    let pin = app.pin.as_ref()?;
+    let at = format!(
+        "pinned at {} by {} since {}",
+        pin.commit.short(),
+        pin.by,
+        pin.since
+    );
+    let because = pin
+        .reason
+        .as_ref()
+        .map(|r| format!(" ({r})"))
+        .unwrap_or_default();
+    let rest = match pin.resume {
+        ResumeWhen::Manual => "; it stays there until somebody resumes".to_owned(),
+        ResumeWhen::NextPush
+            if pin.head.is_none() || pin.head.as_ref() == Some(head) || pushed_before =>
+        {
+            format!(
+                "; {} was there before the pin, the next new push resumes",
+                head.short()
+            )
+        }
+        ResumeWhen::NextPush => return None,
+    };
+    Some(Sentence::new(
+        Code::HeldByPin,
+        format!("{at}{because}{rest}"),
+    ))
+}
+
+pub(super) fn head_moved(
+    draft: &mut Draft<'_>,
+    app: &App,
+    known: &Known,
+    number: DeployNumber,
+    head: &CommitId,
+) -> Result<Answer, Refusal> {
+    let untouched = app
+        .running
+        .as_ref()
+        .is_some_and(|d| d.number == number && !d.touched);
+    if !untouched {
+        return Err(Refusal::Stale);
+    }
+    let push = Push {
+        via: Via::Poll,
+        delivery: None,
+        git_ref: format!("refs/heads/{}", app.source.branch),
+        before: None,
+        after: head.clone(),
+        forced: false,
+        info: None::<CommitInfo>,
+        pusher: None,
+        body: None,
+        asked_at: None,
+    };
+    draft.app(received(&push, Vec::new()));
+    let answer = match hold(app, known.commit, head) {
+        Some(why) => {
+            let by = DeployRef {
+                deploy: None,
+                commit: head.clone(),
+            };
+            let sentence = format!("the branch is at {}", head.short());
+            draft.deploy(number, Fact::DeploySuperseded { by, sentence });
+            draft.app(Fact::PushHeld {
+                commit: head.clone(),
+                code: why.code.clone(),
+                sentence: why.sentence.clone(),
+            });
+            Answer::Held(why)
+        }
+        None => Answer::Queued(draft.queue(app, wanted(head, Cause::Push, None, None))),
+    };
+    Ok(answer)
+}
+
+pub(super) fn head_lags(
+    draft: &mut Draft<'_>,
+    app: &App,
+    number: DeployNumber,
+    head: Option<&CommitId>,
+    sentence: &str,
+) -> Result<Answer, Refusal> {
+    let deploy = app
+        .running
+        .as_ref()
+        .filter(|d| d.number == number && !d.touched)
+        .ok_or(Refusal::Stale)?;
+    let commit = deploy.wanted.commit.clone();
+    let by = DeployRef {
+        deploy: None,
+        commit: head.unwrap_or(&commit).clone(),
+    };
+    draft.deploy(
+        number,
+        Fact::DeploySuperseded {
+            by,
+            sentence: sentence.to_owned(),
+        },
+    );
+    let ignored = Fact::PushIgnored {
+        commit,
+        code: Code::NotTheHead.into(),
+        sentence: sentence.to_owned(),
+        head: head.cloned(),
+    };
+    draft.app(ignored);
+    Ok(Answer::Done)
+}
+
+pub(super) fn hold_first_start(
+    draft: &mut Draft<'_>,
+    app: &App,
+    number: DeployNumber,
+    sentence: &str,
+) -> Result<Answer, Refusal> {
+    let deploy = app
+        .running
+        .as_ref()
+        .filter(|d| d.number == number && !d.touched)
+        .ok_or(Refusal::Stale)?;
+    let commit = deploy.wanted.commit.clone();
+    let code = String::from(Code::FirstStart);
+    draft.deploy(
+        number,
+        Fact::DeployCancelled {
+            code: code.clone(),
+            sentence: sentence.to_owned(),
+            services: Vec::new(),
+        },
+    );
+    draft.app(Fact::PushHeld {
+        commit,
+        code,
+        sentence: sentence.to_owned(),
+    });
+    Ok(Answer::Done)
+}
