@@ -172,20 +172,12 @@ pub fn change<T: DeserializeOwned, S: Serialize>(
 ) -> Result<Response, String> {
     let kind = headers.get(header::CONTENT_TYPE);
     if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form")) {
-        return press(body, |change| drop(apply(change)));
+        drop(apply(pressed(body)?));
+        let home = [(header::LOCATION, "/local/faults")];
+        return Ok((StatusCode::SEE_OTHER, home).into_response());
     }
     let change = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     Ok(Json(apply(change)).into_response())
-}
-
-/// Answers a button: makes the change, and leads back to the page.
-///
-/// # Errors
-/// Why the form says no change.
-pub fn press<T: DeserializeOwned>(form: &[u8], apply: impl FnOnce(T)) -> Result<Response, String> {
-    apply(pressed(form)?);
-    let home = [(header::LOCATION, "/local/faults")];
-    Ok((StatusCode::SEE_OTHER, home).into_response())
 }
 
 fn pressed<T: DeserializeOwned>(form: &[u8]) -> Result<T, String> {

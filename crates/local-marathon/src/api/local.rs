@@ -1,7 +1,8 @@
 //! What only the local Marathon has: a word on what it is, task logs and faults.
 
-use axum::http::{Method, header};
+use axum::http::Method;
 use axum::response::Response;
+use local_kit::fault;
 use serde_json::json;
 
 use super::Site;
@@ -15,23 +16,14 @@ use crate::world::instance::instance_of;
 /// `/local/faults`: GET shows, POST changes; for browsers there is a page with buttons. It works whatever fault is set.
 pub fn faults(site: &Site, call: &Call) -> Response {
     let faults = &site.marathon.faults;
-    let kind = call.headers.get(header::CONTENT_TYPE);
-    let form = kind.is_some_and(|kind| kind == "application/x-www-form-urlencoded");
+    let apply = |change: FaultChange| {
+        faults.apply(change);
+        faults.state()
+    };
     match call.method {
-        Method::GET if call.accepted().iter().any(|a| a == "text/html") => {
-            page::show_faults(&faults.state())
-        }
-        Method::POST if form && call.body.starts_with(b"change=") => {
-            page::change_faults(faults, &call.body)
-        }
-        Method::GET => call::json(200, &json!(faults.state())),
-        Method::POST => match serde_json::from_slice::<FaultChange>(&call.body) {
-            Ok(change) => {
-                faults.apply(change);
-                call::json(200, &json!(faults.state()))
-            }
-            Err(error) => call::failure(&Refusal::message(400, error.to_string())),
-        },
+        Method::GET => fault::show(&call.headers, faults.state(), page::faults),
+        Method::POST => fault::change(&call.headers, &call.body, apply)
+            .unwrap_or_else(|why| call::failure(&Refusal::message(400, why))),
         _ => call::failure(&Refusal::message(405, "Method Not Allowed")),
     }
 }

@@ -1,29 +1,20 @@
 //! The faults with a button for each.
 
-use axum::http::StatusCode;
-use axum::response::{IntoResponse as _, Response};
-use local_kit::fault::{self, FaultPage, Row, late, to_come};
-use local_kit::page;
+use local_kit::fault::{FaultPage, Row, late, to_come};
 use serde_json::json;
 
-use crate::fault::{FaultState, Faults};
+use crate::fault::FaultState;
 
-/// `GET /local/faults` of a browser.
-pub fn show(state: &FaultState) -> Response {
-    page::show(&FaultPage {
+/// The page of `/local/faults`.
+pub fn page(state: &FaultState) -> FaultPage {
+    FaultPage {
         server: "local Marathon",
         home: ("/ui/", "all apps"),
         whose: "of the Marathon on this machine",
         rows: rows(state),
         after: "",
         example: r#"{"down": true}"#.to_owned(),
-    })
-}
-
-/// `POST /local/faults` of a browser.
-pub fn change(faults: &Faults, form: &[u8]) -> Response {
-    let refused = |why| (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response();
-    fault::press(form, |change| faults.apply(change)).unwrap_or_else(refused)
+    }
 }
 
 fn rows(state: &FaultState) -> Vec<Row> {

@@ -7,7 +7,7 @@ mod index;
 use axum::http::Method;
 use axum::response::Response;
 
-pub use fault::{change as change_faults, show as show_faults};
+pub use fault::page as faults;
 
 use crate::definition::app::App;
 use crate::definition::id::Id;
