@@ -10,6 +10,59 @@ const NEVER: &[(&str, &[&str], &str)] = &[(
     "a fake that shares the client's types cannot catch its misreadings",
 )];
 
+/// What is pure, by package: time, chance and what lies outside are passed in, so that a test can decide them.
+const PURE: &[(&str, &[&str])] = &[
+    ("", &["history", "plan"]),
+    ("crates/local-marathon", &["definition", "world"]),
+];
+
+/// Words that only somebody says who looks outside.
+const OUTSIDE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "SystemTime",
+    "Instant",
+    "Timestamp::now",
+    "stamp::now",
+    "new_v4",
+    "getrandom",
+    "fastrand::u",
+    "Rng::new",
+    "RandomState",
+    "HashMap",
+    "tokio::time",
+    "tokio::spawn",
+    "reqwest",
+    "sqlx",
+];
+
+#[test]
+fn what_is_pure_looks_at_nothing_outside() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wrong = Vec::new();
+    for (package, modules) in PURE {
+        let src = root.join(package).join("src");
+        let mut files = Vec::new();
+        rust_files(&src, &mut files);
+        let pure = |file: &&PathBuf| {
+            let relative = file.strip_prefix(&src).unwrap();
+            let top = relative.components().next().unwrap().as_os_str();
+            modules.contains(&top.to_str().unwrap().trim_end_matches(".rs"))
+        };
+        let files: Vec<&PathBuf> = files.iter().filter(pure).collect();
+        assert!(files.len() >= modules.len(), "{package}: {files:?}");
+        for file in files {
+            let code = code_of(file);
+            let said = OUTSIDE.iter().filter(|word| code.contains(**word));
+            wrong.extend(said.map(|word| format!("{}: {word}", file.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// The packages whose library says in which rows its modules stand: the product and the look-alikes.
 fn packages() -> Vec<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

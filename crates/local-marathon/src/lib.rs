@@ -89,12 +89,13 @@ impl LocalMarathon {
             .context("finding the folder")?;
         let lock = lock(&options.dir)?;
         run::leftover::kill_leftovers(&options.dir).await;
-        let world = state_file::read(
+        let mut world = state_file::read(
             &options.dir,
             options.pace.clone(),
             options.resources.clone(),
             stamp::now(),
         )?;
+        world.port_is_free = run::process::is_free;
         let clock = Box::new(stamp::now);
         let (marathon, effects) = Marathon::new(world, options, clock, true);
         let engine = Engine::new(Arc::clone(&marathon))?;

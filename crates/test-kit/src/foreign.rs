@@ -18,7 +18,7 @@ fn python() -> &'static Result<PathBuf, String> {
     PYTHON.get_or_init(|| {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target");
         let lock = std::fs::File::create(target.join("clients-venv.lock"));
-        // given back when the process ends
+        // until the Python is made, or found
         let lock = lock.and_then(|lock| lock.lock().map(|()| lock));
         let _lock = lock.map_err(|error| error.to_string())?;
         let venv = target.join("clients-venv");

@@ -25,7 +25,8 @@ pub fn create(site: &Site, call: &Call) -> Answer {
             format!("{} is not an object", one_line(call)),
         )]));
     }
-    let checked = submit::app(&body, &Id::root(), jiff::Timestamp::UNIX_EPOCH)?;
+    let now = site.marathon.look(|world| world.now);
+    let checked = submit::app(&body, &Id::root(), now)?;
     let id = checked.id.clone();
     let accepted = site.marathon.with(|world| {
         let accepted = world.change(&above(&id), call.flag("force", false), &[], |tree, _| {

@@ -15,7 +15,6 @@ use super::schema::{self, Kind};
 use super::shape;
 use super::tree::Tree;
 use super::validate;
-use crate::stamp;
 
 type Object = Map<String, Value>;
 
@@ -70,7 +69,7 @@ fn completed(id: Id, group: &Id, sent: &Object, version: Timestamp) -> Result<Ap
     let app = App::new(id, body, version);
     validate::check(&app, sent).map_err(|refusal| {
         let error = refusal.body["details"][0]["errors"][0].as_str();
-        let text = scala_text::app(&app, stamp::now());
+        let text = scala_text::app(&app, version);
         let reason = scala_text::failure("value", &text, error.unwrap_or_default());
         refusal.because(reason)
     })?;

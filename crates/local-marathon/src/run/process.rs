@@ -45,6 +45,11 @@ impl Ending {
     }
 }
 
+/// Whether nobody on this machine listens on the port.
+pub fn is_free(port: u16) -> bool {
+    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
 /// A process and what its logs said last.
 pub struct Process {
     group: Group,

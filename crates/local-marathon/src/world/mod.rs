@@ -212,6 +212,8 @@ pub struct World {
     pub last_version: Timestamp,
     /// Where ids and the first ports come from.
     pub chance: fastrand::Rng,
+    /// Whether nobody else on the agents' machine has a port; by default nobody has any.
+    pub port_is_free: fn(u16) -> bool,
 }
 
 impl World {
@@ -251,6 +253,7 @@ impl World {
             bus: Bus::default(),
             last_version: Timestamp::UNIX_EPOCH,
             chance,
+            port_is_free: |_| true,
         }
     }
 

@@ -205,7 +205,7 @@ impl World {
         let start = self.next_port[agent].clamp(range.start, range.end);
         let mut chosen = Vec::new();
         for wanted in app.host_ports() {
-            let free = |port: &u16| !taken.contains(port) && is_free(*port);
+            let free = |port: &u16| !taken.contains(port) && (self.port_is_free)(*port);
             let port = match u16::try_from(wanted).ok()? {
                 0 => (start..range.end).chain(range.start..start).find(free)?,
                 fixed if range.contains(&fixed) && free(&fixed) => fixed,
@@ -278,9 +278,4 @@ impl World {
             }
         }
     }
-}
-
-/// Whether nobody on this machine listens on the port.
-fn is_free(port: u16) -> bool {
-    std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
 }
