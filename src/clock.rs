@@ -1,6 +1,7 @@
 //! The only place that asks the machine for the time; everyone else is handed a [`Clock`].
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -8,6 +9,9 @@ use jiff::Timestamp;
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
+
+    /// How long it is since a fixed moment: it only grows, however somebody sets the clock. For spans, never for dates.
+    fn elapsed(&self) -> Duration;
 }
 
 /// A shared clock, as it is passed around.
@@ -21,6 +25,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGAN.elapsed()
     }
 }
 

@@ -7,7 +7,7 @@
 //! | row | modules | for |
 //! |---|---|---|
 //! | 0 | `id` `clock` `secret` `sentence` | ids parsed once, time, redaction, codes with their sentences |
-//! | 1 | `signature` `event` `descriptor` `settings` `spec` | what is signed, written to the log, read from files and the environment |
+//! | 1 | `signature` `event` `descriptor` `settings` `spec` `transport` | what is signed, written to the log, read from files and the environment; the way out |
 //! | 2 | `history` | pure: events → state; (state, command) → events or a refusal |
 //! | 3 | `plan` | pure: what a deploy will change |
 //! | 4 | `api` | bodies of the HTTP API |
@@ -46,4 +46,5 @@ pub mod settings;
 pub mod signature;
 pub mod spec;
 pub mod store;
+pub mod transport;
 pub mod web;

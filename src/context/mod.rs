@@ -32,6 +32,14 @@ pub struct Timing {
     pub drift: Duration,
 }
 
+impl Timing {
+    /// Events come in bursts: how long one look waits, to serve them all.
+    #[must_use]
+    pub fn burst(&self) -> Duration {
+        self.look.min(Duration::from_millis(150))
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self {

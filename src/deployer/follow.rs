@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::job::Job;
 use super::{Next, Step, apply, destroy, retreat};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Intended, Planned};
@@ -22,10 +20,10 @@ const MOST_PROGRESS: u32 = 50;
 #[derive(Default)]
 pub(super) struct Following {
     deploy: Option<DeployNumber>,
-    progress_at: Option<Instant>,
+    progress_at: Option<Duration>,
     best: u32,
     standings: Standings,
-    cause: Option<(String, Instant)>,
+    cause: Option<(String, Duration)>,
 }
 
 impl Following {
@@ -61,11 +59,12 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
     let ids = planned.iter().map(|p| p.id.clone()).collect();
     let look = rollout::look(&job.context.marathon, ids).await?;
     let settle = job.context.timing.settle;
+    let now = job.context.clock.elapsed();
     let standings: Vec<(&Planned, Standing)> = planned
         .iter()
         .map(|p| {
             let standings = &mut following.standings;
-            (*p, standings.of(&p.id, p.spec.as_ref(), &look, settle))
+            (*p, standings.of(&p.id, p.spec.as_ref(), &look, now, settle))
         })
         .collect();
     progress(job, deploy, &standings).await?;
@@ -118,9 +117,10 @@ async fn judge(
     standings: &[(&Planned, Standing)],
 ) -> Step {
     let timing = &job.context.timing;
+    let now = job.context.clock.elapsed();
     let well: u32 = standings.iter().map(|(_, s)| s.well).sum();
     if following.progress_at.is_none() || well > following.best {
-        following.progress_at = Some(Instant::now());
+        following.progress_at = Some(now);
         following.best = well;
     }
     if let Some((_, hopeless)) = standings.iter().find(|(_, s)| s.hopeless) {
@@ -131,9 +131,9 @@ async fn judge(
         return ending(job, deploy, why).await;
     }
     let trouble = standings.iter().find_map(|(_, s)| s.trouble.clone());
-    let since = following.cause_since(trouble.as_ref());
+    let since = following.cause_since(trouble.as_ref(), now);
     if let (Some(next), Some(why)) = (&job.app.waiting, &trouble)
-        && since.is_some_and(|s| s.elapsed() >= timing.overtake)
+        && since.is_some_and(|s| now.saturating_sub(s) >= timing.overtake)
     {
         let sentence = format!("{}; overtaken by {}", why.sentence, next.number);
         job.record(
@@ -154,7 +154,7 @@ async fn judge(
         .map_or(timing.deadline, Duration::from_secs);
     let quiet = following
         .progress_at
-        .map(|p| p.elapsed())
+        .map(|p| now.saturating_sub(p))
         .unwrap_or_default();
     if quiet >= deadline.max(longest_grace(job, deploy).await?) {
         let why = trouble.unwrap_or_else(|| late(standings, quiet));
@@ -165,13 +165,12 @@ async fn judge(
 
 impl Following {
     /// Since when there is a cause of failure; a task that is killed for its health and started again continues it.
-    fn cause_since(&mut self, trouble: Option<&Sentence>) -> Option<Instant> {
+    fn cause_since(&mut self, trouble: Option<&Sentence>, now: Duration) -> Option<Duration> {
         match (trouble, &self.cause) {
-            (Some(now), Some((code, since))) if *code == now.code => Some(*since),
-            (Some(now), _) => {
-                let since = Instant::now();
-                self.cause = Some((now.code.clone(), since));
-                Some(since)
+            (Some(why), Some((code, since))) if *code == why.code => Some(*since),
+            (Some(why), _) => {
+                self.cause = Some((why.code.clone(), now));
+                Some(now)
             }
             // it may be between two tries: the cause ends only with progress
             (None, Some((_, since))) if self.progress_at.is_some_and(|p| p < *since) => {

@@ -20,8 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use prepare::Preview;
+pub use worker::Worker;
 
 use crate::context::Context;
+use crate::history::App;
 use crate::id::AppId;
 use crate::marathon;
 use crate::store::StoreError;
@@ -55,6 +57,35 @@ pub async fn run(context: Context, stop: CancellationToken) {
     workers.tracker.wait().await;
 }
 
+/// The apps that owe work now.
+///
+/// # Errors
+/// When the file cannot be read.
+pub async fn owing(context: &Context) -> Result<Vec<AppId>, StoreError> {
+    let (mut after, mut owing) = (String::new(), Vec::new());
+    loop {
+        let page = context.store.apps(&after, 200).await?;
+        let Some(last) = page.last() else {
+            return Ok(owing);
+        };
+        after = last.id.to_string();
+        owing.extend(page.into_iter().filter(App::owes_work).map(|a| a.id));
+    }
+}
+
+/// Looks once at all apps for changes that somebody else made.
+pub async fn look_for_drift(context: &Context) {
+    let looking = async {
+        for app in context.store.apps("", 1000).await? {
+            drift::look(context, &app).await?;
+        }
+        Ok::<_, StepError>(())
+    };
+    if let Err(error) = looking.await {
+        tracing::debug!(%error, "drift could not be looked for");
+    }
+}
+
 struct Workers {
     context: Context,
     tracker: TaskTracker,
@@ -65,20 +96,9 @@ struct Workers {
 impl Workers {
     /// Wakes the worker of every app that owes work; finds what a lost message would have said.
     async fn scan(&self) {
-        let mut after = String::new();
-        loop {
-            let page = match self.context.store.apps(&after, 200).await {
-                Ok(page) => page,
-                Err(error) => {
-                    tracing::error!(%error, "the apps cannot be read");
-                    return;
-                }
-            };
-            let Some(last) = page.last() else { return };
-            after = last.id.to_string();
-            page.iter()
-                .filter(|a| a.owes_work())
-                .for_each(|a| self.wake(&a.id));
+        match owing(&self.context).await {
+            Ok(apps) => apps.iter().for_each(|app| self.wake(app)),
+            Err(error) => tracing::error!(%error, "the apps cannot be read"),
         }
     }
 
@@ -86,17 +106,9 @@ impl Workers {
     fn look_for_drift(&self) {
         let (context, stop) = (self.context.clone(), self.stop.clone());
         self.tracker.spawn(async move {
-            let looking = async {
-                for app in context.store.apps("", 1000).await? {
-                    drift::look(&context, &app).await?;
-                }
-                Ok::<_, StepError>(())
-            };
             tokio::select! {
                 () = stop.cancelled() => {}
-                looked = looking => if let Err(error) = looked {
-                    tracing::debug!(%error, "drift could not be looked for");
-                },
+                () = look_for_drift(&context) => {}
             }
         });
     }
@@ -124,7 +136,7 @@ impl Workers {
 }
 
 /// What to do after a step.
-pub(crate) enum Next {
+pub enum Next {
     /// The state changed: look again at once.
     Again,
     /// Nothing to do before this long, or a change.

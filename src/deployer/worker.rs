@@ -16,6 +16,71 @@ use crate::history::{Deploy, Refusal};
 use crate::id::AppId;
 use crate::store::StoreError;
 
+/// The work of one app, a step at a time.
+pub struct Worker {
+    context: Context,
+    id: AppId,
+    following: Following,
+    /// The secrets of the app were learnt since this process began.
+    learnt: bool,
+}
+
+impl Worker {
+    /// Nothing is done before the first step.
+    #[must_use]
+    pub fn new(context: Context, id: AppId) -> Self {
+        Self {
+            context,
+            id,
+            following: Following::default(),
+            learnt: false,
+        }
+    }
+
+    /// Reads the state and takes the step it asks for. What breaks off is tried again.
+    pub async fn step(&mut self) -> Next {
+        self.work().await.unwrap_or_else(|error| {
+            tracing::warn!(app.id = %self.id, %error, "a step broke off; trying again");
+            Next::After(self.context.timing.retry.min(Duration::from_secs(2)))
+        })
+    }
+
+    async fn work(&mut self) -> Step {
+        let (context, id) = (&self.context, &self.id);
+        let Some(app) = context.store.app(id).await? else {
+            return Ok(Next::Idle);
+        };
+        if !self.learnt {
+            context.learn_again(id).await?;
+            self.learnt = true;
+        }
+        if app.destroyed {
+            return Ok(Next::Idle);
+        }
+        let job = Job { context, app: &app };
+        let step = if app.destroying.is_some() {
+            destroy::step(&job).await
+        } else if let Some(deploy) = &app.running {
+            self.following.of(deploy.number);
+            deploy_step(&job, deploy, &mut self.following).await
+        } else {
+            apply::scale_wishes(&job).await
+        };
+        match step {
+            // it can never be written down, however often it is tried
+            Err(StepError::Store(StoreError::Refused(Refusal::Not(why)))) => {
+                job.cannot_be_written(why).await
+            }
+            // somebody else decided meanwhile: look again
+            Err(StepError::Store(StoreError::Refused(_))) => {
+                Ok(Next::After(context.timing.look / 10))
+            }
+            Err(StepError::Marathon(error)) => job.marathon_trouble(error).await,
+            other => other,
+        }
+    }
+}
+
 /// Works until nothing is owed, then leaves the map; a change that comes later starts a new worker.
 pub(super) async fn run(
     context: &Context,
@@ -25,12 +90,12 @@ pub(super) async fn run(
     awake: &Arc<Mutex<BTreeMap<AppId, Arc<Notify>>>>,
 ) {
     let mut changes = context.watch.changes();
-    let (mut following, mut learnt) = (Following::default(), false);
+    let mut worker = Worker::new(context.clone(), id.clone());
     while !stop.is_cancelled() {
-        let pause = match work(context, id, &mut following, &mut learnt).await {
-            Ok(Next::Again) => continue,
-            Ok(Next::After(pause)) => pause,
-            Ok(Next::Idle) => {
+        let pause = match worker.step().await {
+            Next::Again => continue,
+            Next::After(pause) => pause,
+            Next::Idle => {
                 let Ok(mut map) = awake.lock() else { return };
                 // a wake that came while we decided is stored in the notify: then go on
                 if futures_util::FutureExt::now_or_never(wake.notified()).is_none() {
@@ -39,10 +104,6 @@ pub(super) async fn run(
                 }
                 continue;
             }
-            Err(error) => {
-                tracing::warn!(app.id = %id, %error, "a step broke off; trying again");
-                context.timing.retry.min(Duration::from_secs(2))
-            }
         };
         tokio::select! {
             () = stop.cancelled() => return,
@@ -50,41 +111,9 @@ pub(super) async fn run(
             () = tokio::time::sleep(pause) => {}
             _ = changes.changed() => {
                 // events come in bursts; one look serves them all
-                tokio::time::sleep(context.timing.look.min(Duration::from_millis(150))).await;
+                tokio::time::sleep(context.timing.burst()).await;
             }
         }
-    }
-}
-
-async fn work(context: &Context, id: &AppId, following: &mut Following, learnt: &mut bool) -> Step {
-    let Some(app) = context.store.app(id).await? else {
-        return Ok(Next::Idle);
-    };
-    if !*learnt {
-        context.learn_again(id).await?;
-        *learnt = true;
-    }
-    if app.destroyed {
-        return Ok(Next::Idle);
-    }
-    let job = Job { context, app: &app };
-    let step = if app.destroying.is_some() {
-        destroy::step(&job).await
-    } else if let Some(deploy) = &app.running {
-        following.of(deploy.number);
-        deploy_step(&job, deploy, following).await
-    } else {
-        apply::scale_wishes(&job).await
-    };
-    match step {
-        // it can never be written down, however often it is tried
-        Err(StepError::Store(StoreError::Refused(Refusal::Not(why)))) => {
-            job.cannot_be_written(why).await
-        }
-        // somebody else decided meanwhile: look again
-        Err(StepError::Store(StoreError::Refused(_))) => Ok(Next::After(context.timing.look / 10)),
-        Err(StepError::Marathon(error)) => job.marathon_trouble(error).await,
-        other => other,
     }
 }
 

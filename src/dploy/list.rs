@@ -12,6 +12,7 @@ use super::args::ScaleArgs;
 use super::session::{Marathon, Observer, Session};
 use super::workspace::Workspace;
 use crate::api::ActBody;
+use crate::clock;
 use crate::history::AppState;
 use crate::id::ServiceId;
 use crate::marathon::{LiveApp, MarathonError};
@@ -89,7 +90,7 @@ async fn running(session: &Session, workspace: &Workspace) -> anyhow::Result<Vec
     let look = rollout::look(&marathon.client, ids).await?;
     let mut standings = Standings::default();
     let shown = look.apps.iter().map(|(id, app)| {
-        let standing = standings.of(id, None, &look, Duration::ZERO);
+        let standing = standings.of(id, None, &look, clock::system().elapsed(), Duration::ZERO);
         let all = app.tasks.iter().filter(|t| app.is_well(t)).count();
         Shown {
             app: app.labels.get(LABEL_APP).cloned().unwrap_or_default(),
@@ -295,7 +296,7 @@ async fn scaled(
     let mut standings = Standings::default();
     loop {
         let look = rollout::look(marathon, [id.clone()].into()).await?;
-        let standing = standings.of(id, None, &look, Duration::ZERO);
+        let standing = standings.of(id, None, &look, clock::system().elapsed(), Duration::ZERO);
         let app = look.apps.get(id);
         let told = app.is_some_and(|a| a.instances == wanted && a.deployments().is_empty());
         let line = super::progress::line(&super::progress::Line {

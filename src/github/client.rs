@@ -10,6 +10,7 @@ use crate::clock::SharedClock;
 use crate::id::{Branch, CommitId, RepositoryName};
 use crate::secret::{Secret, plain};
 use crate::sentence::Code;
+use crate::transport::{Transport, TransportError, carry, network};
 
 /// The API version that is spoken.
 const VERSION: &str = "2022-11-28";
@@ -64,7 +65,9 @@ pub struct Repository {
 /// The client. Clones share the token and the budget.
 #[derive(Clone)]
 pub struct Client {
+    /// Makes requests; what sends them is the transport.
     http: reqwest::Client,
+    transport: Transport,
     base: String,
     token: Option<Secret>,
     clock: SharedClock,
@@ -102,12 +105,19 @@ impl Client {
             .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self {
+            transport: network(http.clone()),
             http,
             base: base.trim_end_matches('/').to_owned(),
             token,
             clock,
             rest_until: Arc::default(),
         })
+    }
+
+    /// The same client by another way than the network.
+    #[must_use]
+    pub fn by(self, transport: Transport) -> Self {
+        Self { transport, ..self }
     }
 
     /// Where the API is.
@@ -166,7 +176,8 @@ impl Client {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+            let sent = carry(&self.transport, request).await;
+            let answer = sent.map_err(|e| self.unreachable(&e))?;
             if answer.status().is_redirection() && answer.status() != StatusCode::NOT_MODIFIED {
                 url = self.moved_to(&answer)?;
                 continue;
@@ -213,7 +224,11 @@ impl Client {
             text("x-accepted-github-permissions").or_else(|| text("x-accepted-oauth-scopes"));
         let status = answer.status();
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|e| self.unreachable(&e))? {
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|e| self.unreachable(&e.into()))?
+        {
             if body.len() + chunk.len() > LARGEST {
                 return Err(GithubError::Refused(
                     "GitHub's answer is larger than 32 MiB".to_owned(),
@@ -288,8 +303,8 @@ impl Client {
         )
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> GithubError {
-        let why = if error.is_timeout() {
+    fn unreachable(&self, error: &TransportError) -> GithubError {
+        let why = if matches!(error, TransportError::Timeout) {
             "does not answer in time"
         } else {
             "cannot be reached"

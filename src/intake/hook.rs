@@ -22,9 +22,12 @@ pub struct HookKeeper {
 
 /// Which hooks are looked at.
 #[derive(Clone, Copy)]
-enum Due {
+pub enum Due {
+    /// Every one.
     All,
+    /// Those that GitHub could not be asked about.
     Unreachable,
+    /// Those that were never registered.
     Missing,
 }
 
@@ -75,7 +78,8 @@ impl HookKeeper {
         }
     }
 
-    async fn round(&self, due: Due) {
+    /// Keeps the hooks that are due, once.
+    pub async fn round(&self, due: Due) {
         let mut after = String::new();
         loop {
             let apps = match self.context.store.apps(&after, 100).await {

@@ -5,7 +5,7 @@ mod poll;
 mod push;
 mod register;
 
-pub use hook::{HookKeeper, KeepError};
-pub use poll::run as poll;
+pub use hook::{Due, HookKeeper, KeepError};
+pub use poll::{look_at_branch, run as poll};
 pub use push::{Received, payload, pinged, receive};
 pub use register::{RegisterError, register};

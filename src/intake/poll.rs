@@ -36,7 +36,7 @@ async fn round(context: &Context) {
         let Some(last) = apps.last() else { return };
         after = last.id.to_string();
         for app in apps.iter().filter(|a| a.destroying.is_none()) {
-            if let Err(error) = ask(context, app).await {
+            if let Err(error) = look_at_branch(context, app).await {
                 tracing::warn!(app.id = %app.id, %error, "the branch could not be asked");
             }
         }
@@ -44,7 +44,10 @@ async fn round(context: &Context) {
 }
 
 /// Asks one branch once.
-async fn ask(context: &Context, app: &App) -> Result<(), StoreError> {
+///
+/// # Errors
+/// When the log cannot be written; trouble with GitHub is kept beside it.
+pub async fn look_at_branch(context: &Context, app: &App) -> Result<(), StoreError> {
     let known = app.head.as_ref();
     let asked = context
         .github

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::error::MarathonError;
 use crate::secret::{Redactor, Secret};
+use crate::transport::{Transport, TransportError, carry};
 
 /// Where DC/OS gives out tokens, below the origin of the cluster.
 const LOGIN: &str = "/acs/api/v1/auth/login";
@@ -173,6 +174,7 @@ impl Access {
     pub(super) async fn pass(
         &self,
         http: &reqwest::Client,
+        transport: &Transport,
         stale: Option<&Pass>,
     ) -> Result<Pass, MarathonError> {
         let Some(login) = &self.login else {
@@ -193,7 +195,7 @@ impl Access {
         {
             return Err(why.clone());
         }
-        match login.fetch(http).await {
+        match login.fetch(http, transport).await {
             Ok(token) => {
                 self.redactor.learn(token.expose());
                 session.renew(login, &token)
@@ -243,20 +245,22 @@ impl Session {
 
 impl Login {
     /// Logs in. What DC/OS says to it is not repeated: it might hold what was sent.
-    async fn fetch(&self, http: &reqwest::Client) -> Result<Secret, MarathonError> {
-        let answer = http
+    async fn fetch(
+        &self,
+        http: &reqwest::Client,
+        transport: &Transport,
+    ) -> Result<Secret, MarathonError> {
+        let request = http
             .post(format!("{}{LOGIN}", self.origin))
             .timeout(LONGEST)
-            .json(&self.body)
-            .send()
-            .await
-            .map_err(|e| {
-                self.failed(if e.is_timeout() {
-                    "does not answer in time"
-                } else {
-                    "cannot be reached"
-                })
-            })?;
+            .json(&self.body);
+        let answer = carry(transport, request).await.map_err(|e| {
+            self.failed(if matches!(e, TransportError::Timeout) {
+                "does not answer in time"
+            } else {
+                "cannot be reached"
+            })
+        })?;
         let status = answer.status();
         if matches!(status.as_u16(), 401 | 403) {
             return Err(MarathonError::Unauthorized(format!(

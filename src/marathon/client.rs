@@ -6,12 +6,13 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::access::{Access, Credentials};
+use super::access::{Access, Credentials, Pass};
 use super::error::MarathonError;
 use super::explain;
 use super::wire::{Deployed, LiveApp, QueueItem, RunningDeployment};
 use crate::id::ServiceId;
 use crate::secret::plain;
+use crate::transport::{Transport, TransportError, carry, network};
 
 /// Answers larger than this are cut off.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -19,7 +20,9 @@ const LARGEST: usize = 64 * 1024 * 1024;
 /// The client. Its clones share one login.
 #[derive(Clone)]
 pub struct Client {
+    /// Makes requests; what sends them is the transport.
     http: reqwest::Client,
+    transport: Transport,
     base: String,
     access: Arc<Access>,
 }
@@ -37,10 +40,17 @@ impl Client {
             .read_timeout(timeout)
             .build()?;
         Ok(Self {
+            transport: network(http.clone()),
             http,
             base: base.trim_end_matches('/').to_owned(),
             access: Arc::new(Access::new(base, credentials)?),
         })
+    }
+
+    /// The same client by another way than the network.
+    #[must_use]
+    pub fn by(self, transport: Transport) -> Self {
+        Self { transport, ..self }
     }
 
     /// Where this Marathon is.
@@ -58,15 +68,24 @@ impl Client {
     /// a call that was answered with 401 was not carried out.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, MarathonError> {
         let again = request.try_clone().filter(|_| self.access.renews());
-        let pass = self.access.pass(&self.http, None).await?;
-        let sent = pass.on(request).send().await;
+        let pass = self.pass(None).await?;
+        let sent = carry(&self.transport, pass.on(request)).await;
         let answer = sent.map_err(|e| self.unreachable(&e))?;
         let Some(again) = again.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) else {
             return Ok(answer);
         };
-        let pass = self.access.pass(&self.http, Some(&pass)).await?;
-        let sent = pass.on(again).send().await;
+        let pass = self.pass(Some(&pass)).await?;
+        let sent = carry(&self.transport, pass.on(again)).await;
         sent.map_err(|e| self.unreachable(&e))
+    }
+
+    async fn pass(&self, stale: Option<&Pass>) -> Result<Pass, MarathonError> {
+        self.access.pass(&self.http, &self.transport, stale).await
+    }
+
+    /// Sends a request as it is, with nothing that shows who we are.
+    pub(super) async fn send_bare(&self, request: RequestBuilder) -> Option<Response> {
+        carry(&self.transport, request).await.ok()
     }
 
     pub(super) async fn call(
@@ -88,7 +107,7 @@ impl Client {
         let status = answer.status();
         let bytes = read_capped(answer)
             .await
-            .map_err(|e| self.unreachable(&e))?;
+            .map_err(|e| self.unreachable(&e.into()))?;
         let value = serde_json::from_slice(&bytes);
         if status.is_success() {
             return Ok(value.unwrap_or_default());
@@ -141,15 +160,8 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> MarathonError {
-        let why = if error.is_timeout() {
-            "does not answer in time".to_owned()
-        } else if error.is_connect() {
-            "cannot be reached".to_owned()
-        } else {
-            format!("broke off: {}", root_cause(error))
-        };
-        MarathonError::Unreachable(format!("Marathon at {} {why}", self.base))
+    fn unreachable(&self, error: &TransportError) -> MarathonError {
+        MarathonError::Unreachable(format!("Marathon at {} {error}", self.base))
     }
 
     /// The app, with tasks, deployments and its last failure; `None` where there is none.
@@ -328,14 +340,6 @@ impl Client {
             Err(other) => Err(other),
         }
     }
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    plain(&cause.to_string(), 200)
 }
 
 async fn read_capped(mut answer: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {

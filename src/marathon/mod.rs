@@ -12,5 +12,5 @@ pub use access::Credentials;
 pub use client::Client;
 pub use error::MarathonError;
 pub use explain::{crashing, locked, no_offers, refused, unhealthy};
-pub use watch::{Watch, Watched};
+pub use watch::{Ear, Watch, Watched};
 pub use wire::{Deployed, LiveApp, QueueItem, RunningDeployment, Task, TaskFailure, kept};

@@ -70,18 +70,25 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// A subscription, and the ear through which it hears.
+    #[must_use]
+    pub fn through_ear() -> (Self, Ear) {
+        let (changed, changes) = watch::channel(0);
+        let watched = Arc::new(Watched::default());
+        let heard = watched.clone();
+        (Self { changes, watched }, Ear { changed, heard })
+    }
+
     /// Subscribes, and subscribes again whenever the stream ends, until `stop`.
     #[must_use]
     pub fn start(client: Client, stop: CancellationToken) -> Self {
-        let (sender, changes) = watch::channel(0);
-        let watched = Arc::new(Watched::default());
-        let heard = watched.clone();
+        let (subscription, ear) = Self::through_ear();
         tokio::spawn(async move {
             let mut pause = Duration::from_millis(250);
             loop {
                 let connected = tokio::select! {
                     () = stop.cancelled() => return,
-                    connected = listen(&client, &sender, &heard) => connected,
+                    connected = listen(&client, &ear) => connected,
                 };
                 pause = if connected {
                     Duration::from_millis(250)
@@ -94,7 +101,7 @@ impl Watch {
                 }
             }
         });
-        Self { changes, watched }
+        subscription
     }
 
     /// What was heard.
@@ -110,8 +117,22 @@ impl Watch {
     }
 }
 
+/// Where events come in.
+pub struct Ear {
+    changed: watch::Sender<u64>,
+    heard: Arc<Watched>,
+}
+
+impl Ear {
+    /// Hears an event, as Marathon writes it.
+    pub fn hear(&self, event: &Value) {
+        self.heard.hear(event);
+        self.changed.send_modify(|n| *n += 1);
+    }
+}
+
 /// Reads the stream until it ends; answers whether it was connected at all.
-async fn listen(client: &Client, changes: &watch::Sender<u64>, watched: &Watched) -> bool {
+async fn listen(client: &Client, ear: &Ear) -> bool {
     let Some(answer) = connect(client).await else {
         return false;
     };
@@ -122,8 +143,7 @@ async fn listen(client: &Client, changes: &watch::Sender<u64>, watched: &Watched
             .as_deref()
             .and_then(|d| serde_json::from_str::<Value>(d).ok())
         {
-            watched.hear(&value);
-            changes.send_modify(|n| *n += 1);
+            ear.hear(&value);
         }
     }
     true
@@ -147,7 +167,7 @@ async fn connect(client: &Client) -> Option<reqwest::Response> {
     }
     let there = subscription(client, location);
     let answer = if loses_tls(client.base(), &target) {
-        there.send().await.ok()
+        client.send_bare(there).await
     } else {
         client.send(there).await.ok()
     };

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::look::{Look, labelled};
 use crate::id::{ServiceId, SpecHash};
 use crate::marathon::{self, LiveApp};
@@ -37,16 +35,18 @@ pub struct Standings(BTreeMap<ServiceId, Seen>);
 #[derive(Default)]
 struct Seen {
     failures: BTreeSet<String>,
-    running_since: Option<Instant>,
+    running_since: Option<Duration>,
 }
 
 impl Standings {
-    /// How a service stands that was given `spec` (where it was given one).
+    /// How a service stands at `now` ([`Clock::elapsed`](crate::clock::Clock::elapsed)) that was given `spec` (where it
+    /// was given one).
     pub fn of(
         &mut self,
         id: &ServiceId,
         spec: Option<&SpecHash>,
         look: &Look,
+        now: Duration,
         settle: Duration,
     ) -> Standing {
         let seen = self.0.entry(id.clone()).or_default();
@@ -66,7 +66,7 @@ impl Standings {
         let failures = seen.failures(app);
         let all =
             well == app.instances && app.tasks.len() == current.len() && look.hidden(app) == 0;
-        let settled = seen.settled(app, all, settle);
+        let settled = seen.settled(app, all, now, settle);
         let trouble = if all {
             None
         } else {
@@ -114,13 +114,13 @@ impl Seen {
     }
 
     /// Without health checks, "well" is: all running for the settle time without a failure.
-    fn settled(&mut self, app: &LiveApp, all: bool, settle: Duration) -> bool {
+    fn settled(&mut self, app: &LiveApp, all: bool, now: Duration, settle: Duration) -> bool {
         if !all {
             self.running_since = None;
             return false;
         }
-        let since = *self.running_since.get_or_insert_with(Instant::now);
-        app.has_health_checks() || app.instances == 0 || since.elapsed() >= settle
+        let since = *self.running_since.get_or_insert(now);
+        app.has_health_checks() || app.instances == 0 || now.saturating_sub(since) >= settle
     }
 }
 

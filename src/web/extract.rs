@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum_extra::extract::CookieJar;
-use tokio::time::{Duration, Instant};
 
 use super::Web;
 use super::error::Failure;
@@ -38,21 +38,21 @@ pub(super) struct SignedBody {
 
 /// Counts refused calls, so that the log says so at most once a minute and reason.
 #[derive(Default)]
-pub struct Refusals(Mutex<BTreeMap<String, (u64, Option<Instant>)>>);
+pub struct Refusals(Mutex<BTreeMap<String, (u64, Option<Duration>)>>);
 
 impl Refusals {
     /// Counts one; answers how many to write down now, if it is time.
-    fn count(&self, reason: &str) -> Option<u64> {
+    fn count(&self, reason: &str, now: Duration) -> Option<u64> {
         let mut map = self.0.lock().ok()?;
         let entry = map.entry(reason.to_owned()).or_default();
         entry.0 += 1;
         if entry
             .1
-            .is_some_and(|last| last.elapsed() < Duration::from_mins(1))
+            .is_some_and(|last| now.saturating_sub(last) < Duration::from_mins(1))
         {
             return None;
         }
-        entry.1 = Some(Instant::now());
+        entry.1 = Some(now);
         Some(std::mem::take(&mut entry.0))
     }
 }
@@ -60,7 +60,7 @@ impl Refusals {
 impl Web {
     /// Notes a refused call. What it carried is not kept.
     pub(super) async fn refused(&self, route: &str, reason: &str) {
-        let Some(count) = self.refusals.count(reason) else {
+        let Some(count) = self.refusals.count(reason, self.context.clock.elapsed()) else {
             return;
         };
         tracing::warn!(route, reason, count, "a call was refused");

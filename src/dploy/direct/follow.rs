@@ -9,6 +9,7 @@ use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
 use super::{Direct, End, LOOK, NoJournal};
+use crate::clock;
 use crate::dploy::progress::{self, Line};
 use crate::dploy::terminal::{Progress, Shown, cancels, interrupts};
 use crate::dploy::{FAILED, remove_service};
@@ -47,11 +48,16 @@ impl Direct<'_> {
                     continue;
                 }
             };
-            let settle = self.rules.settle;
+            let (settle, at) = (self.rules.settle, clock::system().elapsed());
             let now: Vec<(ServiceId, Standing)> = self
                 .followed
                 .iter()
-                .map(|(id, (_, spec))| (id.clone(), standings.of(id, spec.as_ref(), &look, settle)))
+                .map(|(id, (_, spec))| {
+                    (
+                        id.clone(),
+                        standings.of(id, spec.as_ref(), &look, at, settle),
+                    )
+                })
                 .collect();
             progress.show(self.lines(&now, &look));
             let over = |id: &String| look.deployments.iter().all(|d| d.id != *id);

@@ -14,6 +14,7 @@ use super::session::{Github, Marathon, Observer, Session, TOKEN_FILE};
 use super::terminal::{GREEN, Progress, paint};
 use super::workspace::Workspace;
 use crate::api::{HookBody, ProblemCode, RegisterBody};
+use crate::clock;
 use crate::github::GithubError;
 use crate::history::AppState;
 use crate::id::ServiceId;
@@ -190,7 +191,7 @@ impl Launch<'_> {
                 }
                 Err(error) => return Err(error.into()),
             };
-            let standing = standings.of(id, None, &look, Duration::ZERO);
+            let standing = standings.of(id, None, &look, clock::system().elapsed(), Duration::ZERO);
             progress.show(vec![super::progress::line(&super::progress::Line {
                 id: id.as_str(),
                 change: "launch",

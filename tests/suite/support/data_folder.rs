@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use dploy_observer::clock::{Clock, SharedClock};
 use dploy_observer::event::{
@@ -209,6 +210,10 @@ impl Clock for Ticking {
     fn now(&self) -> jiff::Timestamp {
         let second = self.0.fetch_add(1, Ordering::Relaxed);
         jiff::Timestamp::from_second(1_795_341_600 + second).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::Relaxed).unsigned_abs())
     }
 }
 
