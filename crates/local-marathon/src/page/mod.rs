@@ -13,7 +13,7 @@ use crate::definition::app::App;
 use crate::definition::id::Id;
 use crate::marathon::Marathon;
 use crate::world::World;
-use crate::world::instance::{Condition, Instance};
+use crate::world::instance::{Condition, Instance, waits_since};
 use crate::world::offer::REASONS;
 
 /// `/ui/` and what is below it; `None` where there is no such page.
@@ -33,10 +33,8 @@ pub fn route(
 
 /// Why instances of an app wait, in words.
 fn waiting(world: &World, app: &App, no_offers: bool) -> Option<String> {
-    let count = world.of(&app.id).iter().filter(|i| i.is_waiting()).count();
-    if count == 0 {
-        return None;
-    }
+    let waiting = || world.of(&app.id).iter().filter(|i| i.is_waiting());
+    let (count, since) = (waiting().count(), waits_since(waiting())?);
     let tasks = if count == 1 {
         "1 task waits"
     } else {
@@ -52,6 +50,8 @@ fn waiting(world: &World, app: &App, no_offers: bool) -> Option<String> {
     let last = world
         .offers
         .get(&app.id)
+        // what did not fit before may have been another version
+        .filter(|offers| offers.last_unused >= Some(since))
         .map(|offers| offers.last)
         .unwrap_or_default();
     let declined = |index: usize| last.iter().any(|counts| counts[index].0 > 0);

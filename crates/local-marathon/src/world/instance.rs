@@ -211,6 +211,11 @@ pub struct Agent {
     pub host: &'static str,
 }
 
+/// Since when the first of these waits.
+pub fn waits_since<'a>(waiting: impl Iterator<Item = &'a Instance>) -> Option<Timestamp> {
+    waiting.map(|instance| instance.since).min()
+}
+
 /// The instance a task id belongs to; the attempt does not matter.
 pub fn instance_of(task: &str) -> Option<&str> {
     let (instance, rest) = task.split_once("._app")?;

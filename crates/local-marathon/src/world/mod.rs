@@ -120,11 +120,9 @@ pub fn render_step(step: &[Action]) -> Value {
     json!({ "actions": actions })
 }
 
-/// What became of the offers for an app.
+/// What became of the offers for an app, in whatever version, since it was made or the leader changed.
 #[derive(Clone, Debug, Default)]
 pub struct Offers {
-    /// Version of the configuration the counts are about.
-    pub configured: Timestamp,
     /// Offers looked at.
     pub processed: u64,
     /// Offers that did not fit.

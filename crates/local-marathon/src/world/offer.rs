@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::instance::{Condition, Instance, Task};
-use super::{Effect, Launch, Offers, World};
+use super::{Effect, Launch, World};
 use crate::definition::app::App;
 use crate::definition::constraint::is_met;
 use crate::definition::id::Id;
@@ -252,12 +252,6 @@ impl World {
         self.offer_number += 1;
         let number = self.offer_number;
         let offers = self.offers.entry(app.id.clone()).or_default();
-        if offers.configured != app.configured {
-            *offers = Offers {
-                configured: app.configured,
-                ..Offers::default()
-            };
-        }
         offers.processed += 1;
         let reached = rejected.unwrap_or(REASONS.len() - 1);
         for (index, (declined, processed)) in offers.all.iter_mut().enumerate().take(reached + 1) {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::count;
-use super::instance::{Condition, Instance, Readiness};
+use super::instance::{Condition, Instance, Readiness, waits_since};
 use super::offer::REASONS;
 use super::{Deployment, MASTER, Offers, World};
 use crate::definition::app::App;
@@ -209,7 +209,7 @@ impl World {
     }
 
     fn render_waiting(&self, app: &App, waiting: &[&Instance], unused_offers: bool) -> Value {
-        let since = waiting.iter().map(|i| i.since).min().unwrap_or(self.now);
+        let since = waits_since(waiting.iter().copied()).unwrap_or(self.now);
         let until = self.delayed_until(app);
         let left = until.map_or(0, |until| until.duration_since(self.now).as_secs());
         let offers = self.offers.get(&app.id).cloned().unwrap_or_default();
@@ -223,6 +223,7 @@ impl World {
                 offers.last[0][i].1 + offers.last[1][i].1,
             )
         });
+        // statistics may be older than that: they are about the present instances only where `lastUnusedOfferAt` is not
         let mut json = json!({
             "count": waiting.len(), "delay": { "timeLeftSeconds": left, "overdue": until.is_none() }, "since": stamp::text(since),
             "processedOffersSummary": {
