@@ -46,7 +46,8 @@ pub struct Marathon {
     pub(crate) stopping: CancellationToken,
     /// All that runs besides requests.
     pub(crate) tasks: TaskTracker,
-    abdications: watch::Sender<u64>,
+    /// How often leadership has changed.
+    leaders: watch::Sender<u64>,
 }
 
 /// Who has asked for a save, and who was served.
@@ -78,7 +79,7 @@ impl Marathon {
             faults: Faults::default(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            abdications: watch::Sender::new(0),
+            leaders: watch::Sender::new(0),
         };
         (Arc::new(marathon), wanted)
     }
@@ -122,14 +123,18 @@ impl Marathon {
         });
     }
 
-    /// Changes leadership, from this Marathon to itself.
-    pub(crate) fn abdicate(&self) {
-        self.abdications.send_modify(|count| *count += 1);
+    /// Changes leadership, from this Marathon to itself: event streams end, and [`World::take_over`] says what the new leader knows.
+    ///
+    /// It is elected at once, being alone. With a real Marathon the old leader answers `There is no leader` for about a second, then
+    /// its process exits, and a standby leads.
+    pub fn change_leader(&self) {
+        self.leaders.send_modify(|count| *count += 1);
+        self.with(World::take_over);
     }
 
-    /// Changes when leadership does.
+    /// The number of the present leader; changes when leadership does.
     pub(crate) fn leadership(&self) -> watch::Receiver<u64> {
-        self.abdications.subscribe()
+        self.leaders.subscribe()
     }
 
     /// Where the files of a task are.

@@ -31,11 +31,12 @@ pub fn ping(call: &Call) -> Answer {
     ))
 }
 
-/// `/v2/leader`. Whoever abdicates here is elected again at once, being alone; event streams end all the same.
+/// `/v2/leader`. Whoever abdicates here is elected again at once, being alone, where a real one answers `There is no leader` for
+/// about a second and exits; all else is as with a new leader.
 pub fn leader(site: &Site, call: &Call) -> Answer {
     call.allow(&[Method::GET, Method::DELETE])?;
     if call.method == Method::DELETE {
-        site.marathon.abdicate();
+        site.marathon.change_leader();
         return Ok(call::json(
             200,
             &json!({ "message": "Leadership abdicated" }),

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Method, header};
 use axum::response::Response;
 use serde_json::json;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::Site;
 use super::call::{self, Call};
@@ -29,6 +29,7 @@ pub fn events(site: &Site, call: &Call) -> Response {
     let wanted: Vec<String> = call.all("event_type").map(str::to_owned).collect();
     let marathon = Arc::clone(&site.marathon);
     let peer = call.peer.ip().to_string();
+    let leadership = marathon.leadership();
     let receiver = marathon.with(|world| {
         let receiver = world.bus.subscribe();
         world.tell("event_stream_attached", json!({ "remoteAddress": peer }));
@@ -36,7 +37,7 @@ pub fn events(site: &Site, call: &Call) -> Response {
     });
     let (sender, body) = mpsc::channel::<Result<Bytes, Infallible>>(16);
     tokio::spawn(async move {
-        feed(&marathon, receiver, &wanted, &sender).await;
+        feed(&marathon, receiver, leadership, &wanted, &sender).await;
         marathon
             .with(|world| world.tell("event_stream_detached", json!({ "remoteAddress": peer })));
     });
@@ -57,14 +58,16 @@ pub fn events(site: &Site, call: &Call) -> Response {
 async fn feed(
     marathon: &Marathon,
     mut events: broadcast::Receiver<Arc<Event>>,
+    mut leadership: watch::Receiver<u64>,
     wanted: &[String],
     out: &mpsc::Sender<Result<Bytes, Infallible>>,
 ) {
     let period = marathon.options.pace.heartbeat;
-    let mut leadership = marathon.leadership();
     let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
     loop {
         let frame = tokio::select! {
+            // what the next leader does is told to nobody who listened to this one
+            biased;
             () = marathon.stopping.cancelled() => return,
             () = marathon.faults.wait_down() => return,
             () = out.closed() => return,

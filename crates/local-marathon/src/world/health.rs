@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::instance::{Condition, Health, Instance, Readiness};
-use super::{Launch, World};
+use super::{Effect, Launch, World};
 use crate::definition::app::HealthCheck;
 use crate::definition::id::Id;
 use crate::stamp;
@@ -43,16 +43,20 @@ impl World {
             i.condition == Condition::Running
                 && since.is_some_and(|s| self.now.duration_since(s) >= delay)
         };
-        let launch = |i: &Instance| {
-            let task = i.task.as_ref().filter(|t| !t.dying)?;
-            Some(Launch {
-                task: task.id.clone(),
-                app: Arc::clone(&i.app),
-                host: self.agents[task.agent].host,
-                ports: task.ports.clone(),
-            })
-        };
-        Some(mine().filter(due).filter_map(launch).collect())
+        let due = mine().filter(due);
+        Some(due.filter_map(|i| self.launch_of(i)).collect())
+    }
+
+    /// The task of an instance as it was launched; `None` where it has none, or one that is being killed.
+    #[must_use]
+    pub fn launch_of(&self, instance: &Instance) -> Option<Launch> {
+        let task = instance.task.as_ref().filter(|t| !t.dying)?;
+        Some(Launch {
+            task: task.id.clone(),
+            app: Arc::clone(&instance.app),
+            host: self.agents[task.agent].host,
+            ports: task.ports.clone(),
+        })
     }
 
     /// A health check of a task came back.
@@ -168,6 +172,13 @@ impl World {
             self.tell("instance_health_changed_event", json!({
                 "instanceId": old.id, "runSpecId": old.app.id.as_str(), "healthy": after, "runSpecVersion": version,
             }));
+        }
+    }
+
+    /// Has the readiness checks of a task made, if there are any.
+    pub fn ask_until_ready(&mut self, launch: Launch) {
+        if !launch.app.list("readinessChecks").is_empty() {
+            self.effects.push(Effect::Ready(launch));
         }
     }
 

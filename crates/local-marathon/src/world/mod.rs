@@ -7,6 +7,7 @@ pub mod event;
 pub mod health;
 pub mod instance;
 pub mod kill;
+pub mod leader;
 pub mod offer;
 pub mod plan;
 pub mod render;

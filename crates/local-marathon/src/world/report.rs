@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::instance::{Condition, Instance};
-use super::{Delay, Effect, Launch, World};
+use super::{Delay, World};
 use crate::definition::app::App;
 use crate::definition::id::Id;
 use crate::stamp;
@@ -24,15 +24,10 @@ impl World {
         let instance = instance.clone();
         self.tell_status(&instance, "");
         self.tell_condition(&instance, condition);
-        let Some(own) = &instance.task else { return };
-        if condition == Condition::Running && !instance.app.list("readinessChecks").is_empty() {
-            let launch = Launch {
-                task: task.to_owned(),
-                host: self.agents[own.agent].host,
-                ports: own.ports.clone(),
-                app: instance.app,
-            };
-            self.effects.push(Effect::Ready(launch));
+        if condition == Condition::Running
+            && let Some(launch) = self.launch_of(&instance)
+        {
+            self.ask_until_ready(launch);
         }
     }
 

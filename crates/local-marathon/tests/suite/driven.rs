@@ -17,18 +17,18 @@ use tower::ServiceExt as _;
 const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// A Marathon, and what drives it.
-struct Driven {
-    marathon: Arc<Marathon>,
+pub struct Driven {
+    pub marathon: Arc<Marathon>,
     effects: UnboundedReceiver<Effect>,
     seconds: Arc<AtomicI64>,
     /// Effects that ask for health checks, for as long as anybody wants.
     checks: Vec<Effect>,
     /// What was done, and what Marathon told of it.
-    trace: String,
+    pub trace: String,
 }
 
 impl Driven {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         let (pace, resources) = (Pace::default(), Resources::default());
         let options = Options {
             dir: "/nowhere".into(),
@@ -51,7 +51,7 @@ impl Driven {
         }
     }
 
-    async fn call(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+    pub async fn call(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -73,13 +73,11 @@ impl Driven {
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
-    /// A second passes: offers are made, checks are made, and what Marathon wants to be done is done.
-    fn second(&mut self) {
+    /// A second passes: offers are made, what Marathon wants to be done is done, and checks are made.
+    pub fn second(&mut self) {
         self.seconds.fetch_add(1, Ordering::SeqCst);
         self.marathon.make_offers();
-        while let Ok(effect) = self.effects.try_recv() {
-            self.carry_out(effect);
-        }
+        self.act();
         for check in &self.checks {
             let Effect::Watch(app) = check else { continue };
             let well = app.body["cmd"] != "sick";
@@ -99,6 +97,13 @@ impl Driven {
         }
     }
 
+    /// What Marathon wants to be done is done.
+    pub fn act(&mut self) {
+        while let Ok(effect) = self.effects.try_recv() {
+            self.carry_out(effect);
+        }
+    }
+
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Launch(launch) => self.marathon.with(|world| {
@@ -110,16 +115,26 @@ impl Driven {
                 writeln!(self.trace, "{task} is killed").unwrap();
                 world.task_ended(&task, true, "Command terminated with signal Terminated");
             }),
-            check @ Effect::Watch(_) => self.checks.push(check),
-            Effect::Ready(_) => {}
+            Effect::Watch(app) => {
+                // it is asked for again and again, and is to be made once
+                let known = self.checks.iter().any(|check| {
+                    matches!(check, Effect::Watch(known) if (&known.id, known.version) == (&app.id, app.version))
+                });
+                if !known {
+                    self.checks.push(Effect::Watch(app));
+                }
+            }
+            Effect::Ready(launch) => {
+                writeln!(self.trace, "{} is asked whether it is ready", launch.task).unwrap();
+            }
         }
     }
 
-    fn seconds(&mut self, count: u32) {
+    pub fn seconds(&mut self, count: u32) {
         (0..count).for_each(|_| self.second());
     }
 
-    async fn app(&self) -> Value {
+    pub async fn app(&self) -> Value {
         self.call("GET", "/v2/apps/web", Value::Null).await.1["app"].clone()
     }
 }
