@@ -10,4 +10,5 @@ mod documents;
 mod layers;
 mod observer;
 mod rules;
+mod simulation;
 mod support;

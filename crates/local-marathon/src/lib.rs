@@ -52,6 +52,7 @@ pub use fault::{FaultChange, FaultState, Faults, Refuse};
 pub use marathon::{Clock, Marathon};
 pub use options::{Credentials, Options, Pace, Resources};
 pub use run::leftover::kill_leftovers;
+pub use world::event::Event;
 pub use world::instance::{Condition, Readiness};
 pub use world::{Effect, Launch, World};
 

@@ -1,0 +1,293 @@
+//! The local Marathon's state, driven directly: tasks that do what the first word of their command says, in the time of the story.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use local_marathon::{Condition, Effect, Marathon, Options, Pace, Resources, World, router};
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::clock::StoryClock;
+
+pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// How long Marathon waits between two looks at all counts.
+const SCALE_CHECK: Duration = Duration::from_mins(5);
+
+struct Task {
+    word: String,
+    /// When it began to run; before that, when it was launched.
+    since: Duration,
+    running: bool,
+}
+
+/// Whose hand changed a service last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hand {
+    /// The observer's.
+    Ours,
+    /// The observer's, told to override whatever is there.
+    Forced,
+    /// Somebody else's, or a new leader's.
+    Others,
+}
+
+/// Marathon killed a healthy task.
+pub struct HealthyKill {
+    pub service: String,
+    pub left: u32,
+    pub wanted: u32,
+    /// No deployment holds the service.
+    pub free: bool,
+    pub hand: Hand,
+}
+
+/// A service as it is now.
+pub struct Seen {
+    pub label: Option<String>,
+    pub cmd: String,
+    pub env: bool,
+    pub instances: u32,
+    pub checked: bool,
+    /// Instances of the present configuration that run, healthy where that is checked.
+    pub well: u32,
+    /// All instances that are there.
+    pub there: u32,
+}
+
+pub struct Cluster {
+    pub marathon: Arc<Marathon>,
+    pub router: Router,
+    effects: UnboundedReceiver<Effect>,
+    bus: tokio::sync::broadcast::Receiver<Arc<local_marathon::Event>>,
+    checks: Vec<Effect>,
+    tasks: BTreeMap<String, Task>,
+    pub hands: BTreeMap<String, Hand>,
+    /// Healthy tasks that were killed since anybody asked.
+    pub kills: Vec<HealthyKill>,
+    next_scale_check: Duration,
+}
+
+fn owner(task: &str) -> &str {
+    task.split(".instance-").next().unwrap_or_default()
+}
+
+/// The id that a task's name begins with.
+fn service_of(task: &str) -> String {
+    format!("/{}", owner(task).replace('_', "/"))
+}
+
+impl Cluster {
+    pub fn new(seed: u64, clock: Arc<StoryClock>) -> Self {
+        let (pace, resources) = (Pace::default(), Resources { ports: [31000..31800, 31800..32000], ..Resources::default() });
+        let options = Options {
+            dir: "/nowhere".into(),
+            tools: None,
+            pace: pace.clone(),
+            resources: resources.clone(),
+            credentials: None,
+        };
+        let world = World::new(pace, resources, seed);
+        let time = move || clock.true_time();
+        let (marathon, effects) = Marathon::new(world, options, Box::new(time), false);
+        let bus = marathon.with(|world| world.bus.subscribe());
+        Self {
+            router: router(Arc::clone(&marathon), ADDRESS),
+            marathon,
+            effects,
+            bus,
+            checks: Vec::new(),
+            tasks: BTreeMap::new(),
+            hands: BTreeMap::new(),
+            kills: Vec::new(),
+            next_scale_check: SCALE_CHECK,
+        }
+    }
+
+    /// What Marathon has told since anybody asked.
+    pub fn events(&mut self) -> Vec<Value> {
+        let mut told = Vec::new();
+        loop {
+            match self.bus.try_recv() {
+                Ok(event) => told.push(serde_json::from_str(&event.data).unwrap()),
+                Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) => {}
+                Err(_) => return told,
+            }
+        }
+    }
+
+    /// Something moves by itself, so that it has to be looked at every second.
+    pub fn is_busy(&self) -> bool {
+        let odd = |t: &Task| !t.running || matches!(t.word.as_str(), "crash" | "later" | "old" | "sick");
+        self.tasks.values().any(odd)
+            || self.marathon.look(|w| !w.deployments.is_empty() || w.all().any(|i| i.is_waiting()))
+    }
+
+    /// A second passes, or several in which nothing was to be seen.
+    pub fn tick(&mut self, now: Duration) {
+        self.marathon.make_offers();
+        self.pump(now);
+        self.live(now);
+        self.check();
+        if now >= self.next_scale_check {
+            self.next_scale_check = now + SCALE_CHECK;
+            self.marathon.with(World::check_all_scales);
+        }
+        self.pump(now);
+    }
+
+    /// Does what Marathon wants done.
+    pub fn pump(&mut self, now: Duration) {
+        while let Ok(effect) = self.effects.try_recv() {
+            match effect {
+                Effect::Launch(launch) => {
+                    let cmd = launch.app.body.get("cmd").and_then(Value::as_str).unwrap_or_default();
+                    let word = cmd.split(' ').next().unwrap_or_default().to_owned();
+                    self.tasks.insert(launch.task.clone(), Task { word, since: now, running: false });
+                    self.marathon.with(|w| w.task_is(&launch.task, Condition::Starting));
+                }
+                Effect::Kill { task, .. } => self.kill(&task),
+                check @ Effect::Watch(_) => self.checks.push(check),
+                Effect::Ready(_) => {}
+            }
+        }
+    }
+
+    fn kill(&mut self, task: &str) {
+        let service = service_of(task);
+        let hand = self.hands.get(&service).copied().unwrap_or(Hand::Others);
+        let kill = self.marathon.look(|w| {
+            let (id, app) = w.tree.apps.iter().find(|(id, _)| id.as_str() == service)?;
+            let mine = w.of(id);
+            let was_healthy = mine.iter().any(|i| i.healthy() == Some(true) && i.task.as_ref().is_some_and(|t| t.id == task));
+            if !was_healthy {
+                return None;
+            }
+            let left = mine.iter().filter(|i| i.healthy() == Some(true) && i.task.as_ref().is_some_and(|t| !t.dying));
+            let strategy = app.body.get("upgradeStrategy");
+            let keeps = strategy.and_then(|s| s["minimumHealthCapacity"].as_f64()).unwrap_or(1.0);
+            let instances = u32::try_from(app.instances()).unwrap_or(u32::MAX);
+            Some(HealthyKill {
+                service: service.clone(),
+                left: u32::try_from(left.count()).unwrap_or(u32::MAX),
+                wanted: dploy_observer::marathon::kept(instances, keeps),
+                free: w.locks(id).is_empty(),
+                hand,
+            })
+        });
+        self.kills.extend(kill);
+        self.tasks.remove(task);
+        self.marathon.with(|w| w.task_ended(task, true, "Command terminated with signal Terminated"));
+    }
+
+    /// Tasks begin to run, and end.
+    fn live(&mut self, now: Duration) {
+        let mut ended = Vec::new();
+        for (id, task) in &mut self.tasks {
+            let age = now.saturating_sub(task.since);
+            if !task.running {
+                task.running = true;
+                task.since = now;
+                self.marathon.with(|w| w.task_is(id, Condition::Running));
+            } else {
+                let (lives, failed) = match task.word.as_str() {
+                    "crash" => (1, true),
+                    "later" => (30, true),
+                    "old" => (90, false),
+                    _ => continue,
+                };
+                if age >= Duration::from_secs(lives) {
+                    ended.push((id.clone(), failed));
+                }
+            }
+        }
+        for (id, failed) in ended {
+            self.tasks.remove(&id);
+            let message = if failed { "Command exited with status 1" } else { "Command exited with status 0" };
+            self.marathon.with(|w| w.task_ended(&id, failed, message));
+        }
+    }
+
+    /// The health checks are made. A result that says what is known already is not told: it would change nothing.
+    fn check(&mut self) {
+        let marathon = Arc::clone(&self.marathon);
+        let tasks = &self.tasks;
+        self.checks.retain(|check| {
+            let Effect::Watch(app) = check else { return false };
+            let mut current = false;
+            for (index, check) in app.health_checks().iter().enumerate() {
+                marathon.with(|world| {
+                    let Some(targets) = world.targets(&app.id, app.version, check) else { return };
+                    current = true;
+                    for target in targets {
+                        let Some(task) = tasks.get(&target.task) else { continue };
+                        let since = world.task_mut(&target.task).and_then(|i| i.task.as_ref()?.started);
+                        let age = since.map_or(0, |s| world.now.duration_since(s).as_secs());
+                        let well = match task.word.as_str() {
+                            "sick" => false,
+                            "slow" => age >= 12,
+                            _ => true,
+                        };
+                        let known = world.task_mut(&target.task).and_then(|i| i.healthy());
+                        if !(well && known == Some(true)) {
+                            let result = if well { Ok(()) } else { Err("500 Internal Server Error".to_owned()) };
+                            world.health_result(&target.task, index, result);
+                        }
+                    }
+                });
+            }
+            current
+        });
+    }
+
+    /// A service as it is.
+    pub fn seen(&self, id: &str) -> Option<Seen> {
+        self.marathon.look(|w| {
+            let (id, app) = w.tree.apps.iter().find(|(key, _)| key.as_str() == id)?;
+            let text = |v: Option<&Value>| v.and_then(Value::as_str).unwrap_or_default().to_owned();
+            let checked = !app.health_checks().is_empty();
+            let well = w.active(id).filter(|i| i.app.configured >= app.configured && i.is_up());
+            Some(Seen {
+                label: app.body.get("labels").and_then(|l| l["DPLOY"].as_str()).map(str::to_owned),
+                cmd: text(app.body.get("cmd")),
+                env: app.body.get("env").and_then(Value::as_object).is_some_and(|e| !e.is_empty()),
+                instances: u32::try_from(app.instances()).unwrap_or(u32::MAX),
+                checked,
+                well: u32::try_from(well.count()).unwrap_or(u32::MAX),
+                there: u32::try_from(w.of(id).len()).unwrap_or(u32::MAX),
+            })
+        })
+    }
+
+    /// The ids of all services.
+    pub fn ids(&self) -> Vec<String> {
+        self.marathon.look(|w| w.tree.apps.keys().map(|id| id.as_str().to_owned()).collect())
+    }
+
+    /// The services that a deployment holds.
+    pub fn held_by(&self, deployment: &str) -> Vec<String> {
+        self.marathon.look(|w| {
+            let found = w.deployments.iter().find(|d| d.id == deployment);
+            found.into_iter().flat_map(|d| d.affected()).map(|id| id.as_str().to_owned()).collect()
+        })
+    }
+
+    /// Whether any deployment is under way.
+    pub fn rolls(&self) -> bool {
+        self.marathon.look(|w| !w.deployments.is_empty())
+    }
+
+    /// From now on another leader decides: what it kills is nobody's doing here.
+    pub fn new_leader(&mut self) {
+        self.hands.values_mut().for_each(|h| *h = Hand::Others);
+        self.marathon.change_leader();
+    }
+
+    /// The services whose tasks have these names.
+    pub fn services_of<'a>(tasks: impl Iterator<Item = &'a str>) -> Vec<String> {
+        tasks.map(service_of).collect()
+    }
+}

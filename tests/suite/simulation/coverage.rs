@@ -1,0 +1,82 @@
+//! What was visited: in which phase which trouble was met, and which wish.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use dploy_observer::history::App;
+use dploy_observer::id::AppId;
+
+use super::judge::Judge;
+use super::story::{Trouble, Wish};
+
+/// The phases of an app's deploy.
+pub const PHASES: &[&str] = &["none", "queued", "reading", "planned", "calling", "rolling", "ending", "destroying"];
+
+/// Where the deploy of an app is.
+pub fn phase(app: Option<&App>) -> &'static str {
+    let Some(app) = app else { return "none" };
+    if app.destroying.is_some() {
+        return "destroying";
+    }
+    let Some(deploy) = &app.running else { return "none" };
+    if deploy.intent.is_some() {
+        "calling"
+    } else if deploy.ending.is_some() {
+        "ending"
+    } else if !deploy.accepted.is_empty() {
+        "rolling"
+    } else if deploy.plan.is_some() {
+        "planned"
+    } else if deploy.started_at.is_some() {
+        "reading"
+    } else {
+        "queued"
+    }
+}
+
+/// How often what was met.
+#[derive(Default, Clone)]
+pub struct Coverage {
+    pub phases: BTreeMap<&'static str, u64>,
+    pub troubles: BTreeMap<(&'static str, Trouble), u64>,
+    pub wishes: BTreeMap<(&'static str, &'static str), u64>,
+    /// The disk refused at the last step.
+    pub disk_refused: bool,
+}
+
+impl Coverage {
+    /// A worker's step.
+    pub fn step(&mut self, judge: &Judge, app: &AppId, trouble: &BTreeMap<Trouble, Duration>) {
+        let phase = phase(judge.apps.get(app).and_then(Option::as_ref));
+        *self.phases.entry(phase).or_default() += 1;
+        for trouble in trouble.keys() {
+            *self.troubles.entry((phase, *trouble)).or_default() += 1;
+        }
+    }
+
+    /// An operator's wish.
+    pub fn wish(&mut self, wish: &Wish, app: Option<&App>) {
+        *self.wishes.entry((wish.name(), phase(app))).or_default() += 1;
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        for (key, count) in &other.phases {
+            *self.phases.entry(key).or_default() += count;
+        }
+        for (key, count) in &other.troubles {
+            *self.troubles.entry(*key).or_default() += count;
+        }
+        for (key, count) in &other.wishes {
+            *self.wishes.entry(*key).or_default() += count;
+        }
+    }
+
+    /// The pairs that were never visited.
+    pub fn holes(&self) -> Vec<String> {
+        let pairs = PHASES.iter().flat_map(|p| Trouble::ALL.iter().map(move |t| (*p, *t)));
+        let troubles = pairs.filter(|pair| !self.troubles.contains_key(pair)).map(|(p, t)| format!("{p} × {}", t.name()));
+        let pairs = Wish::NAMES.iter().flat_map(|w| PHASES.iter().map(move |p| (*w, *p)));
+        let wishes = pairs.filter(|pair| !self.wishes.contains_key(pair)).map(|(w, p)| format!("{w} × {p}"));
+        troubles.chain(wishes).collect()
+    }
+}

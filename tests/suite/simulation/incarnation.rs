@@ -1,0 +1,157 @@
+//! The observer between two kills: everything that is only in memory, and the runtime it lives in.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::Router;
+use dploy_observer::context::{Context, Timing};
+use dploy_observer::deployer::{Next, Worker};
+use dploy_observer::id::AppId;
+use dploy_observer::intake::HookKeeper;
+use dploy_observer::marathon::{self, Credentials, Ear, Watch};
+use dploy_observer::secret::Secret;
+use dploy_observer::store::Store;
+use dploy_observer::web::{self, Web};
+use dploy_observer::{github, web::router};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, broadcast};
+
+use super::outside::{Outside, PATIENCE};
+
+pub const TOKENS: [(&str, &str); 2] = [("ana", "token-of-ana-0123456789"), ("ben", "token-of-ben-0123456789")];
+
+/// How long things take in a story.
+pub fn timing() -> Timing {
+    Timing { http: PATIENCE, deadline: Duration::from_secs(60), settle: Duration::from_secs(3), ..Timing::default() }
+}
+
+type Step = Pin<Box<dyn Future<Output = (Worker, Next)>>>;
+
+/// The worker of an app.
+pub enum Slot {
+    /// It rests until then.
+    Resting(Box<Worker>, Duration),
+    /// Its step waits for a call; whether it was woken meanwhile.
+    Calling(Step, bool),
+}
+
+/// What comes again and again, and when next.
+pub struct Rounds {
+    pub branches: Duration,
+    pub hooks: Duration,
+    pub hooks_again: Duration,
+    pub scan: Duration,
+    pub drift: Duration,
+}
+
+pub struct Incarnation {
+    // before the runtime: what is dropped may want it
+    pub slots: BTreeMap<AppId, Slot>,
+    pub web: Router,
+    pub context: Context,
+    pub hooks: HookKeeper,
+    pub ear: Ear,
+    pub touched: broadcast::Receiver<AppId>,
+    pub rounds: Rounds,
+    /// Events of Marathon on their way to us.
+    pub stream: VecDeque<(Duration, serde_json::Value)>,
+    runtime: Runtime,
+}
+
+impl Incarnation {
+    /// Opens the log in the folder.
+    pub fn begin(outside: &Arc<Outside>, folder: &Path) -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let built = runtime.block_on(Self::build(outside, folder));
+        let (context, web, hooks, ear) = match built {
+            Ok(built) => built,
+            Err(error) => return Err(format!("{error:#}")),
+        };
+        let now = outside.now();
+        let touched = context.store.log().touched();
+        Ok(Self {
+            slots: BTreeMap::new(),
+            web,
+            context,
+            hooks,
+            ear,
+            touched,
+            rounds: Rounds { branches: now, hooks: now, hooks_again: now, scan: now, drift: now },
+            stream: VecDeque::new(),
+            runtime,
+        })
+    }
+
+    async fn build(outside: &Arc<Outside>, folder: &Path) -> anyhow::Result<(Context, Router, HookKeeper, Ear)> {
+        let clock: dploy_observer::clock::SharedClock = outside.clock.clone();
+        let store = Store::open(folder, clock.clone(), Arc::new(|why| panic!("{why}"))).await?;
+        for (name, token) in TOKENS {
+            store.put_token(name, &Secret::new(token).sha256()).await?;
+        }
+        let (watch, ear) = Watch::through_ear();
+        let timing = timing();
+        let marathon = marathon::Client::new("http://marathon:8080", Credentials::None, timing.http)?;
+        let github = github::Client::new("http://github", Some(Secret::new("pat-0123456789abcdef")), clock.clone(), Duration::from_secs(10))?;
+        let context = Context {
+            store,
+            github: github.by(outside.github()),
+            marathon: marathon.by(outside.marathon()),
+            watch,
+            clock,
+            timing,
+            allow_ids: Vec::new(),
+            own_id: None,
+        };
+        let hooks = HookKeeper { context: context.clone(), url: "http://node:8849/dploy".to_owned() };
+        let web = Web {
+            hooks: hooks.clone(),
+            public_url: "http://node:8849".to_owned(),
+            public_node: "node".to_owned(),
+            settings: Arc::default(),
+            private: Some(false),
+            private_repository: Arc::new(AtomicBool::new(false)),
+            plain_login: true,
+            trusted_proxy: None,
+            poll_seconds: 60,
+            fingerprint: context.store.fingerprint_key().await?,
+            bodies: Arc::new(Semaphore::new(web::BODIES)),
+            refusals: Arc::default(),
+            context: context.clone(),
+        };
+        Ok((context, router(web), hooks, ear))
+    }
+
+    /// Runs something to its end, which may not wait for anything but the log.
+    pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Goes on with a step until it is done or waits for a call that is held.
+    pub fn go_on(&self, step: &mut Step, outside: &Outside) -> Option<(Worker, Next)> {
+        self.runtime.block_on(poll_fn(|context| {
+            let polled = step.as_mut().poll(context);
+            let suspended = std::mem::take(&mut outside.lock().suspended);
+            match polled {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if suspended => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        }))
+    }
+
+    /// Everything that is only in memory is gone, at once.
+    pub fn kill(self) {
+        let Self { runtime, slots, web, context, hooks, .. } = self;
+        let within = runtime.enter();
+        drop((slots, web, hooks));
+        drop(context);
+        drop(within);
+        runtime.shutdown_background();
+    }
+}

@@ -1,0 +1,185 @@
+//! Stories by seed: few apps, few services, and several things that happen close to each other.
+
+use fastrand::Rng;
+
+use super::story::{
+    Act, AppShape, Behaviour, Change, Deed, ServiceShape, Story, Strange, Told, Trouble, What, Wish,
+};
+
+/// A story of this seed.
+pub fn story(seed: u64) -> Story {
+    let mut chance = Rng::with_seed(seed);
+    let apps = apps(&mut chance);
+    let mut strange = Vec::new();
+    if chance.u8(..10) == 0 {
+        let label = (chance.bool()).then(|| apps[0].name.clone());
+        let id = apps[0].services[0].id.clone();
+        strange.push(Strange { id, label });
+    }
+    let mut at = if strange.is_empty() {
+        chance.u32(0..40)
+    } else {
+        0
+    };
+    let mut acts = Vec::new();
+    for _ in 0..chance.usize(2..11) {
+        let what = what(&mut chance, &apps);
+        acts.push(Act { at, what });
+        at += match chance.u8(..10) {
+            0..=3 => chance.u32(0..3),
+            4..=7 => chance.u32(2..15),
+            _ => chance.u32(15..90),
+        };
+    }
+    Story {
+        seed,
+        apps,
+        strange,
+        acts,
+    }
+}
+
+fn apps(chance: &mut Rng) -> Vec<AppShape> {
+    let mut apps = vec![app(chance, "shop", 1, "main")];
+    match chance.u8(..10) {
+        0 => apps.push(app(chance, "shop-next", 1, "next")),
+        1 => apps.push(app(chance, "blog", 2, "main")),
+        2 => {
+            // two that name one id
+            let mut second = app(chance, "blog", 2, "main");
+            second.services[0].id.clone_from(&apps[0].services[0].id);
+            apps.push(second);
+        }
+        _ => {}
+    }
+    apps
+}
+
+fn app(chance: &mut Rng, name: &str, repository: u64, branch: &str) -> AppShape {
+    let count = match chance.u16(..400) {
+        0 => chance.usize(60..120),
+        1..=9 => 8,
+        10..=99 => 3,
+        100..=199 => 2,
+        _ => 1,
+    };
+    let names = ["web", "api", "db"];
+    let id = |n: usize| match names.get(n) {
+        Some(word) => format!("/{name}/{word}"),
+        None => format!("/{name}/s{n}"),
+    };
+    let services = (0..count).map(|n| ServiceShape {
+        id: id(n),
+        instances: if count > 8 { 1 } else { chance.u32(1..5) },
+        strategy: *chance.choice(&[(1.0, 1.0), (0.5, 0.0), (1.0, 0.0)]).unwrap(),
+        checked: chance.u8(..10) < 8,
+        needs: (n > 0 && chance.u8(..4) == 0).then(|| id(n - 1)),
+    });
+    let services = services.collect();
+    AppShape {
+        name: name.to_owned(),
+        repository,
+        branch: branch.to_owned(),
+        prune: chance.u8(..3) == 0,
+        group: chance.u8(..6) == 0,
+        services,
+    }
+}
+
+fn what(chance: &mut Rng, apps: &[AppShape]) -> What {
+    let app = chance.usize(..apps.len());
+    let services = &apps[app].services;
+    let service = chance.usize(..services.len());
+    match chance.u8(..100) {
+        0..=34 => What::Push {
+            app,
+            change: change(chance, apps, service),
+            told: match chance.u8(..10) {
+                0..=6 => Told::Once,
+                7 => Told::Twice,
+                8 => Told::Late(chance.u32(1..60)),
+                _ => Told::Never,
+            },
+        },
+        35..=59 => What::Operator {
+            app,
+            by: (*chance.choice(&["ana", "ben"]).unwrap()).to_owned(),
+            wish: wish(chance, service),
+        },
+        60..=71 => What::Stranger {
+            id: services[service].id.clone(),
+            deed: match chance.u8(..8) {
+                0 => Deed::Unlabel,
+                1 => Deed::Relabel,
+                2 => Deed::Edit,
+                3 => Deed::AddEnv,
+                4 => Deed::Scale(chance.u32(0..6)),
+                5 => Deed::Restart,
+                6 => Deed::Delete,
+                _ => Deed::Create,
+            },
+        },
+        72..=91 => What::Trouble {
+            what: *chance.choice(Trouble::ALL).unwrap(),
+            seconds: match chance.u8(..4) {
+                0 => chance.u32(1..5),
+                1 | 2 => chance.u32(5..60),
+                _ => chance.u32(60..300),
+            },
+        },
+        92..=97 => What::Kill {
+            away: chance.u32(0..30),
+        },
+        _ => What::Clock {
+            by: chance.i64(-7200..7200),
+        },
+    }
+}
+
+fn change(chance: &mut Rng, apps: &[AppShape], service: usize) -> Change {
+    let behaviour = match chance.u8(..12) {
+        0..=4 => Behaviour::Well,
+        5 => Behaviour::Slow,
+        6 | 7 => Behaviour::Sick,
+        8 => Behaviour::Crash,
+        9 => Behaviour::Later,
+        10 => Behaviour::Never,
+        _ => Behaviour::Old,
+    };
+    match chance.u8(..20) {
+        0..=9 => Change::Version(behaviour),
+        10 | 11 => Change::One(service, behaviour),
+        12 => Change::Readme,
+        13 if chance.bool() => Change::Unreadable,
+        13 => Change::TooBig,
+        14 => Change::Remove(service),
+        15 => Change::AddAll,
+        16 => Change::Instances(service, chance.u32(0..6)),
+        17 => {
+            let other = &apps[chance.usize(..apps.len())];
+            Change::Renames(service, other.services[0].id.clone())
+        }
+        18 => Change::ForcedBack,
+        _ => Change::Revert,
+    }
+}
+
+fn wish(chance: &mut Rng, service: usize) -> Wish {
+    match chance.u8(..24) {
+        0..=5 => Wish::Rollback(chance.usize(1..3)),
+        6 => Wish::RollbackForGood(chance.usize(1..3)),
+        7 | 8 => Wish::RollbackOne(service, 1),
+        9 | 10 => Wish::Deploy,
+        11 => Wish::Force,
+        12 | 13 => Wish::Redeploy,
+        14 | 15 => Wish::Cancel,
+        16 => Wish::Resume,
+        17 => Wish::Lock,
+        18 => Wish::Unlock,
+        19 => Wish::Scale(service, chance.u32(0..6)),
+        20 => Wish::Adopt,
+        21 => Wish::Destroy,
+        22 => Wish::DestroyKeeping,
+        _ => Wish::Register,
+    }
+}

@@ -1,0 +1,271 @@
+//! What must hold after every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dploy_observer::event::{Event, Fact, NewEvent};
+use dploy_observer::history::{App, apply};
+use dploy_observer::id::AppId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::branch::{Contents, Wanted};
+use super::cluster::Cluster;
+
+/// What can turn out not to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    /// A call changed a service whose live label was not ours.
+    NotOurs,
+    /// A push that was acknowledged is not in the log.
+    PushLost,
+    /// Healthy instances fell below what the strategy allows, through our doing.
+    HealthyLost,
+    /// Somebody left a pin without an event that says so, or deployed something else under it.
+    PinLeft,
+    /// What is called live is not what runs.
+    LiveUntrue,
+    /// `succeeded` or `unchanged` was not true when it was said.
+    SuccessUntrue,
+    /// The log grew although nothing happened.
+    LogGrows,
+    /// A deploy cost more events than it may.
+    DeployCostly,
+    /// A projection is not what a fresh fold makes.
+    ProjectionDiffers,
+    /// A sentence names what does not exist.
+    SentenceUntrue,
+    /// A step is taken again and again without an end.
+    Spins,
+    /// A request was answered with an error of our own.
+    OwnError,
+    /// The log is damaged.
+    Damaged,
+    /// In the end a deploy has not ended and waits for nobody.
+    Stuck,
+    /// In the end an app is neither at its head nor at its pin.
+    NotAtHead,
+    /// In the end what runs is not what the commit says.
+    NotRight,
+    /// In the end counts that were raised were not given back.
+    Owed,
+}
+
+/// Something did not hold.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    pub check: Check,
+    pub sentence: String,
+}
+
+/// So many events may be written within a minute while nothing happens.
+const QUIET_EVENTS: usize = 40;
+
+/// What is known from the log alone, folded afresh, and what is counted.
+#[derive(Default)]
+pub struct Judge {
+    pub last_seq: i64,
+    pub apps: BTreeMap<AppId, Option<App>>,
+    /// When events came that nothing from outside was the reason of.
+    times: Vec<Duration>,
+    costs: BTreeMap<(AppId, u32), usize>,
+    /// Services that somebody else touched since our last success.
+    pub touched: BTreeSet<String>,
+    /// Everything that exists or existed, by name.
+    pub names: BTreeSet<String>,
+    /// Pushes that were acknowledged, with the app's name.
+    pub acknowledged: Vec<(AppId, String)>,
+    /// Commits that the log received, by app.
+    received: BTreeSet<(AppId, String)>,
+    /// Whoever was let override somebody else's deployment.
+    pub events: usize,
+    pub adopted: BTreeSet<String>,
+}
+
+impl Judge {
+    /// Something happened from outside: what the log says of it is not for nothing.
+    pub fn something_happens(&mut self) {
+        self.times.clear();
+    }
+
+    /// Reads on in the log.
+    pub fn read(&mut self, events: &[Event], cluster: &Cluster, contents: &Contents, now: Duration) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for event in events {
+            if event.seq != self.last_seq + 1 {
+                found.push(Finding { check: Check::Damaged, sentence: format!("event {} follows {}", event.seq, self.last_seq) });
+            }
+            self.last_seq = event.seq;
+            self.events += 1;
+            let Some(id) = event.app.clone() else { continue };
+            let fact = match event.fact() {
+                Ok(fact) => fact,
+                Err(error) => {
+                    found.push(Finding { check: Check::Damaged, sentence: error.to_string() });
+                    continue;
+                }
+            };
+            let before = self.apps.get(&id).cloned().flatten();
+            let new = NewEvent {
+                app: event.app.clone(),
+                actor: event.actor.clone(),
+                deploy: event.deploy,
+                dedup: event.dedup.clone(),
+                fact,
+            };
+            let app = self.apps.entry(id.clone()).or_default();
+            apply(app, event.seq, &event.at, &new);
+            let after = app.clone();
+            found.extend(self.one(&id, event, &new.fact, before.as_ref(), after.as_ref(), cluster, contents));
+            found.extend(self.grows(&id, event, now));
+        }
+        found
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an event with all that surrounds it")]
+    fn one(
+        &mut self,
+        id: &AppId,
+        event: &Event,
+        fact: &Fact,
+        before: Option<&App>,
+        after: Option<&App>,
+        cluster: &Cluster,
+        contents: &Contents,
+    ) -> Option<Finding> {
+        match fact {
+            Fact::PushReceived(push) => {
+                self.received.insert((id.clone(), push.after.to_string()));
+            }
+            Fact::AppRegistered { .. } => {}
+            Fact::AppAdopted { services } => {
+                self.adopted.extend(services.iter().map(|s| s.id.to_string()));
+            }
+            Fact::DeploySucceeded { services, .. } | Fact::DeployUnchanged { services, .. } => {
+                let deploy = before.and_then(|b| b.open_deploy(event.deploy?));
+                let commit = deploy.map(|d| d.wanted.commit.to_string()).unwrap_or_default();
+                let only = deploy.and_then(|d| d.wanted.only.as_ref()).map(ToString::to_string);
+                let well = matches!(fact, Fact::DeploySucceeded { .. });
+                for service in services {
+                    self.touched.remove(service.id.as_str());
+                }
+                for wanted in contents.get(&commit).into_iter().flatten() {
+                    if only.as_ref().is_some_and(|o| *o != wanted.shape.id) {
+                        continue;
+                    }
+                    if let Err(why) = is_right(cluster, id.as_str(), wanted, well) {
+                        let sentence = format!("{id} #{} says {} at {}, and {why}", event.deploy.map_or(0, |d| d.0), event.kind, short(&commit));
+                        return Some(Finding { check: Check::SuccessUntrue, sentence });
+                    }
+                }
+            }
+            Fact::DeployStarted { commit } => {
+                if let Some(pin) = before.and_then(|b| b.pin.as_ref())
+                    && pin.commit != *commit
+                {
+                    let sentence = format!("{id} is pinned to {}, and a deploy of {} starts", pin.commit.short(), commit.short());
+                    return Some(Finding { check: Check::PinLeft, sentence });
+                }
+            }
+            _ => {}
+        }
+        let left = before.is_some_and(|b| b.pin.is_some()) && after.is_some_and(|a| a.pin.is_none());
+        if left && !matches!(fact, Fact::AppResumed { .. } | Fact::AppDestroyed { .. } | Fact::AppRegistered { .. } | Fact::DestroyRequested { .. }) {
+            let sentence = format!("{id} leaves its pin with a {}", event.kind);
+            return Some(Finding { check: Check::PinLeft, sentence });
+        }
+        self.sentences(id, event, after)
+    }
+
+    /// Sentences name services, deploys and Marathon deployments that exist.
+    fn sentences(&self, id: &AppId, event: &Event, after: Option<&App>) -> Option<Finding> {
+        let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
+        let sentence = payload["sentence"].as_str()?;
+        let wrong = sentence.split([' ', ',', ';', '(', ')']).find(|word| {
+            let word = word.trim_end_matches(['.', ':']);
+            if let Some(number) = word.strip_prefix('#') {
+                let highest = after.map_or(0, |a| a.last_deploy.0);
+                return number.parse::<u32>().is_ok_and(|n| n == 0 || n > highest);
+            }
+            word.starts_with('/')
+                && word.len() > 1
+                && !word.starts_with("/v2")
+                && word.matches('/').count() == 2
+                && !self.names.contains(word)
+        })?;
+        let sentence = format!("{id}: {} says {sentence:?}, and there is no {wrong}", event.kind);
+        Some(Finding { check: Check::SentenceUntrue, sentence })
+    }
+
+    fn grows(&mut self, id: &AppId, event: &Event, now: Duration) -> Option<Finding> {
+        self.times.retain(|t| *t + Duration::from_mins(1) > now);
+        self.times.push(now);
+        if self.times.len() > QUIET_EVENTS * self.apps.len().max(1) {
+            let sentence = format!("{} events within a minute in which nothing happened, the last a {} of {id}", self.times.len(), event.kind);
+            return Some(Finding { check: Check::LogGrows, sentence });
+        }
+        let deploy = event.deploy?;
+        let cost = self.costs.entry((id.clone(), deploy.0)).or_default();
+        *cost += 1;
+        let services = self.apps[id].as_ref().map_or(1, |a| a.services.len().max(1));
+        let most = 30 + 12 * (services - 1);
+        (*cost > most).then(|| Finding {
+            check: Check::DeployCostly,
+            sentence: format!("{id} #{} has cost {cost} events, the last a {}; {services} services may cost {most}", deploy.0, event.kind),
+        })
+    }
+
+    /// What is called live is what runs, as long as nobody else touched it and we do not say otherwise ourselves.
+    pub fn live(&self, cluster: &Cluster, contents: &Contents) -> Option<Finding> {
+        for app in self.apps.values().flatten().filter(|a| !a.owes_work() && !a.destroyed) {
+            let said_otherwise = app.trouble.is_some() || !app.drift.is_empty() || app.waiting.is_some();
+            let Some(live) = app.live.as_ref().filter(|_| !said_otherwise) else { continue };
+            for wanted in contents.get(live.commit.as_str()).into_iter().flatten() {
+                let id = &wanted.shape.id;
+                let known = app.services.iter().find(|(s, _)| s.as_str() == id);
+                let alone = known.is_some_and(|(_, r)| r.deploy.is_some_and(|d| d != live.deploy));
+                if alone || self.touched.contains(id) || known.is_none_or(|(_, r)| r.dirty) {
+                    continue;
+                }
+                if let Err(why) = is_right(cluster, app.id.as_str(), wanted, false) {
+                    let sentence = format!("{} is called live at {}, and {why}", app.id, live.commit.short());
+                    return Some(Finding { check: Check::LiveUntrue, sentence });
+                }
+            }
+        }
+        None
+    }
+
+    /// Every push that was acknowledged is in the log.
+    pub fn acknowledged(&self) -> Option<Finding> {
+        let lost = self.acknowledged.iter().find(|a| !self.received.contains(a))?;
+        let sentence = format!("the push of {} to {} was acknowledged and is not in the log", short(&lost.1), lost.0);
+        Some(Finding { check: Check::PushLost, sentence })
+    }
+}
+
+/// Whether a service runs as a commit wants it, but for its count; `well`: all its instances too.
+pub fn is_right(cluster: &Cluster, app: &str, wanted: &Wanted, well: bool) -> Result<(), String> {
+    let id = &wanted.shape.id;
+    let Some(seen) = cluster.seen(id) else {
+        return Err(format!("{id} does not exist"));
+    };
+    if seen.label.as_deref() != Some(app) {
+        return Err(format!("{id} has the label {:?}", seen.label));
+    }
+    if seen.cmd != wanted.cmd() {
+        return Err(format!("{id} runs {:?} instead of {:?}", seen.cmd, wanted.cmd()));
+    }
+    if seen.env {
+        return Err(format!("{id} has an environment that no spec gives"));
+    }
+    if well && (seen.well != seen.instances || seen.there != seen.instances) {
+        return Err(format!("{id} has {} of {} instances well, {} there", seen.well, seen.instances, seen.there));
+    }
+    Ok(())
+}
+
+pub fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
