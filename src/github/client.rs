@@ -104,14 +104,25 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self {
+        Ok(Self::through(http, base, token, clock))
+    }
+
+    /// The same through an HTTP client that there is already.
+    #[must_use]
+    pub fn through(
+        http: reqwest::Client,
+        base: &str,
+        token: Option<Secret>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
             transport: network(http.clone()),
             http,
             base: base.trim_end_matches('/').to_owned(),
             token,
             clock,
             rest_until: Arc::default(),
-        })
+        }
     }
 
     /// The same client by another way than the network.

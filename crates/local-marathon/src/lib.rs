@@ -53,7 +53,7 @@ pub use marathon::{Clock, Marathon};
 pub use options::{Credentials, Options, Pace, Resources};
 pub use run::leftover::kill_leftovers;
 pub use world::event::Event;
-pub use world::instance::{Condition, Readiness};
+pub use world::instance::{Condition, Instance, Readiness};
 pub use world::{Effect, Launch, World};
 
 /// A running local Marathon.

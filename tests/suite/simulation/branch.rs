@@ -23,7 +23,11 @@ impl Wanted {
 
     fn spec(&self) -> Value {
         let shape = &self.shape;
-        let cpus = if self.behaviour == Behaviour::Never { 9999.0 } else { 0.01 };
+        let cpus = if self.behaviour == Behaviour::Never {
+            9999.0
+        } else {
+            0.01
+        };
         let mut spec = json!({
             "id": shape.id, "cmd": self.cmd(), "instances": shape.instances, "cpus": cpus, "mem": 16,
             "portDefinitions": [{"port": 0, "protocol": "tcp"}],
@@ -56,7 +60,11 @@ pub type Contents = BTreeMap<String, Vec<Wanted>>;
 impl Branch {
     pub fn new(shape: &AppShape) -> Self {
         let services = shape.services.iter().map(|s| {
-            Some(Wanted { shape: s.clone(), behaviour: Behaviour::Well, version: 1 })
+            Some(Wanted {
+                shape: s.clone(),
+                behaviour: Behaviour::Well,
+                version: 1,
+            })
         });
         Self {
             shape: shape.clone(),
@@ -79,25 +87,47 @@ impl Branch {
         }
     }
 
+    /// Whether the head is a commit with which everything is well.
+    pub fn is_good(&self, contents: &Contents) -> bool {
+        let head = self.commits.last().and_then(|c| contents.get(c));
+        head.is_some_and(|wanted| {
+            wanted.iter().all(|w| {
+                let named = self.shape.services.iter().any(|s| s.id == w.shape.id);
+                named && matches!(w.behaviour, Behaviour::Well | Behaviour::Slow)
+            })
+        })
+    }
+
     /// Everything is well from here on, whatever was before.
     pub fn become_good(&mut self) {
         let taken: Vec<ServiceShape> = self.shape.services.clone();
         for (n, service) in self.services.iter_mut().enumerate() {
-            let wanted = service.get_or_insert(Wanted { shape: taken[n].clone(), behaviour: Behaviour::Well, version: 1 });
+            let wanted = service.get_or_insert(Wanted {
+                shape: taken[n].clone(),
+                behaviour: Behaviour::Well,
+                version: 1,
+            });
             wanted.shape.id.clone_from(&taken[n].id);
         }
         self.behave(None, Behaviour::Well);
     }
 
     /// Makes the commit of a change; answers it, and whether the branch moved back instead.
-    pub fn commit(&mut self, change: &Change, github: &mut Github, contents: &mut Contents) -> String {
+    pub fn commit(
+        &mut self,
+        change: &Change,
+        github: &mut Github,
+        contents: &mut Contents,
+    ) -> String {
         match change {
             Change::Version(behaviour) => self.behave(None, *behaviour),
             Change::One(n, behaviour) => self.behave(Some(*n), *behaviour),
             Change::Readme | Change::Unreadable | Change::TooBig => {}
             Change::Remove(n) => {
                 let others = self.services.iter().flatten().count();
-                if others > 1 && let Some(service) = self.services.get_mut(*n) {
+                if others > 1
+                    && let Some(service) = self.services.get_mut(*n)
+                {
                     *service = None;
                 }
             }
@@ -132,7 +162,9 @@ impl Branch {
 
     /// The services become those of an earlier commit.
     fn takes(&mut self, commit: &str, contents: &Contents) {
-        let Some(then) = contents.get(commit) else { return };
+        let Some(then) = contents.get(commit) else {
+            return;
+        };
         for (n, service) in self.services.iter_mut().enumerate() {
             let id = &self.shape.services[n].id;
             *service = then.iter().find(|w| w.shape.id == *id).cloned();
@@ -145,10 +177,20 @@ impl Branch {
     fn make(&mut self, change: &Change, github: &mut Github, contents: &mut Contents) -> String {
         let mut files = BTreeMap::new();
         let mut claims = BTreeMap::new();
-        let prune = if self.shape.prune { "prune: true\n" } else { "" };
-        let descriptor = format!("app_name: {}\nmarathon_url: http://marathon:8080\n{prune}", self.shape.name);
+        let prune = if self.shape.prune {
+            "prune: true\n"
+        } else {
+            ""
+        };
+        let descriptor = format!(
+            "app_name: {}\nmarathon_url: http://marathon:8080\n{prune}",
+            self.shape.name
+        );
         files.insert("dploy.app".to_owned(), descriptor.into_bytes());
-        files.insert("README.md".to_owned(), format!("{} {}", self.commits.len(), self.version).into_bytes());
+        files.insert(
+            "README.md".to_owned(),
+            format!("{} {}", self.commits.len(), self.version).into_bytes(),
+        );
         let wanted: Vec<Wanted> = self.services.iter().flatten().cloned().collect();
         if self.shape.group {
             let apps: Vec<Value> = wanted.iter().map(Wanted::spec).collect();
@@ -156,12 +198,18 @@ impl Branch {
             files.insert("specs/all.json".to_owned(), group.to_string().into_bytes());
         } else {
             for (n, service) in wanted.iter().enumerate() {
-                files.insert(format!("specs/s{n}.json"), service.spec().to_string().into_bytes());
+                files.insert(
+                    format!("specs/s{n}.json"),
+                    service.spec().to_string().into_bytes(),
+                );
             }
         }
         match change {
             Change::Unreadable => {
-                files.insert("specs/zzz.json".to_owned(), b"{\"id\": \"/x\", \n nonsense".to_vec());
+                files.insert(
+                    "specs/zzz.json".to_owned(),
+                    b"{\"id\": \"/x\", \n nonsense".to_vec(),
+                );
             }
             Change::TooBig => {
                 files.insert("specs/zzz.json".to_owned(), b"{\"id\": \"/x\"}".to_vec());
@@ -170,7 +218,11 @@ impl Branch {
             _ => {}
         }
         let readable = !matches!(change, Change::Unreadable | Change::TooBig);
-        let commit = github.commit(Commit { parent: self.commits.last().cloned(), files, claims });
+        let commit = github.commit(Commit {
+            parent: self.commits.last().cloned(),
+            files,
+            claims,
+        });
         if readable {
             contents.insert(commit.clone(), wanted);
         }

@@ -24,6 +24,17 @@ struct Task {
     running: bool,
 }
 
+impl Task {
+    /// What a health check finds.
+    fn is_well(&self, now: Duration) -> bool {
+        match self.word.as_str() {
+            "sick" => false,
+            "slow" => now.saturating_sub(self.since) >= Duration::from_secs(12),
+            _ => true,
+        }
+    }
+}
+
 /// Whose hand changed a service last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Hand {
@@ -51,7 +62,6 @@ pub struct Seen {
     pub cmd: String,
     pub env: bool,
     pub instances: u32,
-    pub checked: bool,
     /// Instances of the present configuration that run, healthy where that is checked.
     pub well: u32,
     /// All instances that are there.
@@ -69,6 +79,8 @@ pub struct Cluster {
     /// Healthy tasks that were killed since anybody asked.
     pub kills: Vec<HealthyKill>,
     next_scale_check: Duration,
+    /// A new leader makes its first checks then.
+    blind_until: Duration,
 }
 
 fn owner(task: &str) -> &str {
@@ -82,7 +94,13 @@ fn service_of(task: &str) -> String {
 
 impl Cluster {
     pub fn new(seed: u64, clock: Arc<StoryClock>) -> Self {
-        let (pace, resources) = (Pace::default(), Resources { ports: [31000..31800, 31800..32000], ..Resources::default() });
+        let (pace, resources) = (
+            Pace::default(),
+            Resources {
+                ports: [31000..31800, 31800..32000],
+                ..Resources::default()
+            },
+        );
         let options = Options {
             dir: "/nowhere".into(),
             tools: None,
@@ -104,6 +122,7 @@ impl Cluster {
             hands: BTreeMap::new(),
             kills: Vec::new(),
             next_scale_check: SCALE_CHECK,
+            blind_until: Duration::ZERO,
         }
     }
 
@@ -121,9 +140,12 @@ impl Cluster {
 
     /// Something moves by itself, so that it has to be looked at every second.
     pub fn is_busy(&self) -> bool {
-        let odd = |t: &Task| !t.running || matches!(t.word.as_str(), "crash" | "later" | "old" | "sick");
+        let odd =
+            |t: &Task| !t.running || matches!(t.word.as_str(), "crash" | "later" | "old" | "sick");
         self.tasks.values().any(odd)
-            || self.marathon.look(|w| !w.deployments.is_empty() || w.all().any(|i| i.is_waiting()))
+            || self
+                .marathon
+                .look(|w| !w.deployments.is_empty() || w.all().any(|i| i.is_waiting()))
     }
 
     /// A second passes, or several in which nothing was to be seen.
@@ -131,7 +153,7 @@ impl Cluster {
         self.marathon.make_offers();
         self.pump(now);
         self.live(now);
-        self.check();
+        self.check(now);
         if now >= self.next_scale_check {
             self.next_scale_check = now + SCALE_CHECK;
             self.marathon.with(World::check_all_scales);
@@ -144,35 +166,59 @@ impl Cluster {
         while let Ok(effect) = self.effects.try_recv() {
             match effect {
                 Effect::Launch(launch) => {
-                    let cmd = launch.app.body.get("cmd").and_then(Value::as_str).unwrap_or_default();
+                    let cmd = launch
+                        .app
+                        .body
+                        .get("cmd")
+                        .and_then(Value::as_str)
+                        .unwrap_or_default();
                     let word = cmd.split(' ').next().unwrap_or_default().to_owned();
-                    self.tasks.insert(launch.task.clone(), Task { word, since: now, running: false });
-                    self.marathon.with(|w| w.task_is(&launch.task, Condition::Starting));
+                    self.tasks.insert(
+                        launch.task.clone(),
+                        Task {
+                            word,
+                            since: now,
+                            running: false,
+                        },
+                    );
+                    self.marathon
+                        .with(|w| w.task_is(&launch.task, Condition::Starting));
                 }
-                Effect::Kill { task, .. } => self.kill(&task),
+                Effect::Kill { task, .. } => self.kill(&task, now),
                 check @ Effect::Watch(_) => self.checks.push(check),
                 Effect::Ready(_) => {}
             }
         }
     }
 
-    fn kill(&mut self, task: &str) {
+    /// Healthy in truth, whatever Marathon knows of it.
+    fn is_well(&self, task: &str, now: Duration) -> bool {
+        self.tasks
+            .get(task)
+            .is_some_and(|t| t.running && t.is_well(now))
+    }
+
+    fn kill(&mut self, task: &str, now: Duration) {
         let service = service_of(task);
         let hand = self.hands.get(&service).copied().unwrap_or(Hand::Others);
         let kill = self.marathon.look(|w| {
             let (id, app) = w.tree.apps.iter().find(|(id, _)| id.as_str() == service)?;
-            let mine = w.of(id);
-            let was_healthy = mine.iter().any(|i| i.healthy() == Some(true) && i.task.as_ref().is_some_and(|t| t.id == task));
-            if !was_healthy {
+            if app.health_checks().is_empty() || !self.is_well(task, now) {
                 return None;
             }
-            let left = mine.iter().filter(|i| i.healthy() == Some(true) && i.task.as_ref().is_some_and(|t| !t.dying));
+            let stays = |i: &&local_marathon::Instance| {
+                let task = i.task.as_ref();
+                task.is_some_and(|t| !t.dying && self.is_well(&t.id, now))
+            };
+            let left = w.of(id).iter().filter(stays).count();
             let strategy = app.body.get("upgradeStrategy");
-            let keeps = strategy.and_then(|s| s["minimumHealthCapacity"].as_f64()).unwrap_or(1.0);
+            let keeps = strategy
+                .and_then(|s| s["minimumHealthCapacity"].as_f64())
+                .unwrap_or(1.0);
             let instances = u32::try_from(app.instances()).unwrap_or(u32::MAX);
             Some(HealthyKill {
                 service: service.clone(),
-                left: u32::try_from(left.count()).unwrap_or(u32::MAX),
+                left: u32::try_from(left).unwrap_or(u32::MAX),
                 wanted: dploy_observer::marathon::kept(instances, keeps),
                 free: w.locks(id).is_empty(),
                 hand,
@@ -180,7 +226,8 @@ impl Cluster {
         });
         self.kills.extend(kill);
         self.tasks.remove(task);
-        self.marathon.with(|w| w.task_ended(task, true, "Command terminated with signal Terminated"));
+        self.marathon
+            .with(|w| w.task_ended(task, true, "Command terminated with signal Terminated"));
     }
 
     /// Tasks begin to run, and end.
@@ -206,34 +253,45 @@ impl Cluster {
         }
         for (id, failed) in ended {
             self.tasks.remove(&id);
-            let message = if failed { "Command exited with status 1" } else { "Command exited with status 0" };
+            let message = if failed {
+                "Command exited with status 1"
+            } else {
+                "Command exited with status 0"
+            };
             self.marathon.with(|w| w.task_ended(&id, failed, message));
         }
     }
 
     /// The health checks are made. A result that says what is known already is not told: it would change nothing.
-    fn check(&mut self) {
+    fn check(&mut self, now: Duration) {
+        if now < self.blind_until {
+            return;
+        }
         let marathon = Arc::clone(&self.marathon);
         let tasks = &self.tasks;
         self.checks.retain(|check| {
-            let Effect::Watch(app) = check else { return false };
+            let Effect::Watch(app) = check else {
+                return false;
+            };
             let mut current = false;
             for (index, check) in app.health_checks().iter().enumerate() {
                 marathon.with(|world| {
-                    let Some(targets) = world.targets(&app.id, app.version, check) else { return };
+                    let Some(targets) = world.targets(&app.id, app.version, check) else {
+                        return;
+                    };
                     current = true;
                     for target in targets {
-                        let Some(task) = tasks.get(&target.task) else { continue };
-                        let since = world.task_mut(&target.task).and_then(|i| i.task.as_ref()?.started);
-                        let age = since.map_or(0, |s| world.now.duration_since(s).as_secs());
-                        let well = match task.word.as_str() {
-                            "sick" => false,
-                            "slow" => age >= 12,
-                            _ => true,
+                        let Some(task) = tasks.get(&target.task) else {
+                            continue;
                         };
+                        let well = task.is_well(now);
                         let known = world.task_mut(&target.task).and_then(|i| i.healthy());
                         if !(well && known == Some(true)) {
-                            let result = if well { Ok(()) } else { Err("500 Internal Server Error".to_owned()) };
+                            let result = if well {
+                                Ok(())
+                            } else {
+                                Err("500 Internal Server Error".to_owned())
+                            };
                             world.health_result(&target.task, index, result);
                         }
                     }
@@ -248,42 +306,65 @@ impl Cluster {
         self.marathon.look(|w| {
             let (id, app) = w.tree.apps.iter().find(|(key, _)| key.as_str() == id)?;
             let text = |v: Option<&Value>| v.and_then(Value::as_str).unwrap_or_default().to_owned();
-            let checked = !app.health_checks().is_empty();
-            let well = w.active(id).filter(|i| i.app.configured >= app.configured && i.is_up());
+            let well = w
+                .active(id)
+                .filter(|i| i.app.configured >= app.configured && i.is_up());
             Some(Seen {
-                label: app.body.get("labels").and_then(|l| l["DPLOY"].as_str()).map(str::to_owned),
+                label: app
+                    .body
+                    .get("labels")
+                    .and_then(|l| l["DPLOY"].as_str())
+                    .map(str::to_owned),
                 cmd: text(app.body.get("cmd")),
-                env: app.body.get("env").and_then(Value::as_object).is_some_and(|e| !e.is_empty()),
+                env: app
+                    .body
+                    .get("env")
+                    .and_then(Value::as_object)
+                    .is_some_and(|e| !e.is_empty()),
                 instances: u32::try_from(app.instances()).unwrap_or(u32::MAX),
-                checked,
                 well: u32::try_from(well.count()).unwrap_or(u32::MAX),
                 there: u32::try_from(w.of(id).len()).unwrap_or(u32::MAX),
             })
         })
     }
 
-    /// The ids of all services.
-    pub fn ids(&self) -> Vec<String> {
-        self.marathon.look(|w| w.tree.apps.keys().map(|id| id.as_str().to_owned()).collect())
-    }
-
     /// The services that a deployment holds.
     pub fn held_by(&self, deployment: &str) -> Vec<String> {
         self.marathon.look(|w| {
             let found = w.deployments.iter().find(|d| d.id == deployment);
-            found.into_iter().flat_map(|d| d.affected()).map(|id| id.as_str().to_owned()).collect()
+            found
+                .into_iter()
+                .flat_map(|d| d.affected())
+                .map(|id| id.as_str().to_owned())
+                .collect()
         })
     }
 
-    /// Whether any deployment is under way.
-    pub fn rolls(&self) -> bool {
-        self.marathon.look(|w| !w.deployments.is_empty())
+    /// The deployments that are under way.
+    pub fn deployments(&self) -> Vec<String> {
+        self.marathon
+            .look(|w| w.deployments.iter().map(|d| d.id.clone()).collect())
     }
 
-    /// From now on another leader decides: what it kills is nobody's doing here.
-    pub fn new_leader(&mut self) {
+    /// Somebody else overrides whatever holds the service: what becomes of the others that it held is not our doing either.
+    pub fn others_touch(&mut self, id: &str) {
+        self.hands.insert(id.to_owned(), Hand::Others);
+        for deployment in self.deployments() {
+            let held = self.held_by(&deployment);
+            if held.iter().any(|h| h == id) {
+                self.hands
+                    .extend(held.into_iter().map(|h| (h, Hand::Others)));
+            }
+        }
+    }
+
+    /// From now on another leader decides: what it kills is nobody's doing here. It knows no health until its first checks.
+    pub fn new_leader(&mut self, now: Duration, blind: Duration) {
         self.hands.values_mut().for_each(|h| *h = Hand::Others);
+        self.blind_until = now + blind;
         self.marathon.change_leader();
+        self.pump(now);
+        self.kills.clear();
     }
 
     /// The services whose tasks have these names.

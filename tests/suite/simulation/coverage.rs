@@ -1,6 +1,7 @@
 //! What was visited: in which phase which trouble was met, and which wish.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use dploy_observer::history::App;
@@ -10,7 +11,16 @@ use super::judge::Judge;
 use super::story::{Trouble, Wish};
 
 /// The phases of an app's deploy.
-pub const PHASES: &[&str] = &["none", "queued", "reading", "planned", "calling", "rolling", "ending", "destroying"];
+pub const PHASES: &[&str] = &[
+    "none",
+    "queued",
+    "reading",
+    "planned",
+    "calling",
+    "rolling",
+    "ending",
+    "destroying",
+];
 
 /// Where the deploy of an app is.
 pub fn phase(app: Option<&App>) -> &'static str {
@@ -18,7 +28,9 @@ pub fn phase(app: Option<&App>) -> &'static str {
     if app.destroying.is_some() {
         return "destroying";
     }
-    let Some(deploy) = &app.running else { return "none" };
+    let Some(deploy) = &app.running else {
+        return "none";
+    };
     if deploy.intent.is_some() {
         "calling"
     } else if deploy.ending.is_some() {
@@ -71,12 +83,53 @@ impl Coverage {
         }
     }
 
+    /// How often each phase and each pair was visited, in thousandths of all steps.
+    pub fn table(&self) -> String {
+        let all: u64 = self.phases.values().sum::<u64>().max(1);
+        let mut text = format!("{all} steps of workers; of a thousand, by phase:");
+        for (phase, count) in &self.phases {
+            let _ = write!(text, " {phase} {}", count * 1000 / all);
+        }
+        let _ = write!(text, "\nsteps by trouble and phase ({}):", PHASES.join(" "));
+        for trouble in Trouble::ALL {
+            let counts: Vec<String> = PHASES
+                .iter()
+                .map(|p| self.troubles.get(&(*p, *trouble)).unwrap_or(&0).to_string())
+                .collect();
+            let _ = write!(text, "\n  {:<22} {}", trouble.name(), counts.join(" "));
+        }
+        let _ = write!(text, "\nwishes by phase:");
+        for wish in Wish::NAMES {
+            let counts: Vec<String> = PHASES
+                .iter()
+                .map(|p| self.wishes.get(&(*wish, *p)).unwrap_or(&0).to_string())
+                .collect();
+            let _ = write!(text, "\n  {wish:<22} {}", counts.join(" "));
+        }
+        let holes = self.holes();
+        let _ = write!(
+            text,
+            "\n{} pairs were never visited: {}",
+            holes.len(),
+            holes.join(", ")
+        );
+        text
+    }
+
     /// The pairs that were never visited.
     pub fn holes(&self) -> Vec<String> {
-        let pairs = PHASES.iter().flat_map(|p| Trouble::ALL.iter().map(move |t| (*p, *t)));
-        let troubles = pairs.filter(|pair| !self.troubles.contains_key(pair)).map(|(p, t)| format!("{p} × {}", t.name()));
-        let pairs = Wish::NAMES.iter().flat_map(|w| PHASES.iter().map(move |p| (*w, *p)));
-        let wishes = pairs.filter(|pair| !self.wishes.contains_key(pair)).map(|(w, p)| format!("{w} × {p}"));
+        let pairs = PHASES
+            .iter()
+            .flat_map(|p| Trouble::ALL.iter().map(move |t| (*p, *t)));
+        let troubles = pairs
+            .filter(|pair| !self.troubles.contains_key(pair))
+            .map(|(p, t)| format!("{p} × {}", t.name()));
+        let pairs = Wish::NAMES
+            .iter()
+            .flat_map(|w| PHASES.iter().map(move |p| (*w, *p)));
+        let wishes = pairs
+            .filter(|pair| !self.wishes.contains_key(pair))
+            .map(|(w, p)| format!("{w} × {p}"));
         troubles.chain(wishes).collect()
     }
 }

@@ -99,12 +99,12 @@ impl Github {
 
     /// The head of a branch.
     pub fn head(&self, repository: u64, branch: &str) -> Option<String> {
-        self.repositories.get(&repository)?.branches.get(branch)?.last().cloned()
-    }
-
-    /// Whether a repository has a hook that calls.
-    pub fn has_hook(&self, repository: u64) -> bool {
-        self.repositories.get(&repository).is_some_and(|r| !r.hooks.is_empty())
+        self.repositories
+            .get(&repository)?
+            .branches
+            .get(branch)?
+            .last()
+            .cloned()
     }
 
     /// A new commit; it is on no branch yet.
@@ -119,7 +119,11 @@ impl Github {
         let before = self.head(repository, branch);
         let forced = before.is_some() && self.commits[after].parent != before;
         let moved = self.repositories.entry(repository).or_default();
-        moved.branches.entry(branch.to_owned()).or_default().push(after.to_owned());
+        moved
+            .branches
+            .entry(branch.to_owned())
+            .or_default()
+            .push(after.to_owned());
         let body = json!({
             "ref": format!("refs/heads/{branch}"), "before": before.unwrap_or_else(|| "0".repeat(40)), "after": after,
             "created": false, "deleted": false, "forced": forced,
@@ -143,7 +147,11 @@ impl Github {
         after: Option<&str>,
     ) {
         let body = body.to_string();
-        let hooks = self.repositories.get(&repository).into_iter().flat_map(|r| &r.hooks);
+        let hooks = self
+            .repositories
+            .get(&repository)
+            .into_iter()
+            .flat_map(|r| &r.hooks);
         for hook in hooks.filter(|h| h.active) {
             let secret = hook.config["secret"].as_str().unwrap_or_default();
             let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
@@ -152,7 +160,15 @@ impl Github {
             let guid = guid.to_owned();
             let after = after.map(str::to_owned);
             let body = body.clone();
-            self.deliveries.push_back(Delivery { due, repository, guid, event, body, signature, after });
+            self.deliveries.push_back(Delivery {
+                due,
+                repository,
+                guid,
+                event,
+                body,
+                signature,
+                after,
+            });
         }
     }
 
@@ -188,13 +204,19 @@ impl Github {
         if !self.repositories.contains_key(&id) {
             return missing();
         }
-        answer(200, &json!({"id": id, "full_name": format!("acme/r{id}"), "private": false}))
+        answer(
+            200,
+            &json!({"id": id, "full_name": format!("acme/r{id}"), "private": false}),
+        )
     }
 
     fn head_answer(&self, id: u64, branch: &str, etag: Option<&str>, heads: Heads) -> Answer {
         let history = self.repositories[&id].branches.get(branch);
         let Some(history) = history.filter(|h| !h.is_empty()) else {
-            return answer(422, &json!({"message": format!("No commit found for SHA: heads/{branch}")}));
+            return answer(
+                422,
+                &json!({"message": format!("No commit found for SHA: heads/{branch}")}),
+            );
         };
         let last = history.len() - 1;
         let at = match heads {
@@ -205,16 +227,31 @@ impl Github {
         let head = &history[at];
         let tag = format!("\"{head}\"");
         if etag == Some(tag.as_str()) {
-            return Answer { status: 304, body: Vec::new(), headers: vec![("etag", tag)] };
+            return Answer {
+                status: 304,
+                body: Vec::new(),
+                headers: vec![("etag", tag)],
+            };
         }
-        Answer { status: 200, body: head.clone().into_bytes(), headers: vec![("etag", tag)] }
+        Answer {
+            status: 200,
+            body: head.clone().into_bytes(),
+            headers: vec![("etag", tag)],
+        }
     }
 
     fn expand(&self, short: &str) -> Answer {
         let mut found = self.commits.keys().filter(|c| c.starts_with(short));
         match (found.next(), found.next()) {
-            (Some(one), None) => Answer { status: 200, body: one.clone().into_bytes(), headers: Vec::new() },
-            _ => answer(422, &json!({"message": format!("No commit found for SHA: {short}")})),
+            (Some(one), None) => Answer {
+                status: 200,
+                body: one.clone().into_bytes(),
+                headers: Vec::new(),
+            },
+            _ => answer(
+                422,
+                &json!({"message": format!("No commit found for SHA: {short}")}),
+            ),
         }
     }
 
@@ -249,7 +286,10 @@ impl Github {
         }
         // the id of a tree says which commit it is of, and whether it is the root
         let tree = json!({"sha": format!("{sha}-root")});
-        answer(200, &json!({"sha": sha, "tree": tree, "message": "a change", "author": {"name": "Ana"}}))
+        answer(
+            200,
+            &json!({"sha": sha, "tree": tree, "message": "a change", "author": {"name": "Ana"}}),
+        )
     }
 
     fn tree(&self, tree: &str) -> Answer {
@@ -259,25 +299,45 @@ impl Github {
         };
         let blob = |path: &str, name: &str| {
             let bytes = &commit.files[path];
-            let size = commit.claims.get(path).copied().unwrap_or(bytes.len() as u64);
+            let size = commit
+                .claims
+                .get(path)
+                .copied()
+                .unwrap_or(bytes.len() as u64);
             json!({"path": name, "mode": "100644", "type": "blob", "sha": BlobId::of(bytes).to_string(), "size": size})
         };
         let entries: Vec<Value> = if which == "root" {
-            let plain = commit.files.keys().filter(|p| !p.contains('/')).map(|p| blob(p, p));
+            let plain = commit
+                .files
+                .keys()
+                .filter(|p| !p.contains('/'))
+                .map(|p| blob(p, p));
             let specs = json!({"path": "specs", "mode": "040000", "type": "tree", "sha": format!("{sha}-specs")});
             plain.chain([specs]).collect()
         } else {
-            let specs = commit.files.keys().filter_map(|p| Some((p, p.strip_prefix("specs/")?)));
+            let specs = commit
+                .files
+                .keys()
+                .filter_map(|p| Some((p, p.strip_prefix("specs/")?)));
             specs.map(|(path, name)| blob(path, name)).collect()
         };
-        answer(200, &json!({"sha": tree, "tree": entries, "truncated": false}))
+        answer(
+            200,
+            &json!({"sha": tree, "tree": entries, "truncated": false}),
+        )
     }
 
     fn blob(&self, blob: &str) -> Answer {
         let files = self.commits.values().flat_map(|c| c.files.values());
-        let found = files.into_iter().find(|bytes| BlobId::of(bytes).to_string() == blob);
+        let found = files
+            .into_iter()
+            .find(|bytes| BlobId::of(bytes).to_string() == blob);
         match found {
-            Some(bytes) => Answer { status: 200, body: bytes.clone(), headers: Vec::new() },
+            Some(bytes) => Answer {
+                status: 200,
+                body: bytes.clone(),
+                headers: Vec::new(),
+            },
             None => missing(),
         }
     }
@@ -295,7 +355,10 @@ impl Github {
                 let url = &asked.body["config"]["url"];
                 if hooks.iter().any(|h| h.config["url"] == *url) {
                     let errors = json!([{"message": "Hook already exists on this repository"}]);
-                    return answer(422, &json!({"message": "Validation Failed", "errors": errors}));
+                    return answer(
+                        422,
+                        &json!({"message": "Validation Failed", "errors": errors}),
+                    );
                 }
                 let hook = Hook {
                     id: self.next_hook,
@@ -311,17 +374,29 @@ impl Github {
                 self.call(id, now, &guid, "ping", &ping, None);
                 answer(201, &shown)
             }
-            ("POST", 2, Some(_)) => Answer { status: 204, body: Vec::new(), headers: Vec::new() },
+            ("POST", 2, Some(_)) => Answer {
+                status: 204,
+                body: Vec::new(),
+                headers: Vec::new(),
+            },
             ("GET", 1, Some(at)) => answer(200, &hooks[at].shown()),
             ("PATCH", _, Some(at)) => {
-                let config = if rest.len() == 2 { asked.body } else { &asked.body["config"] };
+                let config = if rest.len() == 2 {
+                    asked.body
+                } else {
+                    &asked.body["config"]
+                };
                 hooks[at].config = config.clone();
                 hooks[at].active = true;
                 answer(200, &hooks[at].shown())
             }
             ("DELETE", 1, Some(at)) => {
                 hooks.remove(at);
-                Answer { status: 204, body: Vec::new(), headers: Vec::new() }
+                Answer {
+                    status: 204,
+                    body: Vec::new(),
+                    headers: Vec::new(),
+                }
             }
             _ => missing(),
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -24,11 +24,25 @@ use tokio::sync::{Semaphore, broadcast};
 
 use super::outside::{Outside, PATIENCE};
 
-pub const TOKENS: [(&str, &str); 2] = [("ana", "token-of-ana-0123456789"), ("ben", "token-of-ben-0123456789")];
+pub const TOKENS: [(&str, &str); 2] = [
+    ("ana", "token-of-ana-0123456789"),
+    ("ben", "token-of-ben-0123456789"),
+];
+
+/// Making a client reads the machine's certificates, which is slow.
+static MARATHON: LazyLock<marathon::Client> = LazyLock::new(|| {
+    marathon::Client::new("http://marathon:8080", Credentials::None, PATIENCE).unwrap()
+});
+static HTTP: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
 
 /// How long things take in a story.
 pub fn timing() -> Timing {
-    Timing { http: PATIENCE, deadline: Duration::from_secs(60), settle: Duration::from_secs(3), ..Timing::default() }
+    Timing {
+        http: PATIENCE,
+        deadline: super::judge::DEADLINE,
+        settle: Duration::from_secs(3),
+        ..Timing::default()
+    }
 }
 
 type Step = Pin<Box<dyn Future<Output = (Worker, Next)>>>;
@@ -67,7 +81,12 @@ pub struct Incarnation {
 impl Incarnation {
     /// Opens the log in the folder.
     pub fn begin(outside: &Arc<Outside>, folder: &Path) -> Result<Self, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // an error only says that somebody installed one before
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let built = runtime.block_on(Self::build(outside, folder));
         let (context, web, hooks, ear) = match built {
             Ok(built) => built,
@@ -82,13 +101,22 @@ impl Incarnation {
             hooks,
             ear,
             touched,
-            rounds: Rounds { branches: now, hooks: now, hooks_again: now, scan: now, drift: now },
+            rounds: Rounds {
+                branches: now,
+                hooks: now,
+                hooks_again: now,
+                scan: now,
+                drift: now,
+            },
             stream: VecDeque::new(),
             runtime,
         })
     }
 
-    async fn build(outside: &Arc<Outside>, folder: &Path) -> anyhow::Result<(Context, Router, HookKeeper, Ear)> {
+    async fn build(
+        outside: &Arc<Outside>,
+        folder: &Path,
+    ) -> anyhow::Result<(Context, Router, HookKeeper, Ear)> {
         let clock: dploy_observer::clock::SharedClock = outside.clock.clone();
         let store = Store::open(folder, clock.clone(), Arc::new(|why| panic!("{why}"))).await?;
         for (name, token) in TOKENS {
@@ -96,8 +124,13 @@ impl Incarnation {
         }
         let (watch, ear) = Watch::through_ear();
         let timing = timing();
-        let marathon = marathon::Client::new("http://marathon:8080", Credentials::None, timing.http)?;
-        let github = github::Client::new("http://github", Some(Secret::new("pat-0123456789abcdef")), clock.clone(), Duration::from_secs(10))?;
+        let marathon = MARATHON.clone();
+        let github = github::Client::through(
+            HTTP.clone(),
+            "http://github",
+            Some(Secret::new("pat-0123456789abcdef")),
+            clock.clone(),
+        );
         let context = Context {
             store,
             github: github.by(outside.github()),
@@ -108,7 +141,10 @@ impl Incarnation {
             allow_ids: Vec::new(),
             own_id: None,
         };
-        let hooks = HookKeeper { context: context.clone(), url: "http://node:8849/dploy".to_owned() };
+        let hooks = HookKeeper {
+            context: context.clone(),
+            url: "http://node:8849/dploy".to_owned(),
+        };
         let web = Web {
             hooks: hooks.clone(),
             public_url: "http://node:8849".to_owned(),
@@ -147,7 +183,14 @@ impl Incarnation {
 
     /// Everything that is only in memory is gone, at once.
     pub fn kill(self) {
-        let Self { runtime, slots, web, context, hooks, .. } = self;
+        let Self {
+            runtime,
+            slots,
+            web,
+            context,
+            hooks,
+            ..
+        } = self;
         let within = runtime.enter();
         drop((slots, web, hooks));
         drop(context);

@@ -71,7 +71,9 @@ fn app(chance: &mut Rng, name: &str, repository: u64, branch: &str) -> AppShape 
     let services = (0..count).map(|n| ServiceShape {
         id: id(n),
         instances: if count > 8 { 1 } else { chance.u32(1..5) },
-        strategy: *chance.choice(&[(1.0, 1.0), (0.5, 0.0), (1.0, 0.0)]).unwrap(),
+        strategy: *chance
+            .choice(&[(1.0, 1.0), (0.5, 0.0), (1.0, 0.0)])
+            .unwrap(),
         checked: chance.u8(..10) < 8,
         needs: (n > 0 && chance.u8(..4) == 0).then(|| id(n - 1)),
     });

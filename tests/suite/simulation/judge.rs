@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::branch::{Contents, Wanted};
 use super::cluster::Cluster;
+use super::story::{Behaviour, Trouble};
 
 /// What can turn out not to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,6 +43,10 @@ pub enum Check {
     OwnError,
     /// The log is damaged.
     Damaged,
+    /// A deadline ended what had not been observed for so long.
+    HastyEnd,
+    /// The cause that is given is not the cause.
+    CauseUntrue,
     /// In the end a deploy has not ended and waits for nobody.
     Stuck,
     /// In the end an app is neither at its head nor at its pin.
@@ -62,6 +67,9 @@ pub struct Finding {
 /// So many events may be written within a minute while nothing happens.
 const QUIET_EVENTS: usize = 40;
 
+/// The deadline of rollouts in stories.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
 /// What is known from the log alone, folded afresh, and what is counted.
 #[derive(Default)]
 pub struct Judge {
@@ -81,6 +89,12 @@ pub struct Judge {
     /// Whoever was let override somebody else's deployment.
     pub events: usize,
     pub adopted: BTreeSet<String>,
+    /// How long Marathon has answered, and until when that is counted.
+    observed: (Duration, Duration),
+    /// When trouble with offers was met last.
+    no_offers: Option<Duration>,
+    /// By deploy: when it began, and how long Marathon had answered then.
+    begun: BTreeMap<(AppId, u32), (Duration, Duration)>,
 }
 
 impl Judge {
@@ -89,24 +103,119 @@ impl Judge {
         self.times.clear();
     }
 
+    /// Time passes, in which Marathon answers or not.
+    pub fn passes(&mut self, now: Duration, trouble: &BTreeMap<Trouble, Duration>) {
+        let away = |t: &Trouble| {
+            matches!(
+                t,
+                Trouble::MarathonAway | Trouble::MarathonRefuses(401 | 429 | 503)
+            )
+        };
+        if !trouble.keys().any(away) {
+            self.observed.0 += now.saturating_sub(self.observed.1);
+        }
+        self.observed.1 = now;
+        if trouble.contains_key(&Trouble::NoOffers) {
+            self.no_offers = Some(now);
+        }
+    }
+
+    /// Why a deploy ended is why it did not get on.
+    fn cause(
+        &self,
+        id: &AppId,
+        event: &Event,
+        fact: &Fact,
+        app: Option<&App>,
+        contents: &Contents,
+    ) -> Option<Finding> {
+        let (Fact::DeployEnding { code, sentence, .. } | Fact::DeployFailed { code, sentence, .. }) =
+            fact
+        else {
+            return None;
+        };
+        let number = event.deploy?;
+        let deploy = app?.open_deploy(number)?;
+        let (since, observed) = *self.begun.get(&(id.clone(), number.0))?;
+        let lasted = self.observed.0.saturating_sub(observed);
+        let begins = matches!(fact, Fact::DeployEnding { .. });
+        if begins && code == "DEADLINE" && lasted < DEADLINE {
+            let sentence = format!(
+                "{id} #{} ends for {sentence:?} after {} s in which Marathon answered",
+                number.0,
+                lasted.as_secs()
+            );
+            return Some(Finding {
+                check: Check::HastyEnd,
+                sentence,
+            });
+        }
+        let named: Vec<&Wanted> = contents
+            .get(deploy.wanted.commit.as_str())?
+            .iter()
+            .filter(|w| sentence.contains(&w.shape.id))
+            .collect();
+        let behaves = |all: &[Behaviour]| {
+            named.is_empty() || named.iter().any(|w| all.contains(&w.behaviour))
+        };
+        let true_cause = match code.as_str() {
+            "NO_OFFERS" => {
+                behaves(&[Behaviour::Never]) || self.no_offers.is_some_and(|t| t >= since)
+            }
+            "CRASHING" => behaves(&[Behaviour::Crash, Behaviour::Later, Behaviour::Old]),
+            "UNHEALTHY" => behaves(&[Behaviour::Sick, Behaviour::Slow]),
+            _ => true,
+        };
+        (!true_cause).then(|| Finding {
+            check: Check::CauseUntrue,
+            sentence: format!(
+                "{id} #{} ends for {sentence:?}, and its services are {:?}",
+                number.0,
+                named
+                    .iter()
+                    .map(|w| (&w.shape.id, w.behaviour))
+                    .collect::<Vec<_>>()
+            ),
+        })
+    }
+
     /// Reads on in the log.
-    pub fn read(&mut self, events: &[Event], cluster: &Cluster, contents: &Contents, now: Duration) -> Vec<Finding> {
+    pub fn read(
+        &mut self,
+        events: &[Event],
+        cluster: &Cluster,
+        contents: &Contents,
+        now: Duration,
+    ) -> Vec<Finding> {
         let mut found = Vec::new();
         for event in events {
             if event.seq != self.last_seq + 1 {
-                found.push(Finding { check: Check::Damaged, sentence: format!("event {} follows {}", event.seq, self.last_seq) });
+                found.push(Finding {
+                    check: Check::Damaged,
+                    sentence: format!("event {} follows {}", event.seq, self.last_seq),
+                });
             }
             self.last_seq = event.seq;
             self.events += 1;
-            let Some(id) = event.app.clone() else { continue };
+            let Some(id) = event.app.clone() else {
+                continue;
+            };
             let fact = match event.fact() {
                 Ok(fact) => fact,
                 Err(error) => {
-                    found.push(Finding { check: Check::Damaged, sentence: error.to_string() });
+                    found.push(Finding {
+                        check: Check::Damaged,
+                        sentence: error.to_string(),
+                    });
                     continue;
                 }
             };
             let before = self.apps.get(&id).cloned().flatten();
+            if let (Fact::ApplyIntended(_), Some(number)) = (&fact, event.deploy) {
+                let begun = (now, self.observed.0);
+                self.begun.entry((id.clone(), number.0)).or_insert(begun);
+            }
+            found.extend(self.cause(&id, event, &fact, before.as_ref(), contents));
             let new = NewEvent {
                 app: event.app.clone(),
                 actor: event.actor.clone(),
@@ -117,13 +226,32 @@ impl Judge {
             let app = self.apps.entry(id.clone()).or_default();
             apply(app, event.seq, &event.at, &new);
             let after = app.clone();
-            found.extend(self.one(&id, event, &new.fact, before.as_ref(), after.as_ref(), cluster, contents));
+            found.extend(self.one(
+                &id,
+                event,
+                &new.fact,
+                before.as_ref(),
+                after.as_ref(),
+                cluster,
+                contents,
+            ));
             found.extend(self.grows(&id, event, now));
+        }
+        // a sentence may name what the same transaction makes
+        for event in events {
+            let app = event
+                .app
+                .as_ref()
+                .and_then(|id| self.apps.get(id)?.as_ref());
+            found.extend(self.sentences(event, app));
         }
         found
     }
 
-    #[expect(clippy::too_many_arguments, reason = "an event with all that surrounds it")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "an event with all that surrounds it"
+    )]
     fn one(
         &mut self,
         id: &AppId,
@@ -140,12 +268,17 @@ impl Judge {
             }
             Fact::AppRegistered { .. } => {}
             Fact::AppAdopted { services } => {
-                self.adopted.extend(services.iter().map(|s| s.id.to_string()));
+                self.adopted
+                    .extend(services.iter().map(|s| s.id.to_string()));
             }
             Fact::DeploySucceeded { services, .. } | Fact::DeployUnchanged { services, .. } => {
                 let deploy = before.and_then(|b| b.open_deploy(event.deploy?));
-                let commit = deploy.map(|d| d.wanted.commit.to_string()).unwrap_or_default();
-                let only = deploy.and_then(|d| d.wanted.only.as_ref()).map(ToString::to_string);
+                let commit = deploy
+                    .map(|d| d.wanted.commit.to_string())
+                    .unwrap_or_default();
+                let only = deploy
+                    .and_then(|d| d.wanted.only.as_ref())
+                    .map(ToString::to_string);
                 let well = matches!(fact, Fact::DeploySucceeded { .. });
                 for service in services {
                     self.touched.remove(service.id.as_str());
@@ -155,8 +288,16 @@ impl Judge {
                         continue;
                     }
                     if let Err(why) = is_right(cluster, id.as_str(), wanted, well) {
-                        let sentence = format!("{id} #{} says {} at {}, and {why}", event.deploy.map_or(0, |d| d.0), event.kind, short(&commit));
-                        return Some(Finding { check: Check::SuccessUntrue, sentence });
+                        let sentence = format!(
+                            "{id} #{} says {} at {}, and {why}",
+                            event.deploy.map_or(0, |d| d.0),
+                            event.kind,
+                            short(&commit)
+                        );
+                        return Some(Finding {
+                            check: Check::SuccessUntrue,
+                            sentence,
+                        });
                     }
                 }
             }
@@ -164,22 +305,41 @@ impl Judge {
                 if let Some(pin) = before.and_then(|b| b.pin.as_ref())
                     && pin.commit != *commit
                 {
-                    let sentence = format!("{id} is pinned to {}, and a deploy of {} starts", pin.commit.short(), commit.short());
-                    return Some(Finding { check: Check::PinLeft, sentence });
+                    let sentence = format!(
+                        "{id} is pinned to {}, and a deploy of {} starts",
+                        pin.commit.short(),
+                        commit.short()
+                    );
+                    return Some(Finding {
+                        check: Check::PinLeft,
+                        sentence,
+                    });
                 }
             }
             _ => {}
         }
-        let left = before.is_some_and(|b| b.pin.is_some()) && after.is_some_and(|a| a.pin.is_none());
-        if left && !matches!(fact, Fact::AppResumed { .. } | Fact::AppDestroyed { .. } | Fact::AppRegistered { .. } | Fact::DestroyRequested { .. }) {
+        let left =
+            before.is_some_and(|b| b.pin.is_some()) && after.is_some_and(|a| a.pin.is_none());
+        if left
+            && !matches!(
+                fact,
+                Fact::AppResumed { .. }
+                    | Fact::AppDestroyed { .. }
+                    | Fact::AppRegistered { .. }
+                    | Fact::DestroyRequested { .. }
+            )
+        {
             let sentence = format!("{id} leaves its pin with a {}", event.kind);
-            return Some(Finding { check: Check::PinLeft, sentence });
+            return Some(Finding {
+                check: Check::PinLeft,
+                sentence,
+            });
         }
-        self.sentences(id, event, after)
+        None
     }
 
     /// Sentences name services, deploys and Marathon deployments that exist.
-    fn sentences(&self, id: &AppId, event: &Event, after: Option<&App>) -> Option<Finding> {
+    fn sentences(&self, event: &Event, after: Option<&App>) -> Option<Finding> {
         let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
         let sentence = payload["sentence"].as_str()?;
         let wrong = sentence.split([' ', ',', ';', '(', ')']).find(|word| {
@@ -194,21 +354,37 @@ impl Judge {
                 && word.matches('/').count() == 2
                 && !self.names.contains(word)
         })?;
-        let sentence = format!("{id}: {} says {sentence:?}, and there is no {wrong}", event.kind);
-        Some(Finding { check: Check::SentenceUntrue, sentence })
+        let id = event.app.as_ref().map_or("-", AppId::as_str);
+        let sentence = format!(
+            "{id}: {} says {sentence:?}, and there is no {wrong}",
+            event.kind
+        );
+        Some(Finding {
+            check: Check::SentenceUntrue,
+            sentence,
+        })
     }
 
     fn grows(&mut self, id: &AppId, event: &Event, now: Duration) -> Option<Finding> {
         self.times.retain(|t| *t + Duration::from_mins(1) > now);
         self.times.push(now);
         if self.times.len() > QUIET_EVENTS * self.apps.len().max(1) {
-            let sentence = format!("{} events within a minute in which nothing happened, the last a {} of {id}", self.times.len(), event.kind);
-            return Some(Finding { check: Check::LogGrows, sentence });
+            let sentence = format!(
+                "{} events within a minute in which nothing happened, the last a {} of {id}",
+                self.times.len(),
+                event.kind
+            );
+            return Some(Finding {
+                check: Check::LogGrows,
+                sentence,
+            });
         }
         let deploy = event.deploy?;
         let cost = self.costs.entry((id.clone(), deploy.0)).or_default();
         *cost += 1;
-        let services = self.apps[id].as_ref().map_or(1, |a| a.services.len().max(1));
+        let services = self.apps[id]
+            .as_ref()
+            .map_or(1, |a| a.services.len().max(1));
         let most = 30 + 12 * (services - 1);
         (*cost > most).then(|| Finding {
             check: Check::DeployCostly,
@@ -218,9 +394,17 @@ impl Judge {
 
     /// What is called live is what runs, as long as nobody else touched it and we do not say otherwise ourselves.
     pub fn live(&self, cluster: &Cluster, contents: &Contents) -> Option<Finding> {
-        for app in self.apps.values().flatten().filter(|a| !a.owes_work() && !a.destroyed) {
-            let said_otherwise = app.trouble.is_some() || !app.drift.is_empty() || app.waiting.is_some();
-            let Some(live) = app.live.as_ref().filter(|_| !said_otherwise) else { continue };
+        for app in self
+            .apps
+            .values()
+            .flatten()
+            .filter(|a| !a.owes_work() && !a.destroyed)
+        {
+            let said_otherwise =
+                app.trouble.is_some() || !app.drift.is_empty() || app.waiting.is_some();
+            let Some(live) = app.live.as_ref().filter(|_| !said_otherwise) else {
+                continue;
+            };
             for wanted in contents.get(live.commit.as_str()).into_iter().flatten() {
                 let id = &wanted.shape.id;
                 let known = app.services.iter().find(|(s, _)| s.as_str() == id);
@@ -229,8 +413,15 @@ impl Judge {
                     continue;
                 }
                 if let Err(why) = is_right(cluster, app.id.as_str(), wanted, false) {
-                    let sentence = format!("{} is called live at {}, and {why}", app.id, live.commit.short());
-                    return Some(Finding { check: Check::LiveUntrue, sentence });
+                    let sentence = format!(
+                        "{} is called live at {}, and {why}",
+                        app.id,
+                        live.commit.short()
+                    );
+                    return Some(Finding {
+                        check: Check::LiveUntrue,
+                        sentence,
+                    });
                 }
             }
         }
@@ -239,9 +430,19 @@ impl Judge {
 
     /// Every push that was acknowledged is in the log.
     pub fn acknowledged(&self) -> Option<Finding> {
-        let lost = self.acknowledged.iter().find(|a| !self.received.contains(a))?;
-        let sentence = format!("the push of {} to {} was acknowledged and is not in the log", short(&lost.1), lost.0);
-        Some(Finding { check: Check::PushLost, sentence })
+        let lost = self
+            .acknowledged
+            .iter()
+            .find(|a| !self.received.contains(a))?;
+        let sentence = format!(
+            "the push of {} to {} was acknowledged and is not in the log",
+            short(&lost.1),
+            lost.0
+        );
+        Some(Finding {
+            check: Check::PushLost,
+            sentence,
+        })
     }
 }
 
@@ -255,13 +456,20 @@ pub fn is_right(cluster: &Cluster, app: &str, wanted: &Wanted, well: bool) -> Re
         return Err(format!("{id} has the label {:?}", seen.label));
     }
     if seen.cmd != wanted.cmd() {
-        return Err(format!("{id} runs {:?} instead of {:?}", seen.cmd, wanted.cmd()));
+        return Err(format!(
+            "{id} runs {:?} instead of {:?}",
+            seen.cmd,
+            wanted.cmd()
+        ));
     }
     if seen.env {
         return Err(format!("{id} has an environment that no spec gives"));
     }
     if well && (seen.well != seen.instances || seen.there != seen.instances) {
-        return Err(format!("{id} has {} of {} instances well, {} there", seen.well, seen.instances, seen.there));
+        return Err(format!(
+            "{id} has {} of {} instances well, {} there",
+            seen.well, seen.instances, seen.there
+        ));
     }
     Ok(())
 }

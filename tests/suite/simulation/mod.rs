@@ -2,8 +2,13 @@
 //!
 //! A story is apps, and what happens to them: pushes, operators, strangers, trouble, kills. The observer is taken apart into its
 //! steps and told what to do next, one step at a time, on a clock of its own; after each step what must hold is looked at.
+//!
+//! * `SIMULATION_SEED=12 cargo test --test suite simulation::one -- --ignored --nocapture` tells one story, step by step;
+//!   `SIMULATION_KNOWN=name` tells one of `known/`, `SIMULATION_STORY=file` one that stands in a file.
+//! * `.ci/long simulation 60` tells stories for an hour on all cores and says what was visited.
 
 mod branch;
+mod campaign;
 mod clock;
 mod cluster;
 mod coverage;
@@ -11,37 +16,98 @@ mod github;
 mod incarnation;
 mod invent;
 mod judge;
+mod known;
 mod machine;
 mod outside;
+mod shrink;
 mod story;
 mod words;
 
+use std::time::Duration;
+
+use campaign::{Campaign, Limit};
+
+fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 #[test]
 fn a_seed_tells_the_same_story_twice() {
-    for seed in 0..3 {
+    for seed in 0..4 {
         let story = invent::story(seed);
-        let (one, two) = (machine::tell(&story, false), machine::tell(&story, false));
+        let (one, two) = (machine::tell(&story), machine::tell(&story));
+        assert!(one.trace.lines().count() > 10);
         assert_eq!(one.trace, two.trace);
     }
 }
 
 #[test]
-fn try_some() {
-    let first: u64 = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
-    let count: u64 = std::env::var("COUNT").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
-    let verbose = std::env::var("TRACE").is_ok();
-    let began = std::time::Instant::now();
-    let mut steps = 0;
-    for seed in first..first + count {
-        let story = invent::story(seed);
-        let told = machine::tell(&story, false);
-        steps += told.steps;
-        if verbose {
-            println!("{}\n{}", words::story(&story), told.trace);
-        }
+fn stories_that_are_known_to_hold_hold() {
+    let known = known::all();
+    let (failing, holding): (Vec<_>, Vec<_>) = known.into_iter().partition(|(_, k)| k.fails_today);
+    for (name, known) in holding {
+        let told = machine::tell(&known.story);
         if let Some(finding) = told.finding {
-            println!("{seed} {:?}: {}", finding.check, finding.sentence);
+            panic!(
+                "{name} ({}) fails again: {:?}: {}\n{}",
+                known.says, finding.check, finding.sentence, told.trace
+            );
         }
     }
-    println!("{count} stories, {steps} steps, {:?}", began.elapsed());
+    println!(
+        "{} stories are known to fail today and are not told:",
+        failing.len()
+    );
+    for (name, known) in failing {
+        println!("  {name}: {}", known.says);
+    }
+}
+
+#[test]
+fn stories_nobody_told_hold() {
+    let limit = Limit {
+        stories: 2000,
+        time: Duration::from_mins(2),
+    };
+    let campaign = Campaign::run(campaign::today(), limit);
+    println!("{}", campaign.summary());
+    let news = campaign.news(&known::failing_today());
+    assert!(news.is_empty(), "{}", campaign::tell_news(&news));
+}
+
+#[test]
+#[ignore = "runs for as long as SIMULATION_MINUTES says; .ci/long simulation"]
+fn for_hours() {
+    let minutes = setting("SIMULATION_MINUTES").unwrap_or(60);
+    let first = setting("SIMULATION_SEED").unwrap_or_else(campaign::today);
+    let limit = Limit {
+        stories: setting("SIMULATION_STORIES").unwrap_or(u64::MAX),
+        time: Duration::from_mins(minutes),
+    };
+    let campaign = Campaign::run(first, limit);
+    println!("{}\n{}", campaign.summary(), campaign.visited());
+    let news = campaign.news(&known::failing_today());
+    assert!(news.is_empty(), "{}", campaign::tell_news(&news));
+}
+
+#[test]
+#[ignore = "tells the one story that SIMULATION_SEED, SIMULATION_KNOWN or SIMULATION_STORY names"]
+fn one() {
+    let story = campaign::chosen();
+    let told = machine::tell(&story);
+    println!("{}\n{}", words::story(&story), told.trace);
+    let Some(finding) = told.finding else {
+        return println!("it holds, after {} steps", told.steps);
+    };
+    println!("{:?}: {}", finding.check, finding.sentence);
+    if setting::<bool>("SIMULATION_SHRINK").unwrap_or(false) {
+        let (short, finding) = shrink::shrink(&story, &finding);
+        println!(
+            "\nshorter:\n{}\n{:?}: {}",
+            words::story(&short),
+            finding.check,
+            finding.sentence
+        );
+        println!("{}", serde_json::to_string(&short).unwrap());
+    }
 }

@@ -67,11 +67,17 @@ impl Call {
         if path == "/v2/apps" {
             let body = self.json();
             let apps = body.as_array().into_iter().flatten();
-            return apps.filter_map(|a| a["id"].as_str().map(str::to_owned)).collect();
+            return apps
+                .filter_map(|a| a["id"].as_str().map(str::to_owned))
+                .collect();
         }
         let id = path.strip_prefix("/v2/apps").unwrap_or_default();
         let id = id.strip_suffix("/restart").unwrap_or(id);
-        if id.is_empty() { Vec::new() } else { vec![id.to_owned()] }
+        if id.is_empty() {
+            Vec::new()
+        } else {
+            vec![id.to_owned()]
+        }
     }
 }
 
@@ -139,7 +145,10 @@ impl Outside {
             calls: Vec::new(),
             next_tick: Duration::ZERO,
         };
-        Arc::new(Self { clock, inside: Mutex::new(inside) })
+        Arc::new(Self {
+            clock,
+            inside: Mutex::new(inside),
+        })
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -182,7 +191,10 @@ impl Outside {
         }))
     }
 
-    async fn to_marathon(&self, request: &reqwest::Request) -> Result<reqwest::Response, TransportError> {
+    async fn to_marathon(
+        &self,
+        request: &reqwest::Request,
+    ) -> Result<reqwest::Response, TransportError> {
         let (call, fate) = {
             let mut inside = self.lock();
             let call = Call::read(request, inside.acting.clone());
@@ -196,10 +208,16 @@ impl Outside {
         match fate {
             Fate::Goes => Ok(self.deliver(&call, false).await),
             Fate::Never(error) => Err(error),
-            Fate::Refused(status, body) => Ok(response(status, &[("content-type", "application/json".to_owned())], body.to_string().into_bytes())),
+            Fate::Refused(status, body) => Ok(response(
+                status,
+                &[("content-type", "application/json".to_owned())],
+                body.to_string().into_bytes(),
+            )),
             Fate::AnswerLost => {
                 self.deliver(&call, false).await;
-                Err(TransportError::Broken("connection closed before message completed".to_owned()))
+                Err(TransportError::Broken(
+                    "connection closed before message completed".to_owned(),
+                ))
             }
             Fate::Late => {
                 self.pass(PATIENCE);
@@ -237,12 +255,18 @@ impl Outside {
             .unwrap();
         let answer = router.oneshot(request).await.unwrap();
         let status = answer.status().as_u16();
-        let bytes = axum::body::to_bytes(answer.into_body(), 1 << 26).await.unwrap();
+        let bytes = axum::body::to_bytes(answer.into_body(), 1 << 26)
+            .await
+            .unwrap();
         let mut inside = self.lock();
         if call.changes() {
             inside.arrived(call, stale, status, now);
         }
-        response(status, &[("content-type", "application/json".to_owned())], bytes.to_vec())
+        response(
+            status,
+            &[("content-type", "application/json".to_owned())],
+            bytes.to_vec(),
+        )
     }
 
     fn to_github(&self, request: &reqwest::Request) -> Result<reqwest::Response, TransportError> {
@@ -259,7 +283,11 @@ impl Outside {
         for status in [401, 403, 429, 500] {
             if inside.has(Trouble::GithubRefuses(status)) {
                 let body = json!({"message": format!("no, {status}")});
-                let headers = if status == 429 { vec![("retry-after", "30".to_owned())] } else { Vec::new() };
+                let headers = if status == 429 {
+                    vec![("retry-after", "30".to_owned())]
+                } else {
+                    Vec::new()
+                };
                 return Ok(response(status, &headers, body.to_string().into_bytes()));
             }
         }
@@ -274,9 +302,17 @@ impl Outside {
         } else {
             Heads::Right
         };
-        let etag = request.headers().get("if-none-match").and_then(|e| e.to_str().ok());
+        let etag = request
+            .headers()
+            .get("if-none-match")
+            .and_then(|e| e.to_str().ok());
         let body = call.json();
-        let asked = Asked { method: &call.method, path: &call.path, etag, body: &body };
+        let asked = Asked {
+            method: &call.method,
+            path: &call.path,
+            etag,
+            body: &body,
+        };
         let answer = inside.github.answer(&asked, heads, now);
         Ok(response(answer.status, &answer.headers, answer.body))
     }
@@ -307,7 +343,10 @@ impl Inside {
     /// Marathon goes on.
     pub fn tick(&mut self, now: Duration) {
         let offers = !self.has(Trouble::NoOffers);
-        let change = local_marathon::FaultChange { no_offers: Some(!offers), ..Default::default() };
+        let change = local_marathon::FaultChange {
+            no_offers: Some(!offers),
+            ..Default::default()
+        };
         self.cluster.marathon.faults().apply(change);
         self.cluster.tick(now);
         self.judge_kills(false);
@@ -320,7 +359,9 @@ impl Inside {
             return Fate::Never(TransportError::Connect);
         }
         for status in [401, 403, 409, 422, 429, 503] {
-            if self.has(Trouble::MarathonRefuses(status)) && (call.changes() || matches!(status, 401 | 429 | 503)) {
+            if self.has(Trouble::MarathonRefuses(status))
+                && (call.changes() || matches!(status, 401 | 429 | 503))
+            {
                 return Fate::Refused(status, refusal(status));
             }
         }
@@ -353,7 +394,9 @@ impl Inside {
 
     /// Lets the held calls go whose time has come; answers whether there were any.
     pub fn release(&mut self, now: Duration) -> bool {
-        let (due, held) = std::mem::take(&mut self.held).into_iter().partition(|h| h.due <= now);
+        let (due, held) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|h| h.due <= now);
         self.held = held;
         let due: Vec<Held> = due;
         let any = !due.is_empty();
@@ -372,11 +415,22 @@ impl Inside {
     /// A change of ours is about to be made: is it ours to make?
     fn arrives(&mut self, call: &Call, stale: bool, now: Duration) {
         for id in call.services() {
-            let Some(seen) = self.cluster.seen(&id) else { continue };
+            let Some(seen) = self.cluster.seen(&id) else {
+                continue;
+            };
             if seen.label != call.app && !self.adopted.contains(&id) && !stale {
-                let whose = seen.label.map_or("nobody's".to_owned(), |l| format!("{l}'s"));
+                let whose = seen
+                    .label
+                    .map_or("nobody's".to_owned(), |l| format!("{l}'s"));
                 let app = call.app.as_deref().unwrap_or("nobody");
-                self.find(Check::NotOurs, now, format!("{} {} for {app} changes {id}, which is {whose}", call.method, call.path));
+                self.find(
+                    Check::NotOurs,
+                    now,
+                    format!(
+                        "{} {} for {app} changes {id}, which is {whose}",
+                        call.method, call.path
+                    ),
+                );
             }
         }
         let path = call.path.split('?').next().unwrap_or_default();
@@ -397,7 +451,8 @@ impl Inside {
         self.cluster.pump(now);
         self.judge_kills(true);
         let late = if stale { " (after a while)" } else { "" };
-        self.calls.push(format!("{} {} -> {status}{late}", call.method, call.path));
+        self.calls
+            .push(format!("{} {} -> {status}{late}", call.method, call.path));
     }
 
     /// Healthy tasks that Marathon killed through our doing: at our call, or because no deployment holds what we left.
@@ -407,8 +462,14 @@ impl Inside {
             let ours = kill.hand == Hand::Ours && (by_call || kill.free);
             if ours && kill.left < kill.wanted {
                 let how = if by_call { "our call" } else { "what we left" };
-                let sentence = format!("{how} killed a healthy task of {}: {} healthy are left, {} is the least", kill.service, kill.left, kill.wanted);
-                self.findings.push(Finding { check: Check::HealthyLost, sentence });
+                let sentence = format!(
+                    "{how} killed a healthy task of {}: {} healthy are left, {} is the least",
+                    kill.service, kill.left, kill.wanted
+                );
+                self.findings.push(Finding {
+                    check: Check::HealthyLost,
+                    sentence,
+                });
             }
         }
     }
@@ -420,8 +481,12 @@ impl Inside {
 
 fn refusal(status: u16) -> Value {
     match status {
-        409 => json!({"message": "App is locked by one or more deployments.", "deployments": [{"id": "00000000-0000-4000-8000-000000000000"}]}),
-        422 => json!({"message": "Object is not valid", "details": [{"path": "/id", "errors": ["no"]}]}),
+        409 => {
+            json!({"message": "App is locked by one or more deployments.", "deployments": [{"id": "00000000-0000-4000-8000-000000000000"}]})
+        }
+        422 => {
+            json!({"message": "Object is not valid", "details": [{"path": "/id", "errors": ["no"]}]})
+        }
         _ => json!({"message": format!("no, {status}")}),
     }
 }
