@@ -48,7 +48,7 @@ use run::engine::Engine;
 
 pub use api::connection::Cut;
 pub use api::router;
-pub use fault::{FaultChange, FaultState, Faults, Refuse};
+pub use fault::{FaultChange, FaultState, Faults, Refuse, Restart};
 pub use marathon::{Clock, Marathon};
 pub use options::{Credentials, Options, Pace, Resources};
 pub use run::leftover::kill_leftovers;

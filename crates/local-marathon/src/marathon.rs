@@ -26,6 +26,9 @@ const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// Tells the time.
 pub type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// What became of a task.
+type Report = Box<dyn FnOnce(&mut World) + Send>;
+
 /// A lock, whatever happened to who had it before.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -48,6 +51,8 @@ pub struct Marathon {
     pub(crate) tasks: TaskTracker,
     /// How often leadership has changed.
     leaders: watch::Sender<u64>,
+    /// What became of tasks while no Marathon was there to hear it.
+    untold: Mutex<Vec<Report>>,
 }
 
 /// Who has asked for a save, and who was served.
@@ -80,6 +85,7 @@ impl Marathon {
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
             leaders: watch::Sender::new(0),
+            untold: Mutex::default(),
         };
         (Arc::new(marathon), wanted)
     }
@@ -116,20 +122,58 @@ impl Marathon {
 
     /// Agents make their offers.
     pub fn make_offers(&self) {
-        let no_offers = self.faults.state().no_offers;
+        let state = self.faults.state();
+        if state.restart.is_some() {
+            return;
+        }
+        let no_offers = state.no_offers;
         self.with(|world| {
             world.no_offers = no_offers;
             world.make_offers();
         });
     }
 
+    /// The number of instances of each app is put right.
+    pub(crate) fn check_scales(&self) {
+        if !self.faults.is_away() {
+            self.with(World::check_all_scales);
+        }
+    }
+
+    /// What became of a task; told as soon as there is a Marathon to hear it.
+    pub(crate) fn report(&self, report: impl FnOnce(&mut World) + Send + 'static) {
+        let mut untold = lock(&self.untold);
+        if self.faults.is_away() || !untold.is_empty() {
+            untold.push(Box::new(report));
+        } else {
+            self.with(report);
+        }
+    }
+
+    /// What a check says, for the leader that asked. No other hears it, nor does one that is away.
+    pub(crate) fn hear<T>(&self, leader: u64, hear: impl FnOnce(&mut World) -> T) -> Option<T> {
+        self.with(|world| {
+            let hears = *self.leaders.borrow() == leader && !self.faults.is_away();
+            hears.then(|| hear(world))
+        })
+    }
+
     /// Changes leadership, from this Marathon to itself: event streams end, and [`World::take_over`] says what the new leader knows.
+    /// It ends a restart, and then hears what tasks did meanwhile.
     ///
     /// It is elected at once, being alone. With a real Marathon the old leader answers `There is no leader` for about a second, then
     /// its process exits, and a standby leads.
     pub fn change_leader(&self) {
+        let mut untold = lock(&self.untold);
         self.leaders.send_modify(|count| *count += 1);
-        self.with(World::take_over);
+        self.with(|world| {
+            // nobody sees what the old leader knew
+            self.faults.end_restart();
+            world.take_over();
+        });
+        for report in untold.drain(..) {
+            self.with(report);
+        }
     }
 
     /// The number of the present leader; changes when leadership does.
@@ -205,5 +249,49 @@ impl Marathon {
             }
         }
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{FaultChange, Restart};
+    use crate::options::{Pace, Resources};
+
+    fn marathon() -> Arc<Marathon> {
+        let options = Options {
+            dir: "/nowhere".into(),
+            tools: None,
+            pace: Pace::default(),
+            resources: Resources::default(),
+            credentials: None,
+        };
+        let world = World::new(Pace::default(), Resources::default(), 1);
+        Marathon::new(world, options, Box::new(|| Timestamp::UNIX_EPOCH), false).0
+    }
+
+    #[test]
+    fn who_is_away_hears_at_the_return_what_tasks_did_and_never_what_checks_said() {
+        let marathon = marathon();
+        let number = || marathon.look(|world| world.offer_number);
+        let leader = *marathon.leadership().borrow();
+        marathon.report(|world| world.offer_number = 1);
+        assert_eq!(number(), 1, "who is there hears at once");
+        marathon.faults.apply(FaultChange {
+            restart: Some(Restart { away_ms: 1 }),
+            ..FaultChange::default()
+        });
+        marathon.report(|world| world.offer_number += 1);
+        marathon.report(|world| world.offer_number *= 10);
+        let heard = marathon.hear(leader, |world| world.offer_number = 0);
+        assert_eq!((number(), heard), (1, None));
+        marathon.change_leader();
+        assert_eq!(number(), 20, "in order");
+        assert!(!marathon.faults.is_away());
+        let heard = |leader: u64| marathon.hear(leader, |_| ()).is_some();
+        assert!(!heard(leader), "another one asked");
+        assert!(heard(leader + 1));
+        marathon.change_leader();
+        assert_eq!(number(), 20, "it is told once");
     }
 }

@@ -18,6 +18,9 @@ pub fn faults(site: &Site, call: &Call) -> Response {
     let faults = &site.marathon.faults;
     let apply = |change: FaultChange| {
         faults.apply(change);
+        if faults.state().restart.is_some_and(|r| r.away().is_zero()) {
+            site.marathon.change_leader();
+        }
         faults.state()
     };
     match call.method {

@@ -77,7 +77,7 @@ async fn answer(
     if state.slow_ms > 0 {
         tokio::time::sleep(Duration::from_millis(state.slow_ms)).await;
     }
-    if faults.state().down {
+    if faults.state().is_cut() {
         cut.cut();
         return call::empty(503);
     }
@@ -100,7 +100,8 @@ async fn answer(
             response = failure(&Refusal::message(500, text));
         }
     }
-    if changes && faults.take_loss() {
+    // who dies meanwhile answers nobody
+    if changes && faults.take_loss() || faults.state().is_cut() {
         cut.cut();
     }
     dressed(&site, response)

@@ -69,7 +69,7 @@ async fn feed(
             // what the next leader does is told to nobody who listened to this one
             biased;
             () = marathon.stopping.cancelled() => return,
-            () = marathon.faults.wait_down() => return,
+            () = marathon.faults.wait_cut() => return,
             () = out.closed() => return,
             _ = leadership.changed() => return,
             _ = heartbeat.tick() => "\r\n".to_owned(),

@@ -21,9 +21,18 @@ fn rows(state: &FaultState) -> Vec<Row> {
     let down = "Marathon is down, every connection is cut";
     let locked = "Every app is locked by somebody else's deployment";
     let no_offers = "Agents make no offers, nothing new starts";
+    let meanwhile = "nothing answers, the tasks run on, and then a new leader knows no health";
+    let away = state
+        .restart
+        .map(|restart| format!("away for {} ms", restart.away_ms));
+    let restart = |away_ms: u64| json!({"restart": {"away_ms": away_ms}});
     let lost = "Changes are made, but the answer gets lost";
     vec![
         Row::switch(down, "", "down", state.down),
+        Row::new("Marathon restarts", meanwhile, away)
+            .button("away for 12 s", &restart(12_000))
+            .button("for a minute", &restart(60_000))
+            .button("at once", &restart(0)),
         Row::new("Answers come late", "", late(state.slow_ms))
             .button("500 ms", &json!({"slow_ms": 500}))
             .button("5 s", &json!({"slow_ms": 5000}))

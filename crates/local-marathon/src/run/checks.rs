@@ -34,25 +34,28 @@ impl Engine {
         }
     }
 
-    /// One health check of a version of an app, on a timer of its own, as long as there is that version.
+    /// One health check of a version of an app, on a timer of its own, as long as there is that version. A new leader begins with
+    /// a pause, and a Marathon that is away makes none.
     async fn keep_checking(self: &Arc<Self>, watched: &Watched, check: &HealthCheck) {
-        let (interval, timeout) = self
-            .marathon
-            .look(|w| (w.real(check.interval), w.real(check.timeout)));
+        let interval = self.marathon.look(|w| w.real(check.interval));
         let interval = interval.max(SHORTEST_INTERVAL);
+        let mut leadership = self.marathon.leadership();
         // by task: a look that hangs keeps the next one waiting
         let mut looks: BTreeMap<String, JoinHandle<()>> = BTreeMap::new();
         let mut due = Instant::now() + interval;
         loop {
-            let sleep = tokio::time::sleep_until(due.min(Instant::now() + LONGEST_SLEEP));
-            if self
-                .marathon
-                .stopping
-                .run_until_cancelled(sleep)
-                .await
-                .is_none()
-            {
+            let woken = async {
+                tokio::select! {
+                    () = tokio::time::sleep_until(due.min(Instant::now() + LONGEST_SLEEP)) => false,
+                    _ = leadership.changed() => true,
+                }
+            };
+            let Some(is_new) = self.marathon.stopping.run_until_cancelled(woken).await else {
                 return;
+            };
+            if is_new {
+                looks.clear();
+                due = Instant::now() + interval;
             }
             let Some(targets) = self.targets_or_end(watched, check) else {
                 return;
@@ -61,17 +64,29 @@ impl Engine {
                 continue;
             }
             due = Instant::now() + interval;
-            looks.retain(|_, look| !look.is_finished());
-            for target in targets {
-                looks.entry(target.task.clone()).or_insert_with(|| {
-                    let (engine, check) = (Arc::clone(self), check.clone());
-                    let timeout = timeout.max(SHORTEST_INTERVAL);
-                    let index = watched.2;
-                    self.marathon
-                        .tasks
-                        .spawn(async move { engine.look_at(&target, index, &check, timeout).await })
-                });
+            if !self.marathon.faults.is_away() {
+                looks.retain(|_, look| !look.is_finished());
+                self.look(&mut looks, targets, watched.2, check);
             }
+        }
+    }
+
+    /// Looks at each of these that is not being looked at.
+    fn look(
+        self: &Arc<Self>,
+        looks: &mut BTreeMap<String, JoinHandle<()>>,
+        targets: Vec<Launch>,
+        index: usize,
+        check: &HealthCheck,
+    ) {
+        let leader = *self.marathon.leadership().borrow();
+        for target in targets {
+            looks.entry(target.task.clone()).or_insert_with(|| {
+                let (engine, check) = (Arc::clone(self), check.clone());
+                self.marathon
+                    .tasks
+                    .spawn(async move { engine.look_at(&target, index, &check, leader).await })
+            });
         }
     }
 
@@ -92,8 +107,10 @@ impl Engine {
         target: &Launch,
         index: usize,
         check: &HealthCheck,
-        timeout: Duration,
+        leader: u64,
     ) {
+        let timeout = self.marathon.look(|w| w.real(check.timeout));
+        let timeout = timeout.max(SHORTEST_INTERVAL);
         let sandbox = self.marathon.sandbox(&target.task);
         let place = Place {
             http: &self.http,
@@ -102,30 +119,36 @@ impl Engine {
         };
         let end = self.end_of(&target.task);
         if let Some(result) = probe::look(check, target, &place, timeout, end).await {
-            self.marathon
-                .with(|world| world.health_result(&target.task, index, result));
+            self.marathon.hear(leader, |world| {
+                world.health_result(&target.task, index, result);
+            });
         }
     }
 
-    /// The readiness checks of a task, until it is ready or gone.
+    /// The readiness checks of a task, until it is ready or gone, or another leader asks for them.
     pub(super) async fn keep_asking(self: &Arc<Self>, check: &ReadinessCheck, target: &Launch) {
+        let mut leadership = self.marathon.leadership();
+        let leader = *leadership.borrow_and_update();
         tokio::select! {
-            () = self.ask_until_ready(check, target) => {}
+            () = self.ask_until_ready(check, target, leader) => {}
+            _ = leadership.changed() => {}
             () = self.end_of(&target.task) => {}
         }
     }
 
-    async fn ask_until_ready(self: &Arc<Self>, check: &ReadinessCheck, target: &Launch) {
+    async fn ask_until_ready(&self, check: &ReadinessCheck, target: &Launch, leader: u64) {
         let (interval, timeout) = self
             .marathon
             .look(|w| (w.real(check.interval), w.real(check.timeout)));
         loop {
-            let result = ask(&self.http, check, target, timeout).await;
-            if self
-                .marathon
-                .with(|world| world.readiness_result(&target.task, result))
-            {
-                return;
+            if !self.marathon.faults.is_away() {
+                let result = ask(&self.http, check, target, timeout).await;
+                let ready = self
+                    .marathon
+                    .hear(leader, |world| world.readiness_result(&target.task, result));
+                if ready == Some(true) {
+                    return;
+                }
             }
             tokio::time::sleep(interval.max(SHORTEST_INTERVAL)).await;
         }

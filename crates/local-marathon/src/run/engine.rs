@@ -15,7 +15,7 @@ use super::process::{self, Ending, Process};
 use crate::definition::id::Id;
 use crate::marathon::{Marathon, lock};
 use crate::world::instance::Condition;
-use crate::world::{Effect, Launch, World};
+use crate::world::{Effect, Launch};
 
 /// So many sandboxes of one instance are kept.
 const KEPT_ATTEMPTS: u32 = 10;
@@ -67,12 +67,15 @@ impl Engine {
     pub fn begin(self: &Arc<Self>, effects: mpsc::UnboundedReceiver<Effect>) {
         let (pace, tasks) = (self.marathon.options.pace.clone(), &self.marathon.tasks);
         self.every(pace.offers, pace.offers, Marathon::make_offers);
-        self.every(pace.first_scale_check, pace.scale_check, |marathon| {
-            marathon.with(World::check_all_scales);
-        });
+        self.every(
+            pace.first_scale_check,
+            pace.scale_check,
+            Marathon::check_scales,
+        );
         let marathon = Arc::clone(&self.marathon);
         tasks.spawn(async move { marathon.keep_saving().await });
         tasks.spawn(Arc::clone(self).keep_sweeping());
+        tasks.spawn(Arc::clone(self).keep_restarting());
         tasks.spawn(Arc::clone(self).keep_working(effects));
         self.marathon.with(|_| ());
     }
@@ -119,6 +122,7 @@ impl Engine {
         self.marathon.save_at_last().await;
     }
 
+    /// A new leader begins anew with what is to be done first.
     fn every(
         self: &Arc<Self>,
         first: Duration,
@@ -130,13 +134,19 @@ impl Engine {
             let period = period.max(Duration::from_millis(1));
             let mut timer = tokio::time::interval_at(tokio::time::Instant::now() + first, period);
             timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            while marathon
-                .stopping
-                .run_until_cancelled(timer.tick())
-                .await
-                .is_some()
-            {
-                act(&marathon);
+            let mut leadership = marathon.leadership();
+            loop {
+                let due = async {
+                    tokio::select! {
+                        _ = timer.tick() => true,
+                        _ = leadership.changed() => false,
+                    }
+                };
+                match marathon.stopping.run_until_cancelled(due).await {
+                    Some(true) => act(&marathon),
+                    Some(false) => timer.reset_at(tokio::time::Instant::now() + first),
+                    None => return,
+                }
             }
         });
     }
@@ -200,8 +210,9 @@ impl Engine {
         };
         lock(&self.tasks_running).remove(&launch.task);
         if !self.marathon.stopping.is_cancelled() {
+            let task = launch.task.clone();
             self.marathon
-                .with(|world| world.task_ended(&launch.task, ending.failed, &ending.message));
+                .report(move |world| world.task_ended(&task, ending.failed, &ending.message));
         }
         leftover::unrecord(&self.marathon.options.dir, &launch.task).await;
         if usable {
@@ -239,8 +250,12 @@ impl Engine {
         sandbox: &Path,
         kill: watch::Receiver<Option<Duration>>,
     ) -> Ending {
-        self.marathon
-            .with(|world| world.task_is(&launch.task, Condition::Starting));
+        let is = |condition: Condition| {
+            let task = launch.task.clone();
+            self.marathon
+                .report(move |world| world.task_is(&task, condition));
+        };
+        is(Condition::Starting);
         let started = Process::start(launch, sandbox, self.marathon.options.tools.as_deref()).await;
         let mut process = match started {
             Ok(process) => process,
@@ -253,8 +268,7 @@ impl Engine {
             }
         }
         if pause(self.marathon.options.pace.running, &kill).await {
-            self.marathon
-                .with(|world| world.task_is(&launch.task, Condition::Running));
+            is(Condition::Running);
             if self.marathon.faults.take_crash() {
                 process.crash();
             }

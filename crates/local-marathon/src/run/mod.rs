@@ -9,5 +9,6 @@ pub mod leftover;
 pub mod log;
 pub mod probe;
 pub mod process;
+pub mod restart;
 pub mod sweep;
 pub mod unpack;

@@ -3,6 +3,11 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use test_kit::marathon::{GOOD, Marathon, checked, process_of, tasks};
+use test_kit::wait::{ended, until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use crate::driven::Driven;
 
 /// Three instances that are never killed for their health.
@@ -259,4 +264,160 @@ async fn statistics_of_offers_are_about_all_versions_until_the_app_goes_or_the_l
     driven.put(app("well", 1000.0)).await;
     driven.seconds(1);
     assert_eq!(driven.offers().await, (2, 2, true));
+}
+
+#[tokio::test]
+async fn nothing_is_launched_while_marathon_is_away() {
+    let mut driven = Driven::new(1);
+    driven.put(json!({"id": "/web", "cmd": "well"})).await;
+    let restart = json!({"restart": {"away_ms": 1000}});
+    let (status, set) = driven.call("POST", "/local/faults", restart).await;
+    assert_eq!(
+        (status, &set["restart"]["away_ms"]),
+        (StatusCode::OK, &json!(1000))
+    );
+    driven.seconds(3);
+    let (status, _) = driven.call("GET", "/v2/apps/web", Value::Null).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    driven.marathon.change_leader();
+    assert_eq!(driven.get("/local/faults").await["restart"], Value::Null);
+    assert_eq!(driven.app().await["tasks"], json!([]));
+    driven.seconds(2);
+    assert_eq!(driven.app().await["tasksRunning"], 1);
+}
+
+/// Posts to the switch for faults.
+async fn fault(marathon: &Marathon, change: Value) -> Value {
+    marathon.ok("POST", "/local/faults", change).await
+}
+
+/// The app, as soon as there is an answer.
+async fn back(marathon: &Marathon) -> Value {
+    until("an answer", async || {
+        let reply = marathon
+            .call_with("GET", "/v2/apps/web", "", &Value::Null)
+            .await;
+        reply
+            .map(|reply| reply.body)
+            .ok_or_else(|| "it is cut".to_owned())
+    })
+    .await
+}
+
+/// By id of a task: the first success of its health check.
+fn first_successes(app: &Value) -> Vec<(String, String)> {
+    let first = |task: &&Value| {
+        let first = task["healthCheckResults"][0]["firstSuccess"].as_str()?;
+        Some((task["id"].as_str()?.to_owned(), first.to_owned()))
+    };
+    let mut all: Vec<_> = tasks(app).iter().filter_map(first).collect();
+    all.sort();
+    all
+}
+
+#[tokio::test]
+async fn a_marathon_that_restarts_answers_nothing_and_its_tasks_run_on() {
+    let marathon = Marathon::start().await;
+    marathon
+        .deployed(checked("/web", GOOD, 2, (1.0, 1.0)))
+        .await;
+    let before = first_successes(&marathon.get("/v2/apps/web").await);
+    let processes: Vec<String> = before.iter().map(|(task, _)| process_of(task)).collect();
+    let mut stream = TcpStream::connect(&marathon.address).await.unwrap();
+    let request = format!(
+        "GET /v2/events HTTP/1.0\r\nHost: {}\r\nAccept: text/event-stream\r\n\r\n",
+        marathon.address
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    assert_eq!(stream.read_u8().await.unwrap(), b'H');
+
+    let set = fault(&marathon, json!({"restart": {"away_ms": 600_000}})).await;
+    assert_eq!(set["restart"], json!({"away_ms": 600_000}));
+    let mut rest = Vec::new();
+    // cut, or closed
+    let _ = ended(stream.read_to_end(&mut rest)).await.unwrap();
+    for path in ["/ping", "/v2/apps/web"] {
+        let reply = marathon.call_with("GET", path, "", &Value::Null).await;
+        assert!(reply.is_none(), "{path}");
+    }
+    // a shorter one takes its own time
+    fault(&marathon, json!({"restart": {"away_ms": 50}})).await;
+    back(&marathon).await;
+    let healthy = |app: &Value| first_successes(app).len() == 2;
+    let after = marathon.until("healthy", "/v2/apps/web", healthy).await;
+    let after = first_successes(&after);
+    let same = |(old, new): (&(String, String), &(String, String))| old.0 == new.0 && old.1 < new.1;
+    assert!(
+        after.iter().zip(&before).all(|(new, old)| same((old, new))),
+        "the same tasks, found well anew: {before:?} {after:?}"
+    );
+    let now: Vec<String> = after.iter().map(|(task, _)| process_of(task)).collect();
+    assert_eq!(processes, now);
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_that_ends_while_marathon_is_away_has_a_successor_when_it_is_back() {
+    let marathon = Marathon::start().await;
+    marathon
+        .deployed(checked("/web", GOOD, 1, (1.0, 1.0)))
+        .await;
+    let (task, _) = first_successes(&marathon.get("/v2/apps/web").await).remove(0);
+    fault(&marathon, json!({"restart": {"away_ms": 600_000}})).await;
+    let process = process_of(&task);
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &process])
+        .status();
+    assert!(killed.unwrap().success());
+    until("it is gone", async || {
+        let here = std::path::Path::new("/proc").join(&process).exists();
+        if here {
+            Err(format!("{process} is there"))
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    let set = fault(&marathon, json!({"reset": true})).await;
+    assert_eq!(set["restart"], Value::Null, "all is well again at once");
+    let after = marathon
+        .until("healthy again", "/v2/apps/web", |app| {
+            !first_successes(app).is_empty() && app["app"]["lastTaskFailure"].is_object()
+        })
+        .await;
+    let successor = task.replace("._app.1", "._app.2");
+    assert_eq!(tasks(&after)[0]["id"], successor);
+    assert_eq!(after["app"]["lastTaskFailure"]["taskId"], task);
+    marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_of_no_time_is_a_change_of_leader_and_one_of_an_hour_is_refused() {
+    let marathon = Marathon::start().await;
+    marathon
+        .deployed(checked("/web", GOOD, 1, (1.0, 1.0)))
+        .await;
+    let before = first_successes(&marathon.get("/v2/apps/web").await);
+    let set = fault(&marathon, json!({"restart": {"away_ms": 0}})).await;
+    assert_eq!(
+        set["restart"],
+        Value::Null,
+        "it is done when it is answered"
+    );
+    assert_ne!(first_successes(&marathon.get("/v2/apps/web").await), before);
+    let known = |app: &Value| !first_successes(app).is_empty();
+    marathon.until("healthy", "/v2/apps/web", known).await;
+    for (wrong, why) in [
+        (json!({"away_ms": 600_001}), "at most 600000 ms"),
+        (json!({"away_ms": -1}), "invalid value"),
+        (json!({}), "missing field `away_ms`"),
+        (json!({"away_ms": 1, "for": 2}), "unknown field"),
+    ] {
+        let change = json!({ "restart": wrong });
+        let reply = marathon.call("POST", "/local/faults", change).await;
+        let message = reply.body["message"].as_str().unwrap().to_owned();
+        assert_eq!(reply.status, 400);
+        assert!(message.contains(why), "{message}");
+    }
+    marathon.stop().await;
 }
