@@ -254,7 +254,15 @@ async fn statistics_of_offers_are_about_all_versions_until_the_app_goes_or_the_l
         driven.get("/v2/queue").await["queue"][0]["delay"]["overdue"] == true
     };
     assert!(!overdue(&driven).await, "it is in back-off");
+    driven.seconds(1);
+    let since = async |driven: &Driven| driven.get("/v2/queue").await["queue"][0]["since"].clone();
+    let before = since(&driven).await;
     driven.abdicate().await;
+    assert_ne!(
+        since(&driven).await,
+        before,
+        "the new leader counts from now"
+    );
     assert_eq!(driven.offers().await, (0, 0, false));
     assert!(overdue(&driven).await, "no failure is known any more");
     driven.call("PUT", path, app("well", 1000.0)).await;
