@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 
+use super::coverage::PHASES;
 use super::story::{
     Act, AppShape, Behaviour, Change, Deed, ServiceShape, Story, Strange, Told, Trouble, What, Wish,
 };
@@ -22,12 +23,13 @@ pub fn story(seed: u64) -> Story {
         0
     };
     let mut acts = Vec::new();
-    for _ in 0..chance.usize(2..11) {
+    for _ in 0..chance.usize(3..14) {
         let what = what(&mut chance, &apps);
-        acts.push(Act { at, what });
+        let when = (chance.u8(..3) == 0).then(|| (*chance.choice(PHASES).unwrap()).to_owned());
+        acts.push(Act { at, when, what });
         at += match chance.u8(..10) {
-            0..=3 => chance.u32(0..3),
-            4..=7 => chance.u32(2..15),
+            0..=4 => chance.u32(0..3),
+            5..=8 => chance.u32(2..15),
             _ => chance.u32(15..90),
         };
     }

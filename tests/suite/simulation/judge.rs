@@ -368,7 +368,15 @@ impl Judge {
     fn grows(&mut self, id: &AppId, event: &Event, now: Duration) -> Option<Finding> {
         self.times.retain(|t| *t + Duration::from_mins(1) > now);
         self.times.push(now);
-        if self.times.len() > QUIET_EVENTS * self.apps.len().max(1) {
+        let services: usize = self
+            .apps
+            .values()
+            .flatten()
+            .map(|a| a.services.len().max(1))
+            .sum();
+        if self.times.len()
+            > QUIET_EVENTS * self.apps.len().max(1) + 20 * services.saturating_sub(self.apps.len())
+        {
             let sentence = format!(
                 "{} events within a minute in which nothing happened, the last a {} of {id}",
                 self.times.len(),

@@ -67,6 +67,7 @@ pub struct Machine {
     contents: Contents,
     acts: Vec<Act>,
     next_act: usize,
+    last_act: Duration,
     choice: Rng,
     pub judge: Judge,
     finding: Option<Finding>,
@@ -77,14 +78,20 @@ pub struct Machine {
     coverage: Coverage,
     quiet: bool,
     scaled: bool,
+    /// Somebody else changed something in Marathon.
+    disturbed: bool,
     settled_at: Option<Duration>,
     /// Marathon deployments that somebody else began.
     others: BTreeSet<String>,
+    /// What is known to fail: the story goes on.
+    known: Vec<Check>,
 }
 
-/// Tells a story from beginning to end.
-pub fn tell(story: &Story) -> Outcome {
-    Machine::new(story).tell()
+/// Tells a story from beginning to end, or until something does not hold that is not known to fail.
+pub fn tell(story: &Story, known: &[Check]) -> Outcome {
+    let mut machine = Machine::new(story);
+    machine.known = known.to_vec();
+    machine.tell()
 }
 
 impl Machine {
@@ -113,6 +120,7 @@ impl Machine {
             contents,
             acts: story.acts.clone(),
             next_act: 0,
+            last_act: Duration::ZERO,
             choice: Rng::with_seed(story.seed ^ 0x6368_6f69),
             judge: Judge::default(),
             finding: None,
@@ -123,8 +131,10 @@ impl Machine {
             coverage: Coverage::default(),
             quiet: false,
             scaled: false,
+            disturbed: false,
             settled_at: None,
             others: BTreeSet::new(),
+            known: Vec::new(),
         };
         for app in &story.apps {
             machine
@@ -156,7 +166,8 @@ impl Machine {
             self.take(&choice);
         }
         if self.finding.is_none() {
-            self.finding = self.end();
+            let last = self.end();
+            self.found(last);
         }
         if let Some(finding) = &self.finding {
             let _ = writeln!(
@@ -193,7 +204,17 @@ impl Machine {
     }
 
     fn fail(&mut self, check: Check, sentence: String) {
-        self.finding.get_or_insert(Finding { check, sentence });
+        self.found([Finding { check, sentence }]);
+    }
+
+    /// The first that is not known counts.
+    fn found(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        let news = findings
+            .into_iter()
+            .find(|f| !self.known.contains(&f.check));
+        if let Some(news) = news {
+            self.finding.get_or_insert(news);
+        }
     }
 
     // ---- what is due ----
@@ -221,7 +242,7 @@ impl Machine {
         let between = inside.is_between();
         drop(inside);
         if let Some(act) = self.acts.get(self.next_act) {
-            let due = Duration::from_secs(act.at.into());
+            let due = self.due(act);
             // between a look of ours and the call that follows it no stranger moves
             let waits = between && matches!(act.what, What::Stranger { .. });
             if !waits {
@@ -245,6 +266,26 @@ impl Machine {
         dues.push((rounds.drift, Choice::Drift));
         dues.extend(alive.stream.front().map(|(due, _)| (*due, Choice::Event)));
         dues
+    }
+
+    /// An act that waits for a phase waits for a minute at most.
+    fn due(&self, act: &Act) -> Duration {
+        let at = Duration::from_secs(act.at.into()).max(self.last_act);
+        let Some(wanted) = &act.when else { return at };
+        let in_phase = |b: &Branch| {
+            let app = b
+                .shape
+                .name
+                .parse()
+                .ok()
+                .and_then(|id: AppId| self.judge.apps.get(&id)?.as_ref());
+            phase(app) == wanted
+        };
+        if self.branches.iter().any(in_phase) {
+            at
+        } else {
+            at + Duration::from_mins(1)
+        }
     }
 
     fn choose(&mut self) -> Choice {
@@ -499,6 +540,7 @@ impl Machine {
     fn act(&mut self) {
         let act = self.acts[self.next_act].clone();
         self.next_act += 1;
+        self.last_act = self.now();
         self.judge.something_happens();
         self.note(&super::words::act(&act.what, &self.branches));
         match &act.what {
@@ -738,6 +780,7 @@ impl Machine {
     fn stranger(&mut self, id: &str, deed: Deed) {
         let seen = self.outside.lock().cluster.seen(id);
         self.judge.touched.insert(id.to_owned());
+        self.disturbed = true;
         self.outside.lock().cluster.others_touch(id);
         let path = format!("/v2/apps{id}?force=true");
         let there = seen.is_some();
@@ -817,19 +860,16 @@ impl Machine {
         let mut inside = self.outside.lock();
         inside.adopted.clone_from(&self.judge.adopted);
         let calls = std::mem::take(&mut inside.calls);
-        let finding = inside.findings.drain(..).next();
-        let live = if calls.is_empty() {
-            None
-        } else {
-            self.judge.live(&inside.cluster, &self.contents)
-        };
+        let mut findings = std::mem::take(&mut inside.findings);
+        if !calls.is_empty() {
+            findings.extend(self.judge.live(&inside.cluster, &self.contents));
+        }
         drop(inside);
         for call in calls {
             let _ = writeln!(self.trace, "{:9.3} {call}", now.as_secs_f64());
         }
-        if let Some(finding) = finding.or(live).or_else(|| self.judge.acknowledged()) {
-            self.finding.get_or_insert(finding);
-        }
+        findings.extend(self.judge.acknowledged());
+        self.found(findings);
     }
 
     /// Reads what was written to the log, wakes whom it concerns, and compares with a fresh fold.
@@ -876,9 +916,7 @@ impl Machine {
                 event.kind
             );
         }
-        if let Some(finding) = found.into_iter().next() {
-            self.finding.get_or_insert(finding);
-        }
+        self.found(found);
         touched.sort();
         touched.dedup();
         for app in &touched {
@@ -925,8 +963,9 @@ impl Machine {
         }
         self.judge.something_happens();
         for app in 0..self.branches.len() {
-            // a head that is good already is not to need another push
-            if !self.branches[app].is_good(&self.contents) || self.choice.u8(..4) == 0 {
+            // a head that is good already is not to need another push, unless somebody else spoilt its deploy
+            let undisturbed = self.branches[app].is_good(&self.contents) && !self.disturbed;
+            if !undisturbed || self.choice.u8(..4) == 0 {
                 self.branches[app].become_good();
                 self.push(app, &super::story::Change::Readme, Told::Once);
             }
@@ -935,8 +974,8 @@ impl Machine {
     }
 
     fn is_over(&mut self) -> bool {
-        let last = self.acts.last().map_or(0, |a| a.at) + 45;
-        let last = Duration::from_secs(last.into());
+        let last = self.acts.last().map_or(0, |a| a.at);
+        let last = self.last_act.max(Duration::from_secs(last.into())) + Duration::from_secs(45);
         if !self.quiet {
             if self.next_act == self.acts.len() && self.now() >= last && self.alive.is_some() {
                 self.rest();
@@ -1121,7 +1160,8 @@ impl Machine {
                     });
                 }
                 let count = inside.cluster.seen(id).map_or(0, |s| s.instances);
-                if !self.scaled && count != wanted.shape.instances {
+                let kept = self.judge.adopted.contains(id);
+                if !self.scaled && !kept && count != wanted.shape.instances {
                     let sentence = format!(
                         "{id} has {count} instances, its spec says {}, and nobody scaled it",
                         wanted.shape.instances

@@ -35,7 +35,7 @@ fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
 fn a_seed_tells_the_same_story_twice() {
     for seed in 0..4 {
         let story = invent::story(seed);
-        let (one, two) = (machine::tell(&story), machine::tell(&story));
+        let (one, two) = (machine::tell(&story, &[]), machine::tell(&story, &[]));
         assert!(one.trace.lines().count() > 10);
         assert_eq!(one.trace, two.trace);
     }
@@ -46,7 +46,7 @@ fn stories_that_are_known_to_hold_hold() {
     let known = known::all();
     let (failing, holding): (Vec<_>, Vec<_>) = known.into_iter().partition(|(_, k)| k.fails_today);
     for (name, known) in holding {
-        let told = machine::tell(&known.story);
+        let told = machine::tell(&known.story, &[]);
         if let Some(finding) = told.finding {
             panic!(
                 "{name} ({}) fails again: {:?}: {}\n{}",
@@ -69,10 +69,17 @@ fn stories_nobody_told_hold() {
         stories: 2000,
         time: Duration::from_mins(2),
     };
-    let campaign = Campaign::run(campaign::today(), limit);
-    println!("{}", campaign.summary());
-    let news = campaign.news(&known::failing_today());
-    assert!(news.is_empty(), "{}", campaign::tell_news(&news));
+    let known = known::failing_today();
+    let campaign = Campaign::run(campaign::today(), limit, &known);
+    println!(
+        "{}\nwhat is known to fail today was overlooked: {known:?}",
+        campaign.summary()
+    );
+    assert!(
+        campaign.failed().is_empty(),
+        "{}",
+        campaign::tell_news(campaign.failed(), &known)
+    );
 }
 
 #[test]
@@ -84,24 +91,30 @@ fn for_hours() {
         stories: setting("SIMULATION_STORIES").unwrap_or(u64::MAX),
         time: Duration::from_mins(minutes),
     };
-    let campaign = Campaign::run(first, limit);
+    let known = campaign::overlooked();
+    let campaign = Campaign::run(first, limit, &known);
     println!("{}\n{}", campaign.summary(), campaign.visited());
-    let news = campaign.news(&known::failing_today());
-    assert!(news.is_empty(), "{}", campaign::tell_news(&news));
+    println!("overlooked: {known:?}");
+    assert!(
+        campaign.failed().is_empty(),
+        "{}",
+        campaign::tell_news(campaign.failed(), &known)
+    );
 }
 
 #[test]
 #[ignore = "tells the one story that SIMULATION_SEED, SIMULATION_KNOWN or SIMULATION_STORY names"]
 fn one() {
     let story = campaign::chosen();
-    let told = machine::tell(&story);
+    let known = campaign::overlooked();
+    let told = machine::tell(&story, &known);
     println!("{}\n{}", words::story(&story), told.trace);
     let Some(finding) = told.finding else {
         return println!("it holds, after {} steps", told.steps);
     };
     println!("{:?}: {}", finding.check, finding.sentence);
     if setting::<bool>("SIMULATION_SHRINK").unwrap_or(false) {
-        let (short, finding) = shrink::shrink(&story, &finding);
+        let (short, finding) = shrink::shrink(&story, &finding, &known);
         println!(
             "\nshorter:\n{}\n{:?}: {}",
             words::story(&short),

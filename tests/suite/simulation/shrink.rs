@@ -8,10 +8,11 @@ use super::story::{Story, What};
 const TRIES: u32 = 300;
 
 /// The shortest story found that fails by the same check, and how it fails.
-pub fn shrink(story: &Story, finding: &Finding) -> (Story, Finding) {
+pub fn shrink(story: &Story, finding: &Finding, known: &[Check]) -> (Story, Finding) {
     let mut shrinking = Shrinking {
         best: (story.clone(), finding.clone()),
         check: finding.check,
+        known: known.to_vec(),
         tries: 0,
     };
     while shrinking.round() {}
@@ -21,6 +22,7 @@ pub fn shrink(story: &Story, finding: &Finding) -> (Story, Finding) {
 struct Shrinking {
     best: (Story, Finding),
     check: Check,
+    known: Vec<Check>,
     tries: u32,
 }
 
@@ -90,7 +92,9 @@ impl Shrinking {
             return false;
         }
         self.tries += 1;
-        let finding = tell(&story).finding.filter(|f| f.check == self.check);
+        let finding = tell(&story, &self.known)
+            .finding
+            .filter(|f| f.check == self.check);
         let Some(finding) = finding else { return false };
         self.best = (story, finding);
         true

@@ -66,6 +66,9 @@ pub struct Strange {
 pub struct Act {
     /// So many seconds after the beginning, or as soon after that as its turn comes.
     pub at: u32,
+    /// If it waits for the deploy of an app to be in this phase, a minute at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<String>,
     /// What.
     #[serde(rename = "do")]
     pub what: What,

@@ -61,11 +61,13 @@ pub fn story(story: &Story) -> String {
             .iter()
             .map(|s| format!("{} runs already, labelled {:?}", s.id, s.label)),
     );
-    lines.extend(
-        story
-            .acts
-            .iter()
-            .map(|a| format!("{:>4} s  {}", a.at, sentence(&a.what, &names))),
-    );
+    lines.extend(story.acts.iter().map(|a| {
+        let when = a
+            .when
+            .as_ref()
+            .map(|w| format!(" (when {w})"))
+            .unwrap_or_default();
+        format!("{:>4} s  {}{when}", a.at, sentence(&a.what, &names))
+    }));
     lines.join("\n")
 }
