@@ -312,10 +312,11 @@ impl Machine {
             (self.idle, self.last_step_at) = (0, self.now());
         }
         if self.idle > SPIN {
-            return self.fail(
+            self.fail(
                 Check::Spins,
                 format!("{choice:?} again and again, and no time passes"),
             );
+            self.rest_a_second();
         }
         let now = self.now();
         self.outside.lock().relieve(now);
@@ -335,6 +336,17 @@ impl Machine {
             round => self.round(round),
         }
         self.after();
+    }
+
+    /// Where a spin is known the story goes on as if each of its steps took a while.
+    fn rest_a_second(&mut self) {
+        self.idle = 0;
+        let later = self.now() + Duration::from_secs(1);
+        for slot in self.alive.iter_mut().flat_map(|a| a.slots.values_mut()) {
+            if let Slot::Resting(_, due) = slot {
+                *due = later.max(*due);
+            }
+        }
     }
 
     fn round(&mut self, choice: &Choice) {
