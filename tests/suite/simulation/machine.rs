@@ -467,18 +467,17 @@ impl Machine {
 
     fn release(&mut self) {
         let now = self.now();
-        if !self.outside.lock().release(now) {
-            return;
-        }
-        let Some(alive) = &mut self.alive else { return };
-        let calling = alive
-            .slots
-            .iter()
-            .filter(|(_, s)| matches!(s, Slot::Calling(..)));
-        let calling: Vec<AppId> = calling.map(|(app, _)| app.clone()).collect();
-        for app in calling {
-            let slot = self.alive.as_mut().and_then(|a| a.slots.remove(&app));
-            if let Some(slot) = slot {
+        let apps = self.outside.lock().release(now);
+        for app in apps.iter().filter_map(|a| a.parse::<AppId>().ok()) {
+            let calling = |a: &mut Incarnation| {
+                let is_calling = matches!(a.slots.get(&app), Some(Slot::Calling(..)));
+                if is_calling {
+                    a.slots.remove(&app)
+                } else {
+                    None
+                }
+            };
+            if let Some(slot) = self.alive.as_mut().and_then(calling) {
                 self.go_on(&app, slot);
             }
         }

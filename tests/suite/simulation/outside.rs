@@ -84,6 +84,7 @@ impl Call {
 /// A call that is on its way for a while, with the step that waits for it.
 pub struct Held {
     pub due: Duration,
+    app: Option<String>,
     go: oneshot::Sender<()>,
 }
 
@@ -385,26 +386,28 @@ impl Inside {
         if self.has(Trouble::CallsHeld) {
             let (go, gone) = oneshot::channel();
             let due = now + Duration::from_secs(self.chance.u64(1..25));
-            self.held.push(Held { due, go });
+            let app = call.app.clone();
+            self.held.push(Held { due, app, go });
             self.suspended = true;
             return Fate::Held(gone);
         }
         Fate::Goes
     }
 
-    /// Lets the held calls go whose time has come; answers whether there were any.
-    pub fn release(&mut self, now: Duration) -> bool {
+    /// Lets the held calls go whose time has come; answers for which apps they were made.
+    pub fn release(&mut self, now: Duration) -> Vec<String> {
         let (due, held) = std::mem::take(&mut self.held)
             .into_iter()
             .partition(|h| h.due <= now);
         self.held = held;
         let due: Vec<Held> = due;
-        let any = !due.is_empty();
+        let mut apps = Vec::new();
         for held in due {
             // the step may be gone with its process
             let _ = held.go.send(());
+            apps.extend(held.app);
         }
-        any
+        apps
     }
 
     /// Nobody but the observer may change Marathon now: a look of its may be followed by its call.
