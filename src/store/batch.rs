@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::StoreError;
-use super::projection::Changes;
+use super::projection::{Changes, PushLine};
 use crate::event::{Event, Fact, GENESIS, NewEvent, PAYLOAD_LIMIT};
-use crate::history::{Answer, App, Command, Known, Refusal, decide};
+use crate::history::{Answer, App, Command, Deploy, Known, Refusal, decide};
 use crate::id::{AppId, CommitId, DeployNumber};
 use crate::secret::Redactor;
 
@@ -83,10 +83,11 @@ impl Batch {
         self.events.is_empty()
     }
 
-    /// Decides a command on the state that the commands before it in this batch left.
+    /// Decides a command on the state that the commands before it in this batch left. Without a connection the batch is all
+    /// there is.
     pub async fn take(
         &mut self,
-        conn: &mut SqliteConnection,
+        conn: Option<&mut SqliteConnection>,
         tip: &Tip,
         request: &CommandRequest,
         at: &str,
@@ -182,7 +183,7 @@ impl Batch {
 
     async fn known(
         &self,
-        conn: &mut SqliteConnection,
+        mut conn: Option<&mut SqliteConnection>,
         tip: &Tip,
         request: &CommandRequest,
     ) -> Result<Known, StoreError> {
@@ -191,7 +192,7 @@ impl Batch {
         if let Some(key) = &request.dedup {
             known.dedup = match self.dedups.get(&(app.clone(), key.clone())) {
                 Some(began) => Some(*began),
-                None => began_by(conn, app, key).await?,
+                None => began_by(conn.as_deref_mut(), app, key).await?,
             };
         }
         match &request.command {
@@ -200,7 +201,8 @@ impl Batch {
                     .body
                     .as_ref()
                     .is_some_and(|b| self.bodies.contains(&(app.clone(), b.clone())));
-                known.body = in_batch || body_seen(conn, app, push.body.as_deref()).await?;
+                let body = push.body.as_deref();
+                known.body = in_batch || body_seen(conn.as_deref_mut(), app, body).await?;
                 known.commit = self.pushed_before_pin(conn, app, &push.after).await?;
             }
             Command::HeadMoved { head, .. } => {
@@ -243,7 +245,7 @@ impl Batch {
     /// Whether the commit was pushed before the app was pinned; false where it is not pinned.
     async fn pushed_before_pin(
         &self,
-        conn: &mut SqliteConnection,
+        conn: Option<&mut SqliteConnection>,
         app: &AppId,
         commit: &CommitId,
     ) -> Result<bool, StoreError> {
@@ -254,6 +256,7 @@ impl Batch {
         if first.is_some_and(|seq| *seq < pin.seq) {
             return Ok(true);
         }
+        let Some(conn) = conn else { return Ok(false) };
         let pushed: bool = sqlx::query_scalar(
             "select exists (select 1 from push where app = ? and commit_id = ? and seq < ?)",
         )
@@ -263,6 +266,26 @@ impl Batch {
         .fetch_one(conn)
         .await?;
         Ok(pushed)
+    }
+
+    /// The events that it wants to append.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The touched apps as they are after it.
+    pub fn apps(&self) -> &BTreeMap<AppId, App> {
+        &self.apps
+    }
+
+    /// The touched deploys as they are after it.
+    pub fn deploys(&self) -> &BTreeMap<(AppId, DeployNumber), Deploy> {
+        &self.changes.deploys
+    }
+
+    /// The pushes that were received in it.
+    pub fn pushes(&self) -> &BTreeMap<i64, PushLine> {
+        &self.changes.pushes
     }
 
     /// Writes events and projections; the caller commits.
@@ -359,10 +382,11 @@ fn capped(text: String) -> String {
 
 /// Whether the key was seen, and the deploy it began.
 async fn began_by(
-    conn: &mut SqliteConnection,
+    conn: Option<&mut SqliteConnection>,
     app: &AppId,
     key: &str,
 ) -> Result<Option<Option<DeployNumber>>, StoreError> {
+    let Some(conn) = conn else { return Ok(None) };
     let event: Option<(String, Option<i64>)> =
         sqlx::query_as("select kind, deploy from event where app = ? and dedup = ?")
             .bind(app.as_str())
@@ -378,11 +402,13 @@ async fn began_by(
 }
 
 async fn body_seen(
-    conn: &mut SqliteConnection,
+    conn: Option<&mut SqliteConnection>,
     app: &AppId,
     body: Option<&str>,
 ) -> Result<bool, StoreError> {
-    let Some(body) = body else { return Ok(false) };
+    let (Some(body), Some(conn)) = (body, conn) else {
+        return Ok(false);
+    };
     Ok(
         sqlx::query_scalar("select exists (select 1 from push where app = ? and body = ?)")
             .bind(app.as_str())

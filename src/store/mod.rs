@@ -2,6 +2,7 @@
 
 mod batch;
 mod connect;
+mod memory;
 mod projection;
 mod read;
 mod rows;
@@ -84,6 +85,19 @@ impl Store {
             head,
             lock: Arc::new(std::sync::Mutex::new(Some(lock))),
         })
+    }
+
+    /// A store without a file: everything is gone with its last handle. Sessions and tokens cannot be listed.
+    #[must_use]
+    pub fn in_memory(clock: SharedClock) -> Self {
+        let (log, head) = Log::in_memory(clock);
+        Self {
+            // never connected
+            readers: SqlitePool::connect_lazy_with(sqlx::sqlite::SqliteConnectOptions::new()),
+            log,
+            head,
+            lock: Arc::default(),
+        }
     }
 
     /// The log, to send commands to.

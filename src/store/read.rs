@@ -86,6 +86,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn apps(&self, after: &str, limit: i64) -> Result<Vec<App>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.apps(after, limit));
+        }
         let rows = sqlx::query_scalar(
             "select state from app where destroyed = 0 and id > ? order by id limit ?",
         )
@@ -101,6 +104,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn app(&self, id: &AppId) -> Result<Option<App>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.app(id));
+        }
         let row = sqlx::query_scalar("select state from app where id = ?")
             .bind(id.as_str())
             .fetch_optional(&self.readers)
@@ -113,6 +119,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn apps_of(&self, repository: u64) -> Result<Vec<App>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.apps_of(repository));
+        }
         let rows = sqlx::query_scalar(
             "select state from app where destroyed = 0 and repository_id = ? order by id",
         )
@@ -127,6 +136,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn repositories(&self) -> Result<Vec<u64>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.repositories());
+        }
         let rows: Vec<i64> =
             sqlx::query_scalar("select distinct repository_id from app where destroyed = 0")
                 .fetch_all(&self.readers)
@@ -143,6 +155,9 @@ impl Store {
         repository: u64,
         branch: &Branch,
     ) -> Result<bool, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.was_destroyed(repository, branch));
+        }
         let states: Vec<bool> =
             sqlx::query_scalar("select destroyed from app where repository_id = ? and branch = ?")
                 .bind(repository.cast_signed())
@@ -157,6 +172,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn owner_of(&self, service: &ServiceId) -> Result<Option<AppId>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.owner_of(service));
+        }
         let row: Option<String> = sqlx::query_scalar("select app from service where id = ?")
             .bind(service.as_str())
             .fetch_optional(&self.readers)
@@ -173,6 +191,9 @@ impl Store {
         app: &AppId,
         number: DeployNumber,
     ) -> Result<Option<Deploy>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.deploy(app, number));
+        }
         let row = sqlx::query_scalar("select data from deploy where app = ? and number = ?")
             .bind(app.as_str())
             .bind(i64::from(number.0))
@@ -191,6 +212,9 @@ impl Store {
         before: Option<DeployNumber>,
         limit: i64,
     ) -> Result<Vec<Deploy>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.deploys(app, |d| before.is_none_or(|b| d.number < b), limit));
+        }
         let rows = sqlx::query_scalar(
             "select data from deploy where app = ? and number < ? order by number desc limit ?",
         )
@@ -211,6 +235,13 @@ impl Store {
         app: &AppId,
         commit_prefix: &str,
     ) -> Result<Vec<Deploy>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.deploys(
+                app,
+                |d| d.wanted.commit.as_str().starts_with(commit_prefix),
+                500,
+            ));
+        }
         let rows = sqlx::query_scalar(
             "select data from deploy where app = ? and commit_id >= ? and commit_id < ? || 'g' order by number desc limit 500",
         )
@@ -223,6 +254,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn pushes_of(&self, commit_prefix: &str) -> Result<Vec<PushRow>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.pushes(|_, commit| commit.as_str().starts_with(commit_prefix)));
+        }
         let rows = sqlx::query_as(
             "select seq, app, at, data, outcome from push where app in (select id from app) \
              and commit_id >= ? and commit_id < ? || 'g' order by seq desc limit 100",
@@ -244,6 +278,12 @@ impl Store {
         app: &AppId,
         commit: &CommitId,
     ) -> Result<Option<PushRow>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory
+                .pushes(|a, c| a == app && c == commit)
+                .into_iter()
+                .next());
+        }
         let rows = sqlx::query_as(
             "select seq, app, at, data, outcome from push where app = ? and commit_id = ? order by seq desc limit 1",
         );
@@ -261,6 +301,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.events(filter));
+        }
         let mut query =
             QueryBuilder::<Sqlite>::new(format!("select {COLUMNS} from event where seq > "));
         query.push_bind(filter.since.unwrap_or(0));
@@ -294,6 +337,9 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub async fn blob(&self, id: &BlobId) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.blob(id));
+        }
         Ok(sqlx::query_scalar("select data from blob where id = ?")
             .bind(id.as_str())
             .fetch_optional(&self.readers)

@@ -9,6 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::StoreError;
 use super::batch::{Batch, CommandRequest, Tip};
+use super::memory::Memory;
 use super::unlogged::Unlogged;
 use crate::clock::{SharedClock, stamp};
 use crate::history::{Answer, Command};
@@ -39,9 +40,26 @@ pub struct Log {
     queue: mpsc::Sender<Work>,
     redactor: Redactor,
     touched: broadcast::Sender<AppId>,
+    /// Where there is no file.
+    pub(super) memory: Option<Arc<Memory>>,
 }
 
 impl Log {
+    /// A log in memory, and the number of its newest event.
+    pub(super) fn in_memory(clock: SharedClock) -> (Self, watch::Receiver<i64>) {
+        let (head, follow) = watch::channel(0);
+        let (touched, _) = broadcast::channel(1024);
+        let redactor = Redactor::default();
+        let memory = Memory::new(clock, redactor.clone(), head, touched.clone());
+        let log = Self {
+            queue: mpsc::channel(1).0,
+            redactor,
+            touched,
+            memory: Some(Arc::new(memory)),
+        };
+        (log, follow)
+    }
+
     /// Hands a command to the writer and waits until its events are on the disk.
     ///
     /// # Errors
@@ -59,6 +77,9 @@ impl Log {
             dedup,
             command,
         };
+        if let Some(memory) = &self.memory {
+            return memory.command(&request);
+        }
         self.send(|answer| Work::Command(Box::new(request), answer))
             .await
     }
@@ -83,6 +104,10 @@ impl Log {
     }
 
     pub(super) async fn unlogged(&self, write: Unlogged) -> Result<(), StoreError> {
+        if let Some(memory) = &self.memory {
+            memory.unlogged(write);
+            return Ok(());
+        }
         self.send(|answer| Work::Unlogged(write, answer)).await
     }
 
@@ -159,6 +184,7 @@ pub(super) async fn start(
             queue,
             redactor,
             touched,
+            memory: None,
         },
         follow,
     ))
@@ -245,7 +271,7 @@ impl Writer {
             answers.push(match item {
                 Work::Command(request, _) => {
                     let taken = batch
-                        .take(&mut tx, &self.tip, request, &at, &self.redactor)
+                        .take(Some(&mut tx), &self.tip, request, &at, &self.redactor)
                         .await?;
                     taken.map_err(StoreError::from)
                 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
@@ -23,6 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, broadcast};
 
 use super::outside::{Outside, PATIENCE};
+use crate::support::data_folder::Folder;
 
 pub const TOKENS: [(&str, &str); 2] = [
     ("ana", "token-of-ana-0123456789"),
@@ -43,6 +43,14 @@ pub fn timing() -> Timing {
         settle: Duration::from_secs(3),
         ..Timing::default()
     }
+}
+
+/// Where the log is kept.
+pub enum Kept {
+    /// In a file of this folder.
+    File(Folder),
+    /// In memory, where it outlives a kill as a disk would.
+    Memory(std::cell::OnceCell<Store>),
 }
 
 type Step = Pin<Box<dyn Future<Output = (Worker, Next)>>>;
@@ -79,15 +87,15 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Opens the log in the folder.
-    pub fn begin(outside: &Arc<Outside>, folder: &Path) -> Result<Self, String> {
+    /// Opens the log in the folder, or goes on with the one in memory.
+    pub fn begin(outside: &Arc<Outside>, kept: &Kept) -> Result<Self, String> {
         // an error only says that somebody installed one before
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        let built = runtime.block_on(Self::build(outside, folder));
+        let built = runtime.block_on(Self::build(outside, kept));
         let (context, web, hooks, ear) = match built {
             Ok(built) => built,
             Err(error) => return Err(format!("{error:#}")),
@@ -115,10 +123,18 @@ impl Incarnation {
 
     async fn build(
         outside: &Arc<Outside>,
-        folder: &Path,
+        kept: &Kept,
     ) -> anyhow::Result<(Context, Router, HookKeeper, Ear)> {
         let clock: dploy_observer::clock::SharedClock = outside.clock.clone();
-        let store = Store::open(folder, clock.clone(), Arc::new(|why| panic!("{why}"))).await?;
+        let store = match kept {
+            Kept::File(folder) => {
+                let fatal = Arc::new(|why: &str| panic!("{why}"));
+                Store::open(folder.path(), clock.clone(), fatal).await?
+            }
+            Kept::Memory(store) => store
+                .get_or_init(|| Store::in_memory(clock.clone()))
+                .clone(),
+        };
         for (name, token) in TOKENS {
             store.put_token(name, &Secret::new(token).sha256()).await?;
         }

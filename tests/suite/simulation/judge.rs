@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dploy_observer::event::{Event, Fact, NewEvent};
+use dploy_observer::event::{Cause, Event, Fact, NewEvent, ResumeWhen};
 use dploy_observer::history::{App, apply};
 use dploy_observer::id::AppId;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ pub enum Check {
     HealthyLost,
     /// Somebody left a pin without an event that says so, or deployed something else under it.
     PinLeft,
+    /// A deploy began although somebody had locked the app.
+    LockBroken,
     /// What is called live is not what runs.
     LiveUntrue,
     /// `succeeded` or `unchanged` was not true when it was said.
@@ -35,6 +37,8 @@ pub enum Check {
     DeployCostly,
     /// A projection is not what a fresh fold makes.
     ProjectionDiffers,
+    /// A file and a log in memory do not keep the same.
+    StoresDiffer,
     /// A sentence names what does not exist.
     SentenceUntrue,
     /// A step is taken again and again without an end.
@@ -85,9 +89,10 @@ pub struct Judge {
     /// Pushes that were acknowledged, with the app's name.
     pub acknowledged: Vec<(AppId, String)>,
     /// Commits that the log received, by app.
-    received: BTreeSet<(AppId, String)>,
+    received: BTreeMap<(AppId, String), i64>,
     /// Whoever was let override somebody else's deployment.
     pub events: usize,
+    pub chain: String,
     pub adopted: BTreeSet<String>,
     /// How long Marathon has answered, and until when that is counted.
     observed: (Duration, Duration),
@@ -196,6 +201,7 @@ impl Judge {
                 });
             }
             self.last_seq = event.seq;
+            self.chain.clone_from(&event.hash);
             self.events += 1;
             let Some(id) = event.app.clone() else {
                 continue;
@@ -264,9 +270,14 @@ impl Judge {
     ) -> Option<Finding> {
         match fact {
             Fact::PushReceived(push) => {
-                self.received.insert((id.clone(), push.after.to_string()));
+                let commit = (id.clone(), push.after.to_string());
+                self.received.entry(commit).or_insert(event.seq);
             }
-            Fact::AppRegistered { .. } => {}
+            Fact::AppResumed { .. } if event.actor == "observer" => {
+                if let Some(finding) = self.resumed(id, before?) {
+                    return Some(finding);
+                }
+            }
             Fact::AppAdopted { services } => {
                 self.adopted
                     .extend(services.iter().map(|s| s.id.to_string()));
@@ -302,6 +313,17 @@ impl Judge {
                 }
             }
             Fact::DeployStarted { commit } => {
+                if let Some(lock) = before.and_then(|b| b.lock.as_ref()) {
+                    let sentence = format!(
+                        "{id} is locked by {}, and a deploy of {} starts",
+                        lock.by,
+                        commit.short()
+                    );
+                    return Some(Finding {
+                        check: Check::LockBroken,
+                        sentence,
+                    });
+                }
                 if let Some(pin) = before.and_then(|b| b.pin.as_ref())
                     && pin.commit != *commit
                 {
@@ -336,6 +358,23 @@ impl Judge {
             });
         }
         None
+    }
+
+    /// A pin ends by itself only for a new push, and only if it was not made for good.
+    fn resumed(&self, id: &AppId, before: &App) -> Option<Finding> {
+        let (pin, deploy) = (before.pin.as_ref()?, before.running.as_ref());
+        let pushed = deploy.is_some_and(|d| d.wanted.cause == Cause::Push);
+        let commit = deploy.map(|d| (id.clone(), d.wanted.commit.to_string()));
+        let old = commit.is_some_and(|c| self.received.get(&c).is_some_and(|seq| *seq < pin.seq));
+        let wrong = !pushed || old || pin.resume == ResumeWhen::Manual;
+        wrong.then(|| Finding {
+            check: Check::PinLeft,
+            sentence: format!(
+                "{id} leaves its pin at {} for {:?}",
+                pin.commit.short(),
+                deploy.map(|d| (d.wanted.cause, d.wanted.commit.short()))
+            ),
+        })
     }
 
     /// Sentences name services, deploys and Marathon deployments that exist.
@@ -441,7 +480,7 @@ impl Judge {
         let lost = self
             .acknowledged
             .iter()
-            .find(|a| !self.received.contains(a))?;
+            .find(|a| !self.received.contains_key(*a))?;
         let sentence = format!(
             "the push of {} to {} was acknowledged and is not in the log",
             short(&lost.1),

@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 
 use super::branch::{Branch, Contents};
 use super::coverage::{Coverage, phase};
-use super::incarnation::{Incarnation, Slot, TOKENS};
+use super::incarnation::{Incarnation, Kept, Slot, TOKENS};
 use super::judge::{Check, Finding, Judge};
 use super::outside::Outside;
 use super::story::{Act, Deed, Story, Told, Trouble, What, Wish};
@@ -38,6 +38,8 @@ pub struct Outcome {
     pub steps: u64,
     pub coverage: Coverage,
     pub passed: Duration,
+    /// The hash of the last event, and with it of all before it.
+    pub chain: String,
 }
 
 /// What can be chosen.
@@ -60,7 +62,7 @@ enum Choice {
 
 pub struct Machine {
     outside: Arc<Outside>,
-    folder: Folder,
+    kept: Kept,
     alive: Option<Incarnation>,
     back_at: Duration,
     branches: Vec<Branch>,
@@ -87,15 +89,50 @@ pub struct Machine {
     known: Vec<Check>,
 }
 
-/// Tells a story from beginning to end, or until something does not hold that is not known to fail.
+/// Tells a story from beginning to end, or until something does not hold that is not known to fail. Every tenth is told on a
+/// file and in memory, and both must tell the same; one with a kill, or with a disk that refuses, on a file alone.
 pub fn tell(story: &Story, known: &[Check]) -> Outcome {
-    let mut machine = Machine::new(story);
+    let on_file = || tell_on(story, known, Kept::File(Folder::new()));
+    let in_memory = || tell_on(story, known, Kept::Memory(std::cell::OnceCell::new()));
+    let refuses = |w: &What| {
+        matches!(
+            w,
+            What::Trouble {
+                what: Trouble::DiskRefuses,
+                ..
+            }
+        )
+    };
+    let needs_file = |w: &What| refuses(w) || matches!(w, What::Kill { .. });
+    let both = story.seed % 10 == 0 && !story.acts.iter().any(|a| refuses(&a.what));
+    if !both {
+        let file = story.acts.iter().any(|a| needs_file(&a.what));
+        return if file { on_file() } else { in_memory() };
+    }
+    let (mut file, memory) = (on_file(), in_memory());
+    if (&file.trace, &file.chain) != (&memory.trace, &memory.chain) {
+        let differs = file
+            .trace
+            .lines()
+            .zip(memory.trace.lines())
+            .find(|(a, b)| a != b);
+        let sentence = format!("on a file and in memory the story goes differently: {differs:?}");
+        file.finding.get_or_insert(Finding {
+            check: Check::StoresDiffer,
+            sentence,
+        });
+    }
+    file
+}
+
+fn tell_on(story: &Story, known: &[Check], kept: Kept) -> Outcome {
+    let mut machine = Machine::new(story, kept);
     machine.known = known.to_vec();
     machine.tell()
 }
 
 impl Machine {
-    fn new(story: &Story) -> Self {
+    fn new(story: &Story, kept: Kept) -> Self {
         let outside = Outside::new(story.seed);
         let mut contents = Contents::new();
         let mut branches: Vec<Branch> = story.apps.iter().map(Branch::new).collect();
@@ -112,7 +149,7 @@ impl Machine {
             }
         }
         let mut machine = Self {
-            folder: Folder::new(),
+            kept,
             outside,
             alive: None,
             back_at: Duration::ZERO,
@@ -188,6 +225,7 @@ impl Machine {
             steps: self.steps,
             coverage: self.coverage,
             passed,
+            chain: self.judge.chain,
         }
     }
 
@@ -388,7 +426,7 @@ impl Machine {
     // ---- the observer ----
 
     fn start(&mut self) {
-        match Incarnation::begin(&self.outside, self.folder.path()) {
+        match Incarnation::begin(&self.outside, &self.kept) {
             Ok(alive) => self.alive = Some(alive),
             Err(why) => self.fail(
                 Check::Damaged,
@@ -581,8 +619,10 @@ impl Machine {
 
     /// While the disk refuses, no event can be appended.
     fn disk(&mut self, refuses: bool) {
-        let file = self.folder.database();
-        let Some(alive) = &self.alive else { return };
+        let (Some(alive), Kept::File(folder)) = (&self.alive, &self.kept) else {
+            return;
+        };
+        let file = folder.database();
         alive.run(async {
             use sqlx::Connection as _;
             let url = format!("sqlite://{}", file.display());
@@ -1134,7 +1174,10 @@ impl Machine {
         if let Some(alive) = self.alive.take() {
             alive.kill();
         }
-        let report = block_on(self.folder.verify());
+        let Kept::File(folder) = &self.kept else {
+            return None;
+        };
+        let report = block_on(folder.verify());
         (!report.wrong.is_empty()).then(|| Finding {
             check: Check::Damaged,
             sentence: report.wrong.join("; "),
