@@ -82,16 +82,13 @@ impl Memory {
             .unwrap_or_else(|| Err(StoreError::Unavailable("a log in memory waits".to_owned())))?;
         let answer = taken.map_err(StoreError::from)?;
         let events = batch.events();
-        let touched: Vec<AppId> = events[before..]
-            .iter()
-            .filter_map(|e| e.app.clone())
-            .collect();
-        let seq = events.last().map_or(0, |e| e.seq);
+        let newest = events.last().map_or(0, |e| e.seq);
+        let app = events[before..].iter().find_map(|e| e.app.clone());
         drop(kept);
-        if let Some(app) = touched.into_iter().next() {
+        if let Some(app) = app {
             let _ = self.touched.send(app);
-            self.head.send_replace(seq);
         }
+        self.head.send_replace(newest);
         Ok(answer)
     }
 
