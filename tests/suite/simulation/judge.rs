@@ -25,7 +25,7 @@ pub enum Check {
     HealthyLost,
     /// Somebody left a pin without an event that says so, or deployed something else under it.
     PinLeft,
-    /// A deploy began although somebody had locked the app.
+    /// A push was deployed although somebody had locked the app.
     LockBroken,
     /// What is called live is not what runs.
     LiveUntrue,
@@ -313,7 +313,10 @@ impl Judge {
                 }
             }
             Fact::DeployStarted { commit } => {
-                if let Some(lock) = before.and_then(|b| b.lock.as_ref()) {
+                let pushed = before
+                    .and_then(|b| b.running.as_ref())
+                    .is_some_and(|d| d.wanted.cause == Cause::Push);
+                if let Some(lock) = before.and_then(|b| b.lock.as_ref()).filter(|_| pushed) {
                     let sentence = format!(
                         "{id} is locked by {}, and a deploy of {} starts",
                         lock.by,

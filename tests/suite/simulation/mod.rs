@@ -7,17 +7,21 @@
 //!   `SIMULATION_KNOWN=name` tells one of `known/`, `SIMULATION_STORY=file` one that stands in a file.
 //! * `.ci/long simulation 60` tells stories for an hour on all cores and says what was visited.
 
+mod acting;
+mod alive;
 mod branch;
 mod campaign;
 mod clock;
 mod cluster;
 mod coverage;
+mod ending;
 mod github;
 mod incarnation;
 mod invent;
 mod judge;
 mod known;
 mod machine;
+mod noticing;
 mod outside;
 mod shrink;
 mod story;

@@ -1,0 +1,174 @@
+//! The observer in a story: it starts, works step by step, hears of Marathon, and is killed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dploy_observer::deployer::{Next, Worker};
+use dploy_observer::id::AppId;
+
+use super::acting::block_on;
+use super::incarnation::{Incarnation, Slot};
+use super::judge::Check;
+use super::machine::Machine;
+use super::story::Trouble;
+
+impl Machine {
+    pub(super) fn start(&mut self) {
+        match Incarnation::begin(&self.outside, &self.kept) {
+            Ok(alive) => self.alive = Some(alive),
+            Err(why) => self.fail(
+                Check::Damaged,
+                format!("the observer does not start: {why}"),
+            ),
+        }
+        self.note("the observer starts");
+    }
+
+    pub(super) fn kill(&mut self, away: u32) {
+        if let Some(alive) = self.alive.take() {
+            alive.kill();
+        }
+        self.outside.lock().held.clear();
+        self.back_at = self.now() + Duration::from_secs(away.into());
+    }
+
+    pub(super) fn wake(&mut self, app: &AppId) {
+        let now = self.now();
+        let Some(alive) = &mut self.alive else { return };
+        let context = alive.context.clone();
+        let fresh = || Slot::Resting(Box::new(Worker::new(context, app.clone())), now);
+        match alive.slots.entry(app.clone()).or_insert_with(fresh) {
+            Slot::Resting(_, due) => *due = (*due).min(now),
+            Slot::Calling(_, woken) => *woken = true,
+        }
+    }
+
+    pub(super) fn work(&mut self, app: &AppId) {
+        let Some(alive) = &mut self.alive else { return };
+        let Some(Slot::Resting(mut worker, _)) = alive.slots.remove(app) else {
+            return;
+        };
+        self.coverage
+            .step(&self.judge, app, &self.outside.lock().trouble);
+        let step = Box::pin(async move {
+            let next = worker.step().await;
+            (*worker, next)
+        });
+        self.go_on(app, Slot::Calling(step, false));
+    }
+
+    pub(super) fn go_on(&mut self, app: &AppId, slot: Slot) {
+        let Slot::Calling(mut step, woken) = slot else {
+            return;
+        };
+        self.outside.lock().acting = Some(app.to_string());
+        let Some(alive) = &mut self.alive else { return };
+        let done = alive.go_on(&mut step, &self.outside);
+        let now = self.outside.now();
+        let told = match done {
+            None => {
+                alive.slots.insert(app.clone(), Slot::Calling(step, woken));
+                "waits for a call".to_owned()
+            }
+            Some((worker, next)) => {
+                let due = match next {
+                    Next::After(pause) if !woken => Some(now + pause),
+                    Next::Idle if !woken => None,
+                    Next::After(_) | Next::Again | Next::Idle => Some(now),
+                };
+                if let Some(due) = due {
+                    alive
+                        .slots
+                        .insert(app.clone(), Slot::Resting(Box::new(worker), due));
+                }
+                match due {
+                    Some(due) => format!("rests for {:.3} s", (due - now).as_secs_f64()),
+                    None => "is done".to_owned(),
+                }
+            }
+        };
+        self.outside.lock().acting = None;
+        self.note(&format!("{app} {told}"));
+    }
+
+    pub(super) fn release(&mut self) {
+        let now = self.now();
+        let apps = self.outside.lock().release(now);
+        for app in apps.iter().filter_map(|a| a.parse::<AppId>().ok()) {
+            let calling = |a: &mut Incarnation| {
+                let is_calling = matches!(a.slots.get(&app), Some(Slot::Calling(..)));
+                if is_calling {
+                    a.slots.remove(&app)
+                } else {
+                    None
+                }
+            };
+            if let Some(slot) = self.alive.as_mut().and_then(calling) {
+                self.go_on(&app, slot);
+            }
+        }
+    }
+
+    pub(super) fn arrive_late(&mut self, n: usize) {
+        let late = self.outside.lock().late.remove(n);
+        let outside = Arc::clone(&self.outside);
+        if let Some(alive) = &self.alive {
+            alive.run(outside.deliver(&late.call, true));
+        } else {
+            block_on(outside.deliver(&late.call, true));
+        }
+    }
+
+    pub(super) fn hear(&mut self) {
+        let now = self.now();
+        let burst = self
+            .alive
+            .as_ref()
+            .map_or(Duration::ZERO, |a| a.context.timing.burst());
+        let Some(alive) = &mut self.alive else { return };
+        while alive.stream.front().is_some_and(|(due, _)| *due <= now) {
+            let Some((_, event)) = alive.stream.pop_front() else {
+                break;
+            };
+            alive.ear.hear(&event);
+        }
+        for slot in alive.slots.values_mut() {
+            match slot {
+                Slot::Resting(_, due) => *due = (*due).min(now + burst),
+                Slot::Calling(_, woken) => *woken = true,
+            }
+        }
+    }
+
+    /// What Marathon told goes on its way, or does not.
+    pub(super) fn listen(&mut self) {
+        let now = self.now();
+        let mut inside = self.outside.lock();
+        let events = inside.cluster.events();
+        let (cut, shuffled) = (
+            inside.has(Trouble::StreamCut) || inside.has(Trouble::MarathonAway),
+            inside.has(Trouble::StreamShuffled),
+        );
+        drop(inside);
+        let Some(alive) = self.alive.as_mut().filter(|_| !cut) else {
+            return;
+        };
+        for event in events {
+            let due = now + Duration::from_millis(self.choice.u64(1..400));
+            if shuffled {
+                let again = due + Duration::from_millis(self.choice.u64(0..5000));
+                alive.stream.push_back((again, event.clone()));
+            }
+            alive.stream.push_back((due, event));
+        }
+        if shuffled {
+            alive.stream.make_contiguous().sort_by_key(|(due, _)| *due);
+        } else {
+            let mut last = Duration::ZERO;
+            for (due, _) in &mut alive.stream {
+                last = last.max(*due);
+                *due = last;
+            }
+        }
+    }
+}

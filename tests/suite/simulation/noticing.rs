@@ -1,0 +1,115 @@
+//! After each step: what was written to the log, whom it concerns, and whether everything holds.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use dploy_observer::history::App;
+use dploy_observer::id::AppId;
+use dploy_observer::intake::Due;
+use dploy_observer::store::EventFilter;
+use serde_json::Value;
+
+use super::judge::Check;
+use super::machine::Machine;
+use super::story::Trouble;
+
+impl Machine {
+    pub(super) fn after(&mut self) {
+        self.listen();
+        self.notice();
+        let now = self.now();
+        let disk = self.outside.lock().has(Trouble::DiskRefuses);
+        if !disk && self.coverage.disk_refused {
+            self.coverage.disk_refused = false;
+            self.disk(false);
+        } else if disk {
+            self.coverage.disk_refused = true;
+        }
+        let mut inside = self.outside.lock();
+        inside.adopted.clone_from(&self.judge.adopted);
+        let calls = std::mem::take(&mut inside.calls);
+        let mut findings = std::mem::take(&mut inside.findings);
+        if !calls.is_empty() {
+            findings.extend(self.judge.live(&inside.cluster, &self.contents));
+        }
+        drop(inside);
+        for call in calls {
+            let _ = writeln!(self.trace, "{:9.3} {call}", now.as_secs_f64());
+        }
+        findings.extend(self.judge.acknowledged());
+        self.found(findings);
+    }
+
+    /// Reads what was written to the log, wakes whom it concerns, and compares with a fresh fold.
+    pub(super) fn notice(&mut self) {
+        let Some(alive) = &mut self.alive else { return };
+        let mut touched = Vec::new();
+        loop {
+            match alive.touched.try_recv() {
+                Ok(app) => touched.push(app),
+                Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) => {}
+                Err(_) => break,
+            }
+        }
+        if touched.is_empty() && *alive.context.store.head().borrow() == self.judge.last_seq {
+            return;
+        }
+        let store = alive.context.store.clone();
+        let filter = EventFilter {
+            since: Some(self.judge.last_seq),
+            limit: 5000,
+            ..EventFilter::default()
+        };
+        let events = alive.run(store.events(&filter)).unwrap();
+        let outside = Arc::clone(&self.outside);
+        let now = outside.now();
+        let found = {
+            let inside = outside.lock();
+            self.judge.passes(now, &inside.trouble);
+            self.judge
+                .read(&events, &inside.cluster, &self.contents, now)
+        };
+        for event in &events {
+            let app = event.app.as_ref().map_or("-", |a| a.as_str());
+            let number = event
+                .deploy
+                .map(|d| format!(" #{}", d.0))
+                .unwrap_or_default();
+            let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
+            let said = payload["sentence"].as_str().unwrap_or_default().to_owned();
+            let _ = writeln!(
+                self.trace,
+                "{:9.3}   {app}{number} {} {said}",
+                now.as_secs_f64(),
+                event.kind
+            );
+        }
+        self.found(found);
+        touched.sort();
+        touched.dedup();
+        for app in &touched {
+            self.compare(app);
+            self.wake(app);
+        }
+        let hookless = |a: &App| a.hook.id.is_none() && a.hook.failure.is_none() && !a.destroyed;
+        if let Some(alive) = self
+            .alive
+            .as_ref()
+            .filter(|_| self.judge.apps.values().flatten().any(hookless))
+        {
+            alive.run(alive.hooks.round(Due::Missing));
+        }
+    }
+
+    pub(super) fn compare(&mut self, app: &AppId) {
+        let Some(alive) = &self.alive else { return };
+        let stored = alive.run(alive.context.store.app(app)).unwrap();
+        let folded = self.judge.apps.get(app).cloned().flatten();
+        if stored != folded {
+            self.fail(
+                Check::ProjectionDiffers,
+                format!("the stored state of {app} is not what its events fold to"),
+            );
+        }
+    }
+}
