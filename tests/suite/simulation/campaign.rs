@@ -16,6 +16,13 @@ use super::{invent, known, machine, setting, shrink, words};
 pub struct Limit {
     pub stories: u64,
     pub time: Duration,
+    /// How many are told side by side.
+    pub side_by_side: usize,
+}
+
+/// As many as this machine has cores.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// What many stories came to.
@@ -74,9 +81,8 @@ impl Campaign {
             first,
             ..Self::default()
         });
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         std::thread::scope(|scope| {
-            for _ in 0..cores {
+            for _ in 0..limit.side_by_side {
                 scope.spawn(|| {
                     while began.elapsed() < limit.time {
                         let number = next.fetch_add(1, Ordering::Relaxed);

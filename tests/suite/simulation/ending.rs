@@ -17,6 +17,7 @@ impl Machine {
     pub(super) fn rest(&mut self) {
         self.quiet = true;
         let now = self.now();
+        self.rested_at = now;
         {
             let mut inside = self.outside.lock();
             inside.trouble.clear();
@@ -43,12 +44,14 @@ impl Machine {
         let last = self.acts.last().map_or(0, |a| a.at);
         let last = self.last_act.max(Duration::from_secs(last.into())) + Duration::from_secs(45);
         if !self.quiet {
-            if self.next_act == self.acts.len() && self.now() >= last && self.alive.is_some() {
+            let over = self.next_act == self.acts.len() && self.now() >= last;
+            let troubled = !self.outside.lock().trouble.is_empty();
+            if over && !troubled && self.alive.is_some() {
                 self.rest();
             }
             return false;
         }
-        if self.now() > last + END {
+        if self.now() > self.rested_at + END {
             return true;
         }
         let rolls = self

@@ -23,7 +23,7 @@ pub fn story(seed: u64) -> Story {
         0
     };
     let mut acts = Vec::new();
-    for _ in 0..chance.usize(3..14) {
+    for _ in 0..chance.usize(4..16) {
         let what = what(&mut chance, &apps);
         let when = (chance.u8(..3) == 0).then(|| (*chance.choice(PHASES).unwrap()).to_owned());
         acts.push(Act { at, when, what });
@@ -128,7 +128,7 @@ fn what(chance: &mut Rng, apps: &[AppShape]) -> What {
             seconds: match chance.u8(..4) {
                 0 => chance.u32(1..5),
                 1 | 2 => chance.u32(5..60),
-                _ => chance.u32(60..300),
+                _ => chance.u32(60..200),
             },
         },
         92..=97 => What::Kill {

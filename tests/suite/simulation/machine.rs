@@ -73,6 +73,7 @@ pub struct Machine {
     pub(super) last_step_at: Duration,
     pub(super) coverage: Coverage,
     pub(super) quiet: bool,
+    pub(super) rested_at: Duration,
     pub(super) scaled: bool,
     /// Somebody else changed something in Marathon.
     pub(super) disturbed: bool,
@@ -161,6 +162,7 @@ impl Machine {
             last_step_at: Duration::ZERO,
             coverage: Coverage::default(),
             quiet: false,
+            rested_at: Duration::ZERO,
             scaled: false,
             disturbed: false,
             settled_at: None,

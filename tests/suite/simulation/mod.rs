@@ -72,6 +72,8 @@ fn stories_nobody_told_hold() {
     let limit = Limit {
         stories: 2000,
         time: Duration::from_mins(2),
+        // other tests want a core too
+        side_by_side: 1,
     };
     let known = known::failing_today();
     let campaign = Campaign::run(campaign::today(), limit, &known);
@@ -94,6 +96,7 @@ fn for_hours() {
     let limit = Limit {
         stories: setting("SIMULATION_STORIES").unwrap_or(u64::MAX),
         time: Duration::from_mins(minutes),
+        side_by_side: campaign::cores(),
     };
     let known = campaign::overlooked();
     let campaign = Campaign::run(first, limit, &known);
