@@ -318,7 +318,8 @@ impl Machine {
         inside.cluster.kills.clear();
         let begun = inside.cluster.deployments();
         drop(inside);
-        self.others
+        self.judge
+            .others
             .extend(begun.into_iter().filter(|d| !before.contains(d)));
         self.note(&format!("somebody else: {method} {path} -> {status}"));
     }

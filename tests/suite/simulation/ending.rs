@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dploy_observer::history::App;
+use dploy_observer::history::{App, Held};
 use dploy_observer::id::AppId;
+use dploy_observer::sentence::Code;
 
 use super::acting::block_on;
 use super::coverage::phase;
@@ -60,7 +61,7 @@ impl Machine {
             .cluster
             .deployments()
             .iter()
-            .any(|d| !self.others.contains(d));
+            .any(|d| !self.judge.others.contains(d));
         if rolls || self.ended().is_some() {
             self.settled_at = None;
             return false;
@@ -130,7 +131,7 @@ impl Machine {
                 .lock()
                 .github
                 .head(branch.shape.repository, &branch.shape.branch);
-            if let Some(finding) = self.not_at_head(app, head.as_deref()) {
+            if let Some(finding) = self.not_at_head(app, head.as_deref(), branch.first()) {
                 return Some(finding);
             }
         }
@@ -140,11 +141,19 @@ impl Machine {
     /// Somebody else's deployment holds a service and never ends: a person has to decide, and is told.
     pub(super) fn waits_for_others(&self, app: &App) -> bool {
         let waiting = app.running.as_ref().and_then(|d| d.waiting.as_ref());
-        waiting.is_some_and(|w| self.others.iter().any(|d| w.sentence.contains(d)))
+        waiting.is_some_and(|w| self.judge.others.iter().any(|d| w.sentence.contains(d)))
     }
 
-    pub(super) fn not_at_head(&self, app: &App, head: Option<&str>) -> Option<Finding> {
-        if app.pin.is_some() || app.lock.is_some() || app.held.is_some() {
+    pub(super) fn not_at_head(
+        &self,
+        app: &App,
+        head: Option<&str>,
+        first: Option<&str>,
+    ) -> Option<Finding> {
+        // what is held at a first start is the head of then, and only until the branch moves
+        let moved = |h: &Held| h.why.is(Code::FirstStart) && Some(h.commit.as_str()) != first;
+        let held = app.held.as_ref().is_some_and(|h| !moved(h));
+        if app.pin.is_some() || app.lock.is_some() || held {
             return None;
         }
         // what only a person can decide ends with a sentence that says so
@@ -155,7 +164,6 @@ impl Machine {
                 "OWN",
                 "NOT_ALLOWED",
                 "CANCELLED",
-                "SPEC_INVALID",
             ]
             .contains(&t.code.as_str())
         }) {

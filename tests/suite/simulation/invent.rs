@@ -23,7 +23,7 @@ pub fn story(seed: u64) -> Story {
         0
     };
     let mut acts = Vec::new();
-    for _ in 0..chance.usize(4..16) {
+    for _ in 0..chance.usize(5..20) {
         let what = what(&mut chance, &apps);
         let when = (chance.u8(..3) == 0).then(|| (*chance.choice(PHASES).unwrap()).to_owned());
         acts.push(Act { at, when, what });

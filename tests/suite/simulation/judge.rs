@@ -3,70 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dploy_observer::event::{Cause, Event, Fact, NewEvent, ResumeWhen};
-use dploy_observer::history::{App, apply};
+use dploy_observer::event::{Call, Cause, Event, Fact, NewEvent, ResumeWhen, Scale};
+use dploy_observer::history::{App, Deploy, apply};
 use dploy_observer::id::AppId;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::branch::{Contents, Wanted};
 use super::cluster::Cluster;
+pub use super::finding::{Check, Finding};
 use super::story::{Behaviour, Trouble};
-
-/// What can turn out not to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Check {
-    /// A call changed a service whose live label was not ours.
-    NotOurs,
-    /// A push that was acknowledged is not in the log.
-    PushLost,
-    /// Healthy instances fell below what the strategy allows, through our doing.
-    HealthyLost,
-    /// Somebody left a pin without an event that says so, or deployed something else under it.
-    PinLeft,
-    /// A push was deployed although somebody had locked the app.
-    LockBroken,
-    /// What is called live is not what runs.
-    LiveUntrue,
-    /// `succeeded` or `unchanged` was not true when it was said.
-    SuccessUntrue,
-    /// The log grew although nothing happened.
-    LogGrows,
-    /// A deploy cost more events than it may.
-    DeployCostly,
-    /// A projection is not what a fresh fold makes.
-    ProjectionDiffers,
-    /// A file and a log in memory do not keep the same.
-    StoresDiffer,
-    /// A sentence names what does not exist.
-    SentenceUntrue,
-    /// A step is taken again and again without an end.
-    Spins,
-    /// A request was answered with an error of our own.
-    OwnError,
-    /// The log is damaged.
-    Damaged,
-    /// A deadline ended what had not been observed for so long.
-    HastyEnd,
-    /// The cause that is given is not the cause.
-    CauseUntrue,
-    /// In the end a deploy has not ended and waits for nobody.
-    Stuck,
-    /// In the end an app is neither at its head nor at its pin.
-    NotAtHead,
-    /// In the end what runs is not what the commit says.
-    NotRight,
-    /// In the end counts that were raised were not given back.
-    Owed,
-}
-
-/// Something did not hold.
-#[derive(Debug, Clone)]
-pub struct Finding {
-    pub check: Check,
-    pub sentence: String,
-}
 
 /// So many events may be written within a minute while nothing happens.
 const QUIET_EVENTS: usize = 40;
@@ -96,6 +41,13 @@ pub struct Judge {
     pub adopted: BTreeSet<String>,
     /// How long Marathon has answered, and until when that is counted.
     observed: (Duration, Duration),
+    /// Marathon deployments that somebody else began.
+    pub others: BTreeSet<String>,
+    /// Services that a deploy of one service moved since the last of them all, by app.
+    alone: BTreeMap<AppId, BTreeSet<String>>,
+    /// `instances` of the spec with which each service was last deployed well, and what operators gave since.
+    specs: BTreeMap<String, u32>,
+    given: BTreeMap<String, u32>,
     /// When trouble with offers was met last.
     no_offers: Option<Duration>,
     /// By deploy: when it began, and how long Marathon had answered then.
@@ -125,6 +77,99 @@ impl Judge {
         }
     }
 
+    /// A service waits for resources only where there are none for it.
+    fn waits(
+        &self,
+        id: &AppId,
+        event: &Event,
+        fact: &Fact,
+        app: Option<&App>,
+        contents: &Contents,
+    ) -> Option<Finding> {
+        let Fact::ServiceProgressed {
+            id: service,
+            sentence: Some(sentence),
+            ..
+        } = fact
+        else {
+            return None;
+        };
+        let number = event.deploy?;
+        let deploy = app?.open_deploy(number)?;
+        let (since, _) = *self.begun.get(&(id.clone(), number.0))?;
+        let wanted = contents
+            .get(deploy.wanted.commit.as_str())?
+            .iter()
+            .find(|w| w.shape.id == service.as_str())?;
+        let offered =
+            wanted.behaviour != Behaviour::Never && self.no_offers.is_none_or(|t| t < since);
+        let untrue = offered && sentence.contains("waits for resources: of the last");
+        untrue.then(|| Finding {
+            check: Check::CauseUntrue,
+            sentence: format!("{id} #{}: {sentence:?}, and there is room for it", number.0),
+        })
+    }
+
+    /// A deployment that is called somebody else's is.
+    fn locked(&self, id: &AppId, fact: &Fact) -> Option<Finding> {
+        let Fact::DeployWaiting { sentence, .. } = fact else {
+            return None;
+        };
+        let (_, named) = sentence.split_once("somebody else (deployment ")?;
+        let deployment = named.split([',', ')']).next()?;
+        (!self.others.contains(deployment)).then(|| Finding {
+            check: Check::SentenceUntrue,
+            sentence: format!("{id}: {sentence:?}, and that deployment is our own"),
+        })
+    }
+
+    /// A count that an operator gave stays as long as the spec says no other than before.
+    fn counted(
+        &mut self,
+        id: &AppId,
+        deploy: Option<&Deploy>,
+        cluster: &Cluster,
+        contents: &Contents,
+    ) -> Option<Finding> {
+        let deploy = deploy?;
+        let keeps = deploy.wanted.scale == Scale::Keep;
+        let wanted = contents.get(deploy.wanted.commit.as_str())?;
+        let mut lost = None;
+        for service in wanted.iter().filter(|w| {
+            deploy
+                .wanted
+                .only
+                .as_ref()
+                .is_none_or(|o| o.as_str() == w.shape.id)
+        }) {
+            let name = service.shape.id.clone();
+            let before = self.specs.insert(name.clone(), service.shape.instances);
+            let given = self
+                .given
+                .get(&name)
+                .copied()
+                .filter(|_| keeps && before == Some(service.shape.instances));
+            let now = cluster.seen(&name).map(|s| s.instances);
+            if let (Some(given), Some(now)) = (given, now)
+                && now != given
+                && !self.touched.contains(&name)
+            {
+                let sentence = format!(
+                    "{id} #{}: an operator gave {name} {given} instances, the spec says what it said before, and it has {now}",
+                    deploy.number.0
+                );
+                lost.get_or_insert(Finding {
+                    check: Check::CountLost,
+                    sentence,
+                });
+            }
+            if given.is_none() {
+                self.given.remove(&name);
+            }
+        }
+        lost
+    }
+
     /// Why a deploy ended is why it did not get on.
     fn cause(
         &self,
@@ -144,7 +189,7 @@ impl Judge {
         let (since, observed) = *self.begun.get(&(id.clone(), number.0))?;
         let lasted = self.observed.0.saturating_sub(observed);
         let begins = matches!(fact, Fact::DeployEnding { .. });
-        if begins && code == "DEADLINE" && lasted < DEADLINE {
+        if begins && matches!(code.as_str(), "DEADLINE" | "NO_OFFERS") && lasted < DEADLINE {
             let sentence = format!(
                 "{id} #{} ends for {sentence:?} after {} s in which Marathon answered",
                 number.0,
@@ -222,6 +267,8 @@ impl Judge {
                 self.begun.entry((id.clone(), number.0)).or_insert(begun);
             }
             found.extend(self.cause(&id, event, &fact, before.as_ref(), contents));
+            found.extend(self.waits(&id, event, &fact, before.as_ref(), contents));
+            found.extend(self.locked(&id, &fact));
             let new = NewEvent {
                 app: event.app.clone(),
                 actor: event.actor.clone(),
@@ -282,8 +329,37 @@ impl Judge {
                 self.adopted
                     .extend(services.iter().map(|s| s.id.to_string()));
             }
+            Fact::ServiceScaled {
+                id: service, new, ..
+            } => {
+                self.given.insert(service.to_string(), *new);
+            }
+            Fact::ApplyRefused {
+                call: Call::Scale,
+                services,
+                ..
+            } => {
+                services
+                    .iter()
+                    .for_each(|s| drop(self.given.remove(s.as_str())));
+            }
+            Fact::DeployQueued(wanted) => {
+                if let Some(only) = &wanted.only {
+                    self.alone
+                        .entry(id.clone())
+                        .or_default()
+                        .insert(only.to_string());
+                }
+            }
             Fact::DeploySucceeded { services, .. } | Fact::DeployUnchanged { services, .. } => {
                 let deploy = before.and_then(|b| b.open_deploy(event.deploy?));
+                let lost = self.counted(id, deploy, cluster, contents);
+                if lost.is_some() {
+                    return lost;
+                }
+                if deploy.is_some_and(|d| d.wanted.only.is_none()) {
+                    self.alone.remove(id);
+                }
                 let commit = deploy
                     .map(|d| d.wanted.commit.to_string())
                     .unwrap_or_default();
@@ -458,7 +534,7 @@ impl Judge {
             for wanted in contents.get(live.commit.as_str()).into_iter().flatten() {
                 let id = &wanted.shape.id;
                 let known = app.services.iter().find(|(s, _)| s.as_str() == id);
-                let alone = known.is_some_and(|(_, r)| r.deploy.is_some_and(|d| d != live.deploy));
+                let alone = self.alone.get(&app.id).is_some_and(|a| a.contains(id));
                 if alone || self.touched.contains(id) || known.is_none_or(|(_, r)| r.dirty) {
                     continue;
                 }

@@ -1,6 +1,5 @@
 //! Tells a story: chooses, by its seed, among what is due, takes that one step, and judges.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,8 +77,6 @@ pub struct Machine {
     /// Somebody else changed something in Marathon.
     pub(super) disturbed: bool,
     pub(super) settled_at: Option<Duration>,
-    /// Marathon deployments that somebody else began.
-    pub(super) others: BTreeSet<String>,
     /// What is known to fail: the story goes on.
     pub(super) known: Vec<Check>,
 }
@@ -166,7 +163,6 @@ impl Machine {
             scaled: false,
             disturbed: false,
             settled_at: None,
-            others: BTreeSet::new(),
             known: Vec::new(),
         };
         for app in &story.apps {

@@ -15,6 +15,7 @@ mod clock;
 mod cluster;
 mod coverage;
 mod ending;
+mod finding;
 mod github;
 mod incarnation;
 mod invent;
