@@ -73,10 +73,10 @@ impl Watch {
     /// A subscription, and the ear through which it hears.
     #[must_use]
     pub fn through_ear() -> (Self, Ear) {
-        let (changed, changes) = watch::channel(0);
+        let (sender, changes) = watch::channel(0);
         let watched = Arc::new(Watched::default());
         let heard = watched.clone();
-        (Self { changes, watched }, Ear { changed, heard })
+        (Self { changes, watched }, Ear { sender, heard })
     }
 
     /// Subscribes, and subscribes again whenever the stream ends, until `stop`.
@@ -119,7 +119,7 @@ impl Watch {
 
 /// Where events come in.
 pub struct Ear {
-    changed: watch::Sender<u64>,
+    sender: watch::Sender<u64>,
     heard: Arc<Watched>,
 }
 
@@ -127,7 +127,7 @@ impl Ear {
     /// Hears an event, as Marathon writes it.
     pub fn hear(&self, event: &Value) {
         self.heard.hear(event);
-        self.changed.send_modify(|n| *n += 1);
+        self.sender.send_modify(|n| *n += 1);
     }
 }
 

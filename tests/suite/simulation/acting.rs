@@ -273,7 +273,7 @@ impl Machine {
             _ if !there => {}
             Deed::Unlabel => self.marathon("PUT", &path, &json!({"labels": {}})),
             Deed::Relabel => {
-                self.marathon("PUT", &path, &json!({"labels": {"DPLOY": "somebody-else"}}))
+                self.marathon("PUT", &path, &json!({"labels": {"DPLOY": "somebody-else"}}));
             }
             Deed::Edit => self.marathon("PUT", &path, &json!({"cmd": "well 99"})),
             Deed::AddEnv => self.marathon("PUT", &path, &json!({"env": {"DEBUG": "1"}})),

@@ -82,7 +82,9 @@ impl Machine {
                         .insert(app.clone(), Slot::Resting(Box::new(worker), due));
                 }
                 match due {
-                    Some(due) => format!("rests for {:.3} s", (due - now).as_secs_f64()),
+                    Some(due) => {
+                        format!("rests for {:.3} s", due.saturating_sub(now).as_secs_f64())
+                    }
                     None => "is done".to_owned(),
                 }
             }

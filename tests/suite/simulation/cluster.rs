@@ -143,9 +143,9 @@ impl Cluster {
         let odd =
             |t: &Task| !t.running || matches!(t.word.as_str(), "crash" | "later" | "old" | "sick");
         self.tasks.values().any(odd)
-            || self
-                .marathon
-                .look(|w| !w.deployments.is_empty() || w.all().any(|i| i.is_waiting()))
+            || self.marathon.look(|w| {
+                !w.deployments.is_empty() || w.all().any(local_marathon::Instance::is_waiting)
+            })
     }
 
     /// A second passes, or several in which nothing was to be seen.
@@ -235,11 +235,7 @@ impl Cluster {
         let mut ended = Vec::new();
         for (id, task) in &mut self.tasks {
             let age = now.saturating_sub(task.since);
-            if !task.running {
-                task.running = true;
-                task.since = now;
-                self.marathon.with(|w| w.task_is(id, Condition::Running));
-            } else {
+            if task.running {
                 let (lives, failed) = match task.word.as_str() {
                     "crash" => (1, true),
                     "later" => (30, true),
@@ -249,6 +245,10 @@ impl Cluster {
                 if age >= Duration::from_secs(lives) {
                     ended.push((id.clone(), failed));
                 }
+            } else {
+                task.running = true;
+                task.since = now;
+                self.marathon.with(|w| w.task_is(id, Condition::Running));
             }
         }
         for (id, failed) in ended {

@@ -131,7 +131,7 @@ impl Machine {
                 .lock()
                 .github
                 .head(branch.shape.repository, &branch.shape.branch);
-            if let Some(finding) = self.not_at_head(app, head.as_deref(), branch.first()) {
+            if let Some(finding) = Self::not_at_head(app, head.as_deref(), branch.first()) {
                 return Some(finding);
             }
         }
@@ -145,15 +145,14 @@ impl Machine {
     }
 
     pub(super) fn not_at_head(
-        &self,
         app: &App,
         head: Option<&str>,
         first: Option<&str>,
     ) -> Option<Finding> {
         // what is held at a first start is the head of then, and only until the branch moves
         let moved = |h: &Held| h.why.is(Code::FirstStart) && Some(h.commit.as_str()) != first;
-        let held = app.held.as_ref().is_some_and(|h| !moved(h));
-        if app.pin.is_some() || app.lock.is_some() || held {
+        let waits = app.held.as_ref().is_some_and(|h| !moved(h));
+        if app.pin.is_some() || app.lock.is_some() || waits {
             return None;
         }
         // what only a person can decide ends with a sentence that says so

@@ -17,7 +17,7 @@ use super::story::{Behaviour, Trouble};
 const QUIET_EVENTS: usize = 40;
 
 /// The deadline of rollouts in stories.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What is known from the log alone, folded afresh, and what is counted.
 #[derive(Default)]
@@ -339,9 +339,9 @@ impl Judge {
                 services,
                 ..
             } => {
-                services
-                    .iter()
-                    .for_each(|s| drop(self.given.remove(s.as_str())));
+                for service in services {
+                    self.given.remove(service.as_str());
+                }
             }
             Fact::DeployQueued(wanted) => {
                 if let Some(only) = &wanted.only {
@@ -353,39 +353,12 @@ impl Judge {
             }
             Fact::DeploySucceeded { services, .. } | Fact::DeployUnchanged { services, .. } => {
                 let deploy = before.and_then(|b| b.open_deploy(event.deploy?));
-                let lost = self.counted(id, deploy, cluster, contents);
-                if lost.is_some() {
-                    return lost;
-                }
-                if deploy.is_some_and(|d| d.wanted.only.is_none()) {
-                    self.alone.remove(id);
-                }
-                let commit = deploy
-                    .map(|d| d.wanted.commit.to_string())
-                    .unwrap_or_default();
-                let only = deploy
-                    .and_then(|d| d.wanted.only.as_ref())
-                    .map(ToString::to_string);
-                let well = matches!(fact, Fact::DeploySucceeded { .. });
                 for service in services {
                     self.touched.remove(service.id.as_str());
                 }
-                for wanted in contents.get(&commit).into_iter().flatten() {
-                    if only.as_ref().is_some_and(|o| *o != wanted.shape.id) {
-                        continue;
-                    }
-                    if let Err(why) = is_right(cluster, id.as_str(), wanted, well) {
-                        let sentence = format!(
-                            "{id} #{} says {} at {}, and {why}",
-                            event.deploy.map_or(0, |d| d.0),
-                            event.kind,
-                            short(&commit)
-                        );
-                        return Some(Finding {
-                            check: Check::SuccessUntrue,
-                            sentence,
-                        });
-                    }
+                let untrue = self.ends_well(id, event, deploy, cluster, contents);
+                if untrue.is_some() {
+                    return untrue;
                 }
             }
             Fact::DeployStarted { commit } => {
@@ -437,6 +410,48 @@ impl Judge {
             });
         }
         None
+    }
+
+    /// A deploy says that what it wanted runs.
+    fn ends_well(
+        &mut self,
+        id: &AppId,
+        event: &Event,
+        deploy: Option<&Deploy>,
+        cluster: &Cluster,
+        contents: &Contents,
+    ) -> Option<Finding> {
+        let lost = self.counted(id, deploy, cluster, contents);
+        if lost.is_some() {
+            return lost;
+        }
+        let deploy = deploy?;
+        if deploy.wanted.only.is_none() {
+            self.alone.remove(id);
+        }
+        let commit = deploy.wanted.commit.as_str();
+        let well = event.kind == "deploy_succeeded";
+        let concerns = |w: &&Wanted| {
+            deploy
+                .wanted
+                .only
+                .as_ref()
+                .is_none_or(|o| o.as_str() == w.shape.id)
+        };
+        let wanted = contents.get(commit).into_iter().flatten().filter(concerns);
+        let why = wanted
+            .map(|w| is_right(cluster, id.as_str(), w, well))
+            .find_map(Result::err)?;
+        let sentence = format!(
+            "{id} #{} says {} at {}, and {why}",
+            deploy.number.0,
+            event.kind,
+            short(commit)
+        );
+        Some(Finding {
+            check: Check::SuccessUntrue,
+            sentence,
+        })
     }
 
     /// A pin ends by itself only for a new push, and only if it was not made for good.

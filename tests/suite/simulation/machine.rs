@@ -96,7 +96,7 @@ pub fn tell(story: &Story, known: &[Check]) -> Outcome {
         )
     };
     let needs_file = |w: &What| refuses(w) || matches!(w, What::Kill { .. });
-    let both = story.seed % 10 == 0 && !story.acts.iter().any(|a| refuses(&a.what));
+    let both = story.seed.is_multiple_of(10) && !story.acts.iter().any(|a| refuses(&a.what));
     if !both {
         let file = story.acts.iter().any(|a| needs_file(&a.what));
         return if file { on_file() } else { in_memory() };
@@ -384,7 +384,7 @@ impl Machine {
         let context = alive.context.clone();
         match choice {
             Choice::Branches => {
-                alive.rounds.branches = now + Duration::from_secs(60) - jitter;
+                alive.rounds.branches = now + Duration::from_mins(1).saturating_sub(jitter);
                 for app in alive.run(context.store.apps("", 100)).unwrap_or_default() {
                     if app.destroying.is_none() {
                         let _ = alive.run(intake::look_at_branch(&context, &app));

@@ -120,6 +120,7 @@ pub struct Instance {
 
 impl Instance {
     /// A new instance that waits for an offer.
+    #[must_use]
     pub fn new(app: Arc<App>, now: Timestamp, id: uuid::Uuid) -> Self {
         let id = format!("{}.instance-{id}", app.id.task_prefix());
         let health = vec![None; app.list("healthChecks").len()];
@@ -137,11 +138,13 @@ impl Instance {
     }
 
     /// Whether it waits for an offer.
+    #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.wanted && !self.condition.is_alive()
     }
 
     /// `None` without results, else whether every check that has one says alive.
+    #[must_use]
     pub fn healthy(&self) -> Option<bool> {
         let results: Vec<bool> = self.health.iter().flatten().map(|h| h.alive).collect();
         (!results.is_empty()).then(|| results.iter().all(|alive| *alive))
@@ -157,6 +160,7 @@ impl Instance {
     }
 
     /// The task as Marathon shows it; `None` if there never was one.
+    #[must_use]
     pub fn render_task(&self, agents: &[Agent; 2], service_ports: bool) -> Option<Value> {
         let task = self.task.as_ref()?;
         let agent = &agents[task.agent];
