@@ -316,6 +316,7 @@ impl Machine {
         let mut inside = self.outside.lock();
         inside.cluster.pump(now);
         inside.cluster.kills.clear();
+        inside.moves(now);
         let begun = inside.cluster.deployments();
         drop(inside);
         self.judge

@@ -192,7 +192,7 @@ impl Machine {
         if let Some(finding) = self.ended() {
             return Some(finding);
         }
-        let rights = self.rights();
+        let rights = self.rights().or_else(|| self.mixtures());
         if rights.is_some() {
             return rights;
         }
@@ -207,6 +207,35 @@ impl Machine {
             check: Check::Damaged,
             sentence: report.wrong.join("; "),
         })
+    }
+
+    /// No service is left between two versions without a word.
+    fn mixtures(&self) -> Option<Finding> {
+        let inside = self.outside.lock();
+        let quiet = |a: &&App| !a.destroyed && !a.owes_work() && a.trouble.is_none();
+        for app in self.judge.apps.values().flatten().filter(quiet) {
+            for id in app.services.keys().map(ToString::to_string) {
+                let Some(seen) = inside
+                    .cluster
+                    .seen(&id)
+                    .filter(|_| !self.judge.touched.contains(&id))
+                else {
+                    continue;
+                };
+                let ours = seen.label.as_deref() == Some(app.id.as_str());
+                if ours && (seen.well != seen.instances || seen.there != seen.instances) {
+                    let sentence = format!(
+                        "{id} has {} of {} instances well, {} there, and {} says nothing of it",
+                        seen.well, seen.instances, seen.there, app.id
+                    );
+                    return Some(Finding {
+                        check: Check::NotRight,
+                        sentence,
+                    });
+                }
+            }
+        }
+        None
     }
 
     /// What runs in the end is what the commit says.

@@ -341,6 +341,11 @@ impl Inside {
         self.next_tick
     }
 
+    /// Something was changed: what follows from it is a matter of seconds.
+    pub fn moves(&mut self, now: Duration) {
+        self.next_tick = self.next_tick.min(now + Duration::from_secs(1));
+    }
+
     /// Marathon goes on.
     pub fn tick(&mut self, now: Duration) {
         let offers = !self.has(Trouble::NoOffers);
@@ -453,6 +458,7 @@ impl Inside {
     fn arrived(&mut self, call: &Call, stale: bool, status: u16, now: Duration) {
         self.cluster.pump(now);
         self.judge_kills(true);
+        self.moves(now);
         let late = if stale { " (after a while)" } else { "" };
         self.calls
             .push(format!("{} {} -> {status}{late}", call.method, call.path));
