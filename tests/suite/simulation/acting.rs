@@ -185,10 +185,10 @@ impl Machine {
                 "rollback",
                 json!({"to": back(*n), "reason": reason, "resume": "manual"}),
             ),
-            Wish::RollbackOne(s, n) => (
-                "rollback",
-                json!({"to": back(*n), "reason": reason, "service": service(s)}),
-            ),
+            Wish::RollbackOne(s, n) => {
+                let path = format!("/apps{}/rollback", service(s));
+                return self.post(by, &path, &json!({"to": back(*n), "reason": reason}));
+            }
             Wish::Deploy => ("deploy", json!({})),
             Wish::Force => ("deploy", json!({"force": true})),
             Wish::Redeploy => ("redeploy", json!({})),

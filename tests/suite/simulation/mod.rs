@@ -114,7 +114,12 @@ fn for_hours() {
 #[ignore = "tells the one story that SIMULATION_SEED, SIMULATION_KNOWN or SIMULATION_STORY names"]
 fn one() {
     let story = campaign::chosen();
-    let known = campaign::overlooked();
+    let mut known = campaign::overlooked();
+    // a story that is kept is told for its own sake
+    if let Some(kept) = setting::<String>("SIMULATION_KNOWN") {
+        let own = known::all().into_iter().find(|(name, _)| *name == kept);
+        known.retain(|check| own.as_ref().is_none_or(|(_, k)| k.check != *check));
+    }
     let told = machine::tell(&story, &known);
     println!("{}\n{}", words::story(&story), told.trace);
     let Some(finding) = told.finding else {
