@@ -185,7 +185,12 @@ impl Cluster {
                         .with(|w| w.task_is(&launch.task, Condition::Starting));
                 }
                 Effect::Kill { task, .. } => self.kill(&task, now),
-                check @ Effect::Watch(_) => self.checks.push(check),
+                Effect::Watch(app) => {
+                    let same = |e: &Effect| matches!(e, Effect::Watch(a) if a.id == app.id && a.version == app.version);
+                    if !self.checks.iter().any(same) {
+                        self.checks.push(Effect::Watch(app));
+                    }
+                }
                 Effect::Ready(_) => {}
             }
         }
@@ -285,7 +290,11 @@ impl Cluster {
                             continue;
                         };
                         let well = task.is_well(now);
-                        let known = world.task_mut(&target.task).and_then(|i| i.healthy());
+                        let is_it = |i: &&local_marathon::Instance| {
+                            i.task.as_ref().is_some_and(|t| t.id == target.task)
+                        };
+                        let mine = world.of(&app.id).iter().find(is_it);
+                        let known = mine.and_then(local_marathon::Instance::healthy);
                         if !(well && known == Some(true)) {
                             let result = if well {
                                 Ok(())

@@ -59,7 +59,7 @@ fn apps(chance: &mut Rng) -> Vec<AppShape> {
 
 fn app(chance: &mut Rng, name: &str, repository: u64, branch: &str) -> AppShape {
     let count = match chance.u16(..400) {
-        0 => chance.usize(60..120),
+        0 => chance.usize(20..30),
         1..=9 => 8,
         10..=99 => 3,
         100..=199 => 2,
