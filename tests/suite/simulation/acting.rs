@@ -258,7 +258,7 @@ impl Machine {
 
     pub(super) fn stranger(&mut self, id: &str, deed: Deed) {
         let seen = self.outside.lock().cluster.seen(id);
-        self.judge.touched.insert(id.to_owned());
+        self.judge.touch(id);
         self.disturbed = true;
         self.outside.lock().cluster.others_touch(id);
         let path = format!("/v2/apps{id}?force=true");

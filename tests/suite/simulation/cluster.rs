@@ -97,8 +97,11 @@ impl Cluster {
         let (pace, resources) = (
             Pace::default(),
             Resources {
+                cpus: 8.0,
+                mem: 16384.0,
+                disk: 10000.0,
+                // no port is opened: nothing runs
                 ports: [31000..31800, 31800..32000],
-                ..Resources::default()
             },
         );
         let options = Options {
