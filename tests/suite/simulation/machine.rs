@@ -22,7 +22,7 @@ use crate::support::data_folder::Folder;
 pub(super) const END: Duration = Duration::from_mins(25);
 
 /// So many steps without time passing are a spin.
-const SPIN: u32 = 400;
+const SPIN: u32 = 150;
 
 /// How a story went.
 pub struct Outcome {
@@ -344,7 +344,7 @@ impl Machine {
                 Check::Spins,
                 format!("{choice:?} again and again, and no time passes"),
             );
-            self.rest_a_second();
+            self.rest_a_while();
         }
         let now = self.now();
         self.outside.lock().relieve(now);
@@ -367,9 +367,9 @@ impl Machine {
     }
 
     /// Where a spin is known the story goes on as if each of its steps took a while.
-    fn rest_a_second(&mut self) {
+    fn rest_a_while(&mut self) {
         self.idle = 0;
-        let later = self.now() + Duration::from_secs(1);
+        let later = self.now() + Duration::from_secs(8);
         for slot in self.alive.iter_mut().flat_map(|a| a.slots.values_mut()) {
             if let Slot::Resting(_, due) = slot {
                 *due = later.max(*due);
