@@ -21,6 +21,9 @@ use crate::support::data_folder::Folder;
 /// How long after its last act a story waits at most until everything has come to an end.
 pub(super) const END: Duration = Duration::from_mins(25);
 
+/// A story is broken off after so many steps: a spin that is known can make it long.
+const MOST_STEPS: u64 = 10_000;
+
 /// So many steps without time passing are a spin.
 const SPIN: u32 = 150;
 
@@ -190,11 +193,11 @@ impl Machine {
         for app in apps {
             self.operate(app, "ana", &Wish::Register);
         }
-        while self.finding.is_none() && !self.is_over() {
+        while self.finding.is_none() && self.steps < MOST_STEPS && !self.is_over() {
             let choice = self.choose();
             self.take(&choice);
         }
-        if self.finding.is_none() {
+        if self.finding.is_none() && self.steps < MOST_STEPS {
             let last = self.end();
             self.found(last);
         }
