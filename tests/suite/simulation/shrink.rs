@@ -5,7 +5,7 @@ use super::machine::tell;
 use super::story::{Story, What};
 
 /// So many shorter stories are tried at most.
-const TRIES: u32 = 300;
+const TRIES: u32 = 60;
 
 /// The shortest story found that fails by the same check, and how it fails.
 pub fn shrink(story: &Story, finding: &Finding, known: &[Check]) -> (Story, Finding) {
