@@ -33,7 +33,7 @@ impl Machine {
     }
 
     pub(super) fn wake(&mut self, app: &AppId) {
-        let now = self.now();
+        let now = self.now().max(self.rests_until);
         let Some(alive) = &mut self.alive else { return };
         let context = alive.context.clone();
         let fresh = || Slot::Resting(Box::new(Worker::new(context, app.clone())), now);
@@ -65,6 +65,7 @@ impl Machine {
         let Some(alive) = &mut self.alive else { return };
         let done = alive.go_on(&mut step, &self.outside);
         let now = self.outside.now();
+        let at_once = now.max(self.rests_until);
         let told = match done {
             None => {
                 alive.slots.insert(app.clone(), Slot::Calling(step, woken));
@@ -74,7 +75,7 @@ impl Machine {
                 let due = match next {
                     Next::After(pause) if !woken => Some(now + pause),
                     Next::Idle if !woken => None,
-                    Next::After(_) | Next::Again | Next::Idle => Some(now),
+                    Next::After(_) | Next::Again | Next::Idle => Some(at_once),
                 };
                 if let Some(due) = due {
                     alive
@@ -134,9 +135,10 @@ impl Machine {
             };
             alive.ear.hear(&event);
         }
+        let soon = (now + burst).max(self.rests_until);
         for slot in alive.slots.values_mut() {
             match slot {
-                Slot::Resting(_, due) => *due = (*due).min(now + burst),
+                Slot::Resting(_, due) => *due = (*due).min(soon),
                 Slot::Calling(_, woken) => *woken = true,
             }
         }

@@ -27,6 +27,9 @@ const MOST_STEPS: u64 = 10_000;
 /// So many steps without time passing are a spin.
 const SPIN: u32 = 150;
 
+/// Where a spin is known, it is broken off sooner: each of its steps is paid for.
+const KNOWN_SPIN: u32 = 60;
+
 /// How a story went.
 pub struct Outcome {
     pub finding: Option<Finding>,
@@ -76,6 +79,8 @@ pub struct Machine {
     pub(super) coverage: Coverage,
     pub(super) quiet: bool,
     pub(super) rested_at: Duration,
+    /// After a spin that is known: nobody works before.
+    pub(super) rests_until: Duration,
     pub(super) scaled: bool,
     /// Somebody else changed something in Marathon.
     pub(super) disturbed: bool,
@@ -163,6 +168,7 @@ impl Machine {
             coverage: Coverage::default(),
             quiet: false,
             rested_at: Duration::ZERO,
+            rests_until: Duration::ZERO,
             scaled: false,
             disturbed: false,
             settled_at: None,
@@ -342,12 +348,13 @@ impl Machine {
         } else {
             (self.idle, self.last_step_at) = (0, self.now());
         }
-        if self.idle > SPIN {
+        let known = self.known.contains(&Check::Spins);
+        if self.idle > if known { KNOWN_SPIN } else { SPIN } {
             self.fail(
                 Check::Spins,
                 format!("{choice:?} again and again, and no time passes"),
             );
-            self.rest_a_while();
+            return self.rest_a_while();
         }
         let now = self.now();
         self.outside.lock().relieve(now);
@@ -369,13 +376,14 @@ impl Machine {
         self.after();
     }
 
-    /// Where a spin is known the story goes on as if each of its steps took a while.
+    /// Where a spin is known the story goes on as if the product paused: whoever is woken until then rests.
     fn rest_a_while(&mut self) {
         self.idle = 0;
-        let later = self.now() + Duration::from_secs(8);
+        self.rests_until = self.now() + Duration::from_secs(20);
+        let until = self.rests_until;
         for slot in self.alive.iter_mut().flat_map(|a| a.slots.values_mut()) {
             if let Slot::Resting(_, due) = slot {
-                *due = later.max(*due);
+                *due = until.max(*due);
             }
         }
     }
