@@ -222,7 +222,9 @@ impl Machine {
                 else {
                     continue;
                 };
-                let ours = seen.label.as_deref() == Some(app.id.as_str());
+                // what a commit makes crash or sick may be so
+                let good = ["well ", "slow "].iter().any(|w| seen.cmd.starts_with(w));
+                let ours = good && seen.label.as_deref() == Some(app.id.as_str());
                 if ours && (seen.well != seen.instances || seen.there != seen.instances) {
                     let sentence = format!(
                         "{id} has {} of {} instances well, {} there, and {} says nothing of it",
@@ -242,7 +244,8 @@ impl Machine {
     pub(super) fn rights(&self) -> Option<Finding> {
         let inside = self.outside.lock();
         for app in self.judge.apps.values().flatten().filter(|a| !a.destroyed) {
-            let decided = app.lock.is_some()
+            let decided = app.owes_work()
+                || app.lock.is_some()
                 || app.held.is_some()
                 || app.pin.is_some()
                 || app.trouble.is_some();

@@ -48,6 +48,8 @@ pub struct Judge {
     /// `instances` of the spec with which each service was last deployed well, and what operators gave since.
     specs: BTreeMap<String, u32>,
     given: BTreeMap<String, u32>,
+    /// Counts that operators want and Marathon was not told yet.
+    wished: BTreeMap<String, u32>,
     /// When trouble with offers was met last.
     no_offers: Option<Duration>,
     /// By deploy: when it began, and how long Marathon had answered then.
@@ -338,15 +340,17 @@ impl Judge {
             Fact::ServiceScaled {
                 id: service, new, ..
             } => {
-                self.given.insert(service.to_string(), *new);
+                self.wished.insert(service.to_string(), *new);
             }
-            Fact::ApplyRefused {
+            Fact::ApplyAccepted {
                 call: Call::Scale,
                 services,
                 ..
             } => {
-                for service in services {
-                    self.given.remove(service.as_str());
+                for service in services.iter().map(ToString::to_string) {
+                    if let Some(count) = self.wished.remove(&service) {
+                        self.given.insert(service, count);
+                    }
                 }
             }
             Fact::DeployQueued(wanted) => {
