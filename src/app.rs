@@ -139,7 +139,12 @@ pub async fn start(
         settings.marathon_password.as_ref(),
         settings.marathon_token.as_ref(),
     )?;
-    let marathon = marathon::Client::new(&marathon_url, credentials, timing.http)?;
+    let marathon = marathon::Client::new(
+        &marathon_url,
+        credentials,
+        surroundings.clock.clone(),
+        timing.http,
+    )?;
     let context = Context {
         store: store.clone(),
         github: github::Client::new(

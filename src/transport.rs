@@ -1,11 +1,12 @@
 //! The way out: what carries a request of ours to GitHub or Marathon, and its answer back. It is the machine's network,
 //! or whatever service a test puts in its place: nothing above it knows the difference.
 
+use reqwest::{Method, Request, RequestBuilder, Response};
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 /// Carries one request and its answer. Its clones share one way.
-pub type Transport = BoxCloneSyncService<reqwest::Request, reqwest::Response, TransportError>;
+pub type Transport = BoxCloneSyncService<Request, Response, TransportError>;
 
 /// Why there is no answer. The request may have arrived all the same, but for [`TransportError::Connect`].
 #[derive(Debug, Clone, thiserror::Error)]
@@ -33,21 +34,39 @@ impl From<reqwest::Error> for TransportError {
     }
 }
 
-/// The machine's network, by way of this client.
-#[must_use]
-pub fn network(http: reqwest::Client) -> Transport {
-    BoxCloneSyncService::new(http.map_err(TransportError::from))
+/// What makes requests, and what carries them.
+#[derive(Clone)]
+pub struct Way {
+    http: reqwest::Client,
+    transport: Transport,
 }
 
-/// Sends a request on its way.
-///
-/// # Errors
-/// See [`TransportError`].
-pub async fn carry(
-    transport: &Transport,
-    request: reqwest::RequestBuilder,
-) -> Result<reqwest::Response, TransportError> {
-    transport.clone().oneshot(request.build()?).await
+impl Way {
+    /// Over the machine's network.
+    #[must_use]
+    pub fn network(http: reqwest::Client) -> Self {
+        let transport = BoxCloneSyncService::new(http.clone().map_err(TransportError::from));
+        Self { http, transport }
+    }
+
+    /// By another transport than the network.
+    #[must_use]
+    pub fn by(http: reqwest::Client, transport: Transport) -> Self {
+        Self { http, transport }
+    }
+
+    /// A request that is to be sent by [`Self::send`].
+    pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        self.http.request(method, url)
+    }
+
+    /// Sends a request on its way.
+    ///
+    /// # Errors
+    /// See [`TransportError`].
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, TransportError> {
+        self.transport.clone().oneshot(request.build()?).await
+    }
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

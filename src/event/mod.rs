@@ -138,6 +138,20 @@ impl Event {
         serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))
     }
 
+    /// The event as it was before the log gave it a number.
+    ///
+    /// # Errors
+    /// When a newer release wrote it.
+    pub fn as_new(&self) -> Result<NewEvent, Unreadable> {
+        Ok(NewEvent {
+            app: self.app.clone(),
+            actor: self.actor.clone(),
+            deploy: self.deploy,
+            dedup: self.dedup.clone(),
+            fact: self.fact()?,
+        })
+    }
+
     /// The hash these columns must have: SHA-256 over `seq at app kind version actor deploy dedup payload prev_hash`,
     /// each as text, preceded by its length in bytes as four bytes, big-endian; `ff ff ff ff` and nothing for null.
     #[must_use]

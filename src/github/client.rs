@@ -6,50 +6,17 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode, header};
 use serde_json::Value;
 
+use super::error::GithubError;
 use crate::clock::SharedClock;
 use crate::id::{Branch, CommitId, RepositoryName};
 use crate::secret::{Secret, plain};
-use crate::sentence::Code;
-use crate::transport::{Transport, TransportError, carry, network};
+use crate::transport::{TransportError, Way};
 
 /// The API version that is spoken.
 const VERSION: &str = "2022-11-28";
 
 /// Answers larger than this are not read.
 const LARGEST: usize = 32 * 1024 * 1024;
-
-/// Why GitHub did not give what was asked for.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum GithubError {
-    /// No answer, a slow one, or an error of its own.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The token is missing, wrong, or lacks a right.
-    #[error("{0}")]
-    Token(String),
-    /// A limit is reached; seconds until it may be asked again.
-    #[error("{0}")]
-    Limited(String, u64),
-    /// It does not exist, or the token may not see it.
-    #[error("{0}")]
-    Missing(String),
-    /// It understood and refused.
-    #[error("{0}")]
-    Refused(String),
-}
-
-impl GithubError {
-    /// The code of a deploy that waits for this: `GITHUB_TOKEN` or `GITHUB_UNREACHABLE`.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Token(_) => Code::GithubToken,
-            Self::Unreachable(_) | Self::Limited(..) | Self::Missing(_) | Self::Refused(_) => {
-                Code::GithubUnreachable
-            }
-        }
-    }
-}
 
 /// A repository, by what is used of it.
 #[derive(Debug, Clone)]
@@ -65,9 +32,7 @@ pub struct Repository {
 /// The client. Clones share the token and the budget.
 #[derive(Clone)]
 pub struct Client {
-    /// Makes requests; what sends them is the transport.
-    http: reqwest::Client,
-    transport: Transport,
+    way: Way,
     base: String,
     token: Option<Secret>,
     clock: SharedClock,
@@ -104,31 +69,19 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self::through(http, base, token, clock))
+        Ok(Self::through(Way::network(http), base, token, clock))
     }
 
-    /// The same through an HTTP client that there is already.
+    /// The same by a way that there is already.
     #[must_use]
-    pub fn through(
-        http: reqwest::Client,
-        base: &str,
-        token: Option<Secret>,
-        clock: SharedClock,
-    ) -> Self {
+    pub fn through(way: Way, base: &str, token: Option<Secret>, clock: SharedClock) -> Self {
         Self {
-            transport: network(http.clone()),
-            http,
+            way,
             base: base.trim_end_matches('/').to_owned(),
             token,
             clock,
             rest_until: Arc::default(),
         }
-    }
-
-    /// The same client by another way than the network.
-    #[must_use]
-    pub fn by(self, transport: Transport) -> Self {
-        Self { transport, ..self }
     }
 
     /// Where the API is.
@@ -174,7 +127,7 @@ impl Client {
         let mut url = format!("{}{path}", self.base);
         for _ in 0..3 {
             let mut request = self
-                .http
+                .way
                 .request(method.clone(), &url)
                 .header(header::ACCEPT, accept)
                 .header("X-GitHub-Api-Version", VERSION);
@@ -187,7 +140,7 @@ impl Client {
             if let Some(body) = body {
                 request = request.json(body);
             }
-            let sent = carry(&self.transport, request).await;
+            let sent = self.way.send(request).await;
             let answer = sent.map_err(|e| self.unreachable(&e))?;
             if answer.status().is_redirection() && answer.status() != StatusCode::NOT_MODIFIED {
                 url = self.moved_to(&answer)?;

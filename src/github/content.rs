@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::client::{Client, GithubError};
+use super::client::Client;
+use super::error::GithubError;
 use crate::event::CommitInfo;
 use crate::id::{BlobId, CommitId};
 use crate::secret::plain;

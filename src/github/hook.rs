@@ -4,7 +4,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, GithubError};
+use super::client::Client;
+use super::error::GithubError;
 use crate::secret::Secret;
 
 /// A webhook as GitHub shows it.

@@ -2,8 +2,10 @@
 
 mod client;
 mod content;
+mod error;
 mod hook;
 
-pub use client::{Client, GithubError, Repository};
+pub use client::{Client, Repository};
 pub use content::{CommitTree, Entry};
+pub use error::GithubError;
 pub use hook::{HookState, hook_differs};

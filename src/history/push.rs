@@ -1,6 +1,7 @@
 //! What a push comes to, or a head of the branch that was found: it is queued, held, superseded or ignored.
 
 use super::command::{Answer, Known, Push, Refusal};
+use super::deploy::Deploy;
 use super::draft::{Draft, wanted};
 use super::state::App;
 use crate::event::{Cause, CommitInfo, DeployRef, Fact, PushReceived, ResumeWhen, Via};
@@ -99,6 +100,14 @@ fn hold(app: &App, pushed_before: bool, head: &CommitId) -> Option<Sentence> {
     ))
 }
 
+/// The deploy that runs, as long as it is this one and has not touched Marathon.
+fn untouched(app: &App, number: DeployNumber) -> Result<&Deploy, Refusal> {
+    let running = app.running.as_ref();
+    running
+        .filter(|d| d.number == number && !d.touched)
+        .ok_or(Refusal::Stale)
+}
+
 pub(super) fn head_moved(
     draft: &mut Draft<'_>,
     app: &App,
@@ -106,13 +115,7 @@ pub(super) fn head_moved(
     number: DeployNumber,
     head: &CommitId,
 ) -> Result<Answer, Refusal> {
-    let untouched = app
-        .running
-        .as_ref()
-        .is_some_and(|d| d.number == number && !d.touched);
-    if !untouched {
-        return Err(Refusal::Stale);
-    }
+    untouched(app, number)?;
     let push = Push {
         via: Via::Poll,
         delivery: None,
@@ -153,12 +156,7 @@ pub(super) fn head_lags(
     head: Option<&CommitId>,
     sentence: &str,
 ) -> Result<Answer, Refusal> {
-    let deploy = app
-        .running
-        .as_ref()
-        .filter(|d| d.number == number && !d.touched)
-        .ok_or(Refusal::Stale)?;
-    let commit = deploy.wanted.commit.clone();
+    let commit = untouched(app, number)?.wanted.commit.clone();
     let by = DeployRef {
         deploy: None,
         commit: head.unwrap_or(&commit).clone(),
@@ -186,12 +184,7 @@ pub(super) fn hold_first_start(
     number: DeployNumber,
     sentence: &str,
 ) -> Result<Answer, Refusal> {
-    let deploy = app
-        .running
-        .as_ref()
-        .filter(|d| d.number == number && !d.touched)
-        .ok_or(Refusal::Stale)?;
-    let commit = deploy.wanted.commit.clone();
+    let commit = untouched(app, number)?.wanted.commit.clone();
     let code = String::from(Code::FirstStart);
     draft.deploy(
         number,

@@ -7,14 +7,14 @@ use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::HeaderValue;
-use reqwest::{RequestBuilder, Url, header};
+use reqwest::{Method, RequestBuilder, Url, header};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::error::MarathonError;
+use crate::clock::SharedClock;
 use crate::secret::{Redactor, Secret};
-use crate::transport::{Transport, TransportError, carry};
+use crate::transport::{TransportError, Way};
 
 /// Where DC/OS gives out tokens, below the origin of the cluster.
 const LOGIN: &str = "/acs/api/v1/auth/login";
@@ -110,6 +110,7 @@ pub(super) struct Access {
     fixed: Option<HeaderValue>,
     login: Option<Login>,
     redactor: Redactor,
+    clock: SharedClock,
 }
 
 struct Login {
@@ -124,11 +125,15 @@ struct Session {
     /// How many tokens there were.
     number: u64,
     /// A login that failed, and until when it counts.
-    failed: Option<(Instant, MarathonError)>,
+    failed: Option<(Duration, MarathonError)>,
 }
 
 impl Access {
-    pub(super) fn new(base: &str, credentials: Credentials) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        base: &str,
+        credentials: Credentials,
+        clock: SharedClock,
+    ) -> anyhow::Result<Self> {
         let redactor = Redactor::default();
         let (mut fixed, mut login) = (None, None);
         match credentials {
@@ -161,6 +166,7 @@ impl Access {
             fixed,
             login,
             redactor,
+            clock,
         })
     }
 
@@ -173,8 +179,7 @@ impl Access {
     /// under way waits for it and gets what it got.
     pub(super) async fn pass(
         &self,
-        http: &reqwest::Client,
-        transport: &Transport,
+        way: &Way,
         stale: Option<&Pass>,
     ) -> Result<Pass, MarathonError> {
         let Some(login) = &self.login else {
@@ -191,11 +196,11 @@ impl Access {
             return Ok(session.pass(token));
         }
         if let Some((until, why)) = &session.failed
-            && Instant::now() < *until
+            && self.clock.elapsed() < *until
         {
             return Err(why.clone());
         }
-        match login.fetch(http, transport).await {
+        match login.fetch(way).await {
             Ok(token) => {
                 self.redactor.learn(token.expose());
                 session.renew(login, &token)
@@ -205,7 +210,7 @@ impl Access {
                     MarathonError::Unauthorized(_) => AFTER_REFUSAL,
                     _ => AFTER_FAILURE,
                 };
-                session.failed = Some((Instant::now() + pause, why.clone()));
+                session.failed = Some((self.clock.elapsed() + pause, why.clone()));
                 Err(why)
             }
         }
@@ -245,16 +250,12 @@ impl Session {
 
 impl Login {
     /// Logs in. What DC/OS says to it is not repeated: it might hold what was sent.
-    async fn fetch(
-        &self,
-        http: &reqwest::Client,
-        transport: &Transport,
-    ) -> Result<Secret, MarathonError> {
-        let request = http
-            .post(format!("{}{LOGIN}", self.origin))
+    async fn fetch(&self, way: &Way) -> Result<Secret, MarathonError> {
+        let request = way
+            .request(Method::POST, &format!("{}{LOGIN}", self.origin))
             .timeout(LONGEST)
             .json(&self.body);
-        let answer = carry(transport, request).await.map_err(|e| {
+        let answer = way.send(request).await.map_err(|e| {
             self.failed(if matches!(e, TransportError::Timeout) {
                 "does not answer in time"
             } else {
@@ -338,7 +339,12 @@ mod tests {
     #[test]
     fn what_we_sent_is_not_repeated() {
         let (user, password) = ("u".to_owned(), Secret::new("hunter22"));
-        let access = Access::new("http://a", Credentials::Basic { user, password }).unwrap();
+        let access = Access::new(
+            "http://a",
+            Credentials::Basic { user, password },
+            crate::clock::system(),
+        )
+        .unwrap();
         let said = json!({"message": "no hunter22", "details": [{"errors": ["dTpodW50ZXIyMg=="]}]});
         let cleaned = json!({"message": "no ••••", "details": [{"errors": ["••••"]}]});
         assert_eq!(access.clean(said), cleaned);

@@ -6,13 +6,14 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::access::{Access, Credentials, Pass};
+use super::access::{Access, Credentials};
 use super::error::MarathonError;
 use super::explain;
 use super::wire::{Deployed, LiveApp, QueueItem, RunningDeployment};
+use crate::clock::SharedClock;
 use crate::id::ServiceId;
 use crate::secret::plain;
-use crate::transport::{Transport, TransportError, carry, network};
+use crate::transport::{TransportError, Way};
 
 /// Answers larger than this are cut off.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -20,9 +21,7 @@ const LARGEST: usize = 64 * 1024 * 1024;
 /// The client. Its clones share one login.
 #[derive(Clone)]
 pub struct Client {
-    /// Makes requests; what sends them is the transport.
-    http: reqwest::Client,
-    transport: Transport,
+    way: Way,
     base: String,
     access: Arc<Access>,
 }
@@ -32,25 +31,36 @@ impl Client {
     ///
     /// # Errors
     /// When TLS cannot be set up, or the credentials cannot be sent.
-    pub fn new(base: &str, credentials: Credentials, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn new(
+        base: &str,
+        credentials: Credentials,
+        clock: SharedClock,
+        timeout: Duration,
+    ) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5).min(timeout))
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
             .read_timeout(timeout)
             .build()?;
-        Ok(Self {
-            transport: network(http.clone()),
-            http,
-            base: base.trim_end_matches('/').to_owned(),
-            access: Arc::new(Access::new(base, credentials)?),
-        })
+        Self::through(Way::network(http), base, credentials, clock)
     }
 
-    /// The same client by another way than the network.
-    #[must_use]
-    pub fn by(self, transport: Transport) -> Self {
-        Self { transport, ..self }
+    /// The same by a way that there is already.
+    ///
+    /// # Errors
+    /// When the credentials cannot be sent.
+    pub fn through(
+        way: Way,
+        base: &str,
+        credentials: Credentials,
+        clock: SharedClock,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            way,
+            base: base.trim_end_matches('/').to_owned(),
+            access: Arc::new(Access::new(base, credentials, clock)?),
+        })
     }
 
     /// Where this Marathon is.
@@ -61,31 +71,27 @@ impl Client {
 
     /// A request that is to be sent by [`Self::send`].
     pub(super) fn request(&self, method: Method, url: &str) -> RequestBuilder {
-        self.http.request(method, url)
+        self.way.request(method, url)
     }
 
     /// Sends a request with what shows who we are. Where that ran out, it is renewed once and the request is repeated:
     /// a call that was answered with 401 was not carried out.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, MarathonError> {
         let again = request.try_clone().filter(|_| self.access.renews());
-        let pass = self.pass(None).await?;
-        let sent = carry(&self.transport, pass.on(request)).await;
+        let pass = self.access.pass(&self.way, None).await?;
+        let sent = self.way.send(pass.on(request)).await;
         let answer = sent.map_err(|e| self.unreachable(&e))?;
         let Some(again) = again.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) else {
             return Ok(answer);
         };
-        let pass = self.pass(Some(&pass)).await?;
-        let sent = carry(&self.transport, pass.on(again)).await;
+        let pass = self.access.pass(&self.way, Some(&pass)).await?;
+        let sent = self.way.send(pass.on(again)).await;
         sent.map_err(|e| self.unreachable(&e))
-    }
-
-    async fn pass(&self, stale: Option<&Pass>) -> Result<Pass, MarathonError> {
-        self.access.pass(&self.http, &self.transport, stale).await
     }
 
     /// Sends a request as it is, with nothing that shows who we are.
     pub(super) async fn send_bare(&self, request: RequestBuilder) -> Option<Response> {
-        carry(&self.transport, request).await.ok()
+        self.way.send(request).await.ok()
     }
 
     pub(super) async fn call(

@@ -1,6 +1,7 @@
 //! The log and everything else that is kept, in one SQLite file. All SQL lives in this folder.
 
 mod batch;
+mod clean;
 mod connect;
 mod memory;
 mod projection;

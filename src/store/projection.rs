@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::StoreError;
-use crate::event::{Event, NewEvent, PushReceived};
+use crate::event::{NewEvent, PushReceived};
 use crate::history::{App, Deploy, RowChange, apply};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 
@@ -204,21 +204,10 @@ pub(super) async fn fold_all(
         let Some(last) = page.last() else { break };
         seq = last.seq;
         for event in &page {
-            changes.fold(&mut apps, event.seq, &event.at, &as_new(event)?);
+            changes.fold(&mut apps, event.seq, &event.at, &event.as_new()?);
         }
     }
     Ok((apps, changes))
-}
-
-/// The event as it was before the log gave it a number.
-pub(super) fn as_new(event: &Event) -> Result<NewEvent, StoreError> {
-    Ok(NewEvent {
-        app: event.app.clone(),
-        actor: event.actor.clone(),
-        deploy: event.deploy,
-        dedup: event.dedup.clone(),
-        fact: event.fact()?,
-    })
 }
 
 /// Makes the projections anew from the log, in one transaction. Answers how many events were folded.

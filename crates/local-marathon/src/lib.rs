@@ -98,7 +98,7 @@ impl LocalMarathon {
         )?;
         world.port_is_free = run::process::is_free;
         let clock = Box::new(stamp::now);
-        let (marathon, effects) = Marathon::new(world, options, clock, true);
+        let (marathon, effects) = Marathon::kept(world, options, clock);
         let engine = Engine::new(Arc::clone(&marathon))?;
         engine.begin(effects);
         let app = router(Arc::clone(&marathon), address);

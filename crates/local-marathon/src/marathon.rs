@@ -66,20 +66,40 @@ struct Keeper {
 }
 
 impl Marathon {
-    /// A Marathon with this state, and what it wants to be done. `kept`: its state is written into `options.dir`.
+    /// A Marathon with this state, and what it wants to be done. Nothing of it is kept; whoever drives it says what becomes of tasks.
     #[must_use]
-    pub fn new(
+    pub fn driven(world: World, clock: Clock) -> (Arc<Self>, mpsc::UnboundedReceiver<Effect>) {
+        let options = Options {
+            dir: PathBuf::new(),
+            tools: None,
+            pace: world.pace.clone(),
+            resources: world.resources.clone(),
+            credentials: None,
+        };
+        Self::build(world, options, clock, None)
+    }
+
+    /// A Marathon with this state, which is written into `options.dir`, and what it wants to be done.
+    pub(crate) fn kept(
         world: World,
         options: Options,
         clock: Clock,
-        kept: bool,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Effect>) {
+        Self::build(world, options, clock, Some(Keeper::default()))
+    }
+
+    fn build(
+        world: World,
+        options: Options,
+        clock: Clock,
+        keeper: Option<Keeper>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Effect>) {
         let (effects, wanted) = mpsc::unbounded_channel();
         let marathon = Self {
             world: Mutex::new(world),
             clock,
             effects,
-            keeper: kept.then(Keeper::default),
+            keeper,
             options,
             faults: Faults::default(),
             stopping: CancellationToken::new(),
@@ -259,15 +279,8 @@ mod tests {
     use crate::options::{Pace, Resources};
 
     fn marathon() -> Arc<Marathon> {
-        let options = Options {
-            dir: "/nowhere".into(),
-            tools: None,
-            pace: Pace::default(),
-            resources: Resources::default(),
-            credentials: None,
-        };
         let world = World::new(Pace::default(), Resources::default(), 1);
-        Marathon::new(world, options, Box::new(|| Timestamp::UNIX_EPOCH), false).0
+        Marathon::driven(world, Box::new(|| Timestamp::UNIX_EPOCH)).0
     }
 
     #[test]

@@ -71,7 +71,8 @@ impl Marathon {
     /// When TLS cannot be set up.
     pub fn unasked(session: &Session) -> anyhow::Result<Self> {
         let url = String::new();
-        let client = marathon::Client::new(&url, Credentials::None, session.timeout())?;
+        let client =
+            marathon::Client::new(&url, Credentials::None, clock::system(), session.timeout())?;
         let named = Named::Descriptor;
         Ok(Self { client, url, named })
     }
@@ -224,7 +225,7 @@ impl Session {
                 .confirm(self.terminal, named, &url, "Marathon", what, flag)?;
         }
         Ok(Marathon {
-            client: marathon::Client::new(&url, credentials, self.timeout())?,
+            client: marathon::Client::new(&url, credentials, clock::system(), self.timeout())?,
             url,
             named,
         })

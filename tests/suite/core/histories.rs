@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dploy_observer::event::{
-    Action, Call, Cause, Ending, Event, Fact, NewEvent, ResumeWhen, Scale,
-};
+use dploy_observer::event::{Action, Call, Cause, Ending, Event, Fact, ResumeWhen, Scale};
 use dploy_observer::history::{Answer, App, AppState, Command, Target, apply};
 use dploy_observer::id::{AppId, CommitId, DeployNumber};
 use dploy_observer::store::{self, Store};
@@ -406,14 +404,12 @@ impl Walk {
                 .entry(push.after.clone())
                 .or_insert(event.seq);
         }
-        let new = NewEvent {
-            app: event.app.clone(),
-            actor: event.actor.clone(),
-            deploy: event.deploy,
-            dedup: event.dedup.clone(),
-            fact,
-        };
-        apply(&mut self.app, event.seq, &event.at, &new);
+        apply(
+            &mut self.app,
+            event.seq,
+            &event.at,
+            &event.as_new().unwrap(),
+        );
         let app = self.app.as_ref().unwrap();
         let held = [&app.running, &app.waiting].into_iter().flatten();
         assert_eq!(

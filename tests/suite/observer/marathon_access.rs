@@ -19,7 +19,13 @@ const WRONG: &str = "sentinel-wrong-4c0e";
 fn given(base: &str, password: &str) -> Client {
     let credentials =
         Credentials::given(base, Some(USER), Some(&Secret::new(password)), None).unwrap();
-    Client::new(base, credentials, Duration::from_secs(5)).unwrap()
+    Client::new(
+        base,
+        credentials,
+        dploy_observer::clock::system(),
+        Duration::from_secs(5),
+    )
+    .unwrap()
 }
 
 /// Waits until the stream said more than `known`; answers how much it said.
@@ -73,7 +79,13 @@ async fn marathon_behind_dcos_is_used_with_one_login() {
     let token = gate.tokens().remove(0);
     let credentials =
         Credentials::given(&gate.url(), None, None, Some(&Secret::new(token))).unwrap();
-    let client = Client::new(&gate.url(), credentials, Duration::from_secs(5)).unwrap();
+    let client = Client::new(
+        &gate.url(),
+        credentials,
+        dploy_observer::clock::system(),
+        Duration::from_secs(5),
+    )
+    .unwrap();
     works(&client).await;
     assert_eq!((gate.logins(), gate.refused()), (1, 0));
     marathon.stop().await;
@@ -168,7 +180,13 @@ async fn a_token_that_is_never_taken_costs_one_login_a_call() {
 async fn without_credentials_the_ways_to_give_them_are_named() {
     let marathon = Marathon::start().await;
     let gate = Gate::basic(&marathon.url(), USER, PASSWORD);
-    let none = Client::new(&gate.url(), Credentials::None, Duration::from_secs(5)).unwrap();
+    let none = Client::new(
+        &gate.url(),
+        Credentials::None,
+        dploy_observer::clock::system(),
+        Duration::from_secs(5),
+    )
+    .unwrap();
     for client in [none, given(&gate.url(), WRONG)] {
         let error = client.info().await.unwrap_err();
         assert!(matches!(error, MarathonError::Unauthorized(_)), "{error:?}");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use local_marathon::{Condition, Effect, Marathon, Options, Pace, Resources, World, router};
+use local_marathon::{Condition, Effect, Marathon, Pace, Resources, World, router};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -104,16 +104,9 @@ impl Cluster {
                 ports: [31000..31800, 31800..32000],
             },
         );
-        let options = Options {
-            dir: "/nowhere".into(),
-            tools: None,
-            pace: pace.clone(),
-            resources: resources.clone(),
-            credentials: None,
-        };
         let world = World::new(pace, resources, seed);
         let time = move || clock.true_time();
-        let (marathon, effects) = Marathon::new(world, options, Box::new(time), false);
+        let (marathon, effects) = Marathon::driven(world, Box::new(time));
         let bus = marathon.with(|world| world.bus.subscribe());
         Self {
             router: router(Arc::clone(&marathon), ADDRESS),

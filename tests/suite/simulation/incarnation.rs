@@ -16,6 +16,7 @@ use dploy_observer::intake::HookKeeper;
 use dploy_observer::marathon::{self, Credentials, Ear, Watch};
 use dploy_observer::secret::Secret;
 use dploy_observer::store::Store;
+use dploy_observer::transport::Way;
 use dploy_observer::web::{self, Web};
 use dploy_observer::{github, web::router};
 use tokio::runtime::Runtime;
@@ -29,10 +30,7 @@ pub const TOKENS: [(&str, &str); 2] = [
     ("ben", "token-of-ben-0123456789"),
 ];
 
-/// Making a client reads the machine's certificates, which is slow.
-static MARATHON: LazyLock<marathon::Client> = LazyLock::new(|| {
-    marathon::Client::new("http://marathon:8080", Credentials::None, PATIENCE).unwrap()
-});
+/// Making one reads the machine's certificates, which is slow.
 static HTTP: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
 
 /// How long things take in a story.
@@ -140,17 +138,14 @@ impl Incarnation {
         }
         let (watch, ear) = Watch::through_ear();
         let timing = timing();
-        let marathon = MARATHON.clone();
-        let github = github::Client::through(
-            HTTP.clone(),
-            "http://github",
-            Some(Secret::new("pat-0123456789abcdef")),
-            clock.clone(),
-        );
+        let way = |transport| Way::by(HTTP.clone(), transport);
+        let (marathon, github) = (way(outside.marathon()), way(outside.github()));
+        let pat = Secret::new("pat-0123456789abcdef");
+        let base = "http://marathon:8080";
         let context = Context {
             store,
-            github: github.by(outside.github()),
-            marathon: marathon.by(outside.marathon()),
+            github: github::Client::through(github, "http://github", Some(pat), clock.clone()),
+            marathon: marathon::Client::through(marathon, base, Credentials::None, clock.clone())?,
             watch,
             clock,
             timing,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dploy_observer::event::{Call, Cause, Event, Fact, NewEvent, ResumeWhen, Scale};
+use dploy_observer::event::{Call, Cause, Event, Fact, ResumeWhen, Scale};
 use dploy_observer::history::{App, Deploy, apply};
 use dploy_observer::id::AppId;
 use serde_json::Value;
@@ -259,8 +259,8 @@ impl Judge {
             let Some(id) = event.app.clone() else {
                 continue;
             };
-            let fact = match event.fact() {
-                Ok(fact) => fact,
+            let new = match event.as_new() {
+                Ok(new) => new,
                 Err(error) => {
                     found.push(Finding {
                         check: Check::Damaged,
@@ -269,21 +269,15 @@ impl Judge {
                     continue;
                 }
             };
+            let fact = &new.fact;
             let before = self.apps.get(&id).cloned().flatten();
-            if let (Fact::ApplyIntended(_), Some(number)) = (&fact, event.deploy) {
+            if let (Fact::ApplyIntended(_), Some(number)) = (fact, event.deploy) {
                 let begun = (now, self.observed.0);
                 self.begun.entry((id.clone(), number.0)).or_insert(begun);
             }
-            found.extend(self.cause(&id, event, &fact, before.as_ref(), contents));
-            found.extend(self.waits(&id, event, &fact, before.as_ref(), contents));
-            found.extend(self.locked(&id, &fact));
-            let new = NewEvent {
-                app: event.app.clone(),
-                actor: event.actor.clone(),
-                deploy: event.deploy,
-                dedup: event.dedup.clone(),
-                fact,
-            };
+            found.extend(self.cause(&id, event, fact, before.as_ref(), contents));
+            found.extend(self.waits(&id, event, fact, before.as_ref(), contents));
+            found.extend(self.locked(&id, fact));
             let app = self.apps.entry(id.clone()).or_default();
             apply(app, event.seq, &event.at, &new);
             let after = app.clone();

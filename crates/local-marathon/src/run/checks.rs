@@ -193,21 +193,14 @@ mod tests {
     use crate::definition::id::Id;
     use crate::definition::tree::Tree;
     use crate::marathon::Marathon;
-    use crate::options::{Options, Pace, Resources};
+    use crate::options::{Pace, Resources};
     use crate::world::World;
 
     #[tokio::test]
     async fn a_check_that_begins_again_does_not_double_the_others() {
-        let options = Options {
-            dir: "/nowhere".into(),
-            tools: None,
-            pace: Pace::default(),
-            resources: Resources::default(),
-            credentials: None,
-        };
         let world = World::new(Pace::default(), Resources::default(), 1);
         let clock = Box::new(|| Timestamp::UNIX_EPOCH);
-        let (marathon, mut effects) = Marathon::new(world, options, clock, false);
+        let (marathon, mut effects) = Marathon::driven(world, clock);
         let engine = Engine::new(Arc::clone(&marathon)).unwrap();
         let mut change = |begin: &dyn Fn(&mut World)| {
             marathon.with(begin);

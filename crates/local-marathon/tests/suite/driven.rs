@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
 use jiff::Timestamp;
-use local_marathon::{Condition, Cut, Effect, Marathon, Options, Pace, Resources, World, router};
+use local_marathon::{Condition, Cut, Effect, Marathon, Pace, Resources, World, router};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tower::ServiceExt as _;
@@ -30,18 +30,11 @@ pub struct Driven {
 impl Driven {
     pub fn new(seed: u64) -> Self {
         let (pace, resources) = (Pace::default(), Resources::default());
-        let options = Options {
-            dir: "/nowhere".into(),
-            tools: None,
-            pace: pace.clone(),
-            resources: resources.clone(),
-            credentials: None,
-        };
         let seconds = Arc::new(AtomicI64::new(1_700_000_000));
         let hand = Arc::clone(&seconds);
         let clock = move || Timestamp::from_second(hand.load(Ordering::SeqCst)).unwrap();
         let world = World::new(pace, resources, seed);
-        let (marathon, effects) = Marathon::new(world, options, Box::new(clock), false);
+        let (marathon, effects) = Marathon::driven(world, Box::new(clock));
         Self {
             marathon,
             effects,
