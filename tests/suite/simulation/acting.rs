@@ -320,6 +320,7 @@ impl Machine {
         let begun = inside.cluster.deployments();
         drop(inside);
         self.judge
+            .reasons
             .others
             .extend(begun.into_iter().filter(|d| !before.contains(d)));
         self.note(&format!("somebody else: {method} {path} -> {status}"));

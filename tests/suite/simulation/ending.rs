@@ -61,7 +61,7 @@ impl Machine {
             .cluster
             .deployments()
             .iter()
-            .any(|d| !self.judge.others.contains(d));
+            .any(|d| !self.judge.reasons.others.contains(d));
         if rolls || self.ended().is_some() {
             self.settled_at = None;
             return false;
@@ -141,7 +141,13 @@ impl Machine {
     /// Somebody else's deployment holds a service and never ends: a person has to decide, and is told.
     pub(super) fn waits_for_others(&self, app: &App) -> bool {
         let waiting = app.running.as_ref().and_then(|d| d.waiting.as_ref());
-        waiting.is_some_and(|w| self.judge.others.iter().any(|d| w.sentence.contains(d)))
+        waiting.is_some_and(|w| {
+            self.judge
+                .reasons
+                .others
+                .iter()
+                .any(|d| w.sentence.contains(d))
+        })
     }
 
     pub(super) fn not_at_head(

@@ -37,7 +37,7 @@ static HTTP: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
 pub fn timing() -> Timing {
     Timing {
         http: PATIENCE,
-        deadline: super::judge::DEADLINE,
+        deadline: super::reasons::DEADLINE,
         settle: Duration::from_secs(3),
         ..Timing::default()
     }

@@ -11,13 +11,10 @@ use serde_json::Value;
 use super::branch::{Contents, Wanted};
 use super::cluster::Cluster;
 pub use super::finding::{Check, Finding};
-use super::story::{Behaviour, Trouble};
+use super::reasons::Reasons;
 
 /// So many events may be written within a minute while nothing happens.
 const QUIET_EVENTS: usize = 40;
-
-/// The deadline of rollouts in stories.
-pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// What is known from the log alone, folded afresh, and what is counted.
 #[derive(Default)]
@@ -39,10 +36,7 @@ pub struct Judge {
     pub events: usize,
     pub chain: String,
     pub adopted: BTreeSet<String>,
-    /// How long Marathon has answered, and until when that is counted.
-    observed: (Duration, Duration),
-    /// Marathon deployments that somebody else began.
-    pub others: BTreeSet<String>,
+    pub reasons: Reasons,
     /// Services that a deploy of one service moved since the last of them all, by app.
     alone: BTreeMap<AppId, BTreeSet<String>>,
     /// `instances` of the spec with which each service was last deployed well, and what operators gave since.
@@ -50,10 +44,6 @@ pub struct Judge {
     given: BTreeMap<String, u32>,
     /// Counts that operators want and Marathon was not told yet.
     wished: BTreeMap<String, u32>,
-    /// When trouble with offers was met last.
-    no_offers: Option<Duration>,
-    /// By deploy: when it began, and how long Marathon had answered then.
-    begun: BTreeMap<(AppId, u32), (Duration, Duration)>,
 }
 
 impl Judge {
@@ -66,69 +56,6 @@ impl Judge {
     /// Something happened from outside: what the log says of it is not for nothing.
     pub fn something_happens(&mut self) {
         self.times.clear();
-    }
-
-    /// Time passes, in which Marathon answers or not.
-    pub fn passes(&mut self, now: Duration, trouble: &BTreeMap<Trouble, Duration>) {
-        let away = |t: &Trouble| {
-            matches!(
-                t,
-                Trouble::MarathonAway | Trouble::MarathonRefuses(401 | 429 | 503)
-            )
-        };
-        if !trouble.keys().any(away) {
-            self.observed.0 += now.saturating_sub(self.observed.1);
-        }
-        self.observed.1 = now;
-        if trouble.contains_key(&Trouble::NoOffers) {
-            self.no_offers = Some(now);
-        }
-    }
-
-    /// A service waits for resources only where there are none for it.
-    fn waits(
-        &self,
-        id: &AppId,
-        event: &Event,
-        fact: &Fact,
-        app: Option<&App>,
-        contents: &Contents,
-    ) -> Option<Finding> {
-        let Fact::ServiceProgressed {
-            id: service,
-            sentence: Some(sentence),
-            ..
-        } = fact
-        else {
-            return None;
-        };
-        let number = event.deploy?;
-        let deploy = app?.open_deploy(number)?;
-        let (since, _) = *self.begun.get(&(id.clone(), number.0))?;
-        let wanted = contents
-            .get(deploy.wanted.commit.as_str())?
-            .iter()
-            .find(|w| w.shape.id == service.as_str())?;
-        let offered =
-            wanted.behaviour != Behaviour::Never && self.no_offers.is_none_or(|t| t < since);
-        let untrue = offered && sentence.contains("waits for resources: of the last");
-        untrue.then(|| Finding {
-            check: Check::CauseUntrue,
-            sentence: format!("{id} #{}: {sentence:?}, and there is room for it", number.0),
-        })
-    }
-
-    /// A deployment that is called somebody else's is.
-    fn locked(&self, id: &AppId, fact: &Fact) -> Option<Finding> {
-        let Fact::DeployWaiting { sentence, .. } = fact else {
-            return None;
-        };
-        let (_, named) = sentence.split_once("somebody else (deployment ")?;
-        let deployment = named.split([',', ')']).next()?;
-        (!self.others.contains(deployment)).then(|| Finding {
-            check: Check::SentenceUntrue,
-            sentence: format!("{id}: {sentence:?}, and that deployment is our own"),
-        })
     }
 
     /// A count that an operator gave stays as long as the spec says no other than before.
@@ -178,65 +105,6 @@ impl Judge {
         lost
     }
 
-    /// Why a deploy ended is why it did not get on.
-    fn cause(
-        &self,
-        id: &AppId,
-        event: &Event,
-        fact: &Fact,
-        app: Option<&App>,
-        contents: &Contents,
-    ) -> Option<Finding> {
-        let (Fact::DeployEnding { code, sentence, .. } | Fact::DeployFailed { code, sentence, .. }) =
-            fact
-        else {
-            return None;
-        };
-        let number = event.deploy?;
-        let deploy = app?.open_deploy(number)?;
-        let (since, observed) = *self.begun.get(&(id.clone(), number.0))?;
-        let lasted = self.observed.0.saturating_sub(observed);
-        let begins = matches!(fact, Fact::DeployEnding { .. });
-        if begins && matches!(code.as_str(), "DEADLINE" | "NO_OFFERS") && lasted < DEADLINE {
-            let sentence = format!(
-                "{id} #{} ends for {sentence:?} after {} s in which Marathon answered",
-                number.0,
-                lasted.as_secs()
-            );
-            return Some(Finding {
-                check: Check::HastyEnd,
-                sentence,
-            });
-        }
-        let named: Vec<&Wanted> = contents
-            .get(deploy.wanted.commit.as_str())?
-            .iter()
-            .filter(|w| sentence.contains(&w.shape.id))
-            .collect();
-        let behaves = |all: &[Behaviour]| {
-            named.is_empty() || named.iter().any(|w| all.contains(&w.behaviour))
-        };
-        let true_cause = match code.as_str() {
-            "NO_OFFERS" => {
-                behaves(&[Behaviour::Never]) || self.no_offers.is_some_and(|t| t >= since)
-            }
-            "CRASHING" => behaves(&[Behaviour::Crash, Behaviour::Later, Behaviour::Old]),
-            "UNHEALTHY" => behaves(&[Behaviour::Sick, Behaviour::Slow]),
-            _ => true,
-        };
-        (!true_cause).then(|| Finding {
-            check: Check::CauseUntrue,
-            sentence: format!(
-                "{id} #{} ends for {sentence:?}, and its services are {:?}",
-                number.0,
-                named
-                    .iter()
-                    .map(|w| (&w.shape.id, w.behaviour))
-                    .collect::<Vec<_>>()
-            ),
-        })
-    }
-
     /// Reads on in the log.
     pub fn read(
         &mut self,
@@ -271,13 +139,10 @@ impl Judge {
             };
             let fact = &new.fact;
             let before = self.apps.get(&id).cloned().flatten();
-            if let (Fact::ApplyIntended(_), Some(number)) = (fact, event.deploy) {
-                let begun = (now, self.observed.0);
-                self.begun.entry((id.clone(), number.0)).or_insert(begun);
-            }
-            found.extend(self.cause(&id, event, fact, before.as_ref(), contents));
-            found.extend(self.waits(&id, event, fact, before.as_ref(), contents));
-            found.extend(self.locked(&id, fact));
+            let reason = self
+                .reasons
+                .look(&id, event, fact, before.as_ref(), contents);
+            found.extend(reason);
             let app = self.apps.entry(id.clone()).or_default();
             apply(app, event.seq, &event.at, &new);
             let after = app.clone();

@@ -363,7 +363,7 @@ impl Machine {
             Choice::Tick => {
                 let mut inside = self.outside.lock();
                 inside.tick(now);
-                self.judge.passes(now, &inside.trouble);
+                self.judge.reasons.passes(now, &inside.trouble);
             }
             Choice::Worker(app) => self.work(app),
             Choice::Held => self.release(),

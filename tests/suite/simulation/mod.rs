@@ -24,6 +24,7 @@ mod known;
 mod machine;
 mod noticing;
 mod outside;
+mod reasons;
 mod shrink;
 mod story;
 mod words;

@@ -65,7 +65,7 @@ impl Machine {
         let now = outside.now();
         let found = {
             let inside = outside.lock();
-            self.judge.passes(now, &inside.trouble);
+            self.judge.reasons.passes(now, &inside.trouble);
             self.judge
                 .read(&events, &inside.cluster, &self.contents, now)
         };

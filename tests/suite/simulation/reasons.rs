@@ -1,0 +1,179 @@
+//! The reasons that are given are the reasons: why a deploy ends, what a service waits for, whose deployment it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dploy_observer::event::{Event, Fact};
+use dploy_observer::history::{App, Deploy};
+use dploy_observer::id::AppId;
+
+use super::branch::{Contents, Wanted};
+use super::finding::{Check, Finding};
+use super::story::{Behaviour, Trouble};
+
+/// The deadline of rollouts in stories.
+pub const DEADLINE: Duration = Duration::from_mins(1);
+
+/// What the truth of reasons is known by.
+#[derive(Default)]
+pub struct Reasons {
+    /// How long Marathon has answered.
+    answered: Duration,
+    /// Until when that is counted.
+    counted: Duration,
+    /// When agents had nothing to offer last.
+    no_offers: Option<Duration>,
+    /// By deploy: when it first told Marathon something, and how long Marathon had answered then.
+    begun: BTreeMap<(AppId, u32), (Duration, Duration)>,
+    /// Marathon deployments that somebody else began.
+    pub others: BTreeSet<String>,
+}
+
+/// A deploy that has told Marathon something.
+struct Rollout<'a> {
+    name: String,
+    deploy: &'a Deploy,
+    since: Duration,
+    /// How long Marathon has answered since.
+    lasted: Duration,
+}
+
+impl Reasons {
+    /// Time passes, in which Marathon answers or not.
+    pub fn passes(&mut self, now: Duration, trouble: &BTreeMap<Trouble, Duration>) {
+        let away = |t: &Trouble| {
+            matches!(
+                t,
+                Trouble::MarathonAway | Trouble::MarathonRefuses(401 | 429 | 503)
+            )
+        };
+        if !trouble.keys().any(away) {
+            self.answered += now.saturating_sub(self.counted);
+        }
+        self.counted = now;
+        if trouble.contains_key(&Trouble::NoOffers) {
+            self.no_offers = Some(now);
+        }
+    }
+
+    /// Looks at the reason that an event gives, if it gives one.
+    pub fn look(
+        &mut self,
+        id: &AppId,
+        event: &Event,
+        fact: &Fact,
+        app: Option<&App>,
+        contents: &Contents,
+    ) -> Option<Finding> {
+        if let (Fact::ApplyIntended(_), Some(number)) = (fact, event.deploy) {
+            let begun = (self.counted, self.answered);
+            self.begun.entry((id.clone(), number.0)).or_insert(begun);
+        }
+        if let Fact::DeployWaiting { sentence, .. } = fact {
+            return self.called_somebody_elses(id, sentence);
+        }
+        let rollout = self.rollout(id, event, app)?;
+        let commit = contents.get(rollout.deploy.wanted.commit.as_str())?;
+        match fact {
+            Fact::ServiceProgressed {
+                id: service,
+                sentence: Some(sentence),
+                ..
+            } => {
+                let wanted = commit.iter().find(|w| w.shape.id == service.as_str())?;
+                self.waits_for_nothing(&rollout, wanted, sentence)
+            }
+            Fact::DeployEnding { code, sentence, .. } => {
+                let hasty =
+                    matches!(code.as_str(), "DEADLINE" | "NO_OFFERS") && rollout.lasted < DEADLINE;
+                let seconds = rollout.lasted.as_secs();
+                let early = || Finding {
+                    check: Check::HastyEnd,
+                    sentence: format!(
+                        "{} ends for {sentence:?} after {seconds} s in which Marathon answered",
+                        rollout.name
+                    ),
+                };
+                hasty
+                    .then(early)
+                    .or_else(|| self.ends_for_another(&rollout, commit, code, sentence))
+            }
+            Fact::DeployFailed { code, sentence, .. } => {
+                self.ends_for_another(&rollout, commit, code, sentence)
+            }
+            _ => None,
+        }
+    }
+
+    fn rollout<'a>(&self, id: &AppId, event: &Event, app: Option<&'a App>) -> Option<Rollout<'a>> {
+        let number = event.deploy?;
+        let (since, answered) = *self.begun.get(&(id.clone(), number.0))?;
+        Some(Rollout {
+            name: format!("{id} #{}", number.0),
+            deploy: app?.open_deploy(number)?,
+            since,
+            lasted: self.answered.saturating_sub(answered),
+        })
+    }
+
+    /// Agents had nothing to offer while it rolled.
+    fn lacked_offers(&self, rollout: &Rollout<'_>) -> bool {
+        self.no_offers.is_some_and(|t| t >= rollout.since)
+    }
+
+    /// A service waits for resources only where there are none for it.
+    fn waits_for_nothing(
+        &self,
+        rollout: &Rollout<'_>,
+        wanted: &Wanted,
+        sentence: &str,
+    ) -> Option<Finding> {
+        let says = sentence.contains("waits for resources: of the last");
+        let lacks = wanted.behaviour == Behaviour::Never || self.lacked_offers(rollout);
+        (says && !lacks).then(|| Finding {
+            check: Check::CauseUntrue,
+            sentence: format!("{}: {sentence:?}, and there is room for it", rollout.name),
+        })
+    }
+
+    /// Why a deploy ends is why it did not get on.
+    fn ends_for_another(
+        &self,
+        rollout: &Rollout<'_>,
+        commit: &[Wanted],
+        code: &str,
+        sentence: &str,
+    ) -> Option<Finding> {
+        let named: Vec<&Wanted> = commit
+            .iter()
+            .filter(|w| sentence.contains(&w.shape.id))
+            .collect();
+        let behaves = |all: &[Behaviour]| {
+            named.is_empty() || named.iter().any(|w| all.contains(&w.behaviour))
+        };
+        let is_so = match code {
+            "NO_OFFERS" => behaves(&[Behaviour::Never]) || self.lacked_offers(rollout),
+            "CRASHING" => behaves(&[Behaviour::Crash, Behaviour::Later, Behaviour::Old]),
+            "UNHEALTHY" => behaves(&[Behaviour::Sick, Behaviour::Slow]),
+            _ => true,
+        };
+        let how: Vec<_> = named.iter().map(|w| (&w.shape.id, w.behaviour)).collect();
+        (!is_so).then(|| Finding {
+            check: Check::CauseUntrue,
+            sentence: format!(
+                "{} ends for {sentence:?}, and its services are {how:?}",
+                rollout.name
+            ),
+        })
+    }
+
+    /// A deployment that is called somebody else's is.
+    fn called_somebody_elses(&self, id: &AppId, sentence: &str) -> Option<Finding> {
+        let (_, named) = sentence.split_once("somebody else (deployment ")?;
+        let deployment = named.split([',', ')']).next()?;
+        (!self.others.contains(deployment)).then(|| Finding {
+            check: Check::SentenceUntrue,
+            sentence: format!("{id}: {sentence:?}, and that deployment is our own"),
+        })
+    }
+}
