@@ -50,14 +50,17 @@ impl Machine {
 
     /// While the disk refuses, no event can be appended.
     pub(super) fn disk(&mut self, refuses: bool) {
-        let (Some(alive), Kept::File(folder)) = (&self.alive, &self.kept) else {
+        // while the observer is away, too
+        let Kept::File(folder) = &self.kept else {
             return;
         };
         let file = folder.database();
-        alive.run(async {
+        block_on(async {
             use sqlx::Connection as _;
             let url = format!("sqlite://{}", file.display());
-            let Ok(mut conn) = sqlx::SqliteConnection::connect(&url).await else { return };
+            let Ok(mut conn) = sqlx::SqliteConnection::connect(&url).await else {
+                return;
+            };
             let statement = if refuses {
                 "create trigger if not exists disk_refuses before insert on event begin select raise(abort, 'disk I/O error'); end"
             } else {

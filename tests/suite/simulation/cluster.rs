@@ -17,6 +17,9 @@ pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::L
 /// How long Marathon waits between two looks at all counts.
 const SCALE_CHECK: Duration = Duration::from_mins(5);
 
+/// After so long a slow task is well.
+const SLOW: Duration = Duration::from_secs(12);
+
 struct Task {
     word: String,
     /// When it began to run; before that, when it was launched.
@@ -29,7 +32,7 @@ impl Task {
     fn is_well(&self, now: Duration) -> bool {
         match self.word.as_str() {
             "sick" => false,
-            "slow" => now.saturating_sub(self.since) >= Duration::from_secs(12),
+            "slow" => now.saturating_sub(self.since) >= SLOW,
             _ => true,
         }
     }
@@ -333,6 +336,26 @@ impl Cluster {
         })
     }
 
+    /// When the newest instance of the present configuration became well.
+    pub fn newest_well(&self, id: &str) -> Option<Duration> {
+        self.marathon.look(|w| {
+            let (id, app) = w.tree.apps.iter().find(|(key, _)| key.as_str() == id)?;
+            let current = w
+                .active(id)
+                .filter(|i| i.app.configured >= app.configured && i.is_up());
+            let since = |i: &local_marathon::Instance| {
+                let task = self.tasks.get(&i.task.as_ref()?.id)?;
+                let slow = if task.word == "slow" {
+                    SLOW
+                } else {
+                    Duration::ZERO
+                };
+                Some(task.since + slow)
+            };
+            current.filter_map(since).max()
+        })
+    }
+
     /// The services that a deployment holds.
     pub fn held_by(&self, deployment: &str) -> Vec<String> {
         self.marathon.look(|w| {
@@ -343,6 +366,13 @@ impl Cluster {
                 .map(|id| id.as_str().to_owned())
                 .collect()
         })
+    }
+
+    /// The deployments that hold a service.
+    pub fn locks(&self, id: &str) -> Vec<String> {
+        let mut all = self.deployments();
+        all.retain(|d| self.held_by(d).iter().any(|held| held == id));
+        all
     }
 
     /// The deployments that are under way.

@@ -22,6 +22,12 @@ pub enum Check {
     SuccessUntrue,
     /// A count that an operator gave was lost at a deploy whose spec says no other than before.
     CountLost,
+    /// What became of a call was something else than the log says.
+    CallMisread,
+    /// A deploy ended, and its rollout goes on without a word.
+    RolloutLeft,
+    /// A deploy plans something for a service that is right.
+    Needless,
     /// The log grew although nothing happened.
     LogGrows,
     /// A deploy cost more events than it may.

@@ -172,6 +172,13 @@ impl Github {
         }
     }
 
+    /// Whether a webhook of a repository is left.
+    pub fn has_hook(&self, repository: u64) -> bool {
+        self.repositories
+            .get(&repository)
+            .is_some_and(|r| !r.hooks.is_empty())
+    }
+
     /// Answers a request.
     pub fn answer(&mut self, asked: &Asked<'_>, heads: Heads, now: Duration) -> Answer {
         let path = asked.path.trim_start_matches('/');

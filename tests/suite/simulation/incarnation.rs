@@ -33,6 +33,9 @@ pub const TOKENS: [(&str, &str); 2] = [
 /// Making one reads the machine's certificates, which is slow.
 static HTTP: LazyLock<reqwest::Client> = LazyLock::new(reqwest::Client::new);
 
+/// The observer's own service.
+pub const OWN: &str = "/dploy/observer";
+
 /// How long things take in a story.
 pub fn timing() -> Timing {
     Timing {
@@ -150,7 +153,7 @@ impl Incarnation {
             clock,
             timing,
             allow_ids: Vec::new(),
-            own_id: None,
+            own_id: Some(OWN.to_owned()),
         };
         let hooks = HookKeeper {
             context: context.clone(),
@@ -183,10 +186,10 @@ impl Incarnation {
     pub fn go_on(&self, step: &mut Step, outside: &Outside) -> Option<(Worker, Next)> {
         self.runtime.block_on(poll_fn(|context| {
             let polled = step.as_mut().poll(context);
-            let suspended = std::mem::take(&mut outside.lock().suspended);
+            let waits = outside.lock().holds_a_call();
             match polled {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
-                Poll::Pending if suspended => Poll::Ready(None),
+                Poll::Pending if waits => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
         }))

@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use super::coverage::PHASES;
+use super::incarnation::OWN;
 use super::story::{
     Act, AppShape, Behaviour, Change, Deed, ServiceShape, Story, Strange, Told, Trouble, What, Wish,
 };
@@ -22,9 +23,32 @@ pub fn story(seed: u64) -> Story {
     } else {
         0
     };
+    if chance.u8(..20) == 0 {
+        strange.push(Strange {
+            id: OWN.to_owned(),
+            label: None,
+        });
+    }
     let mut acts = Vec::new();
+    let share = |a: &AppShape| a.services[0].id == apps[0].services[0].id;
+    if apps.len() > 1 && apps[1..].iter().all(share) && chance.bool() {
+        let what = What::Trouble {
+            what: Trouble::QuestionsHeld,
+            seconds: 20,
+        };
+        let act = Act {
+            at: 0,
+            when: None,
+            what,
+        };
+        acts.push(act);
+    }
     for _ in 0..chance.usize(5..20) {
-        let what = what(&mut chance, &apps);
+        let last = acts.last().map(|a: &Act| &a.what);
+        let what = last
+            .filter(|_| chance.u8(..4) == 0)
+            .and_then(|last| answer(&mut chance, last, &apps))
+            .unwrap_or_else(|| what(&mut chance, &apps));
         let when = (chance.u8(..3) == 0).then(|| (*chance.choice(PHASES).unwrap()).to_owned());
         acts.push(Act { at, when, what });
         at += match chance.u8(..10) {
@@ -72,7 +96,12 @@ fn app(chance: &mut Rng, name: &str, repository: u64, branch: &str) -> AppShape 
     };
     let services = (0..count).map(|n| ServiceShape {
         id: id(n),
-        instances: if count > 8 { 1 } else { chance.u32(1..5) },
+        instances: match chance.u8(..10) {
+            _ if count > 8 => 1,
+            // enough that a rollout one by one takes longer than the deadline
+            0 => chance.u32(6..9),
+            _ => chance.u32(1..5),
+        },
         strategy: *chance
             .choice(&[(1.0, 1.0), (0.5, 0.0), (1.0, 0.0)])
             .unwrap(),
@@ -124,7 +153,11 @@ fn what(chance: &mut Rng, apps: &[AppShape]) -> What {
             },
         },
         72..=91 => What::Trouble {
-            what: *chance.choice(Trouble::ALL).unwrap(),
+            what: if chance.bool() {
+                *chance.choice(Trouble::ALL).unwrap()
+            } else {
+                *chance.choice(Trouble::OF_CALLS).unwrap()
+            },
             seconds: match chance.u8(..4) {
                 0 => chance.u32(1..5),
                 1 | 2 => chance.u32(5..60),
@@ -140,6 +173,77 @@ fn what(chance: &mut Rng, apps: &[AppShape]) -> What {
     }
 }
 
+/// What people do about what just happened.
+fn answer(chance: &mut Rng, last: &What, apps: &[AppShape]) -> Option<What> {
+    let pushed = |app, change| What::Push {
+        app,
+        change,
+        told: Told::Once,
+    };
+    let wants = |app, wish| What::Operator {
+        app,
+        by: "ben".to_owned(),
+        wish,
+    };
+    let about = match last {
+        What::Push { app, .. } | What::Operator { app, .. } => *app,
+        What::Stranger { id, .. } => {
+            let owns = |a: &AppShape| a.services.iter().any(|s| s.id == *id);
+            apps.iter().position(owns)?
+        }
+        _ => 0,
+    };
+    let service = chance.usize(..apps[about].services.len());
+    let again = [Wish::Redeploy, Wish::Deploy, Wish::Rollback(1)];
+    let bad = [
+        Wish::Rollback(1),
+        Wish::RollbackOne(service, 1),
+        Wish::Cancel,
+        Wish::Redeploy,
+    ];
+    let few = Change::Instances(service, chance.u32(1..6));
+    Some(match last {
+        What::Push {
+            change: Change::Version(behaviour) | Change::One(_, behaviour),
+            ..
+        } if !matches!(behaviour, Behaviour::Well | Behaviour::Slow) => match chance.u8(..6) {
+            0 => pushed(about, Change::Unreadable),
+            1 => pushed(about, Change::Revert),
+            _ => wants(about, chance.choice(&bad)?.clone()),
+        },
+        What::Operator {
+            wish: Wish::Scale(..),
+            ..
+        }
+        | What::Push {
+            change: Change::Remove(_),
+            ..
+        } => pushed(about, Change::Version(Behaviour::Well)),
+        What::Operator { .. } => match chance.u8(..3) {
+            0 => pushed(about, Change::Readme),
+            1 => pushed(about, Change::Version(Behaviour::Well)),
+            _ => wants(about, Wish::Cancel),
+        },
+        What::Push {
+            change: Change::Renames(..),
+            ..
+        } => wants(about, Wish::Adopt),
+        What::Push {
+            change: Change::Instances(n, _),
+            ..
+        } => {
+            let before = apps[about].services.get(*n)?.instances;
+            pushed(about, Change::Instances(*n, before))
+        }
+        What::Stranger { .. } if chance.bool() => pushed(about, Change::Readme),
+        What::Trouble { .. } if chance.bool() => pushed(about, few),
+        What::Stranger { .. } | What::Trouble { .. } => {
+            wants(about, chance.choice(&again)?.clone())
+        }
+        _ => return None,
+    })
+}
+
 fn change(chance: &mut Rng, apps: &[AppShape], service: usize) -> Change {
     let behaviour = match chance.u8(..12) {
         0..=4 => Behaviour::Well,
@@ -150,26 +254,30 @@ fn change(chance: &mut Rng, apps: &[AppShape], service: usize) -> Change {
         10 => Behaviour::Never,
         _ => Behaviour::Old,
     };
-    match chance.u8(..20) {
+    match chance.u8(..21) {
         0..=9 => Change::Version(behaviour),
         10 | 11 => Change::One(service, behaviour),
         12 => Change::Readme,
         13 if chance.bool() => Change::Unreadable,
         13 => Change::TooBig,
-        14 => Change::Remove(service),
-        15 => Change::AddAll,
-        16 => Change::Instances(service, chance.u32(0..6)),
-        17 => {
+        14 | 15 => Change::Remove(service),
+        16 => Change::AddAll,
+        17 => Change::Instances(service, chance.u32(0..6)),
+        18 => {
             let other = &apps[chance.usize(..apps.len())];
-            Change::Renames(service, other.services[0].id.clone())
+            let id = match chance.u8(..4) {
+                0 => OWN,
+                _ => &other.services[0].id,
+            };
+            Change::Renames(service, id.to_owned())
         }
-        18 => Change::ForcedBack,
+        19 => Change::ForcedBack,
         _ => Change::Revert,
     }
 }
 
 fn wish(chance: &mut Rng, service: usize) -> Wish {
-    match chance.u8(..24) {
+    match chance.u8(..25) {
         0..=5 => Wish::Rollback(chance.usize(1..3)),
         6 => Wish::RollbackForGood(chance.usize(1..3)),
         7 | 8 => Wish::RollbackOne(service, 1),
@@ -180,10 +288,10 @@ fn wish(chance: &mut Rng, service: usize) -> Wish {
         16 => Wish::Resume,
         17 => Wish::Lock,
         18 => Wish::Unlock,
-        19 => Wish::Scale(service, chance.u32(0..6)),
-        20 => Wish::Adopt,
-        21 => Wish::Destroy,
-        22 => Wish::DestroyKeeping,
+        19 | 20 => Wish::Scale(service, chance.u32(0..6)),
+        21 => Wish::Adopt,
+        22 => Wish::Destroy,
+        23 => Wish::DestroyKeeping,
         _ => Wish::Register,
     }
 }

@@ -3,18 +3,53 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dploy_observer::event::{Call, Cause, Event, Fact, ResumeWhen, Scale};
+use dploy_observer::event::{Cause, Event, Fact, ResumeWhen};
 use dploy_observer::history::{App, Deploy, apply};
 use dploy_observer::id::AppId;
 use serde_json::Value;
 
 use super::branch::{Contents, Wanted};
+use super::calls::Calls;
+use super::changes::Changes;
 use super::cluster::Cluster;
+use super::counts::Counts;
 pub use super::finding::{Check, Finding};
+use super::github::Github;
+use super::incarnation::OWN;
 use super::reasons::Reasons;
 
 /// So many events may be written within a minute while nothing happens.
 const QUIET_EVENTS: usize = 40;
+
+/// An event, with all that surrounds it.
+pub struct Moment<'a> {
+    pub id: &'a AppId,
+    pub event: &'a Event,
+    pub fact: &'a Fact,
+    pub before: Option<&'a App>,
+    pub after: Option<&'a App>,
+    pub cluster: &'a Cluster,
+    pub contents: &'a Contents,
+    pub now: Duration,
+}
+
+impl<'a> Moment<'a> {
+    /// The deploy that it is of, as it was before.
+    pub fn deploy(&self) -> Option<&'a Deploy> {
+        self.before?.open_deploy(self.event.deploy?)
+    }
+
+    /// What the deploy's commit wants of the services that it is about.
+    pub fn wanted(&self) -> impl Iterator<Item = &'a Wanted> {
+        let wanted = self.deploy().map(|d| &d.wanted);
+        let commit = wanted.and_then(|w| self.contents.get(w.commit.as_str()));
+        let only = wanted.and_then(|w| w.only.as_ref());
+        commit
+            .into_iter()
+            .flatten()
+            .filter(move |w| only.is_none_or(|o| o.as_str() == w.shape.id))
+    }
+}
 
 /// What is known from the log alone, folded afresh, and what is counted.
 #[derive(Default)]
@@ -32,77 +67,28 @@ pub struct Judge {
     pub acknowledged: Vec<(AppId, String)>,
     /// Commits that the log received, by app.
     received: BTreeMap<(AppId, String), i64>,
-    /// Whoever was let override somebody else's deployment.
     pub events: usize,
     pub chain: String,
     pub adopted: BTreeSet<String>,
     pub reasons: Reasons,
     /// Services that a deploy of one service moved since the last of them all, by app.
     alone: BTreeMap<AppId, BTreeSet<String>>,
-    /// `instances` of the spec with which each service was last deployed well, and what operators gave since.
-    specs: BTreeMap<String, u32>,
-    given: BTreeMap<String, u32>,
-    /// Counts that operators want and Marathon was not told yet.
-    wished: BTreeMap<String, u32>,
+    counts: Counts,
+    changes: Changes,
+    pub calls: Calls,
 }
 
 impl Judge {
     /// Somebody else changes a service: what it should be is not for us to say until we deployed it again.
     pub fn touch(&mut self, service: &str) {
         self.touched.insert(service.to_owned());
-        self.given.remove(service);
+        self.counts.touch(service);
+        self.changes.touch(service);
     }
 
     /// Something happened from outside: what the log says of it is not for nothing.
     pub fn something_happens(&mut self) {
         self.times.clear();
-    }
-
-    /// A count that an operator gave stays as long as the spec says no other than before.
-    fn counted(
-        &mut self,
-        id: &AppId,
-        deploy: Option<&Deploy>,
-        cluster: &Cluster,
-        contents: &Contents,
-    ) -> Option<Finding> {
-        let deploy = deploy?;
-        let keeps = deploy.wanted.scale == Scale::Keep;
-        let wanted = contents.get(deploy.wanted.commit.as_str())?;
-        let mut lost = None;
-        for service in wanted.iter().filter(|w| {
-            deploy
-                .wanted
-                .only
-                .as_ref()
-                .is_none_or(|o| o.as_str() == w.shape.id)
-        }) {
-            let name = service.shape.id.clone();
-            let before = self.specs.insert(name.clone(), service.shape.instances);
-            let given = self
-                .given
-                .get(&name)
-                .copied()
-                .filter(|_| keeps && before == Some(service.shape.instances));
-            let now = cluster.seen(&name).map(|s| s.instances);
-            if let (Some(given), Some(now)) = (given, now)
-                && now != given
-                && !self.touched.contains(&name)
-            {
-                let sentence = format!(
-                    "{id} #{}: an operator gave {name} {given} instances, the spec says what it said before, and it has {now}",
-                    deploy.number.0
-                );
-                lost.get_or_insert(Finding {
-                    check: Check::CountLost,
-                    sentence,
-                });
-            }
-            if given.is_none() {
-                self.given.remove(&name);
-            }
-        }
-        lost
     }
 
     /// Reads on in the log.
@@ -137,26 +123,28 @@ impl Judge {
                     continue;
                 }
             };
-            let fact = &new.fact;
             let before = self.apps.get(&id).cloned().flatten();
-            let reason = self
-                .reasons
-                .look(&id, event, fact, before.as_ref(), contents);
-            found.extend(reason);
             let app = self.apps.entry(id.clone()).or_default();
             apply(app, event.seq, &event.at, &new);
             let after = app.clone();
-            found.extend(self.one(
-                &id,
+            let moment = Moment {
+                id: &id,
                 event,
-                &new.fact,
-                before.as_ref(),
-                after.as_ref(),
+                fact: &new.fact,
+                before: before.as_ref(),
+                after: after.as_ref(),
                 cluster,
                 contents,
-            ));
+                now,
+            };
+            found.extend(self.reasons.look(&moment, &self.touched));
+            found.extend(self.calls.look(&moment, &self.touched));
+            found.extend(self.changes.look(&moment, &self.touched));
+            found.extend(self.counts.look(&moment, &self.touched));
+            found.extend(self.one(&moment));
             found.extend(self.grows(&id, event, now));
         }
+        found.extend(self.calls.left(&self.apps, cluster));
         // a sentence may name what the same transaction makes
         for event in events {
             let app = event
@@ -168,20 +156,15 @@ impl Judge {
         found
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "an event with all that surrounds it"
-    )]
-    fn one(
-        &mut self,
-        id: &AppId,
-        event: &Event,
-        fact: &Fact,
-        before: Option<&App>,
-        after: Option<&App>,
-        cluster: &Cluster,
-        contents: &Contents,
-    ) -> Option<Finding> {
+    fn one(&mut self, moment: &Moment<'_>) -> Option<Finding> {
+        let &Moment {
+            id,
+            event,
+            fact,
+            before,
+            after,
+            ..
+        } = moment;
         match fact {
             Fact::PushReceived(push) => {
                 let commit = (id.clone(), push.after.to_string());
@@ -193,24 +176,17 @@ impl Judge {
                 }
             }
             Fact::AppAdopted { services } => {
+                let whose = services
+                    .iter()
+                    .find_map(|s| Some((&s.id, self.owner(id, s.id.as_str(), moment.cluster)?)));
+                if let Some((service, owner)) = whose {
+                    return Some(Finding {
+                        check: Check::NotOurs,
+                        sentence: format!("{id} takes over {service}, which is {owner}"),
+                    });
+                }
                 self.adopted
                     .extend(services.iter().map(|s| s.id.to_string()));
-            }
-            Fact::ServiceScaled {
-                id: service, new, ..
-            } => {
-                self.wished.insert(service.to_string(), *new);
-            }
-            Fact::ApplyAccepted {
-                call: Call::Scale,
-                services,
-                ..
-            } => {
-                for service in services.iter().map(ToString::to_string) {
-                    if let Some(count) = self.wished.remove(&service) {
-                        self.given.insert(service, count);
-                    }
-                }
             }
             Fact::DeployQueued(wanted) => {
                 if let Some(only) = &wanted.only {
@@ -221,11 +197,10 @@ impl Judge {
                 }
             }
             Fact::DeploySucceeded { services, .. } | Fact::DeployUnchanged { services, .. } => {
-                let deploy = before.and_then(|b| b.open_deploy(event.deploy?));
                 for service in services {
                     self.touched.remove(service.id.as_str());
                 }
-                let untrue = self.ends_well(id, event, deploy, cluster, contents);
+                let untrue = self.ends_well(moment);
                 if untrue.is_some() {
                     return untrue;
                 }
@@ -281,35 +256,29 @@ impl Judge {
         None
     }
 
-    /// A deploy says that what it wanted runs.
-    fn ends_well(
-        &mut self,
-        id: &AppId,
-        event: &Event,
-        deploy: Option<&Deploy>,
-        cluster: &Cluster,
-        contents: &Contents,
-    ) -> Option<Finding> {
-        let lost = self.counted(id, deploy, cluster, contents);
-        if lost.is_some() {
-            return lost;
+    /// Whose a service is, where it is not to be taken over by an app.
+    fn owner(&self, app: &AppId, service: &str, cluster: &Cluster) -> Option<String> {
+        if service == OWN {
+            return Some("the observer itself".to_owned());
         }
-        let deploy = deploy?;
+        let label = cluster.seen(service)?.label?;
+        let lives = |a: &&App| a.id != *app && a.id.as_str() == label && !a.destroyed;
+        let owner = self.apps.values().flatten().find(lives)?;
+        Some(format!("{}'s", owner.id))
+    }
+
+    /// A deploy says that what it wanted runs.
+    fn ends_well(&mut self, moment: &Moment<'_>) -> Option<Finding> {
+        let Moment { id, event, .. } = moment;
+        let deploy = moment.deploy()?;
         if deploy.wanted.only.is_none() {
-            self.alone.remove(id);
+            self.alone.remove(*id);
         }
         let commit = deploy.wanted.commit.as_str();
         let well = event.kind == "deploy_succeeded";
-        let concerns = |w: &&Wanted| {
-            deploy
-                .wanted
-                .only
-                .as_ref()
-                .is_none_or(|o| o.as_str() == w.shape.id)
-        };
-        let wanted = contents.get(commit).into_iter().flatten().filter(concerns);
-        let why = wanted
-            .map(|w| is_right(cluster, id.as_str(), w, well))
+        let why = moment
+            .wanted()
+            .map(|w| is_right(moment.cluster, id.as_str(), w, well))
             .find_map(Result::err)?;
         let sentence = format!(
             "{id} #{} says {} at {}, and {why}",
@@ -436,6 +405,26 @@ impl Judge {
             }
         }
         None
+    }
+
+    /// A webhook that is said to be gone is gone.
+    pub fn hookless(&self, events: &[Event], github: &Github) -> Option<Finding> {
+        events.iter().find_map(|event| {
+            let Ok(Fact::AppDestroyed { sentence, .. }) = event.fact() else {
+                return None;
+            };
+            let id = event.app.as_ref()?;
+            let repository = self.apps.get(id)?.as_ref()?.source.repository_id;
+            let others =
+                |a: &&App| a.id != *id && !a.destroyed && a.source.repository_id == repository;
+            let needed = self.apps.values().flatten().any(|a| others(&a));
+            let left =
+                !needed && sentence.contains("no webhook is left") && github.has_hook(repository);
+            left.then(|| Finding {
+                check: Check::SentenceUntrue,
+                sentence: format!("{id}: {sentence:?}, and its repository has one"),
+            })
+        })
     }
 
     /// Every push that was acknowledged is in the log.

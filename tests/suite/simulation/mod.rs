@@ -10,9 +10,12 @@
 mod acting;
 mod alive;
 mod branch;
+mod calls;
 mod campaign;
+mod changes;
 mod clock;
 mod cluster;
+mod counts;
 mod coverage;
 mod ending;
 mod finding;

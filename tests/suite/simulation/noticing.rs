@@ -64,10 +64,16 @@ impl Machine {
         let outside = Arc::clone(&self.outside);
         let now = outside.now();
         let found = {
-            let inside = outside.lock();
+            let mut inside = outside.lock();
             self.judge.reasons.passes(now, &inside.trouble);
             self.judge
-                .read(&events, &inside.cluster, &self.contents, now)
+                .calls
+                .arrive(std::mem::take(&mut inside.arrivals));
+            let mut found = self
+                .judge
+                .read(&events, &inside.cluster, &self.contents, now);
+            found.extend(self.judge.hookless(&events, &inside.github));
+            found
         };
         for event in &events {
             let app = event.app.as_ref().map_or("-", |a| a.as_str());

@@ -7,6 +7,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http;
+use dploy_observer::event;
+use dploy_observer::id::BlobId;
 use dploy_observer::transport::{Transport, TransportError};
 use fastrand::Rng;
 use local_marathon::Cut;
@@ -15,6 +17,7 @@ use tokio::sync::oneshot;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
+use super::calls::Arrival;
 use super::clock::StoryClock;
 use super::cluster::{ADDRESS, Cluster, Hand};
 use super::github::{Asked, Github, Heads};
@@ -53,6 +56,23 @@ impl Call {
 
     fn changes(&self) -> bool {
         self.method != "GET"
+    }
+
+    /// What it is to the log, if Marathon carried it out.
+    fn carried_out(&self, status: u16, answer: &[u8]) -> Option<Arrival> {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let call = match self.method.as_str() {
+            "PUT" if path == "/v2/apps" => event::Call::Put,
+            "POST" if path.ends_with("/restart") => event::Call::Restart,
+            _ => return None,
+        };
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        (status < 300).then(|| Arrival {
+            app: self.app.clone().unwrap_or_default(),
+            call,
+            body: BlobId::of(&self.body),
+            deployment: answer["deploymentId"].as_str().map(str::to_owned),
+        })
     }
 
     /// The services it changes; a cancel names none, it only lets go.
@@ -112,8 +132,6 @@ pub struct Inside {
     pub chance: Rng,
     pub held: Vec<Held>,
     pub late: Vec<Late>,
-    /// The step that was just looked at waits for a call that is held.
-    pub suspended: bool,
     /// The app for which the present step works.
     pub acting: Option<String>,
     /// Services that the observer said it takes over.
@@ -121,6 +139,8 @@ pub struct Inside {
     pub findings: Vec<Finding>,
     /// What was called, for the trace.
     pub calls: Vec<String>,
+    /// What Marathon carried out for us since the log was read.
+    pub arrivals: Vec<Arrival>,
     next_tick: Duration,
 }
 
@@ -139,11 +159,11 @@ impl Outside {
             chance: Rng::with_seed(seed ^ 0x7769_7265),
             held: Vec::new(),
             late: Vec::new(),
-            suspended: false,
             acting: None,
             adopted: BTreeSet::new(),
             findings: Vec::new(),
             calls: Vec::new(),
+            arrivals: Vec::new(),
             next_tick: Duration::ZERO,
         };
         Arc::new(Self {
@@ -262,6 +282,7 @@ impl Outside {
         let mut inside = self.lock();
         if call.changes() {
             inside.arrived(call, stale, status, now);
+            inside.arrivals.extend(call.carried_out(status, &bytes));
         }
         response(
             status,
@@ -372,6 +393,10 @@ impl Inside {
             }
         }
         if !call.changes() {
+            // a round that is no worker's waits for its answer
+            if self.has(Trouble::QuestionsHeld) && call.app.is_some() {
+                return self.hold(call, now, 3);
+            }
             return Fate::Goes;
         }
         if self.has(Trouble::Full) {
@@ -389,14 +414,22 @@ impl Inside {
             return Fate::Late;
         }
         if self.has(Trouble::CallsHeld) {
-            let (go, gone) = oneshot::channel();
-            let due = now + Duration::from_secs(self.chance.u64(1..25));
-            let app = call.app.clone();
-            self.held.push(Held { due, app, go });
-            self.suspended = true;
-            return Fate::Held(gone);
+            return self.hold(call, now, 25);
         }
         Fate::Goes
+    }
+
+    /// The present step waits for a call that is held, or for several.
+    pub fn holds_a_call(&self) -> bool {
+        self.held.iter().any(|h| h.app == self.acting)
+    }
+
+    fn hold(&mut self, call: &Call, now: Duration, seconds: u64) -> Fate {
+        let (go, gone) = oneshot::channel();
+        let due = now + Duration::from_secs(self.chance.u64(1..seconds));
+        let app = call.app.clone();
+        self.held.push(Held { due, app, go });
+        Fate::Held(gone)
     }
 
     /// Lets the held calls go whose time has come; answers for which apps they were made.

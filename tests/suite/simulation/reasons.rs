@@ -7,12 +7,18 @@ use dploy_observer::event::{Event, Fact};
 use dploy_observer::history::{App, Deploy};
 use dploy_observer::id::AppId;
 
-use super::branch::{Contents, Wanted};
+use serde_json::Value;
+
+use super::branch::Wanted;
 use super::finding::{Check, Finding};
+use super::judge::Moment;
 use super::story::{Behaviour, Trouble};
 
 /// The deadline of rollouts in stories.
 pub const DEADLINE: Duration = Duration::from_mins(1);
+
+/// For so long after a wrong head GitHub may be taken at its word.
+const LAG: Duration = Duration::from_mins(3);
 
 /// What the truth of reasons is known by.
 #[derive(Default)]
@@ -23,6 +29,8 @@ pub struct Reasons {
     counted: Duration,
     /// When agents had nothing to offer last.
     no_offers: Option<Duration>,
+    /// When GitHub named a wrong head last.
+    wrong_head: Option<Duration>,
     /// By deploy: when it first told Marathon something, and how long Marathon had answered then.
     begun: BTreeMap<(AppId, u32), (Duration, Duration)>,
     /// Marathon deployments that somebody else began.
@@ -54,17 +62,26 @@ impl Reasons {
         if trouble.contains_key(&Trouble::NoOffers) {
             self.no_offers = Some(now);
         }
+        if trouble.contains_key(&Trouble::GithubLags) || trouble.contains_key(&Trouble::GithubErrs)
+        {
+            self.wrong_head = Some(now);
+        }
     }
 
     /// Looks at the reason that an event gives, if it gives one.
-    pub fn look(
-        &mut self,
-        id: &AppId,
-        event: &Event,
-        fact: &Fact,
-        app: Option<&App>,
-        contents: &Contents,
-    ) -> Option<Finding> {
+    pub fn look(&mut self, moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {
+        let &Moment {
+            id,
+            event,
+            fact,
+            before: app,
+            contents,
+            ..
+        } = moment;
+        let lies = self.never_got_there(moment);
+        if lies.is_some() {
+            return lies;
+        }
         if let (Fact::ApplyIntended(_), Some(number)) = (fact, event.deploy) {
             let begun = (self.counted, self.answered);
             self.begun.entry((id.clone(), number.0)).or_insert(begun);
@@ -96,6 +113,7 @@ impl Reasons {
                 };
                 hasty
                     .then(early)
+                    .or_else(|| got_on(moment, &rollout, code, touched))
                     .or_else(|| self.ends_for_another(&rollout, commit, code, sentence))
             }
             Fact::DeployFailed { code, sentence, .. } => {
@@ -167,6 +185,18 @@ impl Reasons {
         })
     }
 
+    /// A branch that was pushed to got there, whatever it is at now, unless GitHub named a wrong head meanwhile.
+    fn never_got_there(&self, moment: &Moment<'_>) -> Option<Finding> {
+        let payload: Value = serde_json::from_str(moment.event.payload.get()).unwrap();
+        let sentence = payload["sentence"].as_str()?;
+        let lied = |t: Duration| t + LAG >= moment.now;
+        let untrue = sentence.contains(" and never got to ") && !self.wrong_head.is_some_and(lied);
+        untrue.then(|| Finding {
+            check: Check::SentenceUntrue,
+            sentence: format!("{}: {sentence:?}, and it was there", moment.id),
+        })
+    }
+
     /// A deployment that is called somebody else's is.
     fn called_somebody_elses(&self, id: &AppId, sentence: &str) -> Option<Finding> {
         let (_, named) = sentence.split_once("somebody else (deployment ")?;
@@ -176,4 +206,32 @@ impl Reasons {
             sentence: format!("{id}: {sentence:?}, and that deployment is our own"),
         })
     }
+}
+
+/// A deadline ends only what does not get on.
+fn got_on(
+    moment: &Moment<'_>,
+    rollout: &Rollout<'_>,
+    code: &str,
+    touched: &BTreeSet<String>,
+) -> Option<Finding> {
+    let lives = |w: &&Wanted| {
+        matches!(w.behaviour, Behaviour::Well | Behaviour::Slow) && !touched.contains(&w.shape.id)
+    };
+    let newest = moment
+        .wanted()
+        .filter(lives)
+        .filter_map(|w| moment.cluster.newest_well(&w.shape.id))
+        .max()?;
+    let quiet = moment.now.saturating_sub(newest);
+    // it is seen a look later than it is
+    let hasty = code == "DEADLINE" && quiet + Duration::from_secs(5) < DEADLINE;
+    hasty.then(|| Finding {
+        check: Check::HastyEnd,
+        sentence: format!(
+            "{} ends for its deadline, and {} s before an instance became well",
+            rollout.name,
+            quiet.as_secs()
+        ),
+    })
 }

@@ -260,6 +260,8 @@ pub enum Trouble {
     CallsLate,
     /// Changes are long on their way, and other things happen meanwhile.
     CallsHeld,
+    /// What the observer asks Marathon is long on its way, and other things happen meanwhile.
+    QuestionsHeld,
     /// Agents have nothing to offer.
     NoOffers,
     /// Marathon has as many deployments as it may.
@@ -292,6 +294,15 @@ impl Trouble {
         format!("{self:?}")
     }
 
+    /// Those in which nobody knows what became of a call.
+    pub const OF_CALLS: &[Self] = &[
+        Self::MarathonAway,
+        Self::CallsLost,
+        Self::RepliesLost,
+        Self::CallsLate,
+        Self::CallsHeld,
+    ];
+
     /// One of each.
     pub const ALL: &[Self] = &[
         Self::MarathonAway,
@@ -306,6 +317,7 @@ impl Trouble {
         Self::RepliesLost,
         Self::CallsLate,
         Self::CallsHeld,
+        Self::QuestionsHeld,
         Self::NoOffers,
         Self::Full,
         Self::NewLeader,

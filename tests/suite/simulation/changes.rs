@@ -1,0 +1,137 @@
+//! A deploy changes what has to be changed, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dploy_observer::event::{Action, Call, Cause, Fact, Planned};
+
+use super::branch::Wanted;
+use super::finding::{Check, Finding};
+use super::judge::{Moment, is_right};
+
+/// What is known of changes.
+#[derive(Default)]
+pub struct Changes {
+    /// Services of which a deploy said that they run as a commit wants them, and which nobody changed since.
+    right: BTreeMap<String, Wanted>,
+}
+
+impl Changes {
+    /// Somebody else changes a service.
+    pub fn touch(&mut self, service: &str) {
+        self.right.remove(service);
+    }
+
+    pub fn look(&mut self, moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {
+        match moment.fact {
+            Fact::ApplyIntended(intent) => {
+                for service in &intent.services {
+                    self.right.remove(service.id.as_str());
+                }
+            }
+            Fact::PlanMade { services, .. } => return self.is_needed(moment, services),
+            Fact::DeployUnchanged { .. } => {
+                return told(moment).or_else(|| self.ends(moment, touched));
+            }
+            Fact::DeploySucceeded { .. } => {
+                return left(moment, touched)
+                    .or_else(|| forgotten(moment, touched))
+                    .or_else(|| self.ends(moment, touched));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn ends(&mut self, moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {
+        for wanted in moment.wanted() {
+            let id = wanted.shape.id.clone();
+            if !touched.contains(&id)
+                && is_right(moment.cluster, moment.id.as_str(), wanted, true).is_ok()
+            {
+                self.right.insert(id, wanted.clone());
+            }
+        }
+        None
+    }
+
+    /// A push plans nothing for what is right and was said to be.
+    fn is_needed(&self, moment: &Moment<'_>, services: &[Planned]) -> Option<Finding> {
+        let deploy = moment.deploy()?;
+        if !matches!(deploy.wanted.cause, Cause::Push | Cause::Rollback) {
+            return None;
+        }
+        let needless = moment.wanted().find(|w| {
+            let id = w.shape.id.as_str();
+            let is_planned = services.iter().any(|s| s.id.as_str() == id);
+            let count = moment.cluster.seen(id).map(|s| s.instances);
+            is_planned
+                && self.right.get(id) == Some(*w)
+                && count == Some(w.shape.instances)
+                && is_right(moment.cluster, moment.id.as_str(), w, true).is_ok()
+        })?;
+        Some(Finding {
+            check: Check::Needless,
+            sentence: format!(
+                "{} #{} plans something for {}, which is right, as it was said to be, and nobody changed it since",
+                moment.id, deploy.number.0, needless.shape.id
+            ),
+        })
+    }
+}
+
+/// "Nothing to change" is said where nothing was changed.
+fn told(moment: &Moment<'_>) -> Option<Finding> {
+    let deploy = moment.deploy()?;
+    let changes = |c: &Call| matches!(c, Call::Put | Call::Restart | Call::Delete);
+    let call = deploy.accepted.iter().map(|a| a.call).find(changes)?;
+    Some(Finding {
+        check: Check::SuccessUntrue,
+        sentence: format!(
+            "{} #{} says that there was nothing to change, and Marathon accepted its {call:?}",
+            moment.id, deploy.number.0
+        ),
+    })
+}
+
+/// What was to be removed is gone.
+fn left(moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {
+    let deploy = moment.deploy()?;
+    let planned = deploy.plan.iter().flatten();
+    let left = planned
+        .filter(|p| p.change == Action::Remove && !touched.contains(p.id.as_str()))
+        .find(|p| {
+            let seen = moment.cluster.seen(p.id.as_str());
+            seen.is_some_and(|s| s.label.as_deref() == Some(moment.id.as_str()))
+        })?;
+    Some(Finding {
+        check: Check::SuccessUntrue,
+        sentence: format!(
+            "{} #{} succeeded, and {}, which it was to remove, is there",
+            moment.id, deploy.number.0, left.id
+        ),
+    })
+}
+
+/// A deploy of one service that took another rollout over says what became of the other services of that one.
+fn forgotten(moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {
+    let only = moment.deploy()?.wanted.only.as_ref()?;
+    let app = moment.after.filter(|a| a.trouble.is_none())?;
+    let dirty = app.services.iter().filter(|(id, r)| *id != only && r.dirty);
+    let between = dirty
+        .filter(|(id, _)| !touched.contains(id.as_str()))
+        .find(|(id, _)| {
+            let seen = moment.cluster.seen(id.as_str());
+            let whole = |s: &super::cluster::Seen| s.well == s.instances && s.there == s.instances;
+            seen.is_some_and(|s| !whole(&s))
+        })?;
+    let rolls = !moment.cluster.locks(between.0.as_str()).is_empty();
+    (!rolls).then(|| Finding {
+        check: Check::RolloutLeft,
+        sentence: format!(
+            "{} #{} succeeded with {only} alone, and {} is left between two versions without a word",
+            moment.id,
+            moment.event.deploy.map_or(0, |d| d.0),
+            between.0
+        ),
+    })
+}

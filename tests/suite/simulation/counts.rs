@@ -1,0 +1,83 @@
+//! A count that an operator gave stays as long as the spec says no other than before.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dploy_observer::event::{Call, Fact, Scale};
+
+use super::finding::{Check, Finding};
+use super::judge::Moment;
+
+/// What is known of counts.
+#[derive(Default)]
+pub struct Counts {
+    /// `instances` of the spec with which each service was last deployed well.
+    specs: BTreeMap<String, u32>,
+    /// What operators gave since.
+    given: BTreeMap<String, u32>,
+    /// What operators want and Marathon was not told yet.
+    wished: BTreeMap<String, u32>,
+}
+
+impl Counts {
+    /// Somebody else changes a service.
+    pub fn touch(&mut self, service: &str) {
+        self.given.remove(service);
+    }
+
+    pub fn look(&mut self, moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {
+        match moment.fact {
+            Fact::ServiceScaled { id, new, .. } => {
+                self.wished.insert(id.to_string(), *new);
+            }
+            Fact::ApplyAccepted {
+                call: Call::Scale,
+                services,
+                ..
+            } => {
+                for service in services.iter().map(ToString::to_string) {
+                    if let Some(count) = self.wished.remove(&service) {
+                        self.given.insert(service, count);
+                    }
+                }
+            }
+            Fact::DeploySucceeded { .. } | Fact::DeployUnchanged { .. } => {
+                return self.kept(moment, touched);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn kept(&mut self, moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {
+        let deploy = moment.deploy()?;
+        let keeps = deploy.wanted.scale == Scale::Keep;
+        let mut lost = None;
+        for service in moment.wanted() {
+            let name = service.shape.id.clone();
+            let before = self.specs.insert(name.clone(), service.shape.instances);
+            let given = self
+                .given
+                .get(&name)
+                .copied()
+                .filter(|_| keeps && before == Some(service.shape.instances));
+            let now = moment.cluster.seen(&name).map(|s| s.instances);
+            if let (Some(given), Some(now)) = (given, now)
+                && now != given
+                && !touched.contains(&name)
+            {
+                let sentence = format!(
+                    "{} #{}: an operator gave {name} {given} instances, the spec says what it said before, and it has {now}",
+                    moment.id, deploy.number.0
+                );
+                lost.get_or_insert(Finding {
+                    check: Check::CountLost,
+                    sentence,
+                });
+            }
+            if given.is_none() {
+                self.given.remove(&name);
+            }
+        }
+        lost
+    }
+}
