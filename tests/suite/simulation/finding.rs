@@ -28,6 +28,8 @@ pub enum Check {
     RolloutLeft,
     /// A deploy plans something for a service that is right.
     Needless,
+    /// The head before the last was taken for a push, while GitHub may lag behind its own webhook.
+    HeadUntrue,
     /// The log grew although nothing happened.
     LogGrows,
     /// A deploy cost more events than it may.

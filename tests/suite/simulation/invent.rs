@@ -45,11 +45,17 @@ pub fn story(seed: u64) -> Story {
     }
     for _ in 0..chance.usize(5..20) {
         let last = acts.last().map(|a: &Act| &a.what);
-        let what = last
+        let answered = last
             .filter(|_| chance.u8(..4) == 0)
-            .and_then(|last| answer(&mut chance, last, &apps))
-            .unwrap_or_else(|| what(&mut chance, &apps));
-        let when = (chance.u8(..3) == 0).then(|| (*chance.choice(PHASES).unwrap()).to_owned());
+            .and_then(|last| answer(&mut chance, last, &apps));
+        // an answer comes while that what it answers is under way
+        let phases = if answered.is_some() {
+            &["calling", "rolling", "ending"]
+        } else {
+            PHASES
+        };
+        let when = (chance.u8(..3) == 0).then(|| (*chance.choice(phases).unwrap()).to_owned());
+        let what = answered.unwrap_or_else(|| what(&mut chance, &apps));
         acts.push(Act { at, when, what });
         at += match chance.u8(..10) {
             0..=4 => chance.u32(0..3),
@@ -236,7 +242,11 @@ fn answer(chance: &mut Rng, last: &What, apps: &[AppShape]) -> Option<What> {
             pushed(about, Change::Instances(*n, before))
         }
         What::Stranger { .. } if chance.bool() => pushed(about, Change::Readme),
-        What::Trouble { .. } if chance.bool() => pushed(about, few),
+        What::Trouble { .. } if chance.bool() => match chance.u8(..3) {
+            0 => pushed(about, few),
+            1 => pushed(about, Change::Version(Behaviour::Slow)),
+            _ => pushed(about, Change::Version(Behaviour::Sick)),
+        },
         What::Stranger { .. } | What::Trouble { .. } => {
             wants(about, chance.choice(&again)?.clone())
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dploy_observer::event::{Cause, Event, Fact, ResumeWhen};
+use dploy_observer::event::{Event, Fact};
 use dploy_observer::history::{App, Deploy, apply};
 use dploy_observer::id::AppId;
 use serde_json::Value;
@@ -14,6 +14,7 @@ use super::changes::Changes;
 use super::cluster::Cluster;
 use super::counts::Counts;
 pub use super::finding::{Check, Finding};
+use super::gates::{self, Received};
 use super::github::Github;
 use super::incarnation::OWN;
 use super::reasons::Reasons;
@@ -66,7 +67,7 @@ pub struct Judge {
     /// Pushes that were acknowledged, with the app's name.
     pub acknowledged: Vec<(AppId, String)>,
     /// Commits that the log received, by app.
-    received: BTreeMap<(AppId, String), i64>,
+    received: Received,
     pub events: usize,
     pub chain: String,
     pub adopted: BTreeSet<String>,
@@ -158,22 +159,12 @@ impl Judge {
 
     fn one(&mut self, moment: &Moment<'_>) -> Option<Finding> {
         let &Moment {
-            id,
-            event,
-            fact,
-            before,
-            after,
-            ..
+            id, event, fact, ..
         } = moment;
         match fact {
             Fact::PushReceived(push) => {
                 let commit = (id.clone(), push.after.to_string());
                 self.received.entry(commit).or_insert(event.seq);
-            }
-            Fact::AppResumed { .. } if event.actor == "observer" => {
-                if let Some(finding) = self.resumed(id, before?) {
-                    return Some(finding);
-                }
             }
             Fact::AppAdopted { services } => {
                 let whose = services
@@ -205,55 +196,9 @@ impl Judge {
                     return untrue;
                 }
             }
-            Fact::DeployStarted { commit } => {
-                let pushed = before
-                    .and_then(|b| b.running.as_ref())
-                    .is_some_and(|d| d.wanted.cause == Cause::Push);
-                if let Some(lock) = before.and_then(|b| b.lock.as_ref()).filter(|_| pushed) {
-                    let sentence = format!(
-                        "{id} is locked by {}, and a deploy of {} starts",
-                        lock.by,
-                        commit.short()
-                    );
-                    return Some(Finding {
-                        check: Check::LockBroken,
-                        sentence,
-                    });
-                }
-                if let Some(pin) = before.and_then(|b| b.pin.as_ref())
-                    && pin.commit != *commit
-                {
-                    let sentence = format!(
-                        "{id} is pinned to {}, and a deploy of {} starts",
-                        pin.commit.short(),
-                        commit.short()
-                    );
-                    return Some(Finding {
-                        check: Check::PinLeft,
-                        sentence,
-                    });
-                }
-            }
             _ => {}
         }
-        let left =
-            before.is_some_and(|b| b.pin.is_some()) && after.is_some_and(|a| a.pin.is_none());
-        if left
-            && !matches!(
-                fact,
-                Fact::AppResumed { .. }
-                    | Fact::AppDestroyed { .. }
-                    | Fact::AppRegistered { .. }
-                    | Fact::DestroyRequested { .. }
-            )
-        {
-            let sentence = format!("{id} leaves its pin with a {}", event.kind);
-            return Some(Finding {
-                check: Check::PinLeft,
-                sentence,
-            });
-        }
-        None
+        gates::look(moment, &self.received)
     }
 
     /// Whose a service is, where it is not to be taken over by an app.
@@ -289,23 +234,6 @@ impl Judge {
         Some(Finding {
             check: Check::SuccessUntrue,
             sentence,
-        })
-    }
-
-    /// A pin ends by itself only for a new push, and only if it was not made for good.
-    fn resumed(&self, id: &AppId, before: &App) -> Option<Finding> {
-        let (pin, deploy) = (before.pin.as_ref()?, before.running.as_ref());
-        let pushed = deploy.is_some_and(|d| d.wanted.cause == Cause::Push);
-        let commit = deploy.map(|d| (id.clone(), d.wanted.commit.to_string()));
-        let old = commit.is_some_and(|c| self.received.get(&c).is_some_and(|seq| *seq < pin.seq));
-        let wrong = !pushed || old || pin.resume == ResumeWhen::Manual;
-        wrong.then(|| Finding {
-            check: Check::PinLeft,
-            sentence: format!(
-                "{id} leaves its pin at {} for {:?}",
-                pin.commit.short(),
-                deploy.map(|d| (d.wanted.cause, d.wanted.commit.short()))
-            ),
         })
     }
 

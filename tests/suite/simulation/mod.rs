@@ -19,6 +19,7 @@ mod counts;
 mod coverage;
 mod ending;
 mod finding;
+mod gates;
 mod github;
 mod incarnation;
 mod invent;
