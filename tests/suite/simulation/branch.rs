@@ -51,7 +51,7 @@ pub struct Branch {
     pub shape: AppShape,
     services: Vec<Option<Wanted>>,
     version: u32,
-    commits: Vec<String>,
+    pub commits: Vec<String>,
 }
 
 /// What each readable commit wants, by commit.

@@ -15,9 +15,14 @@ const LAG: Duration = Duration::from_secs(110);
 /// Commits that the log received, by app, with the event that was first.
 pub type Received = BTreeMap<(AppId, String), i64>;
 
-pub fn look(moment: &Moment<'_>, received: &Received) -> Option<Finding> {
+/// `branch`: its commits in truth, the head last.
+pub fn look(
+    moment: &Moment<'_>,
+    received: &Received,
+    branch: Option<&Vec<String>>,
+) -> Option<Finding> {
     match moment.fact {
-        Fact::PushReceived(push) if push.via == Via::Poll => lagging(moment, &push.after),
+        Fact::PushReceived(push) if push.via == Via::Poll => lagging(moment, &push.after, branch?),
         Fact::AppResumed { .. } if moment.event.actor == "observer" => resumed(moment, received),
         Fact::DeployStarted { commit } => starts(moment, commit).or_else(|| left(moment)),
         Fact::AppResumed { .. }
@@ -83,12 +88,14 @@ fn left(moment: &Moment<'_>) -> Option<Finding> {
 }
 
 /// GitHub may name the head before the last for a while: that is no push.
-fn lagging(moment: &Moment<'_>, pushed: &CommitId) -> Option<Finding> {
+fn lagging(moment: &Moment<'_>, pushed: &CommitId, branch: &[String]) -> Option<Finding> {
     let head = moment.before?.head.as_ref()?;
     let seen: jiff::Timestamp = head.seen_at.parse().ok()?;
     let at: jiff::Timestamp = moment.event.at.parse().ok()?;
     let soon = at.duration_since(seen).unsigned_abs() < LAG;
-    let lags = head.previous.as_ref() == Some(pushed) && soon;
+    let place = |commit: &CommitId| branch.iter().position(|c| c == commit.as_str());
+    let lags =
+        head.previous.as_ref() == Some(pushed) && soon && place(pushed) < place(&head.commit);
     lags.then(|| Finding {
         check: Check::HeadUntrue,
         sentence: format!(

@@ -57,6 +57,9 @@ pub fn story(seed: u64) -> Story {
         let when = (chance.u8(..3) == 0).then(|| (*chance.choice(phases).unwrap()).to_owned());
         let what = answered.unwrap_or_else(|| what(&mut chance, &apps));
         acts.push(Act { at, when, what });
+        if chance.u8(..60) == 0 {
+            acts.extend(knot(&mut chance, at, &apps));
+        }
         at += match chance.u8(..10) {
             0..=4 => chance.u32(0..3),
             5..=8 => chance.u32(2..15),
@@ -177,6 +180,53 @@ fn what(chance: &mut Rng, apps: &[AppShape]) -> What {
             by: chance.i64(-7200..7200),
         },
     }
+}
+
+/// Nobody knows what became of a call, Marathon or the observer goes away, and somebody wants something else.
+fn knot(chance: &mut Rng, at: u32, apps: &[AppShape]) -> Vec<Act> {
+    let app = chance.usize(..apps.len());
+    let unsure = What::Trouble {
+        what: *chance.choice(Trouble::OF_CALLS).unwrap(),
+        seconds: chance.u32(5..30),
+    };
+    let pushed = |behaviour| What::Push {
+        app,
+        change: Change::Version(behaviour),
+        told: Told::Once,
+    };
+    let behaviour = *chance
+        .choice(&[Behaviour::Sick, Behaviour::Slow, Behaviour::Well])
+        .unwrap();
+    let away = match chance.u8(..3) {
+        0 => What::Kill {
+            away: chance.u32(0..20),
+        },
+        _ => What::Trouble {
+            what: Trouble::MarathonAway,
+            seconds: chance.u32(5..60),
+        },
+    };
+    let wish = match chance.u8(..5) {
+        0 | 1 => Wish::Cancel,
+        2 => Wish::Rollback(1),
+        3 => Wish::Destroy,
+        _ => Wish::Redeploy,
+    };
+    let wants = What::Operator {
+        app,
+        by: "ana".to_owned(),
+        wish,
+    };
+    let calling = || Some("calling".to_owned());
+    [
+        (None, unsure),
+        (None, pushed(behaviour)),
+        (calling(), away),
+        (calling(), wants),
+    ]
+    .into_iter()
+    .map(|(when, what)| Act { at, when, what })
+    .collect()
 }
 
 /// What people do about what just happened.

@@ -68,6 +68,8 @@ pub struct Judge {
     pub acknowledged: Vec<(AppId, String)>,
     /// Commits that the log received, by app.
     received: Received,
+    /// The commits of the apps' branches in truth, the head last.
+    pub branches: BTreeMap<AppId, Vec<String>>,
     pub events: usize,
     pub chain: String,
     pub adopted: BTreeSet<String>,
@@ -198,7 +200,8 @@ impl Judge {
             }
             _ => {}
         }
-        gates::look(moment, &self.received)
+        let branch = self.branches.get(id).filter(|_| !self.reasons.errs);
+        gates::look(moment, &self.received, branch)
     }
 
     /// Whose a service is, where it is not to be taken over by an app.

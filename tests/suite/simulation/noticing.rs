@@ -69,6 +69,11 @@ impl Machine {
             self.judge
                 .calls
                 .arrive(std::mem::take(&mut inside.arrivals));
+            for branch in &self.branches {
+                if let Ok(id) = branch.shape.name.parse() {
+                    self.judge.branches.insert(id, branch.commits.clone());
+                }
+            }
             let mut found = self
                 .judge
                 .read(&events, &inside.cluster, &self.contents, now);

@@ -31,6 +31,8 @@ pub struct Reasons {
     no_offers: Option<Duration>,
     /// When GitHub named a wrong head last.
     wrong_head: Option<Duration>,
+    /// GitHub names a head of long ago.
+    pub errs: bool,
     /// By deploy: when it first told Marathon something, and how long Marathon had answered then.
     begun: BTreeMap<(AppId, u32), (Duration, Duration)>,
     /// Marathon deployments that somebody else began.
@@ -62,8 +64,8 @@ impl Reasons {
         if trouble.contains_key(&Trouble::NoOffers) {
             self.no_offers = Some(now);
         }
-        if trouble.contains_key(&Trouble::GithubLags) || trouble.contains_key(&Trouble::GithubErrs)
-        {
+        self.errs = trouble.contains_key(&Trouble::GithubErrs);
+        if self.errs || trouble.contains_key(&Trouble::GithubLags) {
             self.wrong_head = Some(now);
         }
     }
