@@ -52,6 +52,7 @@ pub use fault::{FaultChange, FaultState, Faults, Refuse, Restart};
 pub use marathon::{Clock, Marathon};
 pub use options::{Credentials, Options, Pace, Resources};
 pub use run::leftover::kill_leftovers;
+pub use state_file::State;
 pub use world::event::Event;
 pub use world::instance::{Condition, Instance, Readiness};
 pub use world::{Effect, Launch, World};

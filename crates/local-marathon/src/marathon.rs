@@ -206,6 +206,12 @@ impl Marathon {
         self.options.dir.join("sandboxes").join(task)
     }
 
+    /// What is worth saving of the present state.
+    #[must_use]
+    pub fn state(&self) -> state_file::State {
+        state_file::snapshot(&lock(&self.world))
+    }
+
     /// Returns when everything that has changed so far is in the file.
     ///
     /// # Errors

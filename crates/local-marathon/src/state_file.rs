@@ -122,6 +122,17 @@ fn save_tree(tree: &Tree, shelf: &mut Shelf) -> SavedTree {
     }
 }
 
+impl State {
+    /// The world that it is of: what ran is to be started again, deployments go on.
+    #[must_use]
+    pub fn world(self, pace: Pace, resources: Resources, seed: u64, now: Timestamp) -> World {
+        let mut world = World::new(pace, resources, seed);
+        world.now = now;
+        restore(&mut world, self);
+        world
+    }
+}
+
 /// Writes the state so that there is always a whole file.
 pub async fn write(dir: &Path, state: State) -> anyhow::Result<()> {
     let path = dir.join(FILE);

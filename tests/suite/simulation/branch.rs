@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::github::{Commit, Github};
 use super::story::{AppShape, Behaviour, Change, ServiceShape};
 
 /// A service as a commit wants it.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Wanted {
     pub shape: ServiceShape,
     pub behaviour: Behaviour,
@@ -47,6 +48,7 @@ impl Wanted {
 }
 
 /// The branch of an app.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Branch {
     pub shape: AppShape,
     services: Vec<Option<Wanted>>,

@@ -34,6 +34,11 @@ impl StoryClock {
         self.off.fetch_add(seconds, Ordering::Relaxed);
     }
 
+    /// By how many seconds the observer's clock is off.
+    pub fn off(&self) -> i64 {
+        self.off.load(Ordering::Relaxed)
+    }
+
     /// The date for everybody else.
     pub fn true_time(&self) -> Timestamp {
         Timestamp::from_second(BEGINNING).unwrap()
@@ -43,7 +48,7 @@ impl StoryClock {
 
 impl Clock for StoryClock {
     fn now(&self) -> Timestamp {
-        self.true_time() + SignedDuration::from_secs(self.off.load(Ordering::Relaxed))
+        self.true_time() + SignedDuration::from_secs(self.off())
     }
 
     fn elapsed(&self) -> Duration {

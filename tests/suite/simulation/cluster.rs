@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use local_marathon::{Condition, Effect, Marathon, Pace, Resources, World, router};
+use local_marathon::{Condition, Effect, Marathon, Pace, Resources, State, World, router};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -95,19 +95,29 @@ fn service_of(task: &str) -> String {
     format!("/{}", owner(task).replace('_', "/"))
 }
 
+fn resources() -> Resources {
+    Resources {
+        cpus: 8.0,
+        mem: 16384.0,
+        disk: 10000.0,
+        // no port is opened: nothing runs
+        ports: [31000..31800, 31800..32000],
+    }
+}
+
 impl Cluster {
     pub fn new(seed: u64, clock: Arc<StoryClock>) -> Self {
-        let (pace, resources) = (
-            Pace::default(),
-            Resources {
-                cpus: 8.0,
-                mem: 16384.0,
-                disk: 10000.0,
-                // no port is opened: nothing runs
-                ports: [31000..31800, 31800..32000],
-            },
-        );
-        let world = World::new(pace, resources, seed);
+        let world = World::new(Pace::default(), resources(), seed);
+        Self::of(world, clock)
+    }
+
+    /// A Marathon that was saved; what ran is started again.
+    pub fn restored(state: State, seed: u64, clock: Arc<StoryClock>) -> Self {
+        let world = state.world(Pace::default(), resources(), seed, clock.true_time());
+        Self::of(world, clock)
+    }
+
+    fn of(world: World, clock: Arc<StoryClock>) -> Self {
         let time = move || clock.true_time();
         let (marathon, effects) = Marathon::driven(world, Box::new(time));
         let bus = marathon.with(|world| world.bus.subscribe());

@@ -6,11 +6,12 @@ use std::time::Duration;
 use dploy_observer::id::BlobId;
 use fastrand::Rng;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 /// A commit: what it holds, and what was before it.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Commit {
     pub parent: Option<String>,
     pub files: BTreeMap<String, Vec<u8>>,
@@ -18,6 +19,7 @@ pub struct Commit {
     pub claims: BTreeMap<String, u64>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Hook {
     id: u64,
     config: Value,
@@ -25,7 +27,7 @@ struct Hook {
     events: Value,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Repository {
     branches: BTreeMap<String, Vec<String>>,
     hooks: Vec<Hook>,
@@ -78,10 +80,13 @@ pub struct Asked<'a> {
     pub body: &'a Value,
 }
 
+#[derive(Serialize, Deserialize)]
 pub struct Github {
     repositories: BTreeMap<u64, Repository>,
     pub commits: BTreeMap<String, Commit>,
+    #[serde(skip)]
     pub deliveries: VecDeque<Delivery>,
+    #[serde(skip)]
     chance: Rng,
     next_hook: u64,
 }
@@ -95,6 +100,11 @@ impl Github {
             chance: Rng::with_seed(seed ^ 0x6769_7468),
             next_hook: 1,
         }
+    }
+
+    /// What was kept goes on with this seed.
+    pub fn reseed(&mut self, seed: u64) {
+        self.chance = Rng::with_seed(seed ^ 0x6769_7468);
     }
 
     /// The head of a branch.

@@ -94,6 +94,22 @@ impl Judge {
         self.times.clear();
     }
 
+    /// Takes in a log of before, without judging what it says.
+    pub fn learn(&mut self, events: &[Event]) {
+        for event in events {
+            (self.last_seq, self.chain) = (event.seq, event.hash.clone());
+            let (Some(id), Ok(new)) = (&event.app, event.as_new()) else {
+                continue;
+            };
+            if let Fact::PushReceived(push) = &new.fact {
+                let commit = (id.clone(), push.after.to_string());
+                self.received.entry(commit).or_insert(event.seq);
+            }
+            let app = self.apps.entry(id.clone()).or_default();
+            apply(app, event.seq, &event.at, &new);
+        }
+    }
+
     /// Reads on in the log.
     pub fn read(
         &mut self,

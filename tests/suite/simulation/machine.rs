@@ -132,7 +132,7 @@ fn tell_on(story: &Story, known: &[Check], kept: Kept) -> Outcome {
 }
 
 impl Machine {
-    fn new(story: &Story, kept: Kept) -> Self {
+    pub(super) fn new(story: &Story, kept: Kept) -> Self {
         let outside = Outside::new(story.seed);
         let mut contents = Contents::new();
         let mut branches: Vec<Branch> = story.apps.iter().map(Branch::new).collect();
@@ -148,7 +148,35 @@ impl Machine {
                 inside.github.push(repository, &name, &commit, &[]);
             }
         }
-        let mut machine = Self {
+        let mut machine = Self::over(story, kept, outside, branches, contents);
+        for app in &story.apps {
+            machine
+                .judge
+                .names
+                .extend(app.services.iter().map(|s| s.id.clone()));
+        }
+        for strange in &story.strange {
+            machine.judge.names.insert(strange.id.clone());
+            machine.judge.touched.insert(strange.id.clone());
+            let mut body =
+                json!({"id": strange.id, "cmd": "well 0", "instances": 2, "cpus": 0.01, "mem": 16});
+            if let Some(label) = &strange.label {
+                body["labels"] = json!({"DPLOY": label});
+            }
+            machine.marathon("PUT", &format!("/v2/apps{}?force=true", strange.id), &body);
+        }
+        machine
+    }
+
+    /// Over what is there, before anything happens.
+    pub(super) fn over(
+        story: &Story,
+        kept: Kept,
+        outside: Arc<Outside>,
+        branches: Vec<Branch>,
+        contents: Contents,
+    ) -> Self {
+        Self {
             kept,
             outside,
             alive: None,
@@ -173,35 +201,31 @@ impl Machine {
             disturbed: false,
             settled_at: None,
             known: Vec::new(),
-        };
-        for app in &story.apps {
-            machine
-                .judge
-                .names
-                .extend(app.services.iter().map(|s| s.id.clone()));
         }
-        for strange in &story.strange {
-            machine.judge.names.insert(strange.id.clone());
-            machine.judge.touched.insert(strange.id.clone());
-            let mut body =
-                json!({"id": strange.id, "cmd": "well 0", "instances": 2, "cpus": 0.01, "mem": 16});
-            if let Some(label) = &strange.label {
-                body["labels"] = json!({"DPLOY": label});
-            }
-            machine.marathon("PUT", &format!("/v2/apps{}?force=true", strange.id), &body);
-        }
-        machine
     }
 
     fn tell(mut self) -> Outcome {
+        self.begin();
+        self.go_to_the_end()
+    }
+
+    /// The observer starts and is told of its apps.
+    pub(super) fn begin(&mut self) {
         self.start();
-        let apps: Vec<usize> = (0..self.branches.len()).collect();
-        for app in apps {
+        for app in 0..self.branches.len() {
             self.operate(app, "ana", &Wish::Register);
         }
+    }
+
+    /// One thing happens.
+    pub(super) fn happen(&mut self) {
+        let choice = self.choose();
+        self.take(&choice);
+    }
+
+    pub(super) fn go_to_the_end(mut self) -> Outcome {
         while self.finding.is_none() && self.steps < MOST_STEPS && !self.is_over() {
-            let choice = self.choose();
-            self.take(&choice);
+            self.happen();
         }
         if self.finding.is_none() && self.steps < MOST_STEPS {
             let last = self.end();

@@ -24,6 +24,7 @@ mod github;
 mod incarnation;
 mod invent;
 mod judge;
+mod kept_log;
 mod known;
 mod machine;
 mod noticing;
@@ -92,6 +93,34 @@ fn stories_nobody_told_hold() {
         "{}",
         campaign::tell_news(campaign.failed(), &known)
     );
+}
+
+#[test]
+fn logs_of_earlier_releases_open_and_go_on() {
+    let known = known::failing_today();
+    let names = kept_log::names();
+    assert!(names.len() > 15);
+    for name in names {
+        let told = kept_log::go_on(&name, &known);
+        if let Some(finding) = told.finding {
+            panic!(
+                "{name}: {:?}: {}\n{}",
+                finding.check, finding.sentence, told.trace
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "writes the logs of tests/data/logs that SIMULATION_LOG names, with this release"]
+fn keep_logs() {
+    let wanted = setting::<String>("SIMULATION_LOG").unwrap_or_default();
+    for name in kept_log::names()
+        .iter()
+        .filter(|n| wanted.split(',').any(|w| w == *n))
+    {
+        kept_log::write(name);
+    }
 }
 
 #[test]

@@ -152,9 +152,16 @@ pub struct Outside {
 impl Outside {
     pub fn new(seed: u64) -> Arc<Self> {
         let clock = Arc::new(StoryClock::default());
+        let cluster = Cluster::new(seed, Arc::clone(&clock));
+        Self::of(seed, clock, cluster, Github::new(seed))
+    }
+
+    /// Both sides as they are given.
+    pub fn of(seed: u64, clock: Arc<StoryClock>, cluster: Cluster, github: Github) -> Arc<Self> {
+        let next_tick = clock.passed();
         let inside = Inside {
-            cluster: Cluster::new(seed, Arc::clone(&clock)),
-            github: Github::new(seed),
+            cluster,
+            github,
             trouble: BTreeMap::new(),
             chance: Rng::with_seed(seed ^ 0x7769_7265),
             held: Vec::new(),
@@ -164,7 +171,7 @@ impl Outside {
             findings: Vec::new(),
             calls: Vec::new(),
             arrivals: Vec::new(),
-            next_tick: Duration::ZERO,
+            next_tick,
         };
         Arc::new(Self {
             clock,

@@ -1,0 +1,149 @@
+pragma foreign_keys = off;
+begin;
+pragma application_id = 1685090146;
+pragma user_version = 0;
+CREATE TABLE _sqlx_migrations (
+    version BIGINT PRIMARY KEY,
+    description TEXT NOT NULL,
+    installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    success BOOLEAN NOT NULL,
+    checksum BLOB NOT NULL,
+    execution_time BIGINT NOT NULL
+);
+CREATE TABLE event (
+  seq       integer primary key,          -- 1, 2, 3 … without gaps: the order
+  at        text    not null,             -- RFC 3339, UTC, microseconds; decides nothing
+  app       text,                         -- null: belongs to no app
+  kind      text    not null,
+  version   integer not null check (version >= 1),
+  actor     text    not null,             -- github:<login>, operator:<token name>, observer
+  deploy    integer,                      -- number of the deploy within the app
+  dedup     text,                         -- delivery GUID or idempotency key, unique per app
+  payload   text    not null check (json_valid(payload) and octet_length(payload) <= 65536),
+  prev_hash text    not null check (length(prev_hash) = 64),
+  hash      text    not null check (length(hash) = 64)
+) strict;
+CREATE TABLE app (
+  id            text    primary key,
+  repository_id integer not null,
+  branch        text    not null,
+  destroyed     integer not null,
+  state         text    not null          -- the folded state, as JSON
+) strict, without rowid;
+CREATE TABLE deploy (
+  app       text    not null,
+  number    integer not null,
+  commit_id text    not null,
+  state     text    not null,
+  data      text    not null,             -- the folded deploy, as JSON
+  primary key (app, number)
+) strict, without rowid;
+CREATE TABLE push (
+  seq       integer primary key,          -- of its push_received
+  app       text    not null,
+  at        text    not null,
+  commit_id text    not null,
+  body      text,                         -- SHA-256 of the webhook body
+  outcome   text,
+  data      text    not null              -- the payload
+) strict;
+CREATE TABLE service (
+  app  text not null,
+  id   text not null,
+  data text not null,
+  primary key (app, id)
+) strict, without rowid;
+CREATE TABLE blob (
+  id   text primary key,                  -- git's id of the content
+  size integer not null,
+  data blob not null
+) strict;
+CREATE TABLE token (
+  name       text primary key,
+  hash       text not null unique,        -- SHA-256 of the token
+  created_at text not null
+) strict;
+CREATE TABLE session (
+  hash       text primary key,            -- SHA-256 of the session id
+  token      text not null,
+  created_at text not null,
+  expires_at text not null
+) strict;
+CREATE TABLE secret (
+  name       text not null,               -- 'hook:<repository id>' or 'fingerprint'
+  value      text not null,
+  created_at text not null,
+  primary key (name, value)
+) strict;
+CREATE TABLE observation (
+  key   text primary key,                 -- ETags, cursors, last successes
+  value text not null,
+  at    text not null
+) strict;
+CREATE TABLE meta (
+  key   text primary key,                 -- 'projections': the release of the fold that made them
+  value text not null
+) strict;
+insert into "_sqlx_migrations" values (1, 'log', '2026-11-27 04:10:24', 1, X'53074E0F693B781A504AE3A6DE06B418E1F1782A2A72D55C9DE47000F1D4AB9F8F433D0F1AC2DB1ED4EB6664EAAE56F6', 4437601);
+insert into "event" values (1, '2026-11-22T10:00:00.000000Z', 'shop', 'app_registered', 1, 'operator:ana', NULL, NULL, '{"source":{"repository_id":1,"repository":"acme/r1","branch":"main"},"settings":{"prune":false,"deadline":null}}', '0000000000000000000000000000000000000000000000000000000000000000', '3a7b436c3875c6ec25afb2967ce1a60f6932fcfe83d23381c9b055f3d350baad');
+insert into "event" values (2, '2026-11-22T10:00:00.000000Z', 'shop', 'push_received', 1, 'operator:ana', NULL, NULL, '{"via":"poll","delivery":null,"ref":"refs/heads/main","before":null,"after":"8ddfb4afcde8076b574201d14d317f39642c1b96","forced":false,"commit":{"message":"a change","author":"Ana","url":null},"pusher":null,"body":null,"contains_rolled_back":[]}', '3a7b436c3875c6ec25afb2967ce1a60f6932fcfe83d23381c9b055f3d350baad', 'ea10b268e83f979630d483cc2cb1662ab12de3e44f7823ed22714d98e16e8989');
+insert into "event" values (3, '2026-11-22T10:00:00.000000Z', 'shop', 'deploy_queued', 1, 'operator:ana', 1, NULL, '{"commit":"8ddfb4afcde8076b574201d14d317f39642c1b96","cause":"push","before":null,"specs_of":null,"only":null,"scale":"keep","force":false,"reason":null}', 'ea10b268e83f979630d483cc2cb1662ab12de3e44f7823ed22714d98e16e8989', '504d20c90754bdb74926f8be299e69bad945de23bff36a67af607f0e38dfc434');
+insert into "event" values (4, '2026-11-22T10:00:00.000000Z', 'shop', 'hook_registered', 1, 'observer', NULL, NULL, '{"id":1,"url":"http://node:8849/dploy"}', '504d20c90754bdb74926f8be299e69bad945de23bff36a67af607f0e38dfc434', '834beb4770b5766530ddc57218196adbcef3dd731f466b69cfed0cfef612e07b');
+insert into "event" values (5, '2026-11-22T10:00:00.000000Z', 'shop', 'deploy_started', 1, 'observer', 1, NULL, '{"commit":"8ddfb4afcde8076b574201d14d317f39642c1b96"}', '834beb4770b5766530ddc57218196adbcef3dd731f466b69cfed0cfef612e07b', '1366682a37ea9ae4a53292fe5a0af4a2a1cdfb67097a305bd59fc3a90b38f1fc');
+insert into "event" values (6, '2026-11-22T10:00:00.000000Z', 'shop', 'specs_read', 1, 'observer', 1, NULL, '{"commit":"8ddfb4afcde8076b574201d14d317f39642c1b96","files":[{"path":"dploy.app","blob":"34d14b9ed16a83e7daa755da3943dbe6a3160c24"},{"path":"specs/s0.json","blob":"f81b5bd2428fae013288f9410e7ea0aeedec6fb2"}],"settings":{"prune":false,"deadline":null}}', '1366682a37ea9ae4a53292fe5a0af4a2a1cdfb67097a305bd59fc3a90b38f1fc', 'e80c09795665a0535313b8e01570789c98ab8f76c0ecf07273e14d3b373d2da9');
+insert into "event" values (7, '2026-11-22T10:00:00.000000Z', 'shop', 'hook_pinged', 1, 'observer', NULL, 'delivery:c378ea9609698fe68cd8122a7503691e', '{"id":1,"delivery":"c378ea9609698fe68cd8122a7503691e"}', 'e80c09795665a0535313b8e01570789c98ab8f76c0ecf07273e14d3b373d2da9', '622ef04006881e35bff458060ee59dd879dde23dddda41aa93d19ed682e56bcc');
+insert into "event" values (8, '2026-11-22T10:00:00.000000Z', 'shop', 'plan_made', 1, 'observer', 1, NULL, '{"services":[{"id":"/shop/web","change":"create","spec":"e3297613e5e81b020ef8da188b8db0eb","instances":2}],"unchanged":0,"plan":"ac4422f63c4a9c5c17f823c254131ef2","warnings":[]}', '622ef04006881e35bff458060ee59dd879dde23dddda41aa93d19ed682e56bcc', 'bd358150667640d236119320a37589f382d8dde15aa13632f6fa4fd5d324d223');
+insert into "event" values (9, '2026-11-22T10:00:00.000000Z', 'shop', 'apply_intended', 1, 'observer', 1, NULL, '{"call":"put","body":"f367f3bdd7576ddf41025b5b126e9310b9fbd1b2","force":false,"services":[{"id":"/shop/web","spec":"e3297613e5e81b020ef8da188b8db0eb","version":null}],"target":[],"raised":{}}', 'bd358150667640d236119320a37589f382d8dde15aa13632f6fa4fd5d324d223', '7cd6a814c921876267fb216bb6f6252acc4853e59ad1f6bcb02507caf96aaa7e');
+insert into "event" values (10, '2026-11-22T10:00:00.000000Z', 'shop', 'apply_accepted', 1, 'observer', 1, NULL, '{"call":"put","marathon_deployment":"3d58bb03-f31a-4686-8763-de764d6fe1b0","version":"2026-11-22T10:00:00.000Z","services":["/shop/web"]}', '7cd6a814c921876267fb216bb6f6252acc4853e59ad1f6bcb02507caf96aaa7e', '450e65c7a1139eb9f6274f9d8f0a8186e3aa3465d84832465b5ac425520ef658');
+insert into "event" values (11, '2026-11-22T10:00:00.000000Z', 'shop', 'service_progressed', 1, 'observer', 1, NULL, '{"id":"/shop/web","stage":"starting","sentence":null}', '450e65c7a1139eb9f6274f9d8f0a8186e3aa3465d84832465b5ac425520ef658', '9ba024f5b9292a7ad2db3fa2465fb69ced84af282a2890d01918ef7faa024920');
+insert into "event" values (12, '2026-11-22T10:00:00.256000Z', 'shop', 'service_progressed', 1, 'observer', 1, NULL, '{"id":"/shop/web","stage":"healthy","sentence":null}', '9ba024f5b9292a7ad2db3fa2465fb69ced84af282a2890d01918ef7faa024920', 'f7d5fa4b92069a60a3401f98f6c51b1964c72bf12ab9e6a6c5348e429a23e3a9');
+insert into "event" values (13, '2026-11-22T10:00:00.256000Z', 'shop', 'deploy_succeeded', 1, 'observer', 1, NULL, '{"services":[{"id":"/shop/web","change":"create","new":2,"old":0,"spec":"e3297613e5e81b020ef8da188b8db0eb","instances":2,"rendering":"c24964602e0720b58a94b18f0d2aee73"}],"orphans":[],"sentence":"1 service changed, all healthy"}', 'f7d5fa4b92069a60a3401f98f6c51b1964c72bf12ab9e6a6c5348e429a23e3a9', '12b93c94a5f2e22567f616ca990f1f378a601206e8bdcd69e9783b1d3cec86b2');
+insert into "event" values (14, '2026-11-22T10:00:30.300000Z', 'shop', 'push_received', 1, 'github:ana', NULL, 'delivery:7e23be5ed58028b9dc4aeda7f34aaa02', '{"via":"webhook","delivery":"7e23be5ed58028b9dc4aeda7f34aaa02","ref":"refs/heads/main","before":"8ddfb4afcde8076b574201d14d317f39642c1b96","after":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92","forced":false,"commit":{"message":"a change","author":"Ana","url":null},"pusher":"ana","body":"6e05580183b04beb075e9a28fc633876bb7efe816e7b2bb474808391ea4a4753","contains_rolled_back":[]}', '12b93c94a5f2e22567f616ca990f1f378a601206e8bdcd69e9783b1d3cec86b2', '48c3dd0c99487a33823dfdff0c7adb8752aaca40e7a4d658cf27ae58b32baba2');
+insert into "event" values (15, '2026-11-22T10:00:30.300000Z', 'shop', 'deploy_queued', 1, 'github:ana', 2, NULL, '{"commit":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92","cause":"push","before":"8ddfb4afcde8076b574201d14d317f39642c1b96","specs_of":null,"only":null,"scale":"keep","force":false,"reason":null}', '48c3dd0c99487a33823dfdff0c7adb8752aaca40e7a4d658cf27ae58b32baba2', '4c95ad39ac770ca9e4d24e3e3bbc97f5d71d28cf7e43a7928ce4cdc167db3d2e');
+insert into "event" values (16, '2026-11-22T10:00:30.300000Z', 'shop', 'deploy_started', 1, 'observer', 2, NULL, '{"commit":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92"}', '4c95ad39ac770ca9e4d24e3e3bbc97f5d71d28cf7e43a7928ce4cdc167db3d2e', '2060434b70de81170e43fd50baf3eb445f76ac9ea8beab55503129e6722928af');
+insert into "event" values (17, '2026-11-22T10:00:30.300000Z', 'shop', 'specs_read', 1, 'observer', 2, NULL, '{"commit":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92","files":[{"path":"dploy.app","blob":"34d14b9ed16a83e7daa755da3943dbe6a3160c24"},{"path":"specs/s0.json","blob":"8e8f99617310fc0fee05b4684241561e86878da1"}],"settings":{"prune":false,"deadline":null}}', '2060434b70de81170e43fd50baf3eb445f76ac9ea8beab55503129e6722928af', 'f75ae6b97102c5fb9646f0a88305d7d46dbdf7ada2bb8420f65803ff9ee3c4fe');
+insert into "event" values (18, '2026-11-22T10:00:30.300000Z', 'shop', 'plan_made', 1, 'observer', 2, NULL, '{"services":[{"id":"/shop/web","change":"update","spec":"615bbc0bf804e591247b9746c573dfd0","instances":2}],"unchanged":0,"plan":"b80af6f85c7c3d37da009d2e4ad1276f","warnings":[]}', 'f75ae6b97102c5fb9646f0a88305d7d46dbdf7ada2bb8420f65803ff9ee3c4fe', '7246e09b4baff884b649969f70c393df044d9622a84f21c281b49c9908e7ce8d');
+insert into "event" values (19, '2026-11-22T10:00:30.300000Z', 'shop', 'apply_intended', 1, 'observer', 2, NULL, '{"call":"put","body":"8673b754cd54ecd38dcc758a9c251b8ea5887b15","force":false,"services":[{"id":"/shop/web","spec":"615bbc0bf804e591247b9746c573dfd0","version":"2026-11-22T10:00:00.000Z"}],"target":[],"raised":{}}', '7246e09b4baff884b649969f70c393df044d9622a84f21c281b49c9908e7ce8d', 'd36226e9f454acbdbaac15840e931cf0999b1efa53d4cda3d52c9303a36415d2');
+insert into "event" values (20, '2026-11-22T10:00:30.300000Z', 'shop', 'apply_accepted', 1, 'observer', 2, NULL, '{"call":"put","marathon_deployment":"9a0508b2-cd06-4831-aa77-99127b9e31c8","version":"2026-11-22T10:00:30.300Z","services":["/shop/web"]}', 'd36226e9f454acbdbaac15840e931cf0999b1efa53d4cda3d52c9303a36415d2', '676e706fa1b6fc14ba9d3667840aeaa728991b28fa6af71861292c479a904607');
+insert into "event" values (21, '2026-11-22T10:00:30.300000Z', 'shop', 'service_progressed', 1, 'observer', 2, NULL, '{"id":"/shop/web","stage":"starting","sentence":null}', '676e706fa1b6fc14ba9d3667840aeaa728991b28fa6af71861292c479a904607', '60b88efde752ceb0b37434b8f7fc1afdf2a5ed9cf2ed03436186bdc91d70f7af');
+insert into "event" values (22, '2026-11-22T10:00:31.000000Z', 'shop', 'app_locked', 1, 'operator:ana', NULL, NULL, '{"reason":"because","head":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92"}', '60b88efde752ceb0b37434b8f7fc1afdf2a5ed9cf2ed03436186bdc91d70f7af', '71a597166f3d6f0d6ea84e6710eb8c1016cdb40ca1e8bf2f69206b362bed8315');
+insert into "event" values (23, '2026-11-22T10:00:32.300000Z', 'shop', 'push_received', 1, 'github:ana', NULL, 'delivery:d796e46c145e0bdb5b6d768ccff7771a', '{"via":"webhook","delivery":"d796e46c145e0bdb5b6d768ccff7771a","ref":"refs/heads/main","before":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92","after":"38ecf16337b9cbd9c09d6dca3ec05a32885457c6","forced":false,"commit":{"message":"a change","author":"Ana","url":null},"pusher":"ana","body":"17c6b23898bbc340685bce1b279edfa80ee772852ac712a6c022c79124cad516","contains_rolled_back":[]}', '71a597166f3d6f0d6ea84e6710eb8c1016cdb40ca1e8bf2f69206b362bed8315', '565f9ae786164eb1b45afb5aa655fbb857bd83189caa29c6e7ce98f32203a8c9');
+insert into "event" values (24, '2026-11-22T10:00:32.300000Z', 'shop', 'push_held', 1, 'github:ana', NULL, NULL, '{"commit":"38ecf16337b9cbd9c09d6dca3ec05a32885457c6","code":"locked","sentence":"locked by operator:ana since 2026-11-22T10:00:31.000000Z: because"}', '565f9ae786164eb1b45afb5aa655fbb857bd83189caa29c6e7ce98f32203a8c9', '981843846196ec2839f6290001777f791677757b50b9e3ca390a73010cbb6332');
+insert into "app" values ('shop', 1, 'main', 0, '{"id":"shop","source":{"repository_id":1,"repository":"acme/r1","branch":"main"},"settings":{"prune":false,"deadline":null},"registered_at":"2026-11-22T10:00:00.000000Z","destroyed":false,"destroying":null,"head":{"commit":"38ecf16337b9cbd9c09d6dca3ec05a32885457c6","seen_at":"2026-11-22T10:00:32.300000Z","previous":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92"},"held":{"commit":"38ecf16337b9cbd9c09d6dca3ec05a32885457c6","code":"locked","sentence":"locked by operator:ana since 2026-11-22T10:00:31.000000Z: because"},"pin":null,"lock":{"by":"operator:ana","reason":"because","since":"2026-11-22T10:00:31.000000Z"},"live":{"deploy":1,"commit":"8ddfb4afcde8076b574201d14d317f39642c1b96","since":"2026-11-22T10:00:00.256000Z"},"running":{"number":2,"commit":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92","cause":"push","before":"8ddfb4afcde8076b574201d14d317f39642c1b96","specs_of":null,"only":null,"scale":"keep","force":false,"reason":null,"actor":"github:ana","state":"following","queued_at":"2026-11-22T10:00:30.300000Z","started_at":"2026-11-22T10:00:30.300000Z","ended_at":null,"waiting":null,"files":[{"path":"dploy.app","blob":"34d14b9ed16a83e7daa755da3943dbe6a3160c24"},{"path":"specs/s0.json","blob":"8e8f99617310fc0fee05b4684241561e86878da1"}],"plan":[{"id":"/shop/web","change":"update","spec":"615bbc0bf804e591247b9746c573dfd0","instances":2}],"warnings":[],"intent":null,"intent_at":"2026-11-22T10:00:30.300000Z","touched":true,"accepted":[{"call":"put","marathon_deployment":"9a0508b2-cd06-4831-aa77-99127b9e31c8","version":"2026-11-22T10:00:30.300Z","services":["/shop/web"]}],"raised":{},"progress":{"/shop/web":{"stage":"starting","sentence":null}},"progress_events":1,"ending":null,"failure":null,"superseded_by":null,"sentence":null,"outcome":[]},"waiting":null,"last_deploy":2,"trouble":null,"services":{"/shop/web":{"applied":"615bbc0bf804e591247b9746c573dfd0","instances":2,"dirty":true,"rendering":"c24964602e0720b58a94b18f0d2aee73","deploy":2,"adopted":false,"scale":null}},"orphans":[],"drift":[],"hook":{"id":1,"url":"http://node:8849/dploy","registered_at":"2026-11-22T10:00:00.000000Z","pinged_at":"2026-11-22T10:00:00.000000Z","pinged":1,"failure":null},"marathon":[{"id":"9a0508b2-cd06-4831-aa77-99127b9e31c8","services":["/shop/web"]}],"rolled_back":[],"last_seq":24}');
+insert into "deploy" values ('shop', 1, '8ddfb4afcde8076b574201d14d317f39642c1b96', 'succeeded', '{"number":1,"commit":"8ddfb4afcde8076b574201d14d317f39642c1b96","cause":"push","before":null,"specs_of":null,"only":null,"scale":"keep","force":false,"reason":null,"actor":"operator:ana","state":"succeeded","queued_at":"2026-11-22T10:00:00.000000Z","started_at":"2026-11-22T10:00:00.000000Z","ended_at":"2026-11-22T10:00:00.256000Z","waiting":null,"files":[{"path":"dploy.app","blob":"34d14b9ed16a83e7daa755da3943dbe6a3160c24"},{"path":"specs/s0.json","blob":"f81b5bd2428fae013288f9410e7ea0aeedec6fb2"}],"plan":[{"id":"/shop/web","change":"create","spec":"e3297613e5e81b020ef8da188b8db0eb","instances":2}],"warnings":[],"intent":null,"intent_at":"2026-11-22T10:00:00.000000Z","touched":true,"accepted":[{"call":"put","marathon_deployment":"3d58bb03-f31a-4686-8763-de764d6fe1b0","version":"2026-11-22T10:00:00.000Z","services":["/shop/web"]}],"raised":{},"progress":{"/shop/web":{"stage":"healthy","sentence":null}},"progress_events":2,"ending":null,"failure":null,"superseded_by":null,"sentence":"1 service changed, all healthy","outcome":[{"id":"/shop/web","change":"create","new":2,"old":0,"spec":"e3297613e5e81b020ef8da188b8db0eb","instances":2,"rendering":"c24964602e0720b58a94b18f0d2aee73"}]}');
+insert into "deploy" values ('shop', 2, 'e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92', 'following', '{"number":2,"commit":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92","cause":"push","before":"8ddfb4afcde8076b574201d14d317f39642c1b96","specs_of":null,"only":null,"scale":"keep","force":false,"reason":null,"actor":"github:ana","state":"following","queued_at":"2026-11-22T10:00:30.300000Z","started_at":"2026-11-22T10:00:30.300000Z","ended_at":null,"waiting":null,"files":[{"path":"dploy.app","blob":"34d14b9ed16a83e7daa755da3943dbe6a3160c24"},{"path":"specs/s0.json","blob":"8e8f99617310fc0fee05b4684241561e86878da1"}],"plan":[{"id":"/shop/web","change":"update","spec":"615bbc0bf804e591247b9746c573dfd0","instances":2}],"warnings":[],"intent":null,"intent_at":"2026-11-22T10:00:30.300000Z","touched":true,"accepted":[{"call":"put","marathon_deployment":"9a0508b2-cd06-4831-aa77-99127b9e31c8","version":"2026-11-22T10:00:30.300Z","services":["/shop/web"]}],"raised":{},"progress":{"/shop/web":{"stage":"starting","sentence":null}},"progress_events":1,"ending":null,"failure":null,"superseded_by":null,"sentence":null,"outcome":[]}');
+insert into "push" values (2, 'shop', '2026-11-22T10:00:00.000000Z', '8ddfb4afcde8076b574201d14d317f39642c1b96', NULL, 'queued as #1', '{"via":"poll","delivery":null,"ref":"refs/heads/main","before":null,"after":"8ddfb4afcde8076b574201d14d317f39642c1b96","forced":false,"commit":{"message":"a change","author":"Ana","url":null},"pusher":null,"body":null,"contains_rolled_back":[]}');
+insert into "push" values (14, 'shop', '2026-11-22T10:00:30.300000Z', 'e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92', '6e05580183b04beb075e9a28fc633876bb7efe816e7b2bb474808391ea4a4753', 'queued as #2', '{"via":"webhook","delivery":"7e23be5ed58028b9dc4aeda7f34aaa02","ref":"refs/heads/main","before":"8ddfb4afcde8076b574201d14d317f39642c1b96","after":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92","forced":false,"commit":{"message":"a change","author":"Ana","url":null},"pusher":"ana","body":"6e05580183b04beb075e9a28fc633876bb7efe816e7b2bb474808391ea4a4753","contains_rolled_back":[]}');
+insert into "push" values (23, 'shop', '2026-11-22T10:00:32.300000Z', '38ecf16337b9cbd9c09d6dca3ec05a32885457c6', '17c6b23898bbc340685bce1b279edfa80ee772852ac712a6c022c79124cad516', 'held: locked', '{"via":"webhook","delivery":"d796e46c145e0bdb5b6d768ccff7771a","ref":"refs/heads/main","before":"e6e0d27f59aa0df82ef4d200bd9ea889aa39ba92","after":"38ecf16337b9cbd9c09d6dca3ec05a32885457c6","forced":false,"commit":{"message":"a change","author":"Ana","url":null},"pusher":"ana","body":"17c6b23898bbc340685bce1b279edfa80ee772852ac712a6c022c79124cad516","contains_rolled_back":[]}');
+insert into "service" values ('shop', '/shop/web', '{"applied":"615bbc0bf804e591247b9746c573dfd0","instances":2,"dirty":true,"rendering":"c24964602e0720b58a94b18f0d2aee73","deploy":2,"adopted":false,"scale":null}');
+insert into "blob" values ('34d14b9ed16a83e7daa755da3943dbe6a3160c24', 50, X'6170705F6E616D653A2073686F700A6D61726174686F6E5F75726C3A20687474703A2F2F6D61726174686F6E3A383038300A');
+insert into "blob" values ('f81b5bd2428fae013288f9410e7ea0aeedec6fb2', 342, X'7B22636D64223A2277656C6C2031222C2263707573223A302E30312C226865616C7468436865636B73223A5B7B226772616365506572696F645365636F6E6473223A31352C22696E74657276616C5365636F6E6473223A312C226D6178436F6E73656375746976654661696C75726573223A332C2270617468223A222F222C22706F7274496E646578223A302C2270726F746F636F6C223A2248545450222C2274696D656F75745365636F6E6473223A317D5D2C226964223A222F73686F702F776562222C22696E7374616E636573223A322C226D656D223A31362C22706F7274446566696E6974696F6E73223A5B7B22706F7274223A302C2270726F746F636F6C223A22746370227D5D2C22757067726164655374726174656779223A7B226D6178696D756D4F7665724361706163697479223A312E302C226D696E696D756D4865616C74684361706163697479223A312E307D7D');
+insert into "blob" values ('f367f3bdd7576ddf41025b5b126e9310b9fbd1b2', 420, X'5B7B22636D64223A2277656C6C2031222C2263707573223A302E30312C226865616C7468436865636B73223A5B7B226772616365506572696F645365636F6E6473223A31352C22696E74657276616C5365636F6E6473223A312C226D6178436F6E73656375746976654661696C75726573223A332C2270617468223A222F222C22706F7274496E646578223A302C2270726F746F636F6C223A2248545450222C2274696D656F75745365636F6E6473223A317D5D2C226964223A222F73686F702F776562222C22696E7374616E636573223A322C226C6162656C73223A7B2244504C4F59223A2273686F70222C2244504C4F595F53504543223A22313A6533323937363133653565383162303230656638646131383862386462306562227D2C226D656D223A31362C22706F7274446566696E6974696F6E73223A5B7B22706F7274223A302C2270726F746F636F6C223A22746370227D5D2C22757067726164655374726174656779223A7B226D6178696D756D4F7665724361706163697479223A312E302C226D696E696D756D4865616C74684361706163697479223A312E307D7D5D');
+insert into "blob" values ('8e8f99617310fc0fee05b4684241561e86878da1', 342, X'7B22636D64223A22736C6F772032222C2263707573223A302E30312C226865616C7468436865636B73223A5B7B226772616365506572696F645365636F6E6473223A31352C22696E74657276616C5365636F6E6473223A312C226D6178436F6E73656375746976654661696C75726573223A332C2270617468223A222F222C22706F7274496E646578223A302C2270726F746F636F6C223A2248545450222C2274696D656F75745365636F6E6473223A317D5D2C226964223A222F73686F702F776562222C22696E7374616E636573223A322C226D656D223A31362C22706F7274446566696E6974696F6E73223A5B7B22706F7274223A302C2270726F746F636F6C223A22746370227D5D2C22757067726164655374726174656779223A7B226D6178696D756D4F7665724361706163697479223A312E302C226D696E696D756D4865616C74684361706163697479223A312E307D7D');
+insert into "blob" values ('8673b754cd54ecd38dcc758a9c251b8ea5887b15', 420, X'5B7B22636D64223A22736C6F772032222C2263707573223A302E30312C226865616C7468436865636B73223A5B7B226772616365506572696F645365636F6E6473223A31352C22696E74657276616C5365636F6E6473223A312C226D6178436F6E73656375746976654661696C75726573223A332C2270617468223A222F222C22706F7274496E646578223A302C2270726F746F636F6C223A2248545450222C2274696D656F75745365636F6E6473223A317D5D2C226964223A222F73686F702F776562222C22696E7374616E636573223A322C226C6162656C73223A7B2244504C4F59223A2273686F70222C2244504C4F595F53504543223A22313A3631356262633062663830346535393132343762393734366335373364666430227D2C226D656D223A31362C22706F7274446566696E6974696F6E73223A5B7B22706F7274223A302C2270726F746F636F6C223A22746370227D5D2C22757067726164655374726174656779223A7B226D6178696D756D4F7665724361706163697479223A312E302C226D696E696D756D4865616C74684361706163697479223A312E307D7D5D');
+insert into "token" values ('ana', '53211cfd8ed836277b704d0c472d6dfca6a8f940e454971a57daf68cfc5f450e', '2026-11-22T10:00:00.000000Z');
+insert into "token" values ('ben', 'e2578bd445c2e75fae36e20a1f9cb34a3a2be234b17f75de0a75e14d5b269fc6', '2026-11-22T10:00:00.000000Z');
+insert into "secret" values ('fingerprint', '82cadf340de638a068a50d8424d4c6a1a1b5e503effac36a21645d74f996fb5e', '2026-11-22T10:00:00.000000Z');
+insert into "secret" values ('hook:1', '6b1b44af97105cdbff62e90507bbe5659c145683b7d56305a74cb905872f5d81', '2026-11-22T10:00:00.000000Z');
+insert into "observation" values ('shop/polled', 'ok', '2026-11-22T10:00:00.000000Z');
+insert into "observation" values ('shop/trouble', '', '2026-11-22T10:00:00.000000Z');
+insert into "meta" values ('projections', '2');
+CREATE UNIQUE INDEX event_dedup on event (app, dedup) where dedup is not null;
+CREATE INDEX event_app on event (app, seq) where app is not null;
+CREATE INDEX event_kind on event (kind, seq);
+CREATE INDEX event_newer on event (version) where version > 1;
+CREATE TRIGGER event_no_update before update on event
+begin select raise(abort, 'an event is never changed'); end;
+CREATE TRIGGER event_no_delete before delete on event
+begin select raise(abort, 'an event is never deleted'); end;
+CREATE TRIGGER event_in_order before insert on event
+when new.seq is not (select ifnull(max(seq), 0) + 1 from event)
+  or new.prev_hash is not ifnull((select hash from event order by seq desc limit 1), printf('%064d', 0))
+  or exists (select 1 from event where app = new.app and dedup = new.dedup)
+begin select raise(abort, 'an event is appended at the end, once'); end;
+CREATE INDEX app_source on app (repository_id, branch);
+CREATE INDEX deploy_commit on deploy (app, commit_id, number);
+CREATE INDEX push_commit on push (app, commit_id, seq);
+CREATE INDEX push_body on push (app, body) where body is not null;
+CREATE INDEX service_id on service (id);
+commit;
