@@ -1,5 +1,5 @@
 //! Logs that earlier releases wrote, each of a moment at which the observer was killed: every release opens them and goes on.
-//! `tests/data/logs/NAME.json` says what it is of and holds what was outside; `NAME.sql` is the database.
+//! `tests/data/logs/NAME.json` says what it is of, and holds the database and what was outside.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use super::outside::Outside;
 use super::story::Story;
 use crate::support::data_folder::Folder;
 
-/// A log, and what was outside when it was left.
+/// A log, and what there was when it was left.
 #[derive(Serialize, Deserialize)]
 pub struct KeptLog {
     /// What is going on.
@@ -33,9 +33,11 @@ pub struct KeptLog {
     left: Option<Left>,
 }
 
-/// What was outside.
+/// What there was.
 #[derive(Serialize, Deserialize)]
 struct Left {
+    /// The statements that make the database again.
+    database: String,
     micros: u64,
     /// By how many seconds the observer's clock was off.
     off: i64,
@@ -77,11 +79,8 @@ pub fn go_on(name: &str, known: &[Check]) -> Outcome {
     let data = Folder::new();
     block_on(async {
         let mut conn = data.raw().await;
-        let dump = std::fs::read_to_string(folder().join(format!("{name}.sql"))).unwrap();
-        sqlx::raw_sql(sqlx::AssertSqlSafe(dump))
-            .execute(&mut conn)
-            .await
-            .unwrap();
+        let statements = sqlx::AssertSqlSafe(left.database);
+        sqlx::raw_sql(statements).execute(&mut conn).await.unwrap();
         conn.close().await.unwrap();
     });
     let seed = kept.story.seed;
@@ -135,10 +134,10 @@ pub fn write(name: &str) {
     let Kept::File(data) = &machine.kept else {
         return;
     };
-    let dump = block_on(dump(data));
-    std::fs::write(folder().join(format!("{name}.sql")), dump).unwrap();
+    let database = block_on(dump(data));
     let inside = machine.outside.lock();
-    let outside = serde_json::json!({
+    let left = serde_json::json!({
+        "database": database,
         "micros": u64::try_from(machine.outside.now().as_micros()).unwrap(),
         "off": machine.outside.clock.off(),
         "marathon": inside.cluster.marathon.state(),
@@ -146,7 +145,7 @@ pub fn write(name: &str) {
         "branches": &machine.branches,
         "contents": &machine.contents,
     });
-    kept.left = Some(serde_json::from_value(outside).unwrap());
+    kept.left = Some(serde_json::from_value(left).unwrap());
     let text = serde_json::to_string(&kept).unwrap();
     std::fs::write(folder().join(format!("{name}.json")), text + "\n").unwrap();
 }
