@@ -145,13 +145,9 @@ pub async fn write(dir: &Path, state: State) -> anyhow::Result<()> {
 
 /// The world as it was saved, or an empty one. What ran is to be started again; deployments go on.
 pub fn read(dir: &Path, pace: Pace, resources: Resources, now: Timestamp) -> anyhow::Result<World> {
-    let mut world = World::new(pace, resources, fastrand::u64(..));
-    world.now = now;
     let path = dir.join(FILE);
-    let Some(state) = file::read_json::<State>(&path)? else {
-        return Ok(world);
-    };
-    restore(&mut world, state);
+    let state = file::read_json::<State>(&path)?.unwrap_or_default();
+    let world = state.world(pace, resources, fastrand::u64(..), now);
     let coming = world.deployments.iter().map(|deployment| &deployment.to);
     for tree in coming.chain([&world.tree]) {
         let bounded = limit::instances(tree).map_err(anyhow::Error::msg);

@@ -30,19 +30,19 @@ impl Changes {
             }
             Fact::PlanMade { services, .. } => return self.is_needed(moment, services),
             Fact::DeployUnchanged { .. } => {
-                return told(moment).or_else(|| self.ends(moment, touched));
+                self.ends_well(moment, touched);
+                return told(moment);
             }
             Fact::DeploySucceeded { .. } => {
-                return left(moment, touched)
-                    .or_else(|| forgotten(moment, touched))
-                    .or_else(|| self.ends(moment, touched));
+                self.ends_well(moment, touched);
+                return left(moment, touched).or_else(|| forgotten(moment, touched));
             }
             _ => {}
         }
         None
     }
 
-    fn ends(&mut self, moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {
+    fn ends_well(&mut self, moment: &Moment<'_>, touched: &BTreeSet<String>) {
         for wanted in moment.wanted() {
             let id = wanted.shape.id.clone();
             if !touched.contains(&id)
@@ -51,10 +51,9 @@ impl Changes {
                 self.right.insert(id, wanted.clone());
             }
         }
-        None
     }
 
-    /// A push plans nothing for what is right and was said to be.
+    /// A push or a rollback plans nothing for what is right and was said to be.
     fn is_needed(&self, moment: &Moment<'_>, services: &[Planned]) -> Option<Finding> {
         let deploy = moment.deploy()?;
         if !matches!(deploy.wanted.cause, Cause::Push | Cause::Rollback) {

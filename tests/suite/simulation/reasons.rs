@@ -6,7 +6,6 @@ use std::time::Duration;
 use dploy_observer::event::{Event, Fact};
 use dploy_observer::history::{App, Deploy};
 use dploy_observer::id::AppId;
-
 use serde_json::Value;
 
 use super::branch::Wanted;
