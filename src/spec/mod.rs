@@ -1,12 +1,14 @@
 //! App specs: reading the JSON of a commit, flattening groups to services, comparing two specs.
 
 mod canonical;
+mod covers;
 mod diff;
 mod group;
 mod locate;
 mod warning;
 
 pub use canonical::{canonical, rendering, sha256_hex};
+pub use covers::deviation;
 pub use diff::{Change, covers, diff, in_shape_of};
 pub use group::{File, Service, SpecError, flatten};
 pub use warning::warnings;

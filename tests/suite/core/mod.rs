@@ -1,5 +1,6 @@
 //! What is decided and what is logged, without a network.
 
+mod covers;
 mod decisions;
 mod fixtures;
 mod histories;
