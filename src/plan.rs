@@ -8,7 +8,7 @@ use crate::event::{Action, DeployQueued, Outcome, Planned, Scale};
 use crate::history::{App, ServiceRecord};
 use crate::id::{AppId, ServiceId, SpecHash};
 use crate::sentence::{Code, Sentence};
-use crate::spec::{LABEL_APP, LABEL_SPEC, Service, covers, sha256_hex, warnings};
+use crate::spec::{LABEL_APP, LABEL_SPEC, Service, deviation, sha256_hex, warnings};
 
 /// A service as it runs in Marathon.
 #[derive(Debug, Clone)]
@@ -252,13 +252,11 @@ fn step(
 }
 
 fn change(service: &Service, record: &ServiceRecord, live: &Running, after: u32) -> Action {
-    let as_left = record.rendering.as_ref() == Some(&live.rendering);
-    let labelled = live.spec.as_ref() == Some(&service.hash);
-    let right = if record.applied.as_ref() == Some(&service.hash) && !record.dirty {
-        as_left || (labelled && record.rendering.is_none())
-    } else {
-        labelled && (record.dirty || record.rendering.is_none() || as_left)
-    };
+    // as it was left when it was right, or right by what it says
+    let as_left = record.applied.as_ref() == Some(&service.hash)
+        && !record.dirty
+        && record.rendering.as_ref() == Some(&live.rendering);
+    let right = as_left || as_specified(live, service);
     match (right, after == live.instances) {
         (true, true) if record.dirty && !live.settled => Action::Restart,
         (true, true) => Action::Unchanged,
@@ -365,17 +363,5 @@ fn first_start(
 /// Whether a running definition says everything that a spec says; Marathon fills in defaults.
 #[must_use]
 pub fn as_specified(running: &Running, service: &Service) -> bool {
-    covers(&running.definition, &without_ours(&service.spec))
-}
-
-fn without_ours(spec: &Value) -> Value {
-    let mut spec = spec.clone();
-    if let Some(map) = spec.as_object_mut() {
-        map.remove("instances");
-        if let Some(labels) = map.get_mut("labels").and_then(Value::as_object_mut) {
-            labels.remove(LABEL_APP);
-            labels.remove(LABEL_SPEC);
-        }
-    }
-    spec
+    deviation(&running.definition, &service.spec).is_none()
 }

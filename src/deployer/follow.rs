@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::job::Job;
 use super::{Next, Step, apply, destroy, retreat};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Intended, Planned};
 use crate::history::Deploy;
 use crate::id::{DeployNumber, ServiceId};
-use crate::rollout::{self, Look, Standing, Standings, deadline_sentence};
+use crate::rollout::{self, Given, Look, Standing, Standings, deadline_sentence};
 use crate::sentence::{Code, Sentence};
 use crate::spec::rendering;
 
@@ -23,6 +25,8 @@ pub(super) struct Following {
     progress_at: Option<Duration>,
     best: u32,
     standings: Standings,
+    /// The specs of the commit, once they were asked for.
+    specs: Option<BTreeMap<ServiceId, Value>>,
     cause: Option<(String, Duration)>,
 }
 
@@ -56,6 +60,14 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
         .flatten()
         .filter(|p| p.change != Action::Remove)
         .collect();
+    if following.specs.is_none() {
+        following.specs = Some(specs(job, deploy).await?);
+    }
+    let Following {
+        standings: seen,
+        specs,
+        ..
+    } = following;
     let ids = planned.iter().map(|p| p.id.clone()).collect();
     let look = rollout::look(&job.context.marathon, ids).await?;
     let settle = job.context.timing.settle;
@@ -63,8 +75,10 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
     let standings: Vec<(&Planned, Standing)> = planned
         .iter()
         .map(|p| {
-            let standings = &mut following.standings;
-            (*p, standings.of(&p.id, p.spec.as_ref(), &look, now, settle))
+            let spec = specs.as_ref().and_then(|all| all.get(&p.id));
+            let version = version_given(deploy, &p.id);
+            let given = spec.map(|spec| Given { spec, version });
+            (*p, seen.of(&p.id, given.as_ref(), &look, now, settle))
         })
         .collect();
     progress(job, deploy, &standings).await?;
@@ -83,6 +97,35 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
         return finish(job, deploy, &look).await;
     }
     judge(job, deploy, following, &standings).await
+}
+
+/// The specs of the services that the deploy is about.
+async fn specs(
+    job: &Job<'_>,
+    deploy: &Deploy,
+) -> Result<BTreeMap<ServiceId, Value>, super::StepError> {
+    let Some(files) = &deploy.files else {
+        return Ok(BTreeMap::new());
+    };
+    // what was read once is stored; where it is not any more nothing can be compared
+    let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
+        return Ok(BTreeMap::new());
+    };
+    Ok(commit
+        .services
+        .into_iter()
+        .map(|s| (s.id, s.spec))
+        .collect())
+}
+
+/// The version that Marathon gave a service when it was told to change it last.
+fn version_given<'a>(deploy: &'a Deploy, id: &ServiceId) -> Option<&'a str> {
+    let calls = deploy.accepted.iter().rev();
+    calls
+        .filter(|a| matches!(a.call, Call::Put | Call::Restart))
+        .find(|a| a.services.contains(id))?
+        .version
+        .as_deref()
 }
 
 /// Writes down the stages that changed.

@@ -136,14 +136,19 @@ impl LiveApp {
                 .is_some_and(|v| v.iter().any(|v| v.get("persistent").is_some()))
     }
 
+    /// When its configuration changed last, scaling apart: the version that Marathon gave to that change.
+    #[must_use]
+    pub fn configured(&self) -> &str {
+        self.version_info
+            .as_ref()
+            .map_or(&self.version, |v| &v.last_config_change_at)
+    }
+
     /// Whether a task runs the newest configuration.
     #[must_use]
     pub fn is_current(&self, task: &Task) -> bool {
-        let newest = self
-            .version_info
-            .as_ref()
-            .map_or(&self.version, |v| &v.last_config_change_at);
-        task.version.as_ref().is_some_and(|v| v >= newest)
+        let newest = self.configured();
+        task.version.as_deref().is_some_and(|v| v >= newest)
     }
 
     /// Whether a task is well: running, and with health checks, alive by all of them.

@@ -7,4 +7,4 @@ mod standing;
 
 pub use look::{Look, apps, labelled, look, ours, running};
 pub use room::{Journal, Room, Wiped, make_room, wipe, with_room};
-pub use standing::{Standing, Standings, deadline_sentence};
+pub use standing::{Given, Standing, Standings, deadline_sentence};

@@ -4,10 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::look::{Look, labelled};
-use crate::id::{ServiceId, SpecHash};
+use serde_json::Value;
+
+use super::look::Look;
+use crate::id::ServiceId;
 use crate::marathon::{self, LiveApp};
 use crate::sentence::{Code, Sentence};
+use crate::spec::deviation;
 
 /// Five failures of this version with none healthy end a rollout at once.
 const FAILURES: u32 = 5;
@@ -24,8 +27,24 @@ pub struct Standing {
     pub trouble: Option<Sentence>,
     /// It fails again and again, and none is well.
     pub hopeless: bool,
-    /// Somebody else changed it: it has not the spec it was given.
+    /// Somebody else changed it: it does not say what it was given.
     pub alien: bool,
+}
+
+/// What a service was given.
+pub struct Given<'a> {
+    /// The spec.
+    pub spec: &'a Value,
+    /// The version that Marathon gave to the change, where it answered.
+    pub version: Option<&'a str>,
+}
+
+impl Given<'_> {
+    /// Whether the service still says so: nobody changed its configuration since, or it says the same again.
+    #[must_use]
+    pub fn is_still_in(&self, app: &LiveApp) -> bool {
+        self.version == Some(app.configured()) || deviation(&app.raw, self.spec).is_none()
+    }
 }
 
 /// What was observed since this process began to look. None of it is needed to go on after a restart.
@@ -39,12 +58,11 @@ struct Seen {
 }
 
 impl Standings {
-    /// How a service stands at `now` ([`Clock::elapsed`](crate::clock::Clock::elapsed)) that was given `spec` (where it
-    /// was given one).
+    /// How a service stands at `now` ([`Clock::elapsed`](crate::clock::Clock::elapsed)), where it was given something.
     pub fn of(
         &mut self,
         id: &ServiceId,
-        spec: Option<&SpecHash>,
+        given: Option<&Given<'_>>,
         look: &Look,
         now: Duration,
         settle: Duration,
@@ -86,7 +104,7 @@ impl Standings {
             stage,
             trouble,
             hopeless: failures >= FAILURES && well == 0,
-            alien: spec.is_some() && labelled(app).as_ref() != spec,
+            alien: given.is_some_and(|given| !given.is_still_in(app)),
         }
     }
 }
@@ -94,10 +112,7 @@ impl Standings {
 impl Seen {
     /// How many tasks of the newest configuration have failed, as far as can be seen.
     fn failures(&mut self, app: &LiveApp) -> u32 {
-        let newest = app
-            .version_info
-            .as_ref()
-            .map_or(app.version.as_str(), |v| v.last_config_change_at.as_str());
+        let newest = app.configured();
         let failure = app.last_task_failure.as_ref();
         if let Some(failure) = failure.filter(|f| f.version.as_str() >= newest)
             && self.failures.insert(failure.timestamp.clone())

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::diff::is_chosen;
 use super::{LABEL_APP, LABEL_SPEC, canonical};
 
 type Object = Map<String, Value>;
@@ -150,10 +151,8 @@ fn part(path: &str, shown: &Value, wanted: &Value) -> Option<String> {
             }
         }),
         (Value::Array(shown), Value::Array(wanted)) if shown.len() == wanted.len() => {
-            let pairs = shown.iter().zip(wanted).enumerate();
-            pairs
-                .filter_map(|(i, (shown, wanted))| part(&format!("{path}/{i}"), shown, wanted))
-                .next()
+            let mut pairs = shown.iter().zip(wanted).enumerate();
+            pairs.find_map(|(i, (shown, wanted))| part(&format!("{path}/{i}"), shown, wanted))
         }
         (shown, wanted) => (canonical(shown) != canonical(wanted)).then(|| path.to_owned()),
     }
@@ -163,16 +162,11 @@ fn below(path: &str, key: &str) -> String {
     format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// A port of 0 asks Marathon to choose one, and it shows which.
-fn is_chosen(key: &str, wanted: &Value) -> bool {
-    key.to_lowercase().ends_with("port") && wanted.as_u64() == Some(0)
-}
-
 /// The spec as Marathon 1.8 would write it: `uris` are `fetch`, `ports` are `portDefinitions`, `ipAddress` and Docker's own
 /// `network` are `networks`.
 fn in_todays_words(spec: &Object) -> Object {
     let mut spec = without_ours(spec);
-    spec.retain(|key, value| !value.is_null() && !(key == "networks" && says_nothing(value)));
+    spec.retain(|key, value| !(value.is_null() || key == "networks" && says_nothing(value)));
     if let Some(uris) = spec.remove("uris") {
         let fetch = uris.as_array().into_iter().flatten();
         let fetch = fetch.map(|uri| json!({"uri": uri})).collect();
@@ -181,17 +175,16 @@ fn in_todays_words(spec: &Object) -> Object {
     networks(&mut spec);
     ports(&mut spec);
     let checks = spec.get_mut("healthChecks").and_then(Value::as_array_mut);
-    for check in checks.into_iter().flatten() {
-        upper(check.get_mut("protocol"));
-        let has_path = check["protocol"]
-            .as_str()
-            .is_none_or(|p| p.contains("HTTP"));
-        if let Some(check) = check.as_object_mut().filter(|_| !has_path) {
+    let checks = checks.into_iter().flatten();
+    for check in checks.filter_map(Value::as_object_mut) {
+        upper(check, "protocol");
+        let protocol = check.get("protocol").and_then(Value::as_str);
+        if !protocol.is_none_or(|p| p.contains("HTTP")) {
             check.remove("path");
         }
     }
-    once(spec.get_mut("healthChecks"));
-    upper(spec.get_mut("killSelection"));
+    once(&mut spec, "healthChecks");
+    upper(&mut spec, "killSelection");
     if spec
         .get("unreachableStrategy")
         .is_some_and(|s| !s.is_object())
@@ -208,15 +201,15 @@ fn in_todays_words(spec: &Object) -> Object {
     spec
 }
 
-fn upper(text: Option<&mut Value>) {
-    if let Some(Value::String(text)) = text {
+fn upper(map: &mut Object, key: &str) {
+    if let Some(Value::String(text)) = map.get_mut(key) {
         *text = text.to_uppercase();
     }
 }
 
 /// Marathon keeps one of equal checks.
-fn once(list: Option<&mut Value>) {
-    if let Some(Value::Array(list)) = list {
+fn once(map: &mut Object, key: &str) {
+    if let Some(Value::Array(list)) = map.get_mut(key) {
         let mut seen = Vec::new();
         list.retain(|element| {
             let new = !seen.contains(element);
@@ -329,7 +322,7 @@ mod tests {
             ("/cmd", |a| a["cmd"] = json!("run away")),
             ("/user", |a| a["user"] = json!("root")),
             ("/constraints", |a| {
-                a["constraints"] = json!([["hostname", "UNIQUE"]])
+                a["constraints"] = json!([["hostname", "UNIQUE"]]);
             }),
             ("/healthChecks", |a| a["healthChecks"] = json!([])),
             ("/upgradeStrategy/minimumHealthCapacity", |a| {

@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::canonical;
-
 /// One field that differs; `None` where it does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -46,30 +44,8 @@ pub fn in_shape_of(shown: &Value, wanted: &Value) -> Value {
 }
 
 /// A port of 0 asks Marathon to choose one, and it shows which.
-fn is_chosen(key: &str, wanted: &Value) -> bool {
+pub(super) fn is_chosen(key: &str, wanted: &Value) -> bool {
     key.to_lowercase().ends_with("port") && wanted.as_u64() == Some(0)
-}
-
-/// Whether everything that `wanted` says is so in `shown`, which may say more (Marathon fills in defaults).
-#[must_use]
-pub fn covers(shown: &Value, wanted: &Value) -> bool {
-    match (shown, wanted) {
-        (Value::Object(shown), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, value)| match shown.get(key) {
-                Some(_) if is_chosen(key, value) => true,
-                Some(s) => covers(s, value),
-                None => {
-                    value.is_null()
-                        || value.as_array().is_some_and(Vec::is_empty)
-                        || value.as_object().is_some_and(serde_json::Map::is_empty)
-                }
-            })
-        }
-        (Value::Array(shown), Value::Array(wanted)) => {
-            shown.len() == wanted.len() && shown.iter().zip(wanted).all(|(s, w)| covers(s, w))
-        }
-        (shown, wanted) => canonical(shown) == canonical(wanted),
-    }
 }
 
 fn same_number(a: &Value, b: &Value) -> bool {

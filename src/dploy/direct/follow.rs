@@ -15,7 +15,7 @@ use crate::dploy::terminal::{Progress, Shown, cancels, interrupts};
 use crate::dploy::{FAILED, remove_service};
 use crate::id::ServiceId;
 use crate::marathon;
-use crate::rollout::{self, Standing, Standings, Wiped, deadline_sentence, wipe};
+use crate::rollout::{self, Given, Standing, Standings, Wiped, deadline_sentence, wipe};
 use crate::sentence::{Code, Sentence};
 
 impl Direct<'_> {
@@ -52,10 +52,14 @@ impl Direct<'_> {
             let now: Vec<(ServiceId, Standing)> = self
                 .followed
                 .iter()
-                .map(|(id, (_, spec))| {
+                .map(|(id, followed)| {
+                    let given = followed.spec.as_ref().map(|spec| Given {
+                        spec,
+                        version: followed.version.as_deref(),
+                    });
                     (
                         id.clone(),
-                        standings.of(id, spec.as_ref(), &look, at, settle),
+                        standings.of(id, given.as_ref(), &look, at, settle),
                     )
                 })
                 .collect();
@@ -86,7 +90,7 @@ impl Direct<'_> {
             let change = self
                 .followed
                 .get(id)
-                .map_or("", |(action, _)| action.word());
+                .map_or("", |followed| followed.change.word());
             let wanted = look.apps.get(id).map_or(0, |a| a.instances);
             progress::line(&Line {
                 id: id.as_str(),

@@ -16,7 +16,7 @@ use super::preview::{self, Preview, preview};
 use super::terminal::{Progress, Shown, Terminal};
 use super::workspace::Workspace;
 use crate::event::Action;
-use crate::id::{ServiceId, SpecHash};
+use crate::id::ServiceId;
 use crate::marathon::{self, Client, MarathonError, Watch};
 use crate::plan::Step;
 use crate::rollout::{self, Journal, Room, make_room, with_room};
@@ -55,14 +55,24 @@ impl Journal for NoJournal {
     }
 }
 
+/// A service that is followed.
+struct Followed {
+    /// What is done to it.
+    change: Action,
+    /// The spec it is given, where it is changed.
+    spec: Option<Value>,
+    /// The version that Marathon gave to the change.
+    version: Option<String>,
+}
+
 /// A deploy that is under way.
 struct Direct<'a> {
     terminal: Terminal,
     marathon: &'a Client,
     watch: Watch,
     rules: &'a Rules,
-    /// Services to follow, with what is done to them and the spec they were given.
-    followed: BTreeMap<ServiceId, (Action, Option<SpecHash>)>,
+    /// Services to follow.
+    followed: BTreeMap<ServiceId, Followed>,
     /// Services that run more instances than wanted until all are well.
     raised: BTreeMap<ServiceId, u32>,
     removed: Vec<ServiceId>,
@@ -145,8 +155,13 @@ impl Direct<'_> {
             if planned.change == Action::Remove {
                 continue;
             }
-            self.followed
-                .insert(planned.id.clone(), (planned.change, planned.spec.clone()));
+            let service = preview.services.iter().find(|s| s.id == planned.id);
+            let followed = Followed {
+                change: planned.change,
+                spec: service.map(|s| s.spec.clone()),
+                version: None,
+            };
+            self.followed.insert(planned.id.clone(), followed);
         }
         self.removed = preview
             .plan
@@ -167,7 +182,12 @@ impl Direct<'_> {
             .map(|o| o.id.clone())
             .collect();
         for id in &unwell {
-            self.followed.insert(id.clone(), (Action::Unchanged, None));
+            let followed = Followed {
+                change: Action::Unchanged,
+                spec: None,
+                version: None,
+            };
+            self.followed.insert(id.clone(), followed);
         }
         unwell
     }
@@ -230,11 +250,18 @@ impl Direct<'_> {
             let body = Value::Array(bodies).to_string();
             let answer = self.marathon.put_apps(&body, &names, force).await?;
             self.deployments.extend(answer.deployment_id);
+            let put = |(_, f): &(&ServiceId, &mut Followed)| f.change.puts();
+            for (_, followed) in self.followed.iter_mut().filter(put) {
+                followed.version.clone_from(&answer.version);
+            }
         }
         for step in &preview.plan.steps {
             if step.planned.change == Action::Restart {
                 let answer = self.marathon.restart(&step.planned.id, force).await?;
                 self.deployments.extend(answer.deployment_id);
+                if let Some(followed) = self.followed.get_mut(&step.planned.id) {
+                    followed.version = answer.version;
+                }
             }
         }
         Ok(())
