@@ -290,17 +290,12 @@ fn instances(
 /// Services of ours whose spec is not in this commit: removed with `prune`, otherwise listed.
 fn leavers(app: &App, services: &[&Service], live: &BTreeMap<ServiceId, Running>, plan: &mut Plan) {
     let wanted: BTreeSet<&ServiceId> = services.iter().map(|s| &s.id).collect();
-    let labelled = live
+    // one of ours whose label somebody took away is not ours any more
+    let gone = live
         .iter()
-        .filter(|(_, r)| r.app.as_deref() == Some(app.id.as_str()))
+        .filter(|(id, r)| r.app.as_deref() == Some(app.id.as_str()) && !wanted.contains(id))
         .map(|(id, _)| id);
-    let gone: BTreeSet<&ServiceId> = app
-        .services
-        .keys()
-        .chain(labelled)
-        .filter(|id| !wanted.contains(id))
-        .collect();
-    for id in gone.into_iter().filter(|id| live.contains_key(*id)) {
+    for id in gone {
         if app.settings.prune {
             let planned = Planned {
                 id: id.clone(),

@@ -308,6 +308,20 @@ pub(super) async fn scale_wishes(job: &Job<'_>) -> Step {
     let Some((id, instances)) = wish else {
         return Ok(Next::Idle);
     };
+    let live = job.context.marathon.app(&id).await?;
+    if live.is_some_and(|a| !rollout::is_of(&a, &job.app.id)) {
+        let refused = Fact::ApplyRefused {
+            call: Call::Scale,
+            code: Code::NotOurs.into(),
+            sentence: format!(
+                "{id} does not carry the label of {}; it is not scaled",
+                job.app.id
+            ),
+            services: vec![id],
+        };
+        job.command(Command::Note(vec![refused])).await?;
+        return Ok(Next::Again);
+    }
     let fact = match job.context.marathon.scale(&id, instances, false).await {
         Ok(deployed) => Fact::ApplyAccepted {
             call: Call::Scale,

@@ -70,6 +70,18 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
             .await?;
             Ok(Next::Again)
         }
+        Some(app) if !rollout::is_of(&app, &job.app.id) => {
+            let sentence = format!(
+                "{id} is left alone: it does not carry the label of {} any more",
+                job.app.id
+            );
+            job.command(Command::Note(vec![Fact::ServiceRemoved {
+                id: id.clone(),
+                sentence,
+            }]))
+            .await?;
+            Ok(Next::Again)
+        }
         Some(app) => {
             if let Some(deploy) = &job.app.running {
                 let service = Intended {

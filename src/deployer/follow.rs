@@ -45,6 +45,16 @@ impl Following {
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
     if let Some(planned) = apply::next_restart(deploy) {
         let live = job.context.marathon.app(&planned.id).await?;
+        if live
+            .as_ref()
+            .is_some_and(|a| !rollout::is_of(a, &job.app.id))
+        {
+            let sentence = format!(
+                "{} does not carry the label of {} any more; it is not restarted",
+                planned.id, job.app.id
+            );
+            return ending(job, deploy, Sentence::new(Code::NotOurs, sentence)).await;
+        }
         return apply::restart(
             job,
             deploy,
@@ -82,6 +92,17 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
         })
         .collect();
     progress(job, deploy, &standings).await?;
+    let of_others = |p: &&&Planned| {
+        let app = look.apps.get(&p.id);
+        app.is_some_and(|a| !rollout::is_of(a, &job.app.id))
+    };
+    if let Some(lost) = planned.iter().find(of_others) {
+        let sentence = format!(
+            "{} does not carry the label of {} any more: somebody else changed it in Marathon while it was rolling",
+            lost.id, job.app.id
+        );
+        return ending(job, deploy, Sentence::new(Code::NotOurs, sentence)).await;
+    }
     if let Some((alien, _)) = standings.iter().find(|(_, s)| s.alien) {
         let sentence = format!(
             "somebody else changed {} in Marathon while it was rolling",
@@ -319,9 +340,9 @@ async fn finish(job: &Job<'_>, deploy: &Deploy, look: &Look) -> Step {
         .flatten()
         .filter(|p| p.change == Action::Remove)
     {
-        if job.app.services.contains_key(&planned.id)
-            || job.context.marathon.app(&planned.id).await?.is_some()
-        {
+        let live = job.context.marathon.app(&planned.id).await?;
+        let ours = live.is_some_and(|a| rollout::is_of(&a, &job.app.id));
+        if job.app.services.contains_key(&planned.id) || ours {
             return destroy::remove(job, &planned.id, false).await;
         }
     }

@@ -8,7 +8,7 @@ use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Outcome};
 use crate::history::Deploy;
 use crate::id::{DeployNumber, ServiceId};
 use crate::marathon::MarathonError;
-use crate::rollout::{Journal, Look, Wiped, look, wipe};
+use crate::rollout::{Journal, Look, Wiped, apps, is_of, look, wipe};
 
 /// Writes down what is wiped.
 pub(super) struct Logged<'a> {
@@ -52,10 +52,17 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy) -> Step {
     let Some(ending) = &deploy.ending else {
         return Ok(Next::Again);
     };
-    let ids: BTreeSet<ServiceId> = deploy
+    let changed: BTreeSet<ServiceId> = deploy
         .accepted
         .iter()
         .flat_map(|a| a.services.iter().cloned())
+        .collect();
+    // what somebody took from us meanwhile is left alone
+    let live = apps(&job.context.marathon, changed).await?;
+    let ids: BTreeSet<ServiceId> = live
+        .into_iter()
+        .filter(|(_, a)| is_of(a, &job.app.id))
+        .map(|(id, _)| id)
         .collect();
     let running = job.context.marathon.deployments().await?;
     let ours: Vec<&str> = deploy

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 
-use crate::id::{ServiceId, SpecHash};
+use crate::id::{AppId, ServiceId, SpecHash};
 use crate::marathon::{Client, LiveApp, MarathonError, QueueItem, RunningDeployment};
 use crate::plan::Running;
 use crate::spec::{LABEL_APP, LABEL_SPEC, rendering};
@@ -13,6 +13,12 @@ use crate::spec::{LABEL_APP, LABEL_SPEC, rendering};
 #[must_use]
 pub fn labelled(app: &LiveApp) -> Option<SpecHash> {
     app.labels.get(LABEL_SPEC)?.strip_prefix("1:")?.parse().ok()
+}
+
+/// Whether a service carries the label of an app: only then it is touched.
+#[must_use]
+pub fn is_of(live: &LiveApp, app: &AppId) -> bool {
+    live.labels.get(LABEL_APP).map(String::as_str) == Some(app.as_str())
 }
 
 /// A Marathon app as a plan sees it.

@@ -5,6 +5,6 @@ mod look;
 mod room;
 mod standing;
 
-pub use look::{Look, apps, labelled, look, ours, running};
+pub use look::{Look, apps, is_of, labelled, look, ours, running};
 pub use room::{Journal, Room, Wiped, make_room, wipe, with_room};
 pub use standing::{Given, Standing, Standings, deadline_sentence};
