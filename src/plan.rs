@@ -168,16 +168,20 @@ fn fails(code: Code, sentence: String) -> Obstacle {
     Obstacle::Fails(Sentence::new(code, sentence))
 }
 
-fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
+/// Whether this observer may touch a service for the app at all, whatever its label says.
+///
+/// # Errors
+/// Why not.
+pub fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
     if bounds.own.as_deref() == Some(id.as_str()) {
         return Err(fails(
-            Code::NotOurs,
+            Code::Own,
             format!("{id} is this observer itself; change the id"),
         ));
     }
     if let Some(other) = bounds.taken.get(id) {
         return Err(fails(
-            Code::NotOurs,
+            Code::OfAnotherApp,
             format!("{id} belongs to the app {other}; change the id"),
         ));
     }
@@ -192,7 +196,7 @@ fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
     if !bounds.allowed.is_empty() && !bounds.allowed.iter().any(within) {
         let allowed = bounds.allowed.join(", ");
         return Err(fails(
-            Code::NotOurs,
+            Code::NotAllowed,
             format!(
                 "{id} is outside of what this observer may touch ({allowed}, DPLOY_OBSERVER_ALLOW_IDS)"
             ),

@@ -17,6 +17,9 @@ use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 pub enum Code {
     SpecInvalid,
     NotOurs,
+    OfAnotherApp,
+    Own,
+    NotAllowed,
     Rejected,
     NoOffers,
     Crashing,
@@ -72,6 +75,11 @@ impl Code {
             Self::SpecInvalid => "specs/web.json:3:3: invalid JSON: expected `,` or `}`",
             Self::NotOurs => {
                 "/shop/web exists in Marathon and was not made by dploy for shop; adopt it (POST /apps/shop/adopt) or change the id"
+            }
+            Self::OfAnotherApp => "/blog/web belongs to the app blog; change the id",
+            Self::Own => "/dploy-observer is this observer itself; change the id",
+            Self::NotAllowed => {
+                "/shop/web is outside of what this observer may touch (/apps, DPLOY_OBSERVER_ALLOW_IDS)"
             }
             Self::Rejected => {
                 "Marathon refused /shop/web: upgradeStrategy.minimumHealthCapacity error.max (HTTP 422)"
@@ -133,6 +141,10 @@ impl Code {
             Self::SpecInvalid => "Correct the file and push: the next push is deployed.",
             Self::NotOurs => {
                 "An operator can adopt the service, which makes it this app's. Or give the spec another id and push."
+            }
+            Self::OfAnotherApp | Self::Own => "Give the spec another id and push.",
+            Self::NotAllowed => {
+                "Give the spec an id below one of these and push, or let the observer touch more (DPLOY_OBSERVER_ALLOW_IDS)."
             }
             Self::Rejected => "Correct the spec and push: the next push is deployed.",
             Self::NoOffers => {

@@ -11,7 +11,7 @@ use super::follow::Following;
 use super::job::Job;
 use super::{Next, Step, StepError, apply, destroy, follow, prepare, retreat};
 use crate::context::Context;
-use crate::event::Call;
+use crate::event::{Action, Call, Planned};
 use crate::history::{Deploy, Refusal};
 use crate::id::AppId;
 use crate::store::StoreError;
@@ -135,12 +135,10 @@ async fn deploy_step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) 
     prepare::step(job, deploy).await
 }
 
-/// A plan without calls, whose services were left unwell by an earlier deploy, is still followed to health.
+/// A plan that changes nothing is still followed: services that an earlier deploy left unwell to health, and then those that
+/// left the repository go.
 fn watches_only(deploy: &Deploy) -> bool {
-    deploy.plan.as_ref().is_some_and(|plan| {
-        !plan.is_empty()
-            && plan
-                .iter()
-                .all(|p| p.change == crate::event::Action::Unchanged)
-    })
+    let is_left = |p: &Planned| matches!(p.change, Action::Unchanged | Action::Remove);
+    let plan = deploy.plan.as_ref();
+    plan.is_some_and(|plan| !plan.is_empty() && plan.iter().all(is_left))
 }

@@ -57,14 +57,23 @@ impl Draft<'_> {
     /// Queues a deploy; the one that waits, and the running one where it touched nothing yet, are overtaken.
     /// A push waits for a rollback: should it turn out not to be the head, nobody would go back any more.
     pub fn queue(&mut self, app: &App, wanted: DeployQueued) -> DeployNumber {
+        let rollback = app.running.as_ref().is_some_and(Deploy::is_rollback);
+        let waits = rollback && wanted.cause == Cause::Push;
+        self.queue_in_its_turn(app, wanted, waits)
+    }
+
+    /// Queues a deploy behind what runs, whatever that is.
+    pub fn queue_behind(&mut self, app: &App, wanted: DeployQueued) -> DeployNumber {
+        self.queue_in_its_turn(app, wanted, true)
+    }
+
+    fn queue_in_its_turn(&mut self, app: &App, wanted: DeployQueued, waits: bool) -> DeployNumber {
         let number = self.next();
         let by = DeployRef {
             deploy: Some(number),
             commit: wanted.commit.clone(),
         };
         let sentence = format!("overtaken by {number} ({})", wanted.commit.short());
-        let rollback = app.running.as_ref().is_some_and(Deploy::is_rollback);
-        let waits = rollback && wanted.cause == Cause::Push;
         let overtaken = [
             (&app.waiting, true),
             (&app.running, !waits && app.running_untouched()),

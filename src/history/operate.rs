@@ -49,17 +49,14 @@ pub(super) fn operate(
             Ok(Answer::Done)
         }
         Command::Adopt { services } => {
-            let head = head(app).ok_or_else(|| Refusal::Not("no head is known yet".to_owned()))?;
+            let stands_at = stands_at(app)?;
             unlocked(app, false)?;
-            draft.app(Fact::AppAdopted {
-                services: services.clone(),
-            });
-            Ok(Answer::Queued(draft.queue_head(
-                app,
-                &head,
-                Cause::Cli,
-                None,
-            )))
+            if !services.is_empty() {
+                draft.app(Fact::AppAdopted {
+                    services: services.clone(),
+                });
+            }
+            Ok(Answer::Queued(draft.queue_behind(app, stands_at)))
         }
         Command::Destroy { keep_services } => Ok(destroy(draft, app, known, *keep_services)),
         _ => Err(Refusal::Stale),
@@ -68,6 +65,18 @@ pub(super) fn operate(
 
 fn head(app: &App) -> Option<CommitId> {
     app.head.as_ref().map(|h| h.commit.clone())
+}
+
+/// A deploy of what the app stands at: its pin, or the head of its branch.
+fn stands_at(app: &App) -> Result<DeployQueued, Refusal> {
+    if let Some(pin) = &app.pin {
+        return Ok(DeployQueued {
+            specs_of: pin.deploy,
+            ..wanted(&pin.commit, Cause::Redeploy, None, None)
+        });
+    }
+    let head = head(app).ok_or_else(|| Refusal::Not("no head is known yet".to_owned()))?;
+    Ok(wanted(&head, Cause::Cli, None, None))
 }
 
 fn unlocked(app: &App, overridden: bool) -> Result<(), Refusal> {

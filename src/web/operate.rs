@@ -18,7 +18,8 @@ use crate::api::{ActBody, AppBody, PlanBody, ProblemCode, QueuedBody};
 use crate::event::{Action, Cause, Outcome};
 use crate::history::{Answer, App, Command, Target};
 use crate::id::{DeployNumber, ServiceId};
-use crate::plan::Obstacle;
+use crate::plan::{self, Obstacle};
+use crate::spec::LABEL_APP;
 
 /// An action on one app, with everything that all of them need.
 struct Acting<'a> {
@@ -323,12 +324,35 @@ async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure>
             .is_none_or(|list| list.iter().any(|s| s == id.as_str()))
     };
     let live = web.context.live(app, &resolved.commit.services).await?;
+    let bounds = web
+        .context
+        .bounds(&app.id, &resolved.commit.services)
+        .await?;
+    let chosen = resolved.commit.services.iter().filter(|s| wanted(&s.id));
+    for service in chosen {
+        let label = live.get(&service.id).and_then(|l| l.labels.get(LABEL_APP));
+        let refused = plan::allowed(&service.id, &bounds).err();
+        if let Some(Obstacle::Fails(why)) = refused {
+            return Err(Failure::unprocessable(ProblemCode::Invalid, why.sentence));
+        }
+        if let Some(owner) = label.filter(|l| **l != *app.id.as_str()) {
+            let why = format!(
+                "{} carries the label of the app {owner}: only what nobody owns can be adopted; take the label DPLOY away first",
+                service.id
+            );
+            return Err(Failure::unprocessable(ProblemCode::Invalid, why));
+        }
+    }
+    let mut running = 0;
     let services: Vec<Outcome> = resolved
         .commit
         .services
         .iter()
         .filter(|s| wanted(&s.id))
         .filter_map(|s| live.get(&s.id).map(|l| (s, l)))
+        .inspect(|_| running += 1)
+        // what is ours already keeps what is known of it
+        .filter(|(_, l)| l.labels.get(LABEL_APP).is_none())
         .map(|(s, l)| Outcome {
             id: s.id.clone(),
             change: Action::Unchanged,
@@ -339,7 +363,7 @@ async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure>
             rendering: None,
         })
         .collect();
-    if services.is_empty() {
+    if running == 0 {
         return Err(Failure::unprocessable(
             ProblemCode::Invalid,
             "none of these services runs in Marathon; there is nothing to adopt",

@@ -56,8 +56,12 @@ fn a_seed_tells_the_same_story_twice() {
 fn stories_that_are_known_to_hold_hold() {
     let known = known::all();
     let (failing, holding): (Vec<_>, Vec<_>) = known.into_iter().partition(|(_, k)| k.fails_today);
+    let failing_today = known::failing_today();
     for (name, known) in holding {
-        let told = machine::tell(&known.story, &[]);
+        // what others are known to fail by may come in its way
+        let mut overlooked = failing_today.clone();
+        overlooked.retain(|check| *check != known.check);
+        let told = machine::tell(&known.story, &overlooked);
         if let Some(finding) = told.finding {
             panic!(
                 "{name} ({}) fails again: {:?}: {}\n{}",
