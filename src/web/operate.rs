@@ -352,7 +352,7 @@ async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure>
         .filter_map(|s| live.get(&s.id).map(|l| (s, l)))
         .inspect(|_| running += 1)
         // what is ours already keeps what is known of it
-        .filter(|(_, l)| l.labels.get(LABEL_APP).is_none())
+        .filter(|(_, l)| !l.labels.contains_key(LABEL_APP))
         .map(|(s, l)| Outcome {
             id: s.id.clone(),
             change: Action::Unchanged,
