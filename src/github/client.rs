@@ -221,7 +221,7 @@ impl Client {
                     .map(|a| format!(" (needed: {a})"))
                     .unwrap_or_default()
             )),
-            404 | 409 | 410 => GithubError::Missing(format!("GitHub: {message}")),
+            404 | 410 => GithubError::Missing(format!("GitHub: {message}")),
             400..=499 => GithubError::Refused(format!(
                 "GitHub refused: {message}{}",
                 details(&reply.json())
@@ -330,7 +330,14 @@ impl Client {
             .get(&path, "application/vnd.github.sha", etag.as_deref())
             .await
         {
+            // 422, or 409 where the repository is empty
             Err(GithubError::Refused(why)) => return Err(GithubError::Missing(why)),
+            // a missing right is a 404 too: nobody knows that the branch is gone
+            Err(GithubError::Missing(why)) => {
+                return Err(GithubError::Token(format!(
+                    "{why}: the repository is gone, or the token may not see it"
+                )));
+            }
             other => other?,
         };
         if reply.status == StatusCode::NOT_MODIFIED {
