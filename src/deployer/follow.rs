@@ -22,6 +22,10 @@ const MOST_PROGRESS: u32 = 50;
 #[derive(Default)]
 pub(super) struct Following {
     deploy: Option<DeployNumber>,
+    /// How long Marathon was seen: only that counts towards a deadline.
+    observed: Duration,
+    /// When it was seen last; not while it does not answer.
+    seen_at: Option<Duration>,
     progress_at: Option<Duration>,
     best: u32,
     standings: Standings,
@@ -31,6 +35,17 @@ pub(super) struct Following {
 }
 
 impl Following {
+    /// Marathon answered at `now`.
+    fn sees(&mut self, now: Duration) {
+        let since = self.seen_at.replace(now).unwrap_or(now);
+        self.observed += now.saturating_sub(since);
+    }
+
+    /// Marathon did not answer: the time until it does again is not observed.
+    pub fn loses_sight(&mut self) {
+        self.seen_at = None;
+    }
+
     /// Begins anew with another deploy.
     pub fn of(&mut self, deploy: DeployNumber) {
         if self.deploy != Some(deploy) {
@@ -181,7 +196,8 @@ async fn judge(
     standings: &[(&Planned, Standing)],
 ) -> Step {
     let timing = &job.context.timing;
-    let now = job.context.clock.elapsed();
+    following.sees(job.context.clock.elapsed());
+    let now = following.observed;
     let well: u32 = standings.iter().map(|(_, s)| s.well).sum();
     if following.progress_at.is_none() || well > following.best {
         following.progress_at = Some(now);

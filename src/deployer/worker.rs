@@ -75,7 +75,10 @@ impl Worker {
             Err(StepError::Store(StoreError::Refused(_))) => {
                 Ok(Next::After(context.timing.look / 10))
             }
-            Err(StepError::Marathon(error)) => job.marathon_trouble(error).await,
+            Err(StepError::Marathon(error)) => {
+                self.following.loses_sight();
+                job.marathon_trouble(error).await
+            }
             other => other,
         }
     }
