@@ -155,6 +155,7 @@ pub async fn start(
         )?,
         watch: marathon::Watch::start(marathon.clone(), stop.clone()),
         marathon,
+        turns: marathon::Turns::default(),
         clock: surroundings.clock.clone(),
         timing,
         allow_ids: settings

@@ -142,6 +142,10 @@ pub fn plan(
             .values()
             .any(|r| r.app.as_deref() == Some(app.id.as_str()))
         && wanted.cause == crate::event::Cause::Push
+        && app
+            .first_start
+            .as_ref()
+            .is_none_or(|held| *held == wanted.commit)
     {
         return first_start(app, &services, live);
     }
@@ -224,7 +228,7 @@ fn step(
     record: &ServiceRecord,
     live: Option<&Running>,
 ) -> Result<Step, Obstacle> {
-    let after = instances(wanted, service, record, live);
+    let after = instances(app, wanted, service, live);
     let change = match live {
         None => Action::Create,
         Some(live) => {
@@ -237,7 +241,7 @@ fn step(
                     ),
                 ));
             }
-            change(service, record, live, after)
+            change(app, service, record, live, after)
         }
     };
     let planned = Planned {
@@ -255,12 +259,20 @@ fn step(
     })
 }
 
-fn change(service: &Service, record: &ServiceRecord, live: &Running, after: u32) -> Action {
+fn change(
+    app: &App,
+    service: &Service,
+    record: &ServiceRecord,
+    live: &Running,
+    after: u32,
+) -> Action {
     // as it was left when it was right, or right by what it says
     let as_left = record.applied.as_ref() == Some(&service.hash)
         && !record.dirty
         && record.rendering.as_ref() == Some(&live.rendering);
-    let right = as_left || as_specified(live, service);
+    // a label that only adopting made ours is still to be written
+    let labelled = live.app.as_ref().is_some_and(|l| l == app.id.as_str());
+    let right = labelled && (as_left || as_specified(live, service));
     match (right, after == live.instances) {
         (true, true) if record.dirty && !live.settled => Action::Restart,
         (true, true) => Action::Unchanged,
@@ -272,19 +284,18 @@ fn change(service: &Service, record: &ServiceRecord, live: &Running, after: u32)
 }
 
 /// If `instances` did not change between the two specs, the running count stays.
-fn instances(
-    wanted: &DeployQueued,
-    service: &Service,
-    record: &ServiceRecord,
-    live: Option<&Running>,
-) -> u32 {
+/// Counts that only make room are no running counts.
+fn instances(app: &App, wanted: &DeployQueued, service: &Service, live: Option<&Running>) -> u32 {
     match live {
         Some(live) if wanted.scale == Scale::Keep => {
-            let same = record.applied.is_some() && record.instances == service.instances;
+            let owed = app.owed(&service.id, live.instances);
+            let running = owed.unwrap_or(live.instances);
+            let mut given = app.instances_given(&service.id).peekable();
+            let same = given.peek().is_some() && given.all(|n| n == service.instances);
             if same {
-                live.instances
+                running
             } else {
-                service.instances.unwrap_or(live.instances)
+                service.instances.unwrap_or(running)
             }
         }
         _ => service.instances.unwrap_or(1),
@@ -337,6 +348,16 @@ fn first_start(
             }
             Some(_) => {}
         }
+    }
+    let is_foreign = |s: &&&Service| {
+        let running = live.get(&s.id);
+        running.is_some_and(|r| r.app.as_deref() != Some(app.id.as_str()))
+    };
+    for service in services.iter().filter(is_foreign) {
+        differ.push(format!(
+            "{} runs without the label of {}",
+            service.id, app.id
+        ));
     }
     for service in services.iter().filter(|s| !live.contains_key(&s.id)) {
         differ.push(format!("{} does not run", service.id));

@@ -32,6 +32,7 @@ pub enum Code {
     MarathonBusy,
     GithubUnreachable,
     GithubToken,
+    GoesOn,
     Removed,
     #[strum(serialize = "pinned")]
     HeldByPin,
@@ -107,6 +108,7 @@ impl Code {
             Self::MarathonBusy => "its limit of running deployments is reached",
             Self::GithubUnreachable => "GitHub does not answer, or its limit is reached",
             Self::GithubToken => "the token is missing, wrong, or lacks a right",
+            Self::GoesOn => "Marathon answers again; the deploy waits for nothing any more",
             Self::Removed => {
                 "an operator removed the webhook; it is not registered again by itself"
             }
@@ -115,7 +117,9 @@ impl Code {
             Self::FirstStart => {
                 "an empty log meets services of this app that differ from the specs"
             }
-            Self::NotTheHead => "the branch never got to the commit of the push",
+            Self::NotTheHead => {
+                "the branch main is at 1a2b3c4 and was not seen at 5d6e7f8; push again, or deploy it by hand"
+            }
             Self::NoHealthCheck => {
                 "a service counts as well once it runs, and a bad version cannot be ended without losing healthy instances"
             }
@@ -154,7 +158,7 @@ impl Code {
                 "Push a fix: it takes over at once. Or roll back to a deploy that worked. What the tasks wrote is in their sandbox in Mesos."
             }
             Self::Cancelled => "Deploy the head of the branch again, or push.",
-            Self::NotApplied => "Nothing: it is planned afresh by itself.",
+            Self::NotApplied | Self::GoesOn => "Nothing: it goes on by itself.",
             Self::Locked | Self::MarathonBusy => {
                 "It goes on by itself as soon as the other deployment is over. It can be cancelled meanwhile."
             }

@@ -77,7 +77,7 @@ impl DeployBody {
         Self {
             app: app.clone(),
             deploy: deploy.number,
-            state: deploy.state,
+            state: deploy.state(),
             cause: deploy.wanted.cause,
             commit: deploy.wanted.commit.clone(),
             actor: deploy.actor.clone(),

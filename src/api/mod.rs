@@ -152,7 +152,7 @@ pub fn health(app: &App) -> Health {
     if app
         .running
         .as_ref()
-        .is_some_and(|d| d.state != DeployState::Queued || app.live.is_none())
+        .is_some_and(|d| d.state() != DeployState::Queued || app.live.is_none())
     {
         Health::Deploying
     } else if app
@@ -184,7 +184,7 @@ fn sentence(app: &App) -> Option<String> {
     let ends = app
         .running
         .as_ref()
-        .and_then(|d| d.ending.as_ref())
+        .and_then(|d| d.life.ending())
         .map(|e| e.why.sentence.clone());
     let slow = app
         .running
@@ -202,7 +202,7 @@ fn open(deploy: &Deploy) -> OpenDeploy {
     OpenDeploy {
         deploy: deploy.number,
         commit: deploy.wanted.commit.clone(),
-        state: deploy.state,
+        state: deploy.state(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::store::Store;
 pub struct Timing {
     /// Between two looks at Marathon while something rolls.
     pub look: Duration,
-    /// Between two tries of what waits.
+    /// Between two tries of what waits, at most: they begin at `look` and double.
     pub retry: Duration,
     /// A call to Marathon that was not answered for so long may still arrive.
     pub http: Duration,
@@ -44,7 +44,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             look: Duration::from_secs(1),
-            retry: Duration::from_secs(8),
+            retry: Duration::from_mins(1),
             http: Duration::from_secs(30),
             lag: Duration::from_mins(2),
             overtake: Duration::from_secs(30),
@@ -66,6 +66,8 @@ pub struct Context {
     pub marathon: marathon::Client,
     /// Marathon's event stream.
     pub watch: marathon::Watch,
+    /// Who waits for a Marathon that runs as many deployments as it can.
+    pub turns: marathon::Turns,
     /// The time.
     pub clock: SharedClock,
     /// How long things take.

@@ -1,348 +1,270 @@
-//! Telling Marathon: the intent is written down before each call, the answer after it.
+//! Telling Marathon what is to run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::call::{Made, make, plain, waits_for};
+use super::following::Following;
 use super::job::Job;
 use super::retreat::Logged;
-use super::{Next, Step, StepError};
-use crate::event::{Action, ApplyIntended, Call, Fact, Intended, Planned};
-use crate::history::{Command, Deploy};
+use super::{Next, Step, StepError, owner};
+use crate::event::{Action, ApplyIntended, Call, Intended};
+use crate::history::Deploy;
 use crate::id::{BlobId, ServiceId, SpecHash};
-use crate::marathon::{Deployed, LiveApp, MarathonError};
+use crate::marathon::{LiveApp, MarathonError};
 use crate::plan::Plan;
-use crate::rollout::{self, make_room, with_room};
-use crate::sentence::{Code, Sentence};
+use crate::rollout::{self, Room, is_crowded, make_room, with_room};
+use crate::sentence::Sentence;
+
+/// What one call gives services.
+#[derive(Default)]
+struct Gift {
+    bodies: Vec<Value>,
+    services: Vec<Intended>,
+    /// Services that get more instances than wanted, and how many are wanted.
+    raised: BTreeMap<ServiceId, u32>,
+}
 
 /// The first call of a deploy. A rollout of ours that still holds its services is taken over without losing
 /// what is healthy: what is not healthy goes first, under that rollout's lock. `None`: there is nothing to tell Marathon.
 pub(super) async fn begin(
     job: &Job<'_>,
     deploy: &Deploy,
+    following: &mut Following,
     plan: &Plan,
     apps: &BTreeMap<ServiceId, LiveApp>,
 ) -> Result<Option<Next>, StepError> {
     let ids: BTreeSet<ServiceId> = plan.steps.iter().map(|s| s.planned.id.clone()).collect();
-    let (number, known) = (deploy.number, &job.app.marathon);
-    let is_ours = |id: &str| known.iter().any(|o| o.id == id);
+    let number = deploy.number;
+    // what is left to become well by itself is only looked at, not cleared again and again
+    let waits = &following.left_alone;
+    let calls = plan.steps.iter().any(|s| s.body.is_some());
+    if !calls && !waits.is_empty() && is_crowded(&job.context.marathon, waits).await? {
+        return Ok(None);
+    }
+    let running = job.context.marathon.deployments().await?;
+    let ours = owner::ours(job, &running, &ids).await?;
     let journal = Logged { job, number };
-    let (marathon, watched) = (&job.context.marathon, job.context.watch.watched());
-    let room = make_room(marathon, watched, &ids, is_ours, &journal).await?;
-    let versions: BTreeMap<&ServiceId, &str> = apps
-        .iter()
-        .map(|(id, a)| (id, a.version.as_str()))
-        .collect();
-    let mut bodies = Vec::new();
-    let mut raised = BTreeMap::new();
-    let mut intended = Vec::new();
+    let room = make_room(&job.view(), &ids, |id| ours.contains(id), &journal).await?;
+    let Room::Made {
+        held,
+        surplus,
+        crowded,
+    } = room
+    else {
+        return Ok(Some(Next::After(job.context.timing.look)));
+    };
+    let mut gift = Gift::default();
     for step in &plan.steps {
         let Some(body) = &step.body else { continue };
-        let (body, more) = with_room(
-            body,
-            step.after,
-            room.surplus.get(&step.planned.id).copied(),
-        );
+        let id = &step.planned.id;
+        let (body, more) = with_room(body, step.after, surplus.get(id).copied());
         if more {
-            raised.insert(step.planned.id.clone(), step.after);
+            gift.raised.insert(id.clone(), step.after);
         }
-        bodies.push(body);
-        intended.push(intent_for(&step.planned, &versions));
+        let version = apps.get(id).map(|a| a.version.clone());
+        gift.services.push(Intended {
+            id: id.clone(),
+            spec: step.planned.spec.clone(),
+            version,
+            instances: step.planned.instances,
+            count: count_of(&body),
+        });
+        gift.bodies.push(body);
     }
-    let force = room.held || deploy.wanted.force;
-    if bodies.is_empty() {
-        let Some(planned) = next_restart(deploy) else {
+    let force = held || deploy.wanted.force;
+    if gift.bodies.is_empty() {
+        following.left_alone = crowded;
+        for deployment in running.iter().filter(|d| ours.contains(&d.id)) {
+            let affected = deployment
+                .affected_apps
+                .iter()
+                .filter_map(|a| a.parse().ok());
+            following
+                .companions
+                .extend(affected.filter(|id| !ids.contains(id)));
+        }
+        let Some((id, spec)) = next_restart(deploy, following) else {
             return Ok(None);
         };
-        let version = versions.get(&planned.id).copied();
-        return restart(job, deploy, planned, force, version)
+        let live = apps.get(&id);
+        return replace(job, deploy, (&id, spec), force, live)
             .await
             .map(Some);
     }
-    let body = Value::Array(bodies).to_string();
-    put(job, deploy, body, intended, raised, force)
-        .await
-        .map(Some)
-}
-
-fn intent_for(planned: &Planned, versions: &BTreeMap<&ServiceId, &str>) -> Intended {
-    Intended {
-        id: planned.id.clone(),
-        spec: planned.spec.clone(),
-        version: versions.get(&planned.id).map(|v| (*v).to_owned()),
+    if held {
+        companions(job, &running, &ours, (&ids, &surplus), &mut gift).await?;
     }
+    put(job, deploy, gift, force).await.map(Some)
 }
 
-async fn put(
+fn count_of(body: &Value) -> Option<u32> {
+    body.get("instances")?.as_u64()?.try_into().ok()
+}
+
+/// Whoever takes over one service of a rollout takes over the others too, as that rollout gave them: else they would stay
+/// half rolled, and no lock would protect what is healthy of them.
+async fn companions(
     job: &Job<'_>,
-    deploy: &Deploy,
-    body: String,
-    services: Vec<Intended>,
-    raised: BTreeMap<ServiceId, u32>,
-    force: bool,
-) -> Step {
+    running: &[crate::marathon::RunningDeployment],
+    ours: &BTreeSet<String>,
+    (ids, surplus): (&BTreeSet<ServiceId>, &BTreeMap<ServiceId, u32>),
+    gift: &mut Gift,
+) -> Result<(), StepError> {
+    for deployment in running.iter().filter(|d| ours.contains(&d.id)) {
+        let affected = deployment.affected_apps.iter();
+        let others: BTreeSet<ServiceId> = affected
+            .filter_map(|a| a.parse().ok())
+            .filter(|id| !ids.contains(id))
+            .collect();
+        if others.is_empty() {
+            continue;
+        }
+        let told = job
+            .app
+            .told
+            .iter()
+            .rev()
+            .find(|t| t.marathon_deployment.as_deref() == Some(deployment.id.as_str()));
+        let given = owner::bodies(job, told.and_then(|t| t.body.as_ref())).await?;
+        let live = rollout::apps(&job.context.marathon, others).await?;
+        for (id, app) in live.iter().filter(|(_, a)| rollout::is_of(a, &job.app.id)) {
+            let (Some(body), Some(spec)) = (given.get(id), rollout::labelled(app)) else {
+                continue;
+            };
+            let mut body = body.clone();
+            if let Some(map) = body.as_object_mut() {
+                map.insert("instances".to_owned(), app.instances.into());
+            }
+            let (body, more) = with_room(&body, app.instances, surplus.get(id).copied());
+            let record = job.app.services.get(id);
+            let owed = job.app.owed(id, app.instances);
+            if let Some(wanted) = owed.or(more.then_some(app.instances)) {
+                gift.raised.insert(id.clone(), wanted);
+            }
+            gift.services.push(Intended {
+                id: id.clone(),
+                spec: Some(spec),
+                version: Some(app.version.clone()),
+                instances: record.and_then(|r| r.instances),
+                count: count_of(&body),
+            });
+            gift.bodies.push(body);
+        }
+    }
+    Ok(())
+}
+
+async fn put(job: &Job<'_>, deploy: &Deploy, gift: Gift, force: bool) -> Step {
+    let body = Value::Array(gift.bodies).to_string();
     let blob = BlobId::of(body.as_bytes());
     job.context
         .store
         .log()
         .keep_blobs(vec![(blob.clone(), body.clone().into_bytes())])
         .await?;
-    let names: Vec<String> = services.iter().map(|s| s.id.to_string()).collect();
-    let ids: Vec<ServiceId> = services.iter().map(|s| s.id.clone()).collect();
-    let intent = ApplyIntended {
-        call: Call::Put,
+    let ids: Vec<ServiceId> = gift.services.iter().map(|s| s.id.clone()).collect();
+    let intended = ApplyIntended {
         body: Some(blob),
-        force,
-        services,
-        target: Vec::new(),
-        raised,
+        raised: gift.raised,
+        ..plain(Call::Put, force, gift.services)
     };
-    job.record(deploy.number, vec![Fact::ApplyIntended(Box::new(intent))])
-        .await?;
-    let answer = job.context.marathon.put_apps(&body, &names, force).await;
-    answered(job, deploy, Call::Put, ids, answer).await
+    tell(job, deploy, intended, Some(&body), &ids).await
 }
 
-/// The service that is still to be restarted.
-pub(super) fn next_restart(deploy: &Deploy) -> Option<&Planned> {
+/// The service that is still to be restarted, and its spec: those of the plan, and those that share the rollout that was
+/// taken over.
+pub(super) fn next_restart(
+    deploy: &Deploy,
+    following: &Following,
+) -> Option<(ServiceId, Option<SpecHash>)> {
+    let rollout = deploy.life.rollout();
     let done = |id: &ServiceId| {
-        deploy
-            .accepted
-            .iter()
-            .any(|a| a.call == Call::Restart && a.services.contains(id))
+        let mut restarts = rollout.iter().filter(|a| a.call == Call::Restart);
+        restarts.any(|a| a.services.contains(id))
     };
-    deploy
-        .plan
-        .iter()
-        .flatten()
-        .find(|p| p.change == Action::Restart && !done(&p.id))
+    let planned = deploy.plan.iter().flatten();
+    planned
+        .filter(|p| p.change == Action::Restart)
+        .find(|p| !done(&p.id) && !following.left_alone.contains(&p.id))
+        .map(|p| (p.id.clone(), p.spec.clone()))
 }
 
-/// Replaces the tasks of a service whose definition is right: an equal PUT would do nothing.
+/// A service whose rollout was taken over with that of another, and which is not restarted yet.
+pub(super) fn companion(deploy: &Deploy) -> impl Iterator<Item = &ServiceId> {
+    let rollout = deploy.life.rollout();
+    let planned = |id: &ServiceId| deploy.plan.iter().flatten().any(|p| p.id == *id);
+    let restarted = |id: &ServiceId| {
+        let mut restarts = rollout.iter().filter(|a| a.call == Call::Restart);
+        restarts.any(|a| a.services.contains(id))
+    };
+    let put = rollout.iter().filter(|a| a.call == Call::Put);
+    put.flat_map(|a| &a.services)
+        .filter(move |id| !planned(id) && !restarted(id))
+}
+
+/// Replaces the tasks of a service whose definition is right, where that loses nothing that is healthy: else it is left to
+/// become well by itself.
 pub(super) async fn restart(
     job: &Job<'_>,
     deploy: &Deploy,
-    planned: &Planned,
-    force: bool,
-    version: Option<&str>,
+    following: &mut Following,
+    (id, spec): (&ServiceId, Option<SpecHash>),
+    live: Option<&LiveApp>,
 ) -> Step {
-    let service = Intended {
-        id: planned.id.clone(),
-        spec: planned.spec.clone(),
-        version: version.map(str::to_owned),
-    };
-    let intent = ApplyIntended {
-        call: Call::Restart,
-        body: None,
-        force,
-        services: vec![service],
-        target: Vec::new(),
-        raised: BTreeMap::new(),
-    };
-    job.record(deploy.number, vec![Fact::ApplyIntended(Box::new(intent))])
-        .await?;
-    let answer = job.context.marathon.restart(&planned.id, force).await;
-    answered(job, deploy, Call::Restart, vec![planned.id.clone()], answer).await
+    let ids = BTreeSet::from([id.clone()]);
+    let running = job.context.marathon.deployments().await?;
+    let ours = owner::ours(job, &running, &ids).await?;
+    let number = deploy.number;
+    let journal = Logged { job, number };
+    match make_room(&job.view(), &ids, |id| ours.contains(id), &journal).await? {
+        Room::Unknown => Ok(Next::After(job.context.timing.look)),
+        Room::Made { crowded, .. } if crowded.contains(id) => {
+            following.left_alone.insert(id.clone());
+            Ok(Next::Again)
+        }
+        Room::Made { held, .. } => replace(job, deploy, (id, spec), held, live).await,
+    }
 }
 
-/// Writes down what Marathon said to a call.
-async fn answered(
+/// An equal PUT would do nothing.
+async fn replace(
     job: &Job<'_>,
     deploy: &Deploy,
-    call: Call,
-    services: Vec<ServiceId>,
-    answer: Result<Deployed, MarathonError>,
+    (id, spec): (&ServiceId, Option<SpecHash>),
+    force: bool,
+    live: Option<&LiveApp>,
 ) -> Step {
-    let refused = |code: &str, sentence: String| Fact::ApplyRefused {
-        call,
-        code: code.to_owned(),
-        sentence,
-        services: services.clone(),
+    let service = Intended {
+        id: id.clone(),
+        spec,
+        version: live.map(|a| a.version.clone()),
+        instances: None,
+        count: live.map(|a| a.instances),
     };
-    match answer {
-        Ok(deployed) => {
-            let accepted = Fact::ApplyAccepted {
-                call,
-                marathon_deployment: deployed.deployment_id,
-                version: deployed.version,
-                services,
+    let intended = plain(Call::Restart, force, vec![service]);
+    tell(job, deploy, intended, None, std::slice::from_ref(id)).await
+}
+
+/// Makes a call that gives services a rollout; where Marathon refuses it, the deploy ends.
+async fn tell(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    intended: ApplyIntended,
+    body: Option<&str>,
+    services: &[ServiceId],
+) -> Step {
+    let fails = |why: Sentence| Some(job.failed(deploy, why));
+    match make(job, Some(deploy.number), intended, body, &fails).await? {
+        Made::Accepted | Made::Refused => Ok(Next::Again),
+        Made::NotYet(error) => {
+            let why = waits_for(job, &error, services).await;
+            let subject = match error {
+                MarathonError::Locked(ids) => ids.into_iter().next(),
+                _ => None,
             };
-            job.record(deploy.number, vec![accepted]).await?;
-            Ok(Next::Again)
-        }
-        // it may have arrived: the intent stays open and is looked into once it cannot arrive any more
-        Err(error @ MarathonError::Unreachable(_)) => Err(error.into()),
-        Err(MarathonError::Refused(why)) => {
-            let failed = if deploy
-                .accepted
-                .iter()
-                .any(|a| matches!(a.call, Call::Put | Call::Restart))
-            {
-                Fact::DeployEnding {
-                    outcome: crate::event::Ending::Failed,
-                    code: why.code.clone(),
-                    sentence: why.sentence.clone(),
-                }
-            } else {
-                Fact::DeployFailed {
-                    code: why.code.clone(),
-                    sentence: why.sentence.clone(),
-                    services: Vec::new(),
-                }
-            };
-            job.record(
-                deploy.number,
-                vec![refused(&why.code, why.sentence), failed],
-            )
-            .await?;
-            Ok(Next::Again)
-        }
-        Err(error) => {
-            let why = waits_for(job, &error, &services).await;
-            job.record(
-                deploy.number,
-                vec![refused(&why.code, why.sentence.clone())],
-            )
-            .await?;
-            job.wait(deploy.number, why).await
+            job.wait_for(deploy.number, why, subject).await
         }
     }
-}
-
-async fn waits_for(job: &Job<'_>, error: &MarathonError, services: &[ServiceId]) -> Sentence {
-    let first = services
-        .first()
-        .map(ServiceId::to_string)
-        .unwrap_or_default();
-    match error {
-        MarathonError::Locked(ids) => {
-            let running = job.context.marathon.deployments().await.unwrap_or_default();
-            match running.iter().find(|d| ids.contains(&d.id)) {
-                Some(deployment) => crate::marathon::locked(&first, deployment),
-                None => Sentence::new(
-                    Code::Locked,
-                    format!(
-                        "{first} is being deployed by somebody else; it goes on when that one ends"
-                    ),
-                ),
-            }
-        }
-        MarathonError::Busy(why) => Sentence::new(Code::MarathonBusy, why.clone()),
-        other => Sentence::new(Code::MarathonUnreachable, other.to_string()),
-    }
-}
-
-/// An intent without an answer: the process died or the reply was lost. Once the call cannot arrive any more,
-/// Marathon is asked whether it did.
-pub(super) async fn recover(job: &Job<'_>, deploy: &Deploy) -> Step {
-    let Some(intent) = &deploy.intent else {
-        return Ok(Next::Again);
-    };
-    let since: jiff::Timestamp = deploy
-        .intent_at
-        .as_deref()
-        .and_then(|t| t.parse().ok())
-        .unwrap_or_default();
-    let waited = job.context.clock.now().duration_since(since).unsigned_abs();
-    let patience = job.context.timing.http;
-    let applied = match intent.call {
-        Call::Put | Call::Restart => applied(job, intent).await?,
-        Call::Delete | Call::Scale | Call::Wipe | Call::Cancel => None,
-    };
-    let services: Vec<ServiceId> = intent.services.iter().map(|s| s.id.clone()).collect();
-    let fact = match applied {
-        Some(deployed) => Fact::ApplyAccepted {
-            call: intent.call,
-            marathon_deployment: deployed.deployment_id,
-            version: deployed.version,
-            services,
-        },
-        None if matches!(intent.call, Call::Put | Call::Restart) && waited < patience => {
-            return Ok(Next::After((patience.saturating_sub(waited)).min(job.context.timing.retry)));
-        }
-        None => Fact::ApplyRefused {
-            call: intent.call,
-            code: Code::NotApplied.into(),
-            sentence: "the answer never came and Marathon does not show the change; it is looked at afresh".to_owned(),
-            services,
-        },
-    };
-    job.record(deploy.number, vec![fact]).await?;
-    Ok(Next::Again)
-}
-
-/// Whether Marathon carried out the call: a service has the spec and another version than before.
-async fn applied(job: &Job<'_>, intent: &ApplyIntended) -> Result<Option<Deployed>, StepError> {
-    let ids = intent.services.iter().map(|s| s.id.clone()).collect();
-    let apps = rollout::apps(&job.context.marathon, ids).await?;
-    let known: BTreeSet<&str> = job.app.marathon.iter().map(|d| d.id.as_str()).collect();
-    for service in &intent.services {
-        let Some(app) = apps.get(&service.id) else {
-            continue;
-        };
-        let has_spec = |spec: &SpecHash| rollout::labelled(app).as_ref() == Some(spec);
-        if service.spec.as_ref().is_some_and(has_spec)
-            && service.version.as_deref() != Some(app.version.as_str())
-        {
-            let deployment = app
-                .deployments()
-                .into_iter()
-                .find(|d| !known.contains(d))
-                .map(str::to_owned);
-            return Ok(Some(Deployed {
-                version: Some(app.version.clone()),
-                deployment_id: deployment,
-            }));
-        }
-    }
-    Ok(None)
-}
-
-/// Brings a service to the number of instances an operator asked for.
-pub(super) async fn scale_wishes(job: &Job<'_>) -> Step {
-    let wish = job
-        .app
-        .services
-        .iter()
-        .find_map(|(id, s)| s.scale.map(|n| (id.clone(), n)));
-    let Some((id, instances)) = wish else {
-        return Ok(Next::Idle);
-    };
-    let live = job.context.marathon.app(&id).await?;
-    if live.is_some_and(|a| !rollout::is_of(&a, &job.app.id)) {
-        let refused = Fact::ApplyRefused {
-            call: Call::Scale,
-            code: Code::NotOurs.into(),
-            sentence: format!(
-                "{id} does not carry the label of {}; it is not scaled",
-                job.app.id
-            ),
-            services: vec![id],
-        };
-        job.command(Command::Note(vec![refused])).await?;
-        return Ok(Next::Again);
-    }
-    let fact = match job.context.marathon.scale(&id, instances, false).await {
-        Ok(deployed) => Fact::ApplyAccepted {
-            call: Call::Scale,
-            marathon_deployment: deployed.deployment_id,
-            version: deployed.version,
-            services: vec![id],
-        },
-        Err(MarathonError::Refused(why)) => Fact::ApplyRefused {
-            call: Call::Scale,
-            code: why.code,
-            sentence: why.sentence,
-            services: vec![id],
-        },
-        Err(MarathonError::Missing(why)) => Fact::ApplyRefused {
-            call: Call::Scale,
-            code: Code::Rejected.into(),
-            sentence: why,
-            services: vec![id],
-        },
-        Err(error) => return Err(error.into()),
-    };
-    job.command(Command::Note(vec![fact])).await?;
-    Ok(Next::Again)
 }

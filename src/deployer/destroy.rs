@@ -1,18 +1,17 @@
 //! Taking an app down: its services, then the webhook, then the word that it is done. Each step is written down,
 //! so that a crash in the middle goes on where it stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::call::{Made, make, plain, waits_for};
+use super::debt::{self, Paid};
 use super::job::Job;
-use super::retreat::is_missing;
 use super::{Next, Step};
-use crate::event::{ApplyIntended, Call, Fact, Intended};
+use crate::event::{Call, Fact, Intended};
 use crate::history::Command;
 use crate::id::ServiceId;
-use crate::marathon::{Deployed, MarathonError};
 use crate::rollout;
-use crate::sentence::Code;
 
 pub(super) async fn step(job: &Job<'_>) -> Step {
     let Some(destroying) = &job.app.destroying else {
@@ -24,6 +23,14 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
         if let Some(id) = ids.first() {
             return remove(job, id, true).await;
         }
+    }
+    // services that stay are left with the counts that are wanted
+    if let Some((id, debt)) = job.app.debts.first_key_value() {
+        let live = job.context.marathon.app(id).await?;
+        return match debt::pay(job, None, id, *debt, live.as_ref()).await? {
+            Paid::Done => Ok(Next::Again),
+            Paid::NotYet(_) => Ok(Next::Wait),
+        };
     }
     if let Some(hook) = destroying.hook {
         let repository = job.app.source.repository_id;
@@ -41,7 +48,7 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
                 };
                 job.command(Command::Note(vec![failed])).await?;
             }
-            return Ok(Next::After(job.context.timing.retry));
+            return Ok(Next::Wait);
         }
         let removed = Fact::HookRemoved {
             id: Some(hook),
@@ -83,68 +90,29 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
             Ok(Next::Again)
         }
         Some(app) => {
-            if let Some(deploy) = &job.app.running {
-                let service = Intended {
-                    id: id.clone(),
-                    spec: None,
-                    version: Some(app.version.clone()),
-                };
-                let intent = ApplyIntended {
-                    call: Call::Delete,
-                    body: None,
-                    force,
-                    services: vec![service],
-                    target: Vec::new(),
-                    raised: BTreeMap::new(),
-                };
-                job.record(deploy.number, vec![Fact::ApplyIntended(Box::new(intent))])
-                    .await?;
+            let deploy = job.app.running.as_ref().map(|d| d.number);
+            let service = Intended {
+                id: id.clone(),
+                spec: None,
+                version: Some(app.version),
+                instances: None,
+                count: None,
+            };
+            let intended = plain(Call::Delete, force, vec![service]);
+            match make(job, deploy, intended, None, &|_| None).await? {
+                Made::Accepted => Ok(Next::Again),
+                // looked at again: it may be gone, or not ours any more
+                Made::Refused => Ok(Next::Wait),
+                Made::NotYet(error) => {
+                    let Some(number) = deploy else {
+                        return Ok(Next::Wait);
+                    };
+                    let why = waits_for(job, &error, std::slice::from_ref(id)).await;
+                    job.wait_for(number, why, Some(id.to_string())).await
+                }
             }
-            let answer = context.marathon.delete_app(id, force).await;
-            deleted(job, id, answer).await
         }
     }
-}
-
-async fn deleted(job: &Job<'_>, id: &ServiceId, answer: Result<Deployed, MarathonError>) -> Step {
-    let (fact, step) = match answer {
-        Ok(deployed) => {
-            let (marathon_deployment, version) = (deployed.deployment_id, deployed.version);
-            (
-                Fact::ApplyAccepted {
-                    call: Call::Delete,
-                    marathon_deployment,
-                    version,
-                    services: vec![id.clone()],
-                },
-                Ok(Next::Again),
-            )
-        }
-        Err(error) if is_missing(&error) => {
-            let accepted = Fact::ApplyAccepted {
-                call: Call::Delete,
-                marathon_deployment: None,
-                version: None,
-                services: vec![id.clone()],
-            };
-            (accepted, Ok(Next::Again))
-        }
-        Err(error @ MarathonError::Unreachable(_)) => return Err(error.into()),
-        Err(error) => {
-            let code = String::from(Code::Locked);
-            let refused = Fact::ApplyRefused {
-                call: Call::Delete,
-                code,
-                sentence: error.to_string(),
-                services: vec![id.clone()],
-            };
-            (refused, Ok(Next::After(job.context.timing.retry)))
-        }
-    };
-    if let Some(deploy) = &job.app.running {
-        job.record(deploy.number, vec![fact]).await?;
-    }
-    step
 }
 
 async fn gone(job: &Job<'_>) -> Step {

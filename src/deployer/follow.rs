@@ -2,83 +2,50 @@
 //! configuration, all instances run it and are well. Polling decides; Marathon's events only wake.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::call::{self, Made, make, plain};
+use super::debt::{self, Paid};
+use super::following::Following;
 use super::job::Job;
-use super::{Next, Step, apply, destroy, retreat};
-use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Intended, Planned};
-use crate::history::Deploy;
-use crate::id::{DeployNumber, ServiceId};
-use crate::rollout::{self, Given, Look, Standing, Standings, deadline_sentence};
+use super::{Next, Step, StepError, apply, destroy, retreat};
+use crate::event::{Action, Call, Ending, Fact, Intended, Planned};
+use crate::history::{Accepted, Deploy};
+use crate::id::ServiceId;
+use crate::marathon::LiveApp;
+use crate::rollout::{self, Given, Look, Standing, deadline_sentence};
 use crate::sentence::{Code, Sentence};
-use crate::spec::rendering;
+use crate::spec::{deviation, rendering};
 
 /// At most so many stages are written down for a deploy.
 const MOST_PROGRESS: u32 = 50;
 
-/// What was observed of a rollout since this process began to look. None of it is needed to go on after a restart.
-#[derive(Default)]
-pub(super) struct Following {
-    deploy: Option<DeployNumber>,
-    /// How long Marathon was seen: only that counts towards a deadline.
-    observed: Duration,
-    /// When it was seen last; not while it does not answer.
-    seen_at: Option<Duration>,
-    progress_at: Option<Duration>,
-    best: u32,
-    standings: Standings,
-    /// The specs of the commit, once they were asked for.
-    specs: Option<BTreeMap<ServiceId, Value>>,
-    cause: Option<(String, Duration)>,
-}
-
-impl Following {
-    /// Marathon answered at `now`.
-    fn sees(&mut self, now: Duration) {
-        let since = self.seen_at.replace(now).unwrap_or(now);
-        self.observed += now.saturating_sub(since);
-    }
-
-    /// Marathon did not answer: the time until it does again is not observed.
-    pub fn loses_sight(&mut self) {
-        self.seen_at = None;
-    }
-
-    /// Begins anew with another deploy.
-    pub fn of(&mut self, deploy: DeployNumber) {
-        if self.deploy != Some(deploy) {
-            *self = Self {
-                deploy: Some(deploy),
-                ..Self::default()
-            };
-        }
-    }
-}
-
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
-    if let Some(planned) = apply::next_restart(deploy) {
-        let live = job.context.marathon.app(&planned.id).await?;
+    if let Some((id, spec)) = apply::next_restart(deploy, following) {
+        let live = job.context.marathon.app(&id).await?;
         if live
             .as_ref()
             .is_some_and(|a| !rollout::is_of(a, &job.app.id))
         {
             let sentence = format!(
                 "{} does not carry the label of {} any more; it is not restarted",
-                planned.id, job.app.id
+                id, job.app.id
             );
             return ending(job, deploy, Sentence::new(Code::NotOurs, sentence)).await;
         }
-        return apply::restart(
-            job,
-            deploy,
-            planned,
-            false,
-            live.as_ref().map(|a| a.version.as_str()),
-        )
-        .await;
+        return apply::restart(job, deploy, following, (&id, spec), live.as_ref()).await;
     }
+    if let Some(next) = restart_companion(job, deploy, following).await? {
+        return Ok(next);
+    }
+    watch(job, deploy, following).await
+}
+
+/// Looks at how it gets on.
+pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
     let planned: Vec<&Planned> = deploy
         .plan
         .iter()
@@ -125,21 +92,52 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
         );
         return ending(job, deploy, Sentence::new(Code::Cancelled, sentence)).await;
     }
+    let of_the_plan = |a: &&Accepted| {
+        let mut services = a.services.iter();
+        services.any(|s| deploy.plan.iter().flatten().any(|p| p.id == *s))
+    };
     let ours_gone = deploy
-        .marathon_deployments()
+        .life
+        .rollout()
         .iter()
+        .filter(of_the_plan)
+        .filter_map(|a| a.marathon_deployment.as_ref())
         .all(|id| look.deployments.iter().all(|d| d.id != *id));
     if ours_gone && standings.iter().all(|(_, s)| s.done) {
-        return finish(job, deploy, &look).await;
+        let ids = beside(deploy, following);
+        let around = rollout::look(&job.context.marathon, ids.keys().cloned().collect()).await?;
+        if let Some(why) = changed_meanwhile(job, &ids, &around) {
+            return ending(job, deploy, why).await;
+        }
+        let settle = job.context.timing.settle;
+        let now = job.context.clock.elapsed();
+        let unchanged: Vec<Planned> = ids.keys().map(as_it_is).collect();
+        let seen = &mut following.standings;
+        let rest: Vec<(&Planned, Standing)> = unchanged
+            .iter()
+            .map(|p| (p, seen.of(&p.id, None, &around, now, settle)))
+            .filter(|(_, s)| !s.complete)
+            .collect();
+        if !rest.is_empty() {
+            // what the commit consists of is not all well: it is waited for like what was changed
+            progress(job, deploy, &rest).await?;
+            return judge(job, deploy, following, &rest, &around).await;
+        }
+        let since = *following.done_since.get_or_insert(now);
+        let left = companions(deploy, following)
+            .iter()
+            .any(|id| !following.left_alone.contains(id));
+        if left && now.saturating_sub(since) < job.context.timing.overtake {
+            return Ok(Next::After(job.context.timing.look));
+        }
+        return finish(job, deploy, following, &look).await;
     }
-    judge(job, deploy, following, &standings).await
+    following.done_since = None;
+    judge(job, deploy, following, &standings, &look).await
 }
 
 /// The specs of the services that the deploy is about.
-async fn specs(
-    job: &Job<'_>,
-    deploy: &Deploy,
-) -> Result<BTreeMap<ServiceId, Value>, super::StepError> {
+async fn specs(job: &Job<'_>, deploy: &Deploy) -> Result<BTreeMap<ServiceId, Value>, StepError> {
     let Some(files) = &deploy.files else {
         return Ok(BTreeMap::new());
     };
@@ -156,7 +154,7 @@ async fn specs(
 
 /// The version that Marathon gave a service when it was told to change it last.
 fn version_given<'a>(deploy: &'a Deploy, id: &ServiceId) -> Option<&'a str> {
-    let calls = deploy.accepted.iter().rev();
+    let calls = deploy.life.rollout().iter().rev();
     calls
         .filter(|a| matches!(a.call, Call::Put | Call::Restart))
         .find(|a| a.services.contains(id))?
@@ -169,7 +167,7 @@ async fn progress(
     job: &Job<'_>,
     deploy: &Deploy,
     standings: &[(&Planned, Standing)],
-) -> Result<(), super::StepError> {
+) -> Result<(), StepError> {
     let mut facts = Vec::new();
     for (planned, standing) in standings {
         let before = deploy.progress.get(&planned.id).map(|p| p.stage.as_str());
@@ -178,7 +176,7 @@ async fn progress(
             facts.push(Fact::ServiceProgressed {
                 id: planned.id.clone(),
                 stage: standing.stage.to_owned(),
-                sentence: standing.trouble.as_ref().map(|t| t.sentence.clone()),
+                sentence: standing.reason().map(|t| t.sentence.clone()),
             });
         }
     }
@@ -194,9 +192,12 @@ async fn judge(
     deploy: &Deploy,
     following: &mut Following,
     standings: &[(&Planned, Standing)],
+    look: &Look,
 ) -> Step {
     let timing = &job.context.timing;
-    following.sees(job.context.clock.elapsed());
+    let rounds = look.apps.values().map(LiveApp::check_round);
+    let round = rounds.max().unwrap_or_default();
+    following.sees(job.context.clock.elapsed(), round);
     let now = following.observed;
     let well: u32 = standings.iter().map(|(_, s)| s.well).sum();
     if following.progress_at.is_none() || well > following.best {
@@ -243,29 +244,8 @@ async fn judge(
     Ok(Next::After(timing.look))
 }
 
-impl Following {
-    /// Since when there is a cause of failure; a task that is killed for its health and started again continues it.
-    fn cause_since(&mut self, trouble: Option<&Sentence>, now: Duration) -> Option<Duration> {
-        match (trouble, &self.cause) {
-            (Some(why), Some((code, since))) if *code == why.code => Some(*since),
-            (Some(why), _) => {
-                self.cause = Some((why.code.clone(), now));
-                Some(now)
-            }
-            // it may be between two tries: the cause ends only with progress
-            (None, Some((_, since))) if self.progress_at.is_some_and(|p| p < *since) => {
-                Some(*since)
-            }
-            (None, _) => {
-                self.cause = None;
-                None
-            }
-        }
-    }
-}
-
 /// A task inside its grace period is not late yet.
-async fn longest_grace(job: &Job<'_>, deploy: &Deploy) -> Result<Duration, super::StepError> {
+async fn longest_grace(job: &Job<'_>, deploy: &Deploy) -> Result<Duration, StepError> {
     let Some(files) = &deploy.files else {
         return Ok(Duration::ZERO);
     };
@@ -307,7 +287,11 @@ async fn ending(job: &Job<'_>, deploy: &Deploy, why: Sentence) -> Step {
 }
 
 /// A plan whose services only have to become well, without any call.
-pub(super) async fn without_calls(job: &Job<'_>, deploy: &Deploy) -> Step {
+pub(super) async fn without_calls(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    following: &mut Following,
+) -> Step {
     let removals_only = deploy
         .plan
         .iter()
@@ -315,40 +299,20 @@ pub(super) async fn without_calls(job: &Job<'_>, deploy: &Deploy) -> Step {
         .all(|p| p.change == Action::Remove);
     if removals_only {
         let look = rollout::look(&job.context.marathon, BTreeSet::new()).await?;
-        return finish(job, deploy, &look).await;
+        return finish(job, deploy, following, &look).await;
     }
-    Ok(Next::After(job.context.timing.look))
+    watch(job, deploy, following).await
 }
 
 /// All is well: go back to the wanted counts, remove what left, and say so.
-async fn finish(job: &Job<'_>, deploy: &Deploy, look: &Look) -> Step {
-    for (id, instances) in &deploy.raised {
-        if look.apps.get(id).is_some_and(|a| a.instances != *instances) {
-            let service = Intended {
-                id: id.clone(),
-                spec: None,
-                version: None,
-            };
-            let intent = ApplyIntended {
-                call: Call::Scale,
-                body: None,
-                force: false,
-                services: vec![service],
-                target: Vec::new(),
-                raised: BTreeMap::new(),
-            };
-            job.record(deploy.number, vec![Fact::ApplyIntended(Box::new(intent))])
-                .await?;
-            let answer = job.context.marathon.scale(id, *instances, false).await?;
-            let fact = Fact::ApplyAccepted {
-                call: Call::Scale,
-                marathon_deployment: answer.deployment_id,
-                version: answer.version,
-                services: vec![id.clone()],
-            };
-            job.record(deploy.number, vec![fact]).await?;
-            return Ok(Next::Again);
-        }
+async fn finish(job: &Job<'_>, deploy: &Deploy, following: &Following, look: &Look) -> Step {
+    let planned = |id: &ServiceId| deploy.plan.iter().flatten().any(|p| p.id == *id);
+    if let Some((id, debt)) = job.app.debts.iter().find(|(id, _)| planned(id)) {
+        let paid = debt::pay(job, Some(deploy.number), id, *debt, look.apps.get(id)).await?;
+        return match paid {
+            Paid::Done => Ok(Next::Again),
+            Paid::NotYet(why) => job.wait_for(deploy.number, why, Some(id.to_string())).await,
+        };
     }
     for planned in deploy
         .plan
@@ -362,17 +326,20 @@ async fn finish(job: &Job<'_>, deploy: &Deploy, look: &Look) -> Step {
             return destroy::remove(job, &planned.id, false).await;
         }
     }
-    let mut services = retreat::outcomes(deploy, look);
+    let stay = deploy
+        .plan
+        .iter()
+        .flatten()
+        .filter(|p| p.change != Action::Remove);
+    let ids = stay.map(|p| p.id.clone()).collect();
+    let mut services = retreat::outcomes(deploy, &ids, look);
     for outcome in &mut services {
         outcome.rendering = look.apps.get(&outcome.id).map(|a| rendering(&a.raw));
     }
-    let changed = services
-        .iter()
-        .filter(|s| s.change != Action::Unchanged)
-        .count();
     let sentence = format!(
-        "{changed} {} changed, all healthy",
-        if changed == 1 { "service" } else { "services" }
+        "{}{}",
+        what_changed(deploy),
+        what_goes_on(job, deploy, following, look)
     );
     let orphans = orphans(job, deploy).await?;
     job.record(
@@ -387,8 +354,174 @@ async fn finish(job: &Job<'_>, deploy: &Deploy, look: &Look) -> Step {
     Ok(Next::Again)
 }
 
+/// The services of the commit that were right when it was planned, and their specs.
+fn beside(deploy: &Deploy, following: &Following) -> BTreeMap<ServiceId, Value> {
+    let planned = |id: &ServiceId| deploy.plan.iter().flatten().any(|p| p.id == *id);
+    let wanted = |id: &ServiceId| deploy.wanted.only.as_ref().is_none_or(|only| only == id);
+    let all = following.specs.iter().flatten();
+    let beside = all.filter(|(id, _)| wanted(id) && !planned(id));
+    beside
+        .map(|(id, spec)| (id.clone(), spec.clone()))
+        .collect()
+}
+
+fn as_it_is(id: &ServiceId) -> Planned {
+    Planned {
+        id: id.clone(),
+        change: Action::Unchanged,
+        spec: None,
+        instances: None,
+    }
+}
+
+/// One of these services that somebody changed since.
+fn changed_meanwhile(
+    job: &Job<'_>,
+    specs: &BTreeMap<ServiceId, Value>,
+    look: &Look,
+) -> Option<Sentence> {
+    specs.iter().find_map(|(id, spec)| {
+        let Some(app) = look.apps.get(id) else {
+            let why = format!("somebody else removed {id} in Marathon meanwhile");
+            return Some(Sentence::new(Code::Cancelled, why));
+        };
+        if !rollout::is_of(app, &job.app.id) {
+            let why = format!("{id} does not carry the label of {} any more", job.app.id);
+            return Some(Sentence::new(Code::NotOurs, why));
+        }
+        // it may differ from the spec in what was there when it was right
+        let left = job.app.services.get(id).and_then(|r| r.rendering.as_ref());
+        let same = left == Some(&rendering(&app.raw)) || deviation(&app.raw, spec).is_none();
+        (!same).then(|| {
+            let why = format!("somebody else changed {id} in Marathon meanwhile");
+            Sentence::new(Code::Cancelled, why)
+        })
+    })
+}
+
+fn what_changed(deploy: &Deploy) -> String {
+    let count = |of: fn(Action) -> bool| {
+        let planned = deploy.plan.iter().flatten();
+        match planned.filter(|p| of(p.change)).count() {
+            1 => "1 service".to_owned(),
+            n => format!("{n} services"),
+        }
+    };
+    let changed = count(|c| !matches!(c, Action::Unchanged | Action::Remove));
+    let removed = count(|c| c == Action::Remove);
+    match (changed.as_str(), removed.as_str()) {
+        (_, "0 services") => format!("{changed} changed, all healthy"),
+        ("0 services", _) => format!("{removed} removed"),
+        _ => format!("{changed} changed, all healthy; {removed} removed"),
+    }
+}
+
+/// Rollouts of ours that are not waited for, and services that are left between two versions.
+fn what_goes_on(job: &Job<'_>, deploy: &Deploy, following: &Following, look: &Look) -> String {
+    let mut said = String::new();
+    for service in companions(deploy, following) {
+        let _ = write!(
+            said,
+            "; {service}, whose rollout it took over too, is left between two versions: the next deploy goes on with it"
+        );
+    }
+    let dirty = job.app.services.iter().filter(|(_, r)| r.dirty);
+    let left: Vec<&str> = dirty
+        .map(|(id, _)| id.as_str())
+        .filter(|id| {
+            deploy
+                .wanted
+                .only
+                .as_ref()
+                .is_some_and(|only| only.as_str() != *id)
+        })
+        .filter(|id| !said.contains(*id))
+        .collect();
+    if !left.is_empty() {
+        let _ = write!(
+            said,
+            "; {} stays as the deploy before left it: the next deploy of the app goes on with it",
+            left.join(", ")
+        );
+    }
+    for running in &look.deployments {
+        let id = Some(running.id.as_str());
+        if job
+            .app
+            .told
+            .iter()
+            .any(|t| t.marathon_deployment.as_deref() == id)
+        {
+            let _ = write!(
+                said,
+                "; the rollout of {} goes on (Marathon deployment {})",
+                running.affected_apps.join(", "),
+                running.id
+            );
+        }
+    }
+    said
+}
+
+/// Services whose rollout was taken over with that of another, and which have no rollout of their own yet.
+fn companions(deploy: &Deploy, following: &Following) -> BTreeSet<ServiceId> {
+    let restarted = |id: &ServiceId| {
+        let mut calls = deploy.life.rollout().iter();
+        calls.any(|a| a.call == Call::Restart && a.services.contains(id))
+    };
+    let seen = following.companions.iter().filter(|id| !restarted(id));
+    apply::companion(deploy).chain(seen).cloned().collect()
+}
+
+/// Services that shared the rollout that was taken over get one of their own. It is tried once: this deploy is not about them.
+async fn restart_companion(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    following: &mut Following,
+) -> Result<Option<Next>, StepError> {
+    let mut left = companions(deploy, following).into_iter();
+    let Some(id) = left.find(|id| !following.left_alone.contains(id)) else {
+        return Ok(None);
+    };
+    let live = job.context.marathon.app(&id).await?;
+    let Some(live) = live.filter(|a| rollout::is_of(a, &job.app.id)) else {
+        following.left_alone.insert(id);
+        return Ok(Some(Next::Again));
+    };
+    // it is tried again at the next look
+    if !live.deployments().is_empty() {
+        return Ok(None);
+    }
+    let ids = BTreeSet::from([id.clone()]);
+    if rollout::is_crowded(&job.context.marathon, &ids).await? {
+        return Ok(None);
+    }
+    let service = Intended {
+        id: id.clone(),
+        spec: rollout::labelled(&live),
+        version: Some(live.version),
+        instances: None,
+        count: Some(live.instances),
+    };
+    let intended = plain(Call::Restart, false, vec![service]);
+    match make(job, Some(deploy.number), intended, None, &|_| None).await? {
+        Made::Accepted => {}
+        Made::Refused => {
+            following.left_alone.insert(id);
+        }
+        Made::NotYet(_) => {
+            following.left_alone.insert(id);
+            let state = job.context.store.app(&job.app.id).await?;
+            if let Some(app) = &state {
+                call::drop_unsent(&Job { app, ..*job }).await?;
+            }
+        }
+    }
+    Ok(Some(Next::Again))
+}
+
 /// Services of ours that still run although the commit has no spec of them.
-async fn orphans(job: &Job<'_>, deploy: &Deploy) -> Result<Vec<ServiceId>, super::StepError> {
+async fn orphans(job: &Job<'_>, deploy: &Deploy) -> Result<Vec<ServiceId>, StepError> {
     let Some(files) = &deploy.files else {
         return Ok(Vec::new());
     };

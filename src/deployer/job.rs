@@ -1,11 +1,17 @@
 //! One app and everything a step needs to act for it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
 use super::{Next, Step};
 use crate::context::Context;
-use crate::event::Fact;
-use crate::history::{App, Command};
+use crate::event::{Ending, Fact};
+use crate::history::{App, Command, Deploy};
 use crate::id::DeployNumber;
 use crate::marathon::MarathonError;
+use crate::rollout::{Doubts, View};
 use crate::sentence::{Code, Sentence};
 use crate::store::StoreError;
 
@@ -13,9 +19,91 @@ use crate::store::StoreError;
 pub(super) struct Job<'a> {
     pub context: &'a Context,
     pub app: &'a App,
+    pub memory: &'a Memory,
+}
+
+/// What a worker remembers from step to step. A process that begins anew finds out the same, only later.
+#[derive(Default)]
+pub(super) struct Memory {
+    remembered: Mutex<Remembered>,
+    /// Since when tasks are seen of which nobody knows how they are.
+    pub doubts: Doubts,
+    /// The newest event that the worker knows of.
+    pub seen: Arc<AtomicI64>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    /// The newest state that the writer answered with.
+    state: Option<App>,
+    /// Somebody else wrote something between what the worker knew and what it wrote.
+    moved: bool,
+    /// Open calls that certainly have not arrived: the same may be made again without a word.
+    unsent: BTreeSet<i64>,
+    /// When an open call was first known to be without an answer.
+    unanswered: BTreeMap<i64, Duration>,
+}
+
+impl Memory {
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest state that the writer answered with since it was asked last, and whether somebody else wrote something in
+    /// between.
+    pub fn take_state(&self) -> (Option<App>, bool) {
+        let mut remembered = self.remembered();
+        (
+            remembered.state.take(),
+            std::mem::take(&mut remembered.moved),
+        )
+    }
+
+    /// Whether an open call certainly has not arrived.
+    pub fn is_unsent(&self, intent: i64) -> bool {
+        self.remembered().unsent.contains(&intent)
+    }
+
+    /// An open call certainly has not arrived.
+    pub fn has_not_arrived(&self, intent: i64) {
+        let mut remembered = self.remembered();
+        remembered.unanswered.remove(&intent);
+        remembered.unsent.insert(intent);
+    }
+
+    /// A call is about to be made, again or for the first time.
+    pub fn is_sent(&self, intent: i64) {
+        self.remembered().unsent.remove(&intent);
+    }
+
+    /// A call is settled.
+    pub fn is_settled(&self, intent: i64) {
+        let mut remembered = self.remembered();
+        remembered.unsent.remove(&intent);
+        remembered.unanswered.remove(&intent);
+    }
+
+    /// For how long a call is known to be without an answer.
+    pub fn unanswered_for(&self, intent: i64, now: Duration) -> Duration {
+        let mut remembered = self.remembered();
+        let since = *remembered.unanswered.entry(intent).or_insert(now);
+        now.saturating_sub(since)
+    }
 }
 
 impl Job<'_> {
+    /// How Marathon is looked at now.
+    pub fn view(&self) -> View<'_> {
+        View {
+            marathon: &self.context.marathon,
+            watched: self.context.watch.watched(),
+            doubts: &self.memory.doubts,
+            now: self.context.clock.elapsed(),
+        }
+    }
+
     /// Writes down what happened to a deploy.
     pub async fn record(&self, number: DeployNumber, facts: Vec<Fact>) -> Result<(), StoreError> {
         self.command(Command::Record {
@@ -23,31 +111,81 @@ impl Job<'_> {
             facts,
         })
         .await
+        .map(|_| ())
     }
 
-    /// Sends a command as the observer.
-    pub async fn command(&self, command: Command) -> Result<(), StoreError> {
-        self.context
-            .store
-            .log()
-            .command(&self.app.id, "observer", None, command)
-            .await
-            .map(|_| ())
+    /// Sends a command as the observer; answers the number of the newest event of the app.
+    pub async fn command(&self, command: Command) -> Result<i64, StoreError> {
+        let written = self.context.store.log().work(&self.app.id, command).await?;
+        let newest = written.app.as_ref().map_or(0, |a| a.last_seq);
+        let known = self.memory.seen.swap(newest, Ordering::SeqCst);
+        let mut remembered = self.memory.remembered();
+        remembered.moved |= written.before > known;
+        remembered.state = written.app;
+        Ok(newest)
     }
 
     /// Says why a deploy waits; written down only when the reason changes.
     pub async fn wait(&self, number: DeployNumber, why: Sentence) -> Step {
+        self.wait_for(number, why, None).await
+    }
+
+    /// The same, of one of several things it can wait for.
+    pub async fn wait_for(
+        &self,
+        number: DeployNumber,
+        why: Sentence,
+        subject: Option<String>,
+    ) -> Step {
         let Sentence { code, sentence } = why;
         self.record(
             number,
             vec![Fact::DeployWaiting {
                 code,
                 sentence,
+                subject,
                 until: None,
             }],
         )
         .await?;
-        Ok(Next::After(self.context.timing.retry))
+        Ok(Next::Wait)
+    }
+
+    /// A deploy that waited for this goes on.
+    pub async fn goes_on(&self, code: Code, sentence: &str) -> Result<(), StoreError> {
+        let waits = |w: &crate::history::Waiting| w.code == code.word();
+        let Some(deploy) = &self.app.running else {
+            return Ok(());
+        };
+        // a call that is without an answer waits on
+        if deploy.life.intent().is_some() || !deploy.waiting.as_ref().is_some_and(waits) {
+            return Ok(());
+        }
+        let goes_on = Fact::DeployWaiting {
+            code: Code::GoesOn.into(),
+            sentence: sentence.to_owned(),
+            subject: Some(code.into()),
+            until: None,
+        };
+        self.record(deploy.number, vec![goes_on]).await
+    }
+
+    /// How a deploy fails: at once, or where it took something over or told Marathon something, after that is ended.
+    pub fn failed(&self, deploy: &Deploy, why: Sentence) -> Fact {
+        let Sentence { code, sentence } = why;
+        if deploy.has_begun() || self.app.inherits() {
+            Fact::DeployEnding {
+                outcome: Ending::Failed,
+                code,
+                sentence,
+            }
+        } else {
+            Fact::DeployFailed {
+                code,
+                sentence,
+                services: Vec::new(),
+            }
+        }
     }
 
     /// A fact that the log refuses for good, as one that is too large, ends a deploy that has not touched Marathon.
@@ -64,7 +202,7 @@ impl Job<'_> {
             }
             _ => {
                 tracing::error!(app.id = %self.app.id, why, "what happened cannot be written down");
-                Ok(Next::After(self.context.timing.retry))
+                Ok(Next::Wait)
             }
         }
     }
@@ -75,15 +213,11 @@ impl Job<'_> {
             MarathonError::Busy(_) => Code::MarathonBusy,
             _ => Code::MarathonUnreachable,
         };
-        match &self.app.running {
-            Some(deploy) if !deploy.touched => {
-                self.wait(deploy.number, Sentence::new(code, error.to_string()))
-                    .await
-            }
-            _ => {
-                tracing::warn!(app.id = %self.app.id, %error, "Marathon does not help; trying again");
-                Ok(Next::After(self.context.timing.retry))
-            }
-        }
+        let Some(deploy) = &self.app.running else {
+            tracing::debug!(app.id = %self.app.id, %error, "Marathon does not help; trying again");
+            return Ok(Next::Wait);
+        };
+        self.wait(deploy.number, Sentence::new(code, error.to_string()))
+            .await
     }
 }

@@ -2,24 +2,30 @@
 //! one worker per app that owes work, each step decided by the state that the log folds to.
 
 mod apply;
+mod call;
+mod debt;
 mod destroy;
 mod drift;
 mod follow;
+mod following;
 mod job;
 mod look;
+mod owner;
 mod prepare;
 mod retreat;
 mod worker;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use prepare::Preview;
+use worker::Awake;
 pub use worker::Worker;
 
 use crate::context::Context;
@@ -28,12 +34,16 @@ use crate::id::AppId;
 use crate::marathon;
 use crate::store::StoreError;
 
+/// So many workers take a step at the same time.
+const SIDE_BY_SIDE: usize = 32;
+
 /// Starts a worker for every app that owes work, now and whenever the log changes, until `stop`.
 pub async fn run(context: Context, stop: CancellationToken) {
     let workers = Workers {
         context,
         tracker: TaskTracker::new(),
         awake: Arc::default(),
+        places: Arc::new(Semaphore::new(SIDE_BY_SIDE)),
         stop: stop.clone(),
     };
     let mut touched = workers.context.store.log().touched();
@@ -47,7 +57,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
             _ = again.tick() => workers.scan().await,
             _ = drift.tick() => workers.look_for_drift(),
             app = touched.recv() => match app {
-                Ok(app) => workers.wake(&app),
+                Ok(touched) => workers.wake(&touched.app, Some(touched.seq)),
                 Err(broadcast::error::RecvError::Lagged(_)) => workers.scan().await,
                 Err(broadcast::error::RecvError::Closed) => break,
             },
@@ -89,7 +99,8 @@ pub async fn look_for_drift(context: &Context) {
 struct Workers {
     context: Context,
     tracker: TaskTracker,
-    awake: Arc<Mutex<BTreeMap<AppId, Arc<Notify>>>>,
+    awake: Arc<Mutex<BTreeMap<AppId, Awake>>>,
+    places: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -97,7 +108,7 @@ impl Workers {
     /// Wakes the worker of every app that owes work; finds what a lost message would have said.
     async fn scan(&self) {
         match owing(&self.context).await {
-            Ok(apps) => apps.iter().for_each(|app| self.wake(app)),
+            Ok(apps) => apps.iter().for_each(|app| self.wake(app, None)),
             Err(error) => tracing::error!(%error, "the apps cannot be read"),
         }
     }
@@ -113,34 +124,54 @@ impl Workers {
         });
     }
 
-    fn wake(&self, app: &AppId) {
+    /// Wakes the worker of an app; not for an event that it knows of, as those that it wrote itself.
+    fn wake(&self, app: &AppId, seq: Option<i64>) {
         let Ok(mut awake) = self.awake.lock() else {
             return;
         };
-        if let Some(notify) = awake.get(app) {
-            notify.notify_one();
+        if let Some(at_work) = awake.get(app) {
+            let known = at_work.seen.load(Ordering::SeqCst);
+            if seq.is_none_or(|seq| seq > known) {
+                at_work.notify.notify_one();
+            }
             return;
         }
         let notify = Arc::new(Notify::new());
-        awake.insert(app.clone(), notify.clone());
-        let (context, app, stop, map) = (
-            self.context.clone(),
-            app.clone(),
-            self.stop.clone(),
-            self.awake.clone(),
-        );
+        let worker = Worker::new(self.context.clone(), app.clone());
+        let at_work = Awake {
+            notify: notify.clone(),
+            seen: worker.seen(),
+        };
+        awake.insert(app.clone(), at_work);
+        let (context, app, stop) = (self.context.clone(), app.clone(), self.stop.clone());
+        let (map, places) = (self.awake.clone(), self.places.clone());
         self.tracker.spawn(async move {
-            worker::run(&context, &app, &notify, &stop, &map).await;
+            let run = worker::run(&context, &app, worker, &places, &notify, &stop, &map);
+            Box::pin(run).await;
         });
     }
 }
 
+/// When a worker is to take its next step.
+pub enum Due {
+    /// At once.
+    Now,
+    /// After this long, or a change.
+    After(Duration),
+    /// No work is owed.
+    Never,
+}
+
 /// What to do after a step.
-pub enum Next {
+pub(crate) enum Next {
     /// The state changed: look again at once.
     Again,
     /// Nothing to do before this long, or a change.
     After(Duration),
+    /// It cannot go on yet: tried again, later and later, or after a change.
+    Wait,
+    /// The same, and after this long at the latest.
+    WaitAtMost(Duration),
     /// No work is owed.
     Idle,
 }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::following::Following;
 use super::job::Job;
-use super::{Next, Step, StepError, apply, follow};
+use super::{Next, Step, StepError, apply, call, follow, owner};
 use crate::context::Context;
 use crate::context::{Commit, ReadError};
-use crate::event::{Call, DeployQueued, Fact, Planned};
+use crate::event::{DeployQueued, Fact, Planned};
 use crate::github::GithubError;
 use crate::history::{App, Command, Deploy, plan_token};
 use crate::id::{CommitId, ServiceId};
@@ -18,7 +19,7 @@ use crate::rollout;
 use crate::sentence::{Code, Sentence};
 use crate::spec::flatten;
 
-pub(super) async fn step(job: &Job<'_>, deploy: &Deploy) -> Step {
+pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
     if deploy.started_at.is_none() {
         if deploy.wanted.cause.follows()
             && let Some(next) = check_head(job, deploy).await?
@@ -49,7 +50,7 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy) -> Step {
         job.record(deploy.number, vec![read]).await?;
         return Ok(Next::Again);
     }
-    make_plan(job, deploy, &commit).await
+    make_plan(job, deploy, &commit, following).await
 }
 
 /// The branch is the truth; a push is a hint. `None`: the commit is the head, go on.
@@ -89,9 +90,8 @@ async fn check_head(job: &Job<'_>, deploy: &Deploy) -> Result<Option<Next>, Step
             let queued: jiff::Timestamp = deploy.queued_at.parse().unwrap_or_default();
             let waited = context.clock.now().duration_since(queued).unsigned_abs();
             if waited < context.timing.lag {
-                return Ok(Some(Next::After(
-                    (waited / 4).clamp(context.timing.look, context.timing.retry),
-                )));
+                let left = context.timing.lag.saturating_sub(waited);
+                return Ok(Some(Next::WaitAtMost(left)));
             }
             let sentence = lag_sentence(&source.branch.to_string(), head.as_ref(), commit);
             job.command(Command::HeadLags {
@@ -108,7 +108,7 @@ async fn check_head(job: &Job<'_>, deploy: &Deploy) -> Result<Option<Next>, Step
 fn lag_sentence(branch: &str, head: Option<&CommitId>, commit: &CommitId) -> String {
     match head {
         Some(head) => format!(
-            "the branch {branch} is still at {} and never got to {}; push again, or deploy it by hand",
+            "the branch {branch} is at {} and was not seen at {}; push again, or deploy it by hand",
             head.short(),
             commit.short()
         ),
@@ -129,16 +129,8 @@ async fn cannot_read(job: &Job<'_>, deploy: &Deploy, error: ReadError) -> Step {
 }
 
 async fn fail(job: &Job<'_>, deploy: &Deploy, why: Sentence) -> Step {
-    let Sentence { code, sentence } = why;
-    job.record(
-        deploy.number,
-        vec![Fact::DeployFailed {
-            code,
-            sentence,
-            services: Vec::new(),
-        }],
-    )
-    .await?;
+    job.record(deploy.number, vec![job.failed(deploy, why)])
+        .await?;
     Ok(Next::Again)
 }
 
@@ -252,7 +244,12 @@ impl Context {
     }
 }
 
-async fn make_plan(job: &Job<'_>, deploy: &Deploy, commit: &Commit) -> Step {
+async fn make_plan(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    commit: &Commit,
+    following: &mut Following,
+) -> Step {
     let context = job.context;
     let apps = context.live(job.app, &commit.services).await?;
     let old_specs = context.applied_specs(job.app).await?;
@@ -286,18 +283,20 @@ async fn make_plan(job: &Job<'_>, deploy: &Deploy, commit: &Commit) -> Step {
         )
         .await;
     }
-    let begun = deploy
-        .accepted
-        .iter()
-        .any(|a| matches!(a.call, Call::Put | Call::Restart | Call::Delete));
+    let planned: Vec<Planned> = plan.steps.iter().map(|s| s.planned.clone()).collect();
+    let same = deploy.plan.as_ref() == Some(&planned);
+    if deploy.life.intent().is_some() && !same {
+        call::drop_unsent(job).await?;
+        return Ok(Next::Again);
+    }
+    let begun = deploy.has_begun();
     if plan.steps.is_empty() && begun {
-        return follow::without_calls(job, deploy).await;
+        return follow::without_calls(job, deploy, following).await;
     }
     if plan.steps.is_empty() {
         return unchanged(job, deploy, plan, &plan.unchanged, "nothing to change").await;
     }
-    let planned: Vec<Planned> = plan.steps.iter().map(|s| s.planned.clone()).collect();
-    if !begun && deploy.plan.as_ref() != Some(&planned) {
+    if !begun && !same {
         let made = Fact::PlanMade {
             services: planned,
             unchanged: u32::try_from(plan.unchanged.len()).unwrap_or(u32::MAX),
@@ -307,12 +306,12 @@ async fn make_plan(job: &Job<'_>, deploy: &Deploy, commit: &Commit) -> Step {
         job.record(deploy.number, vec![made]).await?;
         return Ok(Next::Again);
     }
-    if let Some(why) = held_by_others(job, deploy, plan).await? {
-        return job.wait(deploy.number, why).await;
+    if let Some((why, holder)) = held_by_others(job, deploy, plan).await? {
+        return job.wait_for(deploy.number, why, Some(holder)).await;
     }
-    match apply::begin(job, deploy, plan, &apps).await? {
+    match apply::begin(job, deploy, following, plan, &apps).await? {
         Some(next) => Ok(next),
-        None => follow::without_calls(job, deploy).await,
+        None => follow::without_calls(job, deploy, following).await,
     }
 }
 
@@ -337,14 +336,14 @@ async fn held_by_others(
     job: &Job<'_>,
     deploy: &Deploy,
     plan: &Plan,
-) -> Result<Option<Sentence>, StepError> {
+) -> Result<Option<(Sentence, String)>, StepError> {
     if deploy.wanted.force {
         return Ok(None);
     }
-    for running in job.context.marathon.deployments().await? {
-        if job.app.marathon.iter().any(|ours| ours.id == running.id) {
-            continue;
-        }
+    let running = job.context.marathon.deployments().await?;
+    let ids: BTreeSet<ServiceId> = plan.steps.iter().map(|s| s.planned.id.clone()).collect();
+    let ours = owner::ours(job, &running, &ids).await?;
+    for running in running.iter().filter(|d| !ours.contains(&d.id)) {
         let held = plan.steps.iter().find(|s| {
             running
                 .affected_apps
@@ -352,7 +351,8 @@ async fn held_by_others(
                 .any(|a| a == s.planned.id.as_str())
         });
         if let Some(held) = held {
-            return Ok(Some(marathon::locked(held.planned.id.as_str(), &running)));
+            let why = marathon::locked(held.planned.id.as_str(), running);
+            return Ok(Some((why, running.id.clone())));
         }
     }
     Ok(None)

@@ -1,11 +1,12 @@
 //! Ending a deploy: each call that changes Marathon is written down around what `rollout` does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::call::{Made, make, plain};
 use super::job::Job;
-use super::{Next, Step, StepError};
+use super::{Next, Step, StepError, owner};
 use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Outcome};
-use crate::history::Deploy;
+use crate::history::{Deploy, EndingOf};
 use crate::id::{DeployNumber, ServiceId};
 use crate::marathon::MarathonError;
 use crate::rollout::{Journal, Look, Wiped, apps, is_of, look, wipe};
@@ -19,44 +20,38 @@ pub(super) struct Logged<'a> {
 impl Journal for Logged<'_> {
     type Error = StepError;
 
-    async fn wiping(&self, tasks: &[String]) -> Result<(), StepError> {
-        let intent = ApplyIntended {
-            call: Call::Wipe,
-            body: None,
-            force: false,
-            services: Vec::new(),
-            target: tasks.iter().take(200).cloned().collect(),
-            raised: BTreeMap::new(),
+    async fn wipe(&self, tasks: &[String]) -> Result<(), StepError> {
+        let intended = ApplyIntended {
+            target: tasks.to_vec(),
+            ..plain(Call::Wipe, false, Vec::new())
         };
-        let intended = Fact::ApplyIntended(Box::new(intent));
-        Ok(self.job.record(self.number, vec![intended]).await?)
-    }
-
-    async fn wiped(&self) -> Result<(), StepError> {
-        let done = vec![accepted(Call::Wipe)];
-        Ok(self.job.record(self.number, done).await?)
+        told(self.job, self.number, intended).await
     }
 }
 
-fn accepted(call: Call) -> Fact {
-    Fact::ApplyAccepted {
-        call,
-        marathon_deployment: None,
-        version: None,
-        services: Vec::new(),
+/// Makes a call that must succeed before anything else is done.
+async fn told(
+    job: &Job<'_>,
+    number: DeployNumber,
+    intended: ApplyIntended,
+) -> Result<(), StepError> {
+    let force = intended.force;
+    match make(job, Some(number), intended, None, &|_| None).await? {
+        Made::Accepted => Ok(()),
+        Made::NotYet(error) => Err(error.into()),
+        Made::Refused => {
+            let what = if force { "cancel" } else { "wipe" };
+            let why = format!("Marathon refused to {what}");
+            Err(MarathonError::Unreachable(why).into())
+        }
     }
 }
 
 /// Ends a deploy that failed or was cancelled: wipe under the lock, cancel the Marathon deployment, say what runs.
-pub(super) async fn end(job: &Job<'_>, deploy: &Deploy) -> Step {
-    let Some(ending) = &deploy.ending else {
-        return Ok(Next::Again);
-    };
-    let changed: BTreeSet<ServiceId> = deploy
-        .accepted
-        .iter()
-        .flat_map(|a| a.services.iter().cloned())
-        .collect();
+pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> Step {
+    let accepted = deploy.life.rollout().iter().flat_map(|a| &a.services);
+    let inherited = job.app.inherited().flat_map(|t| &t.services);
+    let changed: BTreeSet<ServiceId> = accepted.chain(inherited).cloned().collect();
     // what somebody took from us meanwhile is left alone
     let live = apps(&job.context.marathon, changed).await?;
     let ids: BTreeSet<ServiceId> = live
@@ -65,31 +60,21 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy) -> Step {
         .map(|(id, _)| id)
         .collect();
     let running = job.context.marathon.deployments().await?;
-    let ours: Vec<&str> = deploy
-        .marathon_deployments()
-        .into_iter()
-        .filter(|id| running.iter().any(|d| d.id == *id))
-        .collect();
+    let ours = owner::ours(job, &running, &ids).await?;
     let mut stays = None;
     if !ours.is_empty() {
         let number = deploy.number;
-        let watched = job.context.watch.watched();
-        let wiped = wipe(
-            &job.context.marathon,
-            watched,
-            &ids,
-            &Logged { job, number },
-        )
-        .await?;
+        let wiped = wipe(&job.view(), &ids, &Logged { job, number }).await?;
         for deployment in ours {
             match &wiped {
-                Wiped::Clean => cancel(job, deploy, deployment).await?,
-                Wiped::Left(services) => stays = Some(left_alone(deployment, services)),
+                Wiped::Clean => cancel(job, deploy, &deployment).await?,
+                Wiped::Unknown => return Ok(Next::After(job.context.timing.look)),
+                Wiped::Left(services) => stays = Some(left_alone(&deployment, services)),
             }
         }
     }
     let look = look(&job.context.marathon, ids.clone()).await?;
-    let services = outcomes(deploy, &look);
+    let services = outcomes(deploy, &ids, &look);
     let mut sentence = format!("{}; {}", ending.why.sentence, what_runs(&services));
     if let Some(stays) = stays {
         sentence.push_str(&stays);
@@ -120,32 +105,19 @@ fn left_alone(deployment: &str, services: &BTreeSet<ServiceId>) -> String {
 }
 
 async fn cancel(job: &Job<'_>, deploy: &Deploy, deployment: &str) -> Result<(), StepError> {
-    let intent = ApplyIntended {
-        call: Call::Cancel,
-        body: None,
-        force: true,
-        services: Vec::new(),
+    let intended = ApplyIntended {
         target: vec![deployment.to_owned()],
-        raised: BTreeMap::new(),
+        ..plain(Call::Cancel, true, Vec::new())
     };
-    job.record(deploy.number, vec![Fact::ApplyIntended(Box::new(intent))])
-        .await?;
-    job.context.marathon.cancel(deployment).await?;
-    job.record(deploy.number, vec![accepted(Call::Cancel)])
-        .await?;
-    Ok(())
+    told(job, deploy.number, intended).await
 }
 
 /// How many old and new instances of each service are well.
-pub(super) fn outcomes(deploy: &Deploy, look: &Look) -> Vec<Outcome> {
-    let planned = deploy
-        .plan
-        .iter()
-        .flatten()
-        .filter(|p| p.change != Action::Remove);
-    planned
-        .map(|p| {
-            let app = look.apps.get(&p.id);
+pub(super) fn outcomes(deploy: &Deploy, ids: &BTreeSet<ServiceId>, look: &Look) -> Vec<Outcome> {
+    ids.iter()
+        .map(|id| {
+            let planned = deploy.plan.iter().flatten().find(|p| p.id == *id);
+            let app = look.apps.get(id);
             let count = |current: bool| {
                 let well = app.into_iter().flat_map(|a| {
                     a.tasks
@@ -155,12 +127,12 @@ pub(super) fn outcomes(deploy: &Deploy, look: &Look) -> Vec<Outcome> {
                 u32::try_from(well.count()).unwrap_or(u32::MAX)
             };
             Outcome {
-                id: p.id.clone(),
-                change: p.change,
+                id: id.clone(),
+                change: planned.map_or(Action::Unchanged, |p| p.change),
                 new: count(true),
                 old: count(false),
-                spec: p.spec.clone(),
-                instances: p.instances,
+                spec: planned.and_then(|p| p.spec.clone()),
+                instances: planned.and_then(|p| p.instances),
                 rendering: None,
             }
         })
@@ -178,9 +150,4 @@ fn what_runs(services: &[Outcome]) -> String {
         n if n > 5 => format!("{} and {} more services", lines.join(", "), n - 5),
         _ => lines.join(", "),
     }
-}
-
-/// An error of Marathon that only means that it is not there any more.
-pub(super) fn is_missing(error: &MarathonError) -> bool {
-    matches!(error, MarathonError::Missing(_))
 }

@@ -1,6 +1,7 @@
 //! The kinds of events and their payloads.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use strum::VariantNames;
 
 use super::payload::{
@@ -81,6 +82,8 @@ pub enum Fact {
     DeployWaiting {
         code: String,
         sentence: String,
+        #[serde(default)]
+        subject: Option<String>,
         until: Option<String>,
     },
     SpecsRead {
@@ -96,12 +99,16 @@ pub enum Fact {
     },
     ApplyIntended(Box<ApplyIntended>),
     ApplyAccepted {
+        #[serde(default)]
+        intent: Option<i64>,
         call: Call,
         marathon_deployment: Option<String>,
         version: Option<String>,
         services: Vec<ServiceId>,
     },
     ApplyRefused {
+        #[serde(default)]
+        intent: Option<i64>,
         call: Call,
         code: String,
         sentence: String,
@@ -181,6 +188,13 @@ pub enum Fact {
         services: Vec<ServiceId>,
         hook: Option<u64>,
         keep_services: bool,
+    },
+    ServicesListed {
+        of: String,
+        field: String,
+        part: u32,
+        parts: u32,
+        services: Vec<Value>,
     },
     StatusReported {
         what: String,

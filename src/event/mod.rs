@@ -5,10 +5,12 @@
 //! `via`, `delivery` (the GUID), `ref`, `before`, `after`, `reason`.
 
 mod fact;
+mod listed;
 mod payload;
 mod word;
 
 pub use fact::Fact;
+pub use listed::{Lists, split};
 pub use payload::*;
 pub use word::{Action, Call, Cause, Ending, ResumeWhen, Scale, Via};
 
@@ -96,6 +98,15 @@ impl Fact {
         )
     }
 
+    /// The newest version of a kind that this release knows, which is the one it writes.
+    #[must_use]
+    pub fn newest_version(kind: &str) -> i64 {
+        match kind {
+            "apply_intended" | "apply_accepted" | "apply_refused" | "deploy_waiting" => 2,
+            _ => 1,
+        }
+    }
+
     /// The kind, the version and the payload as they are stored.
     ///
     /// # Panics
@@ -110,7 +121,8 @@ impl Fact {
         }
         let text = serde_json::to_string(self).expect("a fact serializes");
         let tagged: Tagged<'_> = serde_json::from_str(&text).expect("a fact is tagged");
-        (tagged.kind, 1, tagged.payload.get().to_owned())
+        let version = Self::newest_version(&tagged.kind);
+        (tagged.kind, version, tagged.payload.get().to_owned())
     }
 }
 
@@ -127,7 +139,7 @@ impl Event {
             release: env!("CARGO_PKG_VERSION"),
             cause,
         };
-        if self.version != 1 {
+        if self.version > Fact::newest_version(&self.kind) {
             return Err(unreadable("its version is newer".to_owned()));
         }
         let text = format!(

@@ -72,6 +72,12 @@ pub struct Intended {
     pub spec: Option<SpecHash>,
     /// Its `version` in Marathon before the call; none where it did not exist.
     pub version: Option<String>,
+    /// `instances` of that spec. Since version 2, as the next field.
+    #[serde(default)]
+    pub instances: Option<u32>,
+    /// How many instances it is given.
+    #[serde(default)]
+    pub count: Option<u32>,
 }
 
 /// How a deploy left a service.

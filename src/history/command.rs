@@ -2,7 +2,8 @@
 
 use super::state::Lock;
 use crate::event::{
-    AppSettings, CommitInfo, DeployRef, Fact, NewEvent, Outcome, ResumeWhen, Scale, Source, Via,
+    AppSettings, ApplyIntended, CommitInfo, DeployRef, Fact, NewEvent, Outcome, ResumeWhen, Scale,
+    Source, Via,
 };
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::sentence::Sentence;
@@ -116,6 +117,22 @@ pub enum Command {
         /// In this order.
         facts: Vec<Fact>,
     },
+    /// The deployer is about to make a call that changes Marathon.
+    Intend {
+        /// The deploy it is for; none where it is an operator's scaling, a debt or a destroy.
+        deploy: Option<DeployNumber>,
+        /// The call.
+        intended: Box<ApplyIntended>,
+    },
+    /// It is known what became of a call. Each is settled once, whatever became of its deploy.
+    Settle {
+        /// The number of its `apply_intended`.
+        intent: i64,
+        /// `apply_accepted` or `apply_refused`.
+        fact: Box<Fact>,
+        /// What follows for its deploy, where that has not ended.
+        then: Option<Box<Fact>>,
+    },
     /// The observer reports something about the app that belongs to no deploy.
     Note(Vec<Fact>),
     /// Go back.
@@ -189,6 +206,8 @@ pub struct Known {
     pub source_app: Option<AppId>,
     /// Whether another app, not destroyed, uses the same repository.
     pub repository_shared: bool,
+    /// A service that is about to be changed or adopted and belongs to another app.
+    pub taken: Option<(ServiceId, AppId)>,
 }
 
 /// What a command came to.
@@ -230,6 +249,9 @@ pub enum Refusal {
     /// The deploy the command speaks of has ended meanwhile.
     #[error("the deploy has ended")]
     Stale,
+    /// A service belongs to another app.
+    #[error("{0} belongs to the app {1}; change the id")]
+    Taken(ServiceId, AppId),
     /// It makes no sense now, and why.
     #[error("{0}")]
     Not(String),

@@ -2,12 +2,18 @@
 //! transaction that writes it down.
 
 use super::command::{Answer, Command, Decision, Known, Push, Refusal, Registering};
+use super::deploy::{Deploy, Waiting};
 use super::draft::Draft;
+use super::fold::apply;
 use super::operate;
 use super::push::{head_lags, head_moved, hold_first_start, pushed, received};
 use super::state::{App, AppState};
-use crate::event::{Cause, Fact, NewEvent, Registration, Via};
+use crate::event::{ApplyIntended, Cause, Fact, NewEvent, Registration, Via};
 use crate::id::{AppId, DeployNumber};
+use crate::sentence::Code;
+
+/// So many reasons to wait are written down of a deploy.
+const MOST_WAITS: u32 = 10;
 
 /// What the command comes to for an app in this state; `app` is `None` for one that never existed.
 ///
@@ -76,8 +82,15 @@ fn with_app(
     known: &Known,
     command: &Command,
 ) -> Result<Answer, Refusal> {
-    if app.destroying.is_some() && !matches!(command, Command::Note(_) | Command::Record { .. }) {
+    let of_the_work = matches!(
+        command,
+        Command::Note(_) | Command::Record { .. } | Command::Intend { .. } | Command::Settle { .. }
+    );
+    if app.destroying.is_some() && !of_the_work {
         return Err(Refusal::Destroying);
+    }
+    if let Some((service, owner)) = &known.taken {
+        return Err(Refusal::Taken(service.clone(), owner.clone()));
     }
     match command {
         Command::Push(push) => Ok(pushed(draft, app, known, push)),
@@ -92,6 +105,10 @@ fn with_app(
             hold_first_start(draft, app, *deploy, sentence)
         }
         Command::Record { deploy, facts } => record(draft, app, *deploy, facts),
+        Command::Intend { deploy, intended } => intend(draft, app, *deploy, intended),
+        Command::Settle { intent, fact, then } => {
+            settle(draft, app, *intent, fact, then.as_deref())
+        }
         Command::Note(facts) => {
             for fact in facts {
                 draft.app(fact.clone());
@@ -199,38 +216,94 @@ fn start(draft: &mut Draft<'_>, app: &App, number: DeployNumber) -> Result<Answe
     Ok(Answer::Done)
 }
 
-/// What the deployer reports is written down as long as the deploy it speaks of has not ended.
+fn running(app: &App, number: DeployNumber) -> Result<&Deploy, Refusal> {
+    let running = app.running.as_ref();
+    running.filter(|d| d.number == number).ok_or(Refusal::Stale)
+}
+
+/// What the deployer reports is written down as long as the deploy it speaks of is where that can happen.
 fn record(
     draft: &mut Draft<'_>,
     app: &App,
     number: DeployNumber,
     facts: &[Fact],
 ) -> Result<Answer, Refusal> {
-    let deploy = app
-        .running
-        .as_ref()
-        .filter(|d| d.number == number)
-        .ok_or(Refusal::Stale)?;
-    let mut ended = false;
-    for fact in facts {
-        if ended {
+    let mut folded: Option<App> = None;
+    for (at, fact) in facts.iter().enumerate() {
+        let state = folded.as_ref().unwrap_or(app);
+        let deploy = running(state, number)?;
+        if !is_news(deploy, fact) {
+            continue;
+        }
+        if !deploy.life.allows(fact) {
             return Err(Refusal::Stale);
         }
-        ended = fact.ends_deploy();
-        let starts_something = matches!(fact, Fact::ApplyIntended(i) if matches!(i.call, crate::event::Call::Put | crate::event::Call::Restart));
-        if starts_something && deploy.ending.is_some() {
-            return Err(Refusal::Stale);
+        let seq = state.last_seq + 1;
+        let event = draft.deploy(number, fact.clone());
+        if at + 1 < facts.len() {
+            let mut after = Some(folded.take().unwrap_or_else(|| app.clone()));
+            apply(&mut after, seq, "", event);
+            folded = after;
         }
-        let again = match fact {
-            Fact::DeployEnding { .. } => deploy.ending.is_some(),
-            Fact::DeployWaiting { code, .. } => {
-                deploy.waiting.as_ref().is_some_and(|w| w.code == *code)
+    }
+    Ok(Answer::Done)
+}
+
+/// A wait is news when its reason is another one, and as long as a deploy has not written down too many.
+fn is_news(deploy: &Deploy, fact: &Fact) -> bool {
+    match fact {
+        // as long as it waits for that still
+        Fact::DeployWaiting { code, subject, .. } if *code == Code::GoesOn.word() => {
+            let waits_for = deploy.waiting.as_ref().map(|w| &w.code);
+            waits_for.is_some() && waits_for == subject.as_ref()
+        }
+        Fact::DeployWaiting { code, subject, .. } => {
+            let same = |w: &Waiting| w.code == *code && w.subject == *subject;
+            deploy.waits < MOST_WAITS && !deploy.waiting.as_ref().is_some_and(same)
+        }
+        Fact::DeployEnding { .. } => deploy.life.ending().is_none(),
+        _ => true,
+    }
+}
+
+fn intend(
+    draft: &mut Draft<'_>,
+    app: &App,
+    deploy: Option<DeployNumber>,
+    intended: &ApplyIntended,
+) -> Result<Answer, Refusal> {
+    let fact = Fact::ApplyIntended(Box::new(intended.clone()));
+    match deploy {
+        Some(number) => {
+            if !running(app, number)?.life.allows(&fact) {
+                return Err(Refusal::Stale);
             }
-            _ => false,
-        };
-        if !again {
-            draft.deploy(number, fact.clone());
+            draft.deploy(number, fact);
         }
+        None => draft.app(fact),
+    }
+    Ok(Answer::Done)
+}
+
+fn settle(
+    draft: &mut Draft<'_>,
+    app: &App,
+    key: i64,
+    fact: &Fact,
+    then: Option<&Fact>,
+) -> Result<Answer, Refusal> {
+    let intent = app.intents.get(&key).ok_or(Refusal::Stale)?;
+    let Some(number) = intent.deploy else {
+        draft.app(fact.clone());
+        return Ok(Answer::Done);
+    };
+    draft.deploy(number, fact.clone());
+    let still = app.running.as_ref().is_some_and(|d| {
+        let ends = then.is_some_and(|then| is_news(d, then));
+        d.number == number && d.life.intent() == Some(key) && ends
+    });
+    if let Some(then) = then.filter(|_| still) {
+        draft.deploy(number, then.clone());
     }
     Ok(Answer::Done)
 }

@@ -2,7 +2,7 @@
 
 use super::deploy::Deploy;
 use super::state::App;
-use crate::event::{Cause, DeployQueued, DeployRef, Fact, NewEvent, Scale};
+use crate::event::{Cause, DeployQueued, DeployRef, Ending, Fact, NewEvent, Scale};
 use crate::id::{AppId, CommitId, DeployNumber};
 
 /// The actor of what nobody asked for.
@@ -21,15 +21,22 @@ pub(super) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    fn push(&mut self, app: bool, actor: &str, deploy: Option<DeployNumber>, fact: Fact) {
+    fn push(
+        &mut self,
+        app: bool,
+        actor: &str,
+        deploy: Option<DeployNumber>,
+        fact: Fact,
+    ) -> &NewEvent {
         let app = app.then(|| self.id.clone());
-        self.events.push(NewEvent {
+        let event = NewEvent {
             app,
             actor: actor.to_owned(),
             deploy,
             dedup: None,
             fact,
-        });
+        };
+        self.events.push_mut(event)
     }
 
     /// A fact that belongs to no app.
@@ -44,9 +51,46 @@ impl Draft<'_> {
     }
 
     /// A fact about a deploy.
-    pub fn deploy(&mut self, number: DeployNumber, fact: Fact) {
+    pub fn deploy(&mut self, number: DeployNumber, fact: Fact) -> &NewEvent {
         let actor = self.actor.to_owned();
-        self.push(true, &actor, Some(number), fact);
+        self.push(true, &actor, Some(number), fact)
+    }
+
+    /// Ends a deploy that has not touched Marathon: at once, or where it is the heir of a rollout, after that.
+    pub fn end_untouched(
+        &mut self,
+        app: &App,
+        deploy: &Deploy,
+        outcome: Ending,
+        code: String,
+        sentence: String,
+    ) {
+        let runs = app
+            .running
+            .as_ref()
+            .is_some_and(|d| d.number == deploy.number);
+        let fact = if runs && app.inherits() {
+            Fact::DeployEnding {
+                outcome,
+                code,
+                sentence,
+            }
+        } else {
+            let services = Vec::new();
+            match outcome {
+                Ending::Failed => Fact::DeployFailed {
+                    code,
+                    sentence,
+                    services,
+                },
+                Ending::Cancelled => Fact::DeployCancelled {
+                    code,
+                    sentence,
+                    services,
+                },
+            }
+        };
+        self.deploy(deploy.number, fact);
     }
 
     /// The number the next deploy gets.

@@ -8,14 +8,16 @@ mod deploy;
 mod draft;
 mod fold;
 mod operate;
+mod phase;
 mod push;
 mod state;
 
 pub use command::{Answer, Command, Decision, Known, Push, Refusal, Registering, Target};
 pub use decide::decide;
-pub use deploy::{Accepted, Deploy, DeployState, EndingOf, Progress, Waiting};
+pub use deploy::{Deploy, Progress, Waiting};
 pub use fold::{RowChange, apply};
 pub use operate::plan_token;
+pub use phase::{Accepted, DeployState, Ended, EndingOf, Phase, begins_rollout};
 pub use state::{
-    App, AppState, Destroying, Head, Held, Hook, Live, Lock, OurDeployment, Pin, ServiceRecord,
+    App, AppState, Debt, Destroying, Head, Held, Hook, Intent, Live, Lock, Pin, ServiceRecord, Told,
 };

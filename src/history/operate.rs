@@ -152,7 +152,7 @@ fn rollback(draft: &mut Draft<'_>, app: &App, target: &Target) -> Result<Answer,
 /// Ends the running deploy where it touched Marathon already; what follows takes over its rollout.
 fn end_touched(draft: &mut Draft<'_>, app: &App, sentence: &str) {
     if let Some(running) = app.running.as_ref().filter(|_| !app.running_untouched()) {
-        let fact = match &running.ending {
+        let fact = match running.life.ending() {
             Some(ending) if ending.outcome == Ending::Failed => Fact::DeployFailed {
                 code: ending.why.code.clone(),
                 sentence: format!("{}; {sentence}", ending.why.sentence),
@@ -228,23 +228,19 @@ fn cancel(
         Code::Cancelled.into(),
         format!("cancelled by {who}{because}"),
     );
-    if deploy.ending.is_some() {
+    if deploy.life.ending().is_some() {
         return Ok(Answer::Unchanged);
     }
-    let fact = if deploy.touched {
-        Fact::DeployEnding {
+    if deploy.touched {
+        let ending = Fact::DeployEnding {
             outcome: Ending::Cancelled,
             code,
             sentence,
-        }
+        };
+        draft.deploy(deploy.number, ending);
     } else {
-        Fact::DeployCancelled {
-            code,
-            sentence,
-            services: Vec::new(),
-        }
-    };
-    draft.deploy(deploy.number, fact);
+        draft.end_untouched(app, deploy, Ending::Cancelled, code, sentence);
+    }
     Ok(Answer::Done)
 }
 
@@ -289,14 +285,8 @@ fn lock(draft: &mut Draft<'_>, app: &App, reason: &str) {
         if !deploy.wanted.cause.follows() {
             continue;
         }
-        draft.deploy(
-            deploy.number,
-            Fact::DeployCancelled {
-                code: Code::Cancelled.into(),
-                sentence: sentence.clone(),
-                services: Vec::new(),
-            },
-        );
+        let code = Code::Cancelled.into();
+        draft.end_untouched(app, deploy, Ending::Cancelled, code, sentence.clone());
         draft.app(Fact::PushHeld {
             commit: deploy.wanted.commit.clone(),
             code: Code::HeldByLock.into(),

@@ -3,8 +3,8 @@
 use super::command::{Answer, Known, Push, Refusal};
 use super::deploy::Deploy;
 use super::draft::{Draft, wanted};
-use super::state::App;
-use crate::event::{Cause, CommitInfo, DeployRef, Fact, PushReceived, ResumeWhen, Via};
+use super::state::{App, Head};
+use crate::event::{Cause, CommitInfo, DeployRef, Ending, Fact, PushReceived, ResumeWhen, Via};
 use crate::id::{CommitId, DeployNumber};
 use crate::sentence::{Code, Sentence};
 
@@ -26,7 +26,8 @@ pub(super) fn received(push: &Push, contains_rolled_back: Vec<CommitId>) -> Fact
 pub(super) fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Push) -> Answer {
     let head = app.head.as_ref().map(|h| &h.commit);
     let old_answer = push.via == Via::Poll && push.asked_at.as_ref() != head;
-    if known.body || head == Some(&push.after) || old_answer {
+    let came_back = app.head.as_ref().is_some_and(|head| came_back(head, push));
+    if known.body || (head == Some(&push.after) && !came_back) || old_answer {
         return Answer::Duplicate;
     }
     // a push on top of what was rolled back contains it still
@@ -40,6 +41,13 @@ pub(super) fn pushed(draft: &mut Draft<'_>, app: &App, known: &Known, push: &Pus
         },
     ));
     new_head(draft, app, known.commit, &push.after, push.before.clone())
+}
+
+/// Whether the branch was somewhere else and was forced back to the head that is known: deliveries that came in another order
+/// made it known before. GitHub may still name where the branch came from.
+fn came_back(head: &Head, push: &Push) -> bool {
+    let from = push.before.as_ref().filter(|b| **b != head.commit);
+    push.forced && head.commit == push.after && from.is_some() && from != head.pushed_onto.as_ref()
 }
 
 /// The branch is at `head` now: hold it or queue it.
@@ -115,7 +123,7 @@ pub(super) fn head_moved(
     number: DeployNumber,
     head: &CommitId,
 ) -> Result<Answer, Refusal> {
-    untouched(app, number)?;
+    let deploy = untouched(app, number)?;
     let push = Push {
         via: Via::Poll,
         delivery: None,
@@ -136,7 +144,12 @@ pub(super) fn head_moved(
                 commit: head.clone(),
             };
             let sentence = format!("the branch is at {}", head.short());
-            draft.deploy(number, Fact::DeploySuperseded { by, sentence });
+            if app.inherits() {
+                let code = Code::Cancelled.into();
+                draft.end_untouched(app, deploy, Ending::Cancelled, code, sentence);
+            } else {
+                draft.deploy(number, Fact::DeploySuperseded { by, sentence });
+            }
             draft.app(Fact::PushHeld {
                 commit: head.clone(),
                 code: why.code.clone(),
@@ -156,22 +169,24 @@ pub(super) fn head_lags(
     head: Option<&CommitId>,
     sentence: &str,
 ) -> Result<Answer, Refusal> {
-    let commit = untouched(app, number)?.wanted.commit.clone();
+    let deploy = untouched(app, number)?;
+    let commit = deploy.wanted.commit.clone();
     let by = DeployRef {
         deploy: None,
         commit: head.unwrap_or(&commit).clone(),
     };
-    draft.deploy(
-        number,
-        Fact::DeploySuperseded {
-            by,
-            sentence: sentence.to_owned(),
-        },
-    );
+    let sentence = sentence.to_owned();
+    if app.inherits() {
+        let code = Code::NotTheHead.into();
+        draft.end_untouched(app, deploy, Ending::Cancelled, code, sentence.clone());
+    } else {
+        let sentence = sentence.clone();
+        draft.deploy(number, Fact::DeploySuperseded { by, sentence });
+    }
     let ignored = Fact::PushIgnored {
         commit,
         code: Code::NotTheHead.into(),
-        sentence: sentence.to_owned(),
+        sentence,
         head: head.cloned(),
     };
     draft.app(ignored);
@@ -184,16 +199,11 @@ pub(super) fn hold_first_start(
     number: DeployNumber,
     sentence: &str,
 ) -> Result<Answer, Refusal> {
-    let commit = untouched(app, number)?.wanted.commit.clone();
+    let deploy = untouched(app, number)?;
+    let commit = deploy.wanted.commit.clone();
     let code = String::from(Code::FirstStart);
-    draft.deploy(
-        number,
-        Fact::DeployCancelled {
-            code: code.clone(),
-            sentence: sentence.to_owned(),
-            services: Vec::new(),
-        },
-    );
+    let outcome = Ending::Cancelled;
+    draft.end_untouched(app, deploy, outcome, code.clone(), sentence.to_owned());
     draft.app(Fact::PushHeld {
         commit,
         code,

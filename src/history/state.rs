@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::deploy::{Deploy, DeployState};
-use crate::event::{AppSettings, Drift, ResumeWhen, Source};
-use crate::id::{AppId, CommitId, DeployNumber, ServiceId, SpecHash};
+use super::deploy::Deploy;
+use super::phase::{Phase, begins_rollout};
+use crate::event::{AppSettings, ApplyIntended, Call, Drift, ResumeWhen, Source};
+use crate::id::{AppId, BlobId, CommitId, DeployNumber, ServiceId, SpecHash};
 use crate::sentence::Sentence;
 
 /// The head of the trigger branch, as last seen.
@@ -18,6 +19,9 @@ pub struct Head {
     pub seen_at: String,
     /// The head before it, as long as GitHub may still name it.
     pub previous: Option<CommitId>,
+    /// The commit that it was pushed on top of, by the push that told of it.
+    #[serde(default)]
+    pub pushed_onto: Option<CommitId>,
 }
 
 /// A push that is kept but not deployed.
@@ -78,7 +82,7 @@ pub struct Live {
 pub struct ServiceRecord {
     /// Hash of the spec it was given last, by an intent.
     pub applied: Option<SpecHash>,
-    /// `instances` of that spec.
+    /// `instances` of the spec of the last call that arrived.
     pub instances: Option<u32>,
     /// From `apply_intended` until a deploy that includes it succeeded.
     pub dirty: bool,
@@ -94,13 +98,42 @@ pub struct ServiceRecord {
     pub scale: Option<u32>,
 }
 
-/// A Marathon deployment that we began and that may still run.
+/// A call that was intended and of which it is not known yet what became of it. It outlives its deploy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OurDeployment {
-    /// Marathon's id of it.
-    pub id: String,
+pub struct Intent {
+    /// The deploy it was intended for; none where it is an operator's scaling, a debt or a destroy.
+    pub deploy: Option<DeployNumber>,
+    /// What was intended.
+    #[serde(flatten)]
+    pub intended: ApplyIntended,
+}
+
+/// A call that may have begun a Marathon deployment, which then is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Which call.
+    pub call: Call,
+    /// Marathon's id of the deployment, where it answered with one.
+    pub marathon_deployment: Option<String>,
+    /// The body that was sent.
+    pub body: Option<BlobId>,
     /// The services it changes.
     pub services: Vec<ServiceId>,
+    /// Whether it arrived. One that did not, as far as could be seen, may arrive late.
+    pub arrived: bool,
+    /// The deploy it was told for.
+    pub deploy: Option<DeployNumber>,
+    /// Whether that deploy saw its rollout to the end, or ended it. One that was overtaken has an heir, who does.
+    pub closed: bool,
+}
+
+/// Instances that were given to make room for a rollout, and are taken back once all are well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Debt {
+    /// How many were given; not known of calls that the first releases made.
+    pub given: Option<u32>,
+    /// How many are wanted.
+    pub wanted: u32,
 }
 
 /// What we know of the webhook.
@@ -186,6 +219,8 @@ pub struct App {
     pub destroying: Option<Destroying>,
     /// The head of its branch.
     pub head: Option<Head>,
+    /// The commit at which an empty log met services of ours that differ: another one is deployed.
+    pub first_start: Option<CommitId>,
     /// The newest push that is kept but not deployed.
     pub held: Option<Held>,
     /// It stays at a commit.
@@ -210,8 +245,12 @@ pub struct App {
     pub drift: Vec<Drift>,
     /// Its webhook.
     pub hook: Hook,
-    /// Marathon deployments of ours that may still run, oldest first.
-    pub marathon: Vec<OurDeployment>,
+    /// Calls of which it is not known what became of them, by the number of their `apply_intended`.
+    pub intents: BTreeMap<i64, Intent>,
+    /// What Marathon was told and may still be rolling, oldest first: at most one that arrived for each service.
+    pub told: Vec<Told>,
+    /// Counts that are owed back.
+    pub debts: BTreeMap<ServiceId, Debt>,
     /// Commits that were rolled back since the app last followed its branch.
     pub rolled_back: Vec<CommitId>,
     /// The newest event of this app.
@@ -236,6 +275,7 @@ impl App {
             destroyed: false,
             destroying: None,
             head: None,
+            first_start: None,
             held: None,
             pin: None,
             lock: None,
@@ -248,7 +288,9 @@ impl App {
             orphans: Vec::new(),
             drift: Vec::new(),
             hook: Hook::default(),
-            marathon: Vec::new(),
+            intents: BTreeMap::new(),
+            told: Vec::new(),
+            debts: BTreeMap::new(),
             rolled_back: Vec::new(),
             last_seq: 0,
         }
@@ -293,19 +335,74 @@ impl App {
         !self.services.is_empty()
     }
 
-    /// Whether work is owed: a deploy, a destroy or a scaling that has not ended.
+    /// Whether work is owed: a deploy, a call without an answer, a destroy, a scaling or counts that are owed back.
     #[must_use]
     pub fn owes_work(&self) -> bool {
         self.running.is_some()
             || self.destroying.is_some()
+            || !self.intents.is_empty()
+            || !self.debts.is_empty()
             || self.services.values().any(|s| s.scale.is_some())
+    }
+
+    /// What earlier deploys told Marathon and nobody has seen to its end: whoever runs is the heir.
+    pub fn inherited(&self) -> impl Iterator<Item = &Told> {
+        let own = self.running.as_ref().map(|d| d.number);
+        let open = |t: &&Told| t.arrived && !t.closed && begins_rollout(t.call);
+        self.told
+            .iter()
+            .filter(open)
+            .filter(move |t| t.deploy != own)
+    }
+
+    /// Whether whoever runs is the heir of a rollout, or of a call that may have begun one.
+    #[must_use]
+    pub fn inherits(&self) -> bool {
+        let own = self.running.as_ref().map(|d| d.number);
+        let mut open = self.intents.values();
+        self.inherited().next().is_some()
+            || open.any(|i| i.deploy != own && begins_rollout(i.intended.call))
     }
 
     /// Whether the deploy that runs can still be superseded.
     #[must_use]
     pub fn running_untouched(&self) -> bool {
-        self.running
-            .as_ref()
-            .is_some_and(|d| !d.touched && d.state != DeployState::Following)
+        self.running.as_ref().is_some_and(|d| match d.life {
+            Phase::Queued | Phase::Reading | Phase::Planned => !d.touched,
+            Phase::Calling { .. }
+            | Phase::Rolling { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended { .. } => false,
+        })
+    }
+
+    /// What `instances` of the spec of a service may be that Marathon was given last: of the last call that arrived, and of
+    /// those of which it is not known.
+    pub fn instances_given(&self, id: &ServiceId) -> impl Iterator<Item = Option<u32>> {
+        let known = self.services.get(id).filter(|s| s.applied.is_some());
+        let open = self
+            .intents
+            .values()
+            .filter(|i| i.intended.call == Call::Put)
+            .flat_map(|i| &i.intended.services)
+            .filter(move |s| s.id == *id && s.count.is_some());
+        known
+            .map(|s| s.instances)
+            .into_iter()
+            .chain(open.map(|s| s.instances))
+    }
+
+    /// How many instances of a service are wanted, where `running` of them are there only to make room.
+    #[must_use]
+    pub fn owed(&self, id: &ServiceId, running: u32) -> Option<u32> {
+        let open = self.intents.values().filter_map(|i| {
+            let wanted = *i.intended.raised.get(id)?;
+            let given = i.intended.services.iter().find(|s| s.id == *id)?.count;
+            Some(Debt { given, wanted })
+        });
+        let debts = self.debts.get(id).copied().into_iter().chain(open);
+        let mut owed =
+            debts.filter(|d| d.given.map_or(running > d.wanted, |given| given == running));
+        owed.next().map(|d| d.wanted)
     }
 }

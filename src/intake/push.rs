@@ -213,7 +213,7 @@ async fn take_in(
             format!("Queued as deploy {number} of {id} ({short})."),
         ),
         Ok(Answer::Held(Sentence { sentence, .. })) => (None, format!("Held: {id} is {sentence}.")),
-        Ok(_) => (
+        Ok(Answer::Done | Answer::Duplicate | Answer::Unchanged) => (
             None,
             format!("Duplicate: {short} of {id} is known already; nothing to do."),
         ),

@@ -154,6 +154,12 @@ impl Client {
                         .collect(),
                 )
             }
+            // not Marathon's own words, but those of a proxy before it
+            408 => MarathonError::Unreachable(format!(
+                "Marathon at {} answers {status}: {message}",
+                self.base
+            )),
+            429 => MarathonError::Busy(format!("Marathon at {} answers {status}", self.base)),
             400..=499 => MarathonError::Refused(explain::refused(services, status.as_u16(), value)),
             300..=399 => MarathonError::Unreachable(format!(
                 "{} redirects elsewhere; name the Marathon itself",

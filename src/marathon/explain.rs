@@ -237,7 +237,7 @@ mod tests {
         let item = json!({"app": {"id": "/a", "cpus": 1000}, "count": 1, "delay": {"overdue": true}, "processedOffersSummary":
             {"unusedOffersCount": 9, "rejectSummaryLastOffers": [{"reason": "InsufficientCpus", "declined": 2, "processed": 2}]}});
         let item: QueueItem = serde_json::from_value(item).unwrap();
-        assert!(item.waits_for_offers());
+        assert!(item.waits_for_offers("2026-11-22T10:00:00.000Z"));
         assert_eq!(
             no_offers(&item).sentence,
             "/a waits for resources: of the last 2 offers 2 lacked CPUs (needs 1000)"

@@ -5,6 +5,7 @@ mod client;
 mod error;
 mod explain;
 mod list;
+mod turns;
 mod watch;
 mod wire;
 
@@ -12,5 +13,6 @@ pub use access::Credentials;
 pub use client::Client;
 pub use error::MarathonError;
 pub use explain::{crashing, locked, no_offers, refused, unhealthy};
+pub use turns::Turns;
 pub use watch::{Ear, Watch, Watched};
 pub use wire::{Deployed, LiveApp, QueueItem, RunningDeployment, Task, TaskFailure, kept};

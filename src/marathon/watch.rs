@@ -124,6 +124,13 @@ pub struct Ear {
 }
 
 impl Ear {
+    /// The stream broke off: what was said meanwhile is not known, so neither is who was never launched.
+    pub fn lost(&self) {
+        if let Ok(mut scheduled) = self.heard.scheduled.lock() {
+            scheduled.clear();
+        }
+    }
+
     /// Hears an event, as Marathon writes it.
     pub fn hear(&self, event: &Value) {
         self.heard.hear(event);
@@ -136,6 +143,7 @@ async fn listen(client: &Client, ear: &Ear) -> bool {
     let Some(answer) = connect(client).await else {
         return false;
     };
+    ear.lost();
     let mut stream = SseStream::from_bytes_stream(answer.bytes_stream());
     while let Some(Ok(event)) = stream.next().await {
         if let Some(value) = event

@@ -1,6 +1,7 @@
 //! What Marathon answers, reduced to what is used. Unknown fields are ignored, missing ones have Marathon's defaults.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -151,6 +152,29 @@ impl LiveApp {
         task.version.as_deref().is_some_and(|v| v >= newest)
     }
 
+    /// Whether nobody knows how a task is: it runs, and no check has said anything. After a restart of Marathon that is so of
+    /// all tasks for a while; unknown is not bad.
+    #[must_use]
+    pub fn is_unknown(&self, task: &Task) -> bool {
+        self.has_health_checks()
+            && task.state == "TASK_RUNNING"
+            && task.health_check_results.is_empty()
+    }
+
+    /// The longest time of its health checks, by name, e.g. `intervalSeconds`; Marathon's default where none is given.
+    #[must_use]
+    pub fn check_time(&self, name: &str, default: u64) -> Duration {
+        let times = self.health_checks.iter();
+        let times = times.map(|c| c.get(name).and_then(Value::as_u64).unwrap_or(default));
+        Duration::from_secs(times.max().unwrap_or(0))
+    }
+
+    /// How long a check needs to say something of a running task.
+    #[must_use]
+    pub fn check_round(&self) -> Duration {
+        self.check_time("intervalSeconds", 60) + self.check_time("timeoutSeconds", 20)
+    }
+
     /// Whether a task is well: running, and with health checks, alive by all of them.
     #[must_use]
     pub fn is_well(&self, task: &Task) -> bool {
@@ -277,6 +301,9 @@ pub struct QueueItem {
     pub count: u32,
     #[serde(default)]
     delay: Delay,
+    /// Since when it waits.
+    #[serde(default)]
+    since: Option<jiff::Timestamp>,
     #[serde(default)]
     processed_offers_summary: Offers,
 }
@@ -303,9 +330,12 @@ struct Delay {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "Marathon's names")]
 struct Offers {
     #[serde(default)]
     unused_offers_count: u64,
+    #[serde(default)]
+    last_unused_offer_at: Option<jiff::Timestamp>,
     #[serde(default)]
     reject_summary_last_offers: Vec<Reject>,
 }
@@ -326,10 +356,23 @@ impl QueueItem {
         &self.app.id
     }
 
-    /// Whether it waits for resources (and not for the end of its back-off).
+    /// Whether it waits for resources (and not for the end of its back-off), with the configuration that it has since
+    /// `configured`.
     #[must_use]
-    pub fn waits_for_offers(&self) -> bool {
-        self.delay.overdue && self.processed_offers_summary.unused_offers_count > 0
+    pub fn waits_for_offers(&self, configured: &str) -> bool {
+        // Marathon keeps the statistics of earlier versions: they speak of this one only if it waited already
+        let since = configured.parse().ok().max(self.since);
+        let of_now = match (self.processed_offers_summary.last_unused_offer_at, since) {
+            (Some(offer), Some(since)) => offer > since,
+            _ => true,
+        };
+        self.delay.overdue && of_now && self.processed_offers_summary.unused_offers_count > 0
+    }
+
+    /// Whether it could be launched at once, if there were an offer.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.delay.overdue && self.count > 0
     }
 
     /// Seconds until the next attempt, while it backs off.
@@ -359,7 +402,7 @@ impl QueueItem {
 }
 
 /// The answer to a call that begins a deployment.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deployed {
     /// The version the changed apps get.

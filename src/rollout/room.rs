@@ -4,6 +4,8 @@
 //! the one call that goes on or ends it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,16 +16,16 @@ use crate::marathon::{Client, LiveApp, MarathonError, Task, Watched, kept};
 /// How often what turns bad meanwhile is wiped again.
 const ROUNDS: usize = 3;
 
-/// What is written down around the calls that change Marathon here.
+/// How many tasks one call takes away.
+const AT_ONCE: usize = 100;
+
+/// Makes the calls that change Marathon here, and writes them down where that is wanted.
 pub trait Journal: Sync {
     /// Why it cannot go on.
     type Error: From<MarathonError> + Send;
 
-    /// Before these tasks are wiped.
-    fn wiping(&self, tasks: &[String]) -> impl Future<Output = Result<(), Self::Error>> + Send;
-
-    /// After it.
-    fn wiped(&self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Takes these tasks away, without replacement.
+    fn wipe(&self, tasks: &[String]) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// What wiping came to.
@@ -32,14 +34,62 @@ pub enum Wiped {
     Clean,
     /// These services have instances that cannot be named, or keep data that a wipe would destroy.
     Left(BTreeSet<ServiceId>),
+    /// Nobody knows yet how some tasks are; nothing was taken away.
+    Unknown,
 }
 
 /// What was found, and done, about rollouts of ours that still hold the services.
-pub struct Room {
-    /// A deployment of ours holds at least one of them and is to be overridden.
-    pub held: bool,
-    /// Active instances, by service, that could not be wiped: Marathon would count them when it kills.
-    pub surplus: BTreeMap<ServiceId, u32>,
+pub enum Room {
+    /// The call can be made.
+    Made {
+        /// A deployment of ours holds at least one of them and is to be overridden.
+        held: bool,
+        /// Active instances, by service, that could not be wiped: Marathon would count them when it kills.
+        surplus: BTreeMap<ServiceId, u32>,
+        /// Services of which a restart would kill instances at once, healthy ones as well.
+        crowded: BTreeSet<ServiceId>,
+    },
+    /// Nobody knows yet how some tasks are; nothing was taken away.
+    Unknown,
+}
+
+/// Since when tasks are seen of which nobody knows how they are.
+#[derive(Default)]
+pub struct Doubts(Mutex<BTreeMap<String, Duration>>);
+
+impl Doubts {
+    /// For how long nobody knows how a task is.
+    fn of(&self, task: &Task, now: Duration) -> Duration {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        now.saturating_sub(*since.entry(task.id.clone()).or_insert(now))
+    }
+
+    /// Marathon does not answer: what was observed before does not count.
+    pub fn forget(&self) {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.clear();
+    }
+}
+
+/// How Marathon is looked at.
+pub struct View<'a> {
+    /// Where questions go.
+    pub marathon: &'a Client,
+    /// What was heard.
+    pub watched: &'a Watched,
+    /// What is not known.
+    pub doubts: &'a Doubts,
+    /// The time ([`Clock::elapsed`](crate::clock::Clock::elapsed)).
+    pub now: Duration,
+}
+
+/// What is done about tasks of which nobody knows how they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// A rollout is taken over: after one round of checks they count as active.
+    Round,
+    /// A rollout is ended: until a check would have spoken even of a task that has just begun.
+    Grace,
 }
 
 /// Takes away what is not healthy of these services: never with `scale=true`, never where there are persistent volumes.
@@ -47,38 +97,55 @@ pub struct Room {
 /// # Errors
 /// When Marathon does not answer, or the journal cannot be written.
 pub async fn wipe<J: Journal>(
-    marathon: &Client,
-    watched: &Watched,
+    view: &View<'_>,
     ids: &BTreeSet<ServiceId>,
     journal: &J,
 ) -> Result<Wiped, J::Error> {
+    wipe_with(view, ids, Patience::Grace, journal).await
+}
+
+async fn wipe_with<J: Journal>(
+    view: &View<'_>,
+    ids: &BTreeSet<ServiceId>,
+    patience: Patience,
+    journal: &J,
+) -> Result<Wiped, J::Error> {
     let mut left = BTreeSet::new();
-    for _ in 0..ROUNDS {
+    for round in 0..=ROUNDS {
         if ids.is_empty() {
             break;
         }
-        let look = look(marathon, ids.clone()).await?;
-        left = ids
-            .iter()
-            .filter(|id| {
-                look.apps
-                    .get(id)
-                    .is_some_and(|a| unnameable(watched, a, &look))
-            })
-            .cloned()
-            .collect();
-        let bad: Vec<String> = ids
-            .iter()
-            .filter(|id| !left.contains(*id))
-            .filter_map(|id| look.apps.get(id))
-            .flat_map(|app| bad_tasks(watched, app, &look))
-            .collect();
+        let look = look(view.marathon, ids.clone()).await?;
+        left.clear();
+        let (mut bad, mut still) = (Vec::new(), BTreeSet::new());
+        for (id, app) in &look.apps {
+            if unnameable(view.watched, app, &look) {
+                left.insert(id.clone());
+                continue;
+            }
+            match bad_tasks(view, app, &look, patience) {
+                Bad::These(tasks) if tasks.is_empty() => {}
+                Bad::These(tasks) => {
+                    bad.extend(tasks);
+                    if has_something_to_lose(app) {
+                        still.insert(id.clone());
+                    }
+                }
+                Bad::CountsAsActive => drop(left.insert(id.clone())),
+                Bad::Unknown => return Ok(Wiped::Unknown),
+            }
+        }
         if bad.is_empty() {
             break;
         }
-        journal.wiping(&bad).await?;
-        marathon.wipe(&bad).await?;
-        journal.wiped().await?;
+        // Marathon starts them again as fast as they are taken away
+        if round == ROUNDS {
+            left.extend(still);
+            break;
+        }
+        for some in bad.chunks(AT_ONCE) {
+            journal.wipe(some).await?;
+        }
     }
     Ok(if left.is_empty() {
         Wiped::Clean
@@ -87,22 +154,60 @@ pub async fn wipe<J: Journal>(
     })
 }
 
-/// The tasks that are not well, and the never launched instances by the name their first task would have.
-fn bad_tasks(watched: &Watched, app: &LiveApp, look: &Look) -> Vec<String> {
-    let mut bad: Vec<String> = app
-        .tasks
-        .iter()
-        .filter(|t| !app.is_well(t))
-        .map(|t| t.id.clone())
-        .collect();
+/// What is not well of a service.
+enum Bad {
+    /// These tasks.
+    These(Vec<String>),
+    /// It is not known, and will not be for long: all count as active.
+    CountsAsActive,
+    /// It is not known yet.
+    Unknown,
+}
+
+/// Whether there are tasks that are well, or may be: of the old version nobody knows anything else.
+fn has_something_to_lose(app: &LiveApp) -> bool {
+    let may_be = |t: &Task| app.is_unknown(t) && !app.is_current(t);
+    app.tasks.iter().any(|t| app.is_well(t) || may_be(t))
+}
+
+/// The tasks that are not well, and the never launched instances by the name their first task would have. A task of which
+/// nobody knows how it is, is not bad as long as there is something to protect.
+fn bad_tasks(view: &View<'_>, app: &LiveApp, look: &Look, patience: Patience) -> Bad {
+    let protects = has_something_to_lose(app);
+    // Marathon looks at the instance alone: the name stays the same from attempt to attempt
+    let first = |instance: &str| format!("{instance}._app.1");
+    let name = |t: &Task| {
+        if t.id.contains("._app.") {
+            first(t.instance())
+        } else {
+            t.id.clone()
+        }
+    };
+    let mut bad = Vec::new();
+    for task in app.tasks.iter().filter(|t| !app.is_well(t)) {
+        if app.is_unknown(task) && protects {
+            if !app.is_current(task) {
+                continue;
+            }
+            let seen = view.doubts.of(task, view.now);
+            let grace = app.check_time("gracePeriodSeconds", 300) + app.check_round();
+            if seen < grace {
+                if patience == Patience::Round && seen >= app.check_round() {
+                    return Bad::CountsAsActive;
+                }
+                return Bad::Unknown;
+            }
+        }
+        bad.push(name(task));
+    }
     if look.hidden(app) > 0 {
         bad.extend(
-            never_launched(watched, app)
+            never_launched(view.watched, app)
                 .into_iter()
-                .map(|i| format!("{i}._app.1")),
+                .map(|i| first(&i)),
         );
     }
-    bad
+    Bad::These(bad)
 }
 
 fn never_launched(watched: &Watched, app: &LiveApp) -> Vec<String> {
@@ -125,13 +230,12 @@ fn unnameable(watched: &Watched, app: &LiveApp, look: &Look) -> bool {
 /// # Errors
 /// When Marathon does not answer, or the journal cannot be written.
 pub async fn make_room<J: Journal>(
-    marathon: &Client,
-    watched: &Watched,
+    view: &View<'_>,
     ids: &BTreeSet<ServiceId>,
     is_ours: impl Fn(&str) -> bool + Send,
     journal: &J,
 ) -> Result<Room, J::Error> {
-    let seen = look(marathon, ids.clone()).await?;
+    let seen = look(view.marathon, ids.clone()).await?;
     let mut all = ids.clone();
     let mut held = false;
     for deployment in seen.holding(ids).filter(|d| is_ours(&d.id)) {
@@ -146,20 +250,49 @@ pub async fn make_room<J: Journal>(
     if !held {
         let coverable = |a: &LiveApp| {
             let well = a.tasks.iter().filter(|t| a.is_well(t)).count();
-            u32::try_from(well).unwrap_or(0) >= a.instances && seen.hidden(a) == 0
+            let known = a.tasks.iter().all(|t| !a.is_unknown(t));
+            known && u32::try_from(well).unwrap_or(0) >= a.instances && seen.hidden(a) == 0
         };
         let (wipeable, rest): (BTreeSet<_>, BTreeSet<_>) = unwell
             .into_iter()
             .partition(|id| seen.apps.get(id).is_some_and(coverable));
-        wipe(marathon, watched, &wipeable, journal).await?;
-        let surplus = surplus(&seen, &rest);
-        return Ok(Room { held, surplus });
+        wipe_with(view, &wipeable, Patience::Round, journal).await?;
+        return Ok(room(held, &seen, &rest));
     }
-    let surplus = match wipe(marathon, watched, &unwell, journal).await? {
-        Wiped::Left(left) => surplus(&look(marathon, left.clone()).await?, &left),
-        Wiped::Clean => BTreeMap::new(),
-    };
-    Ok(Room { held, surplus })
+    match wipe_with(view, &unwell, Patience::Round, journal).await? {
+        Wiped::Left(left) => Ok(room(held, &look(view.marathon, left.clone()).await?, &left)),
+        Wiped::Clean => Ok(room(held, &seen, &BTreeSet::new())),
+        Wiped::Unknown => Ok(Room::Unknown),
+    }
+}
+
+/// Whether a restart of any of these services would kill instances at once, healthy ones as well, as they are now.
+///
+/// # Errors
+/// When Marathon does not answer.
+pub async fn is_crowded(
+    marathon: &Client,
+    ids: &BTreeSet<ServiceId>,
+) -> Result<bool, MarathonError> {
+    let seen = look(marathon, ids.clone()).await?;
+    let active = surplus(&seen, ids);
+    Ok(seen.apps.iter().any(|(id, app)| {
+        needs_care(app, &seen) && active.get(id).is_some_and(|active| *active > app.kept())
+    }))
+}
+
+fn room(held: bool, look: &Look, left: &BTreeSet<ServiceId>) -> Room {
+    let surplus = surplus(look, left);
+    let crowded = surplus.iter().filter(|(id, active)| {
+        let app = look.apps.get(id);
+        app.is_some_and(|a| **active > a.kept())
+    });
+    let crowded = crowded.map(|(id, _)| id.clone()).collect();
+    Room::Made {
+        held,
+        surplus,
+        crowded,
+    }
 }
 
 fn needs_care(app: &LiveApp, look: &Look) -> bool {

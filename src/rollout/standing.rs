@@ -16,19 +16,35 @@ use crate::spec::deviation;
 const FAILURES: u32 = 5;
 
 /// How a service stands.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four things that are seen, each by itself"
+)]
 pub struct Standing {
     /// Nothing is left to wait for.
     pub done: bool,
+    /// All instances run the newest configuration and are well, but perhaps not for long enough yet.
+    pub complete: bool,
     /// How many instances of the newest configuration are well.
     pub well: u32,
     /// `starting`, `running`, `healthy`, `waiting`, `crashing`, `unhealthy`.
     pub stage: &'static str,
     /// Why it does not get on.
     pub trouble: Option<Sentence>,
+    /// What it waits for, which is no trouble yet.
+    pub waits: Option<Sentence>,
     /// It fails again and again, and none is well.
     pub hopeless: bool,
     /// Somebody else changed it: it does not say what it was given.
     pub alien: bool,
+}
+
+impl Standing {
+    /// Why it does not get on, or what it waits for.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Sentence> {
+        self.trouble.as_ref().or(self.waits.as_ref())
+    }
 }
 
 /// What a service was given.
@@ -71,9 +87,11 @@ impl Standings {
         let Some(app) = look.apps.get(id) else {
             return Standing {
                 done: false,
+                complete: false,
                 well: 0,
                 stage: "starting",
                 trouble: None,
+                waits: None,
                 hopeless: false,
                 alien: false,
             };
@@ -82,13 +100,17 @@ impl Standings {
         let well =
             u32::try_from(current.iter().filter(|t| app.is_well(t)).count()).unwrap_or(u32::MAX);
         let failures = seen.failures(app);
-        let all =
-            well == app.instances && app.tasks.len() == current.len() && look.hidden(app) == 0;
+        let all = well == app.instances && app.tasks.len() == current.len() && is_whole(app, look);
         let settled = seen.settled(app, all, now, settle);
         let trouble = if all {
             None
         } else {
             trouble(app, look, failures, well)
+        };
+        let waits = if all || trouble.is_some() {
+            None
+        } else {
+            waits(app, look)
         };
         let stage = match (&trouble, all, settled) {
             (_, true, true) => "healthy",
@@ -100,9 +122,11 @@ impl Standings {
         };
         Standing {
             done: all && settled,
+            complete: all,
             well,
             stage,
             trouble,
+            waits,
             hopeless: failures >= FAILURES && well == 0,
             alien: given.is_some_and(|given| !given.is_still_in(app)),
         }
@@ -139,17 +163,21 @@ impl Seen {
     }
 }
 
+/// Whether as many instances are there as are wanted, none to be launched and none to go.
+fn is_whole(app: &LiveApp, look: &Look) -> bool {
+    look.hidden(app) == 0 && u32::try_from(app.tasks.len()) == Ok(app.instances)
+}
+
 /// Why a service does not get on.
 fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sentence> {
-    let unhealthy_kill = app
-        .last_task_failure
-        .as_ref()
-        .is_some_and(|f| f.state == "TASK_KILLED");
-    if failures > 0 && !unhealthy_kill {
+    // what a task of the version before said explains nothing
+    let last = app.last_task_failure.as_ref();
+    let last = last.filter(|f| f.version.as_str() >= app.configured());
+    if failures > 0 && last.is_some_and(|f| f.state != "TASK_KILLED") {
         return Some(marathon::crashing(app, failures));
     }
     let queued = look.queue.iter().find(|q| q.app() == app.id);
-    if let Some(item) = queued.filter(|q| q.waits_for_offers()) {
+    if let Some(item) = queued.filter(|q| q.waits_for_offers(app.configured())) {
         return Some(marathon::no_offers(item));
     }
     let failing = app.tasks.iter().any(|t| {
@@ -161,9 +189,25 @@ fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sente
     (failures > 0 || failing).then(|| marathon::unhealthy(app, well, app.instances))
 }
 
+/// It is to be launched, and no offer of this version's time was too small: there was none.
+fn waits(app: &LiveApp, look: &Look) -> Option<Sentence> {
+    let queued = look.queue.iter().find(|q| q.app() == app.id)?;
+    queued.is_due().then(|| {
+        let sentence = format!(
+            "{} waits for Marathon's next round of offers, up to 30 s where nothing is free",
+            app.id
+        );
+        Sentence::new(Code::NoOffers, sentence)
+    })
+}
+
 /// No service got on for so long.
 #[must_use]
 pub fn deadline_sentence(standings: &[(&ServiceId, &Standing)], quiet: Duration) -> Sentence {
+    if let Some(waits) = standings.iter().find_map(|(_, s)| s.waits.clone()) {
+        let sentence = format!("no progress for {} s: {}", quiet.as_secs(), waits.sentence);
+        return Sentence::new(Code::NoOffers, sentence);
+    }
     let late: Vec<String> = standings
         .iter()
         .filter(|(_, s)| !s.done)

@@ -8,9 +8,9 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::StoreError;
 use super::clean::cleaned;
 use super::projection::{Changes, PushLine};
-use crate::event::{Event, Fact, GENESIS, NewEvent, PAYLOAD_LIMIT};
+use crate::event::{Event, Fact, GENESIS, NewEvent, PAYLOAD_LIMIT, split};
 use crate::history::{Answer, App, Command, Deploy, Known, Refusal, decide};
-use crate::id::{AppId, CommitId, DeployNumber};
+use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::secret::Redactor;
 
 /// Somebody wants something of an app.
@@ -24,6 +24,39 @@ pub struct CommandRequest {
     pub dedup: Option<String>,
     /// What is wanted.
     pub command: Command,
+    /// Whether the state that it leads to is answered too.
+    pub wants_state: bool,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The answer.
+    pub answer: Answer,
+    /// The app as it is then, where that was wanted.
+    pub app: Option<App>,
+    /// The newest event of the app before.
+    pub before: i64,
+}
+
+/// An app that a committed transaction changed.
+#[derive(Debug, Clone)]
+pub struct Touched {
+    /// The app.
+    pub app: AppId,
+    /// Its newest event.
+    pub seq: i64,
+}
+
+impl Written {
+    /// Of what leads to no event.
+    pub(super) fn nothing() -> Self {
+        Self {
+            answer: Answer::Done,
+            app: None,
+            before: 0,
+        }
+    }
 }
 
 /// The end of the log and the state of all apps, as the last commit left them.
@@ -92,7 +125,7 @@ impl Batch {
         request: &CommandRequest,
         at: &str,
         redactor: &Redactor,
-    ) -> Result<Result<Answer, Refusal>, StoreError> {
+    ) -> Result<Result<Written, Refusal>, StoreError> {
         let id = &request.app;
         if !self.apps.contains_key(id)
             && let Some(app) = tip.apps.get(id)
@@ -100,6 +133,7 @@ impl Batch {
             self.apps.insert(id.clone(), app.clone());
             self.before.insert(id.clone(), app.clone());
         }
+        let before = self.apps.get(id).map_or(0, |a| a.last_seq);
         let known = self.known(conn, tip, request).await?;
         let dedup = request.dedup.as_deref();
         let decision = match decide(
@@ -113,11 +147,25 @@ impl Batch {
             Ok(decision) => decision,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let encoded: Vec<_> = decision
-            .events
-            .into_iter()
-            .map(|e| cleaned(e, redactor))
-            .collect();
+        let mut encoded = Vec::new();
+        for event in decision.events {
+            let (event, kind, version, payload) = cleaned(event, redactor);
+            if payload.len() <= PAYLOAD_LIMIT {
+                encoded.push((event, kind, version, payload));
+                continue;
+            }
+            let (listed, payload) = split(&kind, &payload);
+            for fact in listed {
+                let part = NewEvent {
+                    fact,
+                    dedup: None,
+                    ..event.clone()
+                };
+                let (kind, version, payload) = part.fact.encode();
+                encoded.push((part, kind, version, payload));
+            }
+            encoded.push((event, kind, version, payload));
+        }
         if let Some((event, ..)) = encoded
             .iter()
             .find(|(.., payload)| payload.len() > PAYLOAD_LIMIT)
@@ -130,7 +178,13 @@ impl Batch {
         for (event, kind, version, payload) in encoded {
             self.append(at, &event, kind, version, payload)?;
         }
-        Ok(Ok(decision.answer))
+        let app = self.apps.get(id).filter(|_| request.wants_state).cloned();
+        let answer = decision.answer;
+        Ok(Ok(Written {
+            answer,
+            app,
+            before,
+        }))
     }
 
     fn append(
@@ -231,9 +285,70 @@ impl Batch {
                         && Some(a.source.repository_id) == repository
                 });
             }
+            Command::Intend { intended, .. } => {
+                let ids = intended.services.iter().map(|s| &s.id);
+                known.taken = self.taken(conn, tip, app, ids).await?;
+            }
+            Command::Adopt { services } => {
+                let ids = services.iter().map(|s| &s.id);
+                known.taken = self.taken(conn, tip, app, ids).await?;
+            }
+            Command::Note(facts) => {
+                let adopted = facts.iter().find_map(|f| match f {
+                    Fact::AppAdopted { services } => Some(services),
+                    _ => None,
+                });
+                if let Some(services) = adopted {
+                    let ids = services.iter().map(|s| &s.id);
+                    known.taken = self.taken(conn, tip, app, ids).await?;
+                }
+            }
             _ => {}
         }
         Ok(known)
+    }
+
+    /// The first of these services that belongs to another app, and whose it is.
+    async fn taken<'i>(
+        &self,
+        conn: Option<&mut SqliteConnection>,
+        tip: &Tip,
+        app: &AppId,
+        ids: impl Iterator<Item = &'i ServiceId>,
+    ) -> Result<Option<(ServiceId, AppId)>, StoreError> {
+        let ids: BTreeSet<&ServiceId> = ids.collect();
+        let owns = |a: &&App, id: &ServiceId| a.id != *app && a.services.contains_key(id);
+        let mut others: BTreeSet<AppId> = BTreeSet::new();
+        if let Some(conn) = conn {
+            for chunk in Vec::from_iter(&ids).chunks(100) {
+                let mut query =
+                    QueryBuilder::<Sqlite>::new("select distinct app from service where id in (");
+                let mut list = query.separated(", ");
+                for id in chunk {
+                    list.push_bind(id.as_str());
+                }
+                query.push(")");
+                let found: Vec<String> = query
+                    .build_query_scalar()
+                    .persistent(false)
+                    .fetch_all(&mut *conn)
+                    .await?;
+                others.extend(found.iter().filter_map(|a| a.parse().ok()));
+            }
+        } else {
+            others.extend(tip.apps.keys().cloned());
+        }
+        // those that this batch changed are not in the tables yet
+        others.extend(self.apps.keys().cloned());
+        for other in &others {
+            let Some(state) = self.apps.get(other).or_else(|| tip.apps.get(other)) else {
+                continue;
+            };
+            if let Some(id) = ids.iter().find(|id| owns(&state, id)) {
+                return Ok(Some(((*id).clone(), other.clone())));
+            }
+        }
+        Ok(None)
     }
 
     /// All apps, as the commands before this one in the batch left them.
@@ -319,11 +434,17 @@ impl Batch {
 
     /// Makes the batch the tip, once it is committed.
     /// Answers which apps it changed.
-    pub fn become_tip(self, tip: &mut Tip) -> Vec<AppId> {
+    pub fn become_tip(self, tip: &mut Tip) -> Vec<Touched> {
         tip.seq = self.seq;
         tip.hash = self.hash;
         tip.apps.extend(self.apps);
-        self.changes.apps.into_iter().collect()
+        let newest = |app: &AppId| tip.apps.get(app).map_or(self.seq, |a| a.last_seq);
+        let apps = self.changes.apps.into_iter();
+        apps.map(|app| Touched {
+            seq: newest(&app),
+            app,
+        })
+        .collect()
     }
 }
 

@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection, SqlitePool};
 
 use super::StoreError;
+use crate::event::Fact;
 
 /// Marks the file as ours: `dpob` in ASCII.
 const APPLICATION_ID: i64 = 0x6470_6f62;
@@ -191,14 +192,19 @@ pub(super) async fn check_kinds(conn: &mut SqliteConnection) -> Result<(), Store
             .map(|e| e.fact())
             .transpose()?;
     }
-    let newer: Option<i64> = sqlx::query_scalar("select seq from event where version > 1 limit 1")
-        .fetch_optional(&mut *conn)
-        .await?;
-    if let Some(seq) = newer {
-        super::read::event(conn, seq)
-            .await?
-            .map(|e| e.fact())
-            .transpose()?;
+    for (_, kind) in &kinds {
+        let newer: Option<i64> =
+            sqlx::query_scalar("select seq from event where kind = ? and version > ? limit 1")
+                .bind(kind)
+                .bind(Fact::newest_version(kind))
+                .fetch_optional(&mut *conn)
+                .await?;
+        if let Some(seq) = newer {
+            super::read::event(conn, seq)
+                .await?
+                .map(|e| e.fact())
+                .transpose()?;
+        }
     }
     Ok(())
 }

@@ -7,14 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use tokio::sync::{broadcast, watch};
 
-use super::batch::{Batch, CommandRequest, Tip};
+use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
 use super::projection::PushLine;
 use super::read::{EventFilter, PushRow};
 use super::unlogged::Unlogged;
 use super::{StoreError, unlogged};
 use crate::clock::{SharedClock, stamp};
 use crate::event::{Event, GENESIS};
-use crate::history::{Answer, App, Deploy};
+use crate::history::{App, Deploy};
 use crate::id::{AppId, BlobId, Branch, CommitId, DeployNumber, ServiceId};
 use crate::secret::{Redactor, Secret};
 
@@ -23,7 +23,7 @@ pub(super) struct Memory {
     clock: SharedClock,
     redactor: Redactor,
     head: watch::Sender<i64>,
-    touched: broadcast::Sender<AppId>,
+    touched: broadcast::Sender<Touched>,
     kept: Mutex<Kept>,
 }
 
@@ -41,7 +41,7 @@ impl Memory {
         clock: SharedClock,
         redactor: Redactor,
         head: watch::Sender<i64>,
-        touched: broadcast::Sender<AppId>,
+        touched: broadcast::Sender<Touched>,
     ) -> Self {
         let tip = Tip {
             seq: 0,
@@ -70,7 +70,7 @@ impl Memory {
     }
 
     /// Decides and appends.
-    pub fn command(&self, request: &CommandRequest) -> Result<Answer, StoreError> {
+    pub fn command(&self, request: &CommandRequest) -> Result<Written, StoreError> {
         let at = stamp(self.clock.now());
         let mut kept = self.kept();
         let Kept { tip, batch, .. } = &mut *kept;
@@ -86,7 +86,7 @@ impl Memory {
         let app = events[before..].iter().find_map(|e| e.app.clone());
         drop(kept);
         if let Some(app) = app {
-            let _ = self.touched.send(app);
+            let _ = self.touched.send(Touched { app, seq: newest });
         }
         self.head.send_replace(newest);
         Ok(answer)

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use sqlx::SqlitePool;
 use tokio::sync::watch;
 
-pub use batch::CommandRequest;
+pub use batch::{CommandRequest, Touched, Written};
 pub use read::{EventFilter, PushRow};
 pub use unlogged::{Secrets, TokenRow};
 pub use verify::{Report, rebuild, verify};

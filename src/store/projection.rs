@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::StoreError;
-use crate::event::{NewEvent, PushReceived};
+use crate::event::{Lists, NewEvent, PushReceived};
 use crate::history::{App, Deploy, RowChange, apply};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 
 /// Changes when the fold or the tables change: older projections are made anew at start.
-pub(super) const GENERATION: &str = "2";
+pub(super) const GENERATION: &str = "3";
 
 /// A received push as it is listed.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,7 +156,7 @@ async fn write_deploy(
     .bind(app.as_str())
     .bind(i64::from(deploy.number.0))
     .bind(deploy.wanted.commit.as_str())
-    .bind(deploy.state.word())
+    .bind(deploy.state().word())
     .bind(serde_json::to_string(deploy)?)
     .execute(conn)
     .await?;
@@ -199,12 +199,13 @@ pub(super) async fn fold_all(
     conn: &mut SqliteConnection,
 ) -> Result<(BTreeMap<AppId, App>, Changes), StoreError> {
     let (mut apps, mut changes, mut seq) = (BTreeMap::new(), Changes::default(), 0);
+    let mut lists = Lists::default();
     loop {
         let page = super::read::page(conn, seq, 2000).await?;
         let Some(last) = page.last() else { break };
         seq = last.seq;
         for event in &page {
-            changes.fold(&mut apps, event.seq, &event.at, &event.as_new()?);
+            changes.fold(&mut apps, event.seq, &event.at, &lists.whole(event)?);
         }
     }
     Ok((apps, changes))

@@ -221,7 +221,7 @@ fn deploy_rows(changes: &Changes) -> Result<Rows, StoreError> {
         .iter()
         .map(|((app, n), d)| {
             let data = serde_json::to_string(d)?;
-            let columns = [d.wanted.commit.as_str(), d.state.word(), &data];
+            let columns = [d.wanted.commit.as_str(), d.state().word(), &data];
             Ok(row(format!("{app}{n}"), &columns))
         })
         .collect()

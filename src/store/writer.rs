@@ -8,7 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::StoreError;
-use super::batch::{Batch, CommandRequest, Tip};
+use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
 use super::memory::Memory;
 use super::unlogged::Unlogged;
 use crate::clock::{SharedClock, stamp};
@@ -28,7 +28,7 @@ pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
 pub(super) enum Work {
     Command(
         Box<CommandRequest>,
-        oneshot::Sender<Result<Answer, StoreError>>,
+        oneshot::Sender<Result<Written, StoreError>>,
     ),
     Unlogged(Unlogged, oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<()>),
@@ -39,7 +39,7 @@ pub(super) enum Work {
 pub struct Log {
     queue: mpsc::Sender<Work>,
     redactor: Redactor,
-    touched: broadcast::Sender<AppId>,
+    touched: broadcast::Sender<Touched>,
     /// Where there is no file.
     pub(super) memory: Option<Arc<Memory>>,
 }
@@ -76,7 +76,27 @@ impl Log {
             actor: actor.to_owned(),
             dedup,
             command,
+            wants_state: false,
         };
+        Ok(self.write(request).await?.answer)
+    }
+
+    /// Hands a command of the observer itself to the writer; answers the state that it leads to too.
+    ///
+    /// # Errors
+    /// See [`command`](Self::command).
+    pub async fn work(&self, app: &AppId, command: Command) -> Result<Written, StoreError> {
+        let request = CommandRequest {
+            app: app.clone(),
+            actor: "observer".to_owned(),
+            dedup: None,
+            command,
+            wants_state: true,
+        };
+        self.write(request).await
+    }
+
+    async fn write(&self, request: CommandRequest) -> Result<Written, StoreError> {
         if let Some(memory) = &self.memory {
             return memory.command(&request);
         }
@@ -113,7 +133,7 @@ impl Log {
 
     /// Names each app that a committed transaction changed. It only wakes: what is owed is asked of the tables.
     #[must_use]
-    pub fn touched(&self) -> broadcast::Receiver<AppId> {
+    pub fn touched(&self) -> broadcast::Receiver<Touched> {
         self.touched.subscribe()
     }
 
@@ -154,7 +174,7 @@ struct Writer {
     on_fatal: OnFatal,
     tip: Tip,
     head: watch::Sender<i64>,
-    touched: broadcast::Sender<AppId>,
+    touched: broadcast::Sender<Touched>,
 }
 
 pub(super) async fn start(
@@ -260,7 +280,7 @@ impl Writer {
     async fn transaction(
         &mut self,
         work: &[Work],
-    ) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+    ) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
         let mut conn = self.connection().await?;
         let at = stamp(self.clock.now());
         let mut tx = conn.begin_with("begin immediate").await?;
@@ -279,10 +299,10 @@ impl Writer {
                     dirty = true;
                     match write.run(&mut tx, &at).await {
                         Err(StoreError::Sqlite(e)) if !undone_alone(&e) => return Err(e.into()),
-                        done => done.map(|()| Answer::Done),
+                        done => done.map(|()| Written::nothing()),
                     }
                 }
-                Work::Close(_) => Ok(Answer::Done),
+                Work::Close(_) => Ok(Written::nothing()),
             });
         }
         if batch.is_empty() && !dirty {
@@ -294,8 +314,8 @@ impl Writer {
         if let Err(error) = tx.commit().await {
             return Err(self.commit_failed(error));
         }
-        for app in batch.become_tip(&mut self.tip) {
-            let _ = self.touched.send(app);
+        for touched in batch.become_tip(&mut self.tip) {
+            let _ = self.touched.send(touched);
         }
         self.head.send_replace(self.tip.seq);
         self.conn = Some(conn);

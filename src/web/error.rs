@@ -97,7 +97,9 @@ impl From<Refusal> for Failure {
             Refusal::PlanStale => Self::new(StatusCode::CONFLICT, ProblemCode::PlanStale, text)
                 .hint("look at the new plan and send its token"),
             Refusal::Stale => Self::new(StatusCode::CONFLICT, ProblemCode::Stale, text),
-            Refusal::Not(_) => Self::new(StatusCode::CONFLICT, ProblemCode::NotNow, text),
+            Refusal::Taken(..) | Refusal::Not(_) => {
+                Self::new(StatusCode::CONFLICT, ProblemCode::NotNow, text)
+            }
         }
     }
 }

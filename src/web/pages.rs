@@ -218,7 +218,7 @@ pub(super) async fn explain_commit(
                 "deploy {} ({}) {}: {end}",
                 deploy.number,
                 deploy.wanted.cause.word(),
-                deploy.state.word()
+                deploy.state().word()
             );
             lines.push(WhyLine {
                 app: app.id.to_string(),

@@ -88,7 +88,7 @@ impl Web {
                 }
                 let best = deploys
                     .iter()
-                    .find(|d| d.state == DeployState::Succeeded && d.files.is_some())
+                    .find(|d| d.state() == DeployState::Succeeded && d.files.is_some())
                     .or_else(|| deploys.iter().find(|d| d.files.is_some()));
                 match best {
                     Some(deploy) => self.of_deploy(app, deploy, Some(deploy.number)).await,

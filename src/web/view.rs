@@ -140,7 +140,7 @@ impl Web {
     pub(super) async fn deploy_body(&self, app: &App, deploy: &Deploy) -> DeployBody {
         let message = self.message(&app.id, &deploy.wanted.commit).await;
         let mut body = DeployBody::of(&app.id, deploy, message).with_services(deploy);
-        if !deploy.state.ended()
+        if !deploy.state().ended()
             && let Some(counts) = self.counts(app).await
         {
             for service in body.services.iter_mut().flatten() {
@@ -272,7 +272,7 @@ impl Web {
         let before = earlier.into_iter().find(|d| {
             d.files.is_some()
                 && matches!(
-                    d.state,
+                    d.state(),
                     crate::history::DeployState::Succeeded | crate::history::DeployState::Unchanged
                 )
         });

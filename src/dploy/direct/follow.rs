@@ -8,14 +8,14 @@ use serde_json::json;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
-use super::{Direct, End, LOOK, NoJournal};
+use super::{Direct, End, LOOK};
 use crate::clock;
 use crate::dploy::progress::{self, Line};
 use crate::dploy::terminal::{Progress, Shown, cancels, interrupts};
 use crate::dploy::{FAILED, remove_service};
 use crate::id::ServiceId;
 use crate::marathon;
-use crate::rollout::{self, Given, Standing, Standings, Wiped, deadline_sentence, wipe};
+use crate::rollout::{self, Given, Standing, Standings, Wiped, deadline_sentence};
 use crate::sentence::{Code, Sentence};
 
 impl Direct<'_> {
@@ -98,7 +98,7 @@ impl Direct<'_> {
                 stage: standing.stage,
                 healthy: Some(standing.well),
                 wanted: Some(wanted),
-                sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
+                sentence: standing.reason().map(|t| t.sentence.as_str()),
             })
         };
         now.iter().map(line).collect()
@@ -177,7 +177,8 @@ impl Direct<'_> {
             );
         }
         if running.iter().any(|d| ours(&d)) {
-            match wipe(self.marathon, self.watch.watched(), &ids, &NoJournal).await? {
+            match self.wipe_what_is_bad(&ids).await? {
+                Wiped::Unknown => {}
                 Wiped::Clean => {
                     for deployment in running.iter().filter(ours) {
                         self.marathon.cancel(&deployment.id).await?;

@@ -19,7 +19,7 @@ use crate::event::Action;
 use crate::id::ServiceId;
 use crate::marathon::{self, Client, MarathonError, Watch};
 use crate::plan::Step;
-use crate::rollout::{self, Journal, Room, make_room, with_room};
+use crate::rollout::{self, Doubts, Journal, Room, View, make_room, wipe, with_room};
 use crate::sentence::{Code, Sentence};
 
 /// Between two looks at Marathon.
@@ -41,17 +41,14 @@ pub(super) enum End {
     Not(ExitCode),
 }
 
-struct NoJournal;
+/// Nothing is written down.
+struct Unlogged<'a>(&'a Client);
 
-impl Journal for NoJournal {
+impl Journal for Unlogged<'_> {
     type Error = MarathonError;
 
-    async fn wiping(&self, _tasks: &[String]) -> Result<(), MarathonError> {
-        Ok(())
-    }
-
-    async fn wiped(&self) -> Result<(), MarathonError> {
-        Ok(())
+    async fn wipe(&self, tasks: &[String]) -> Result<(), MarathonError> {
+        self.0.wipe(tasks).await
     }
 }
 
@@ -69,6 +66,7 @@ struct Followed {
 struct Direct<'a> {
     terminal: Terminal,
     marathon: &'a Client,
+    begun: Instant,
     watch: Watch,
     rules: &'a Rules,
     /// Services to follow.
@@ -77,6 +75,8 @@ struct Direct<'a> {
     raised: BTreeMap<ServiceId, u32>,
     removed: Vec<ServiceId>,
     deployments: Vec<String>,
+    /// Tasks of which nobody knows how they are.
+    doubts: Doubts,
 }
 
 /// Applies a workspace.
@@ -94,12 +94,14 @@ pub(super) async fn deploy(
     let mut direct = Direct {
         terminal,
         marathon,
+        begun: Instant::now(),
         watch: Watch::start(marathon.clone(), stop),
         rules,
         followed: BTreeMap::new(),
         raised: BTreeMap::new(),
         removed: Vec::new(),
         deployments: Vec::new(),
+        doubts: Doubts::default(),
     };
     let mut shown = false;
     let mut progress = Progress::new(terminal);
@@ -214,10 +216,14 @@ impl Direct<'_> {
             let held = held.map(ServiceId::to_string).unwrap_or_default();
             return Ok(Some(marathon::locked(&held, holder)));
         }
-        let (client, watched) = (self.marathon, self.watch.watched());
         let force = self.rules.force;
-        let room = make_room(client, watched, &ids, |_| force, &NoJournal).await?;
-        match self.put(preview, &room).await {
+        let unlogged = Unlogged(self.marathon);
+        let room = make_room(&self.view(), &ids, |_| force, &unlogged).await?;
+        let Room::Made { held, surplus, .. } = room else {
+            let why = "Marathon does not know yet how some instances are";
+            return Ok(Some(Sentence::new(Code::Unhealthy, why)));
+        };
+        match self.put(preview, held, &surplus).await {
             Ok(()) => Ok(None),
             Err(MarathonError::Locked(_)) => Ok(Some(Sentence::new(
                 Code::Locked,
@@ -232,12 +238,39 @@ impl Direct<'_> {
         }
     }
 
-    async fn put(&mut self, preview: &Preview, room: &Room) -> Result<(), MarathonError> {
+    fn view(&self) -> View<'_> {
+        View {
+            marathon: self.marathon,
+            watched: self.watch.watched(),
+            doubts: &self.doubts,
+            now: self.begun.elapsed(),
+        }
+    }
+
+    /// Takes away what is not healthy, once it is known what that is.
+    async fn wipe_what_is_bad(
+        &self,
+        ids: &BTreeSet<ServiceId>,
+    ) -> Result<rollout::Wiped, MarathonError> {
+        loop {
+            match wipe(&self.view(), ids, &Unlogged(self.marathon)).await? {
+                rollout::Wiped::Unknown => tokio::time::sleep(LOOK).await,
+                known => return Ok(known),
+            }
+        }
+    }
+
+    async fn put(
+        &mut self,
+        preview: &Preview,
+        held: bool,
+        surplus: &BTreeMap<ServiceId, u32>,
+    ) -> Result<(), MarathonError> {
         let (mut bodies, mut names) = (Vec::new(), Vec::new());
         self.raised.clear();
         for step in &preview.plan.steps {
             let Some(body) = &step.body else { continue };
-            let surplus = room.surplus.get(&step.planned.id).copied();
+            let surplus = surplus.get(&step.planned.id).copied();
             let (body, more) = with_room(body, step.after, surplus);
             if more {
                 self.raised.insert(step.planned.id.clone(), step.after);
@@ -245,7 +278,7 @@ impl Direct<'_> {
             names.push(step.planned.id.to_string());
             bodies.push(body);
         }
-        let force = room.held && self.rules.force;
+        let force = held && self.rules.force;
         if !bodies.is_empty() {
             let body = Value::Array(bodies).to_string();
             let answer = self.marathon.put_apps(&body, &names, force).await?;

@@ -4,7 +4,7 @@ use super::{Fold, RowChange};
 use crate::event::{Outcome, PushReceived, ResumeWhen, RollbackRequested};
 use crate::history::state::{Destroying, Head, Held, Hook, Lock, Pin};
 use crate::id::{CommitId, DeployNumber, ServiceId};
-use crate::sentence::Sentence;
+use crate::sentence::{Code, Sentence};
 
 impl Fold<'_> {
     pub(super) fn app_destroyed(&mut self) {
@@ -13,7 +13,9 @@ impl Fold<'_> {
         app.destroyed = true;
         app.services.clear();
         app.orphans.clear();
-        app.marathon.clear();
+        app.intents.clear();
+        app.told.clear();
+        app.debts.clear();
         (app.live, app.held, app.pin, app.lock) = (None, None, None, None);
     }
 
@@ -49,6 +51,9 @@ impl Fold<'_> {
 
     pub(super) fn push_received(&mut self, push: &PushReceived) {
         self.head(&push.after);
+        if let Some(head) = &mut self.app.head {
+            head.pushed_onto = push.before.clone().filter(|b| *b != push.after);
+        }
         self.rows.push(RowChange::Push(Box::new(push.clone())));
     }
 
@@ -62,6 +67,9 @@ impl Fold<'_> {
     pub(super) fn push_held(&mut self, commit: &CommitId, code: &str, sentence: &str) {
         if let Some(pin) = &mut self.app.pin {
             pin.head.get_or_insert_with(|| commit.clone());
+        }
+        if code == Code::FirstStart.word() {
+            self.app.first_start = Some(commit.clone());
         }
         self.app.held = Some(Held {
             commit: commit.clone(),
@@ -81,6 +89,7 @@ impl Fold<'_> {
             commit: commit.clone(),
             seen_at: self.at.to_owned(),
             previous: previous.filter(|p| p != commit),
+            pushed_onto: None,
         });
     }
 
@@ -137,6 +146,7 @@ impl Fold<'_> {
     pub(super) fn service_removed(&mut self, id: &ServiceId) {
         let app = &mut *self.app;
         app.services.remove(id);
+        app.debts.remove(id);
         app.orphans.retain(|o| o != id);
         if let Some(destroying) = &mut app.destroying {
             destroying.services.retain(|s| s != id);
@@ -156,14 +166,5 @@ impl Fold<'_> {
             by: self.event.actor.clone(),
             since: self.at.to_owned(),
         });
-    }
-
-    /// An operator's wish was told to Marathon: it belongs to no deploy.
-    pub(super) fn scaled(&mut self, services: &[ServiceId]) {
-        for id in services {
-            if let Some(record) = self.app.services.get_mut(id) {
-                record.scale = None;
-            }
-        }
     }
 }

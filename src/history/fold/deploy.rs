@@ -2,16 +2,13 @@
 
 use super::{Fold, RowChange};
 use crate::event::{
-    Action, AppSettings, ApplyIntended, Call, DeployQueued, DeployRef, Ending, Outcome, Planned,
-    SpecFile,
+    Action, AppSettings, DeployQueued, DeployRef, Ending, Outcome, Planned, SpecFile,
 };
-use crate::history::deploy::{Accepted, Deploy, DeployState, EndingOf, Progress, Waiting};
-use crate::history::state::{Live, OurDeployment, ServiceRecord};
+use crate::history::deploy::{Deploy, Progress, Waiting};
+use crate::history::phase::{Ended, EndingOf, Phase};
+use crate::history::state::Live;
 use crate::id::{DeployNumber, ServiceId};
-use crate::sentence::Sentence;
-
-/// How many Marathon deployments of ours are remembered: more never run at once for one app.
-const REMEMBERED: usize = 8;
+use crate::sentence::{Code, Sentence};
 
 impl Fold<'_> {
     pub(super) fn deploy_queued(&mut self, wanted: &DeployQueued) {
@@ -32,7 +29,7 @@ impl Fold<'_> {
 
     /// Changes the deploy that the event belongs to; says its number, or nothing where it has ended or there is none. Whatever
     /// happens ends a wait, which `change` is given.
-    fn change_deploy(
+    pub(super) fn change_deploy(
         &mut self,
         change: impl FnOnce(&mut Deploy, Option<Waiting>),
     ) -> Option<DeployNumber> {
@@ -51,19 +48,23 @@ impl Fold<'_> {
         let at = self.at.to_owned();
         self.change_deploy(|deploy, _| {
             deploy.started_at = Some(at);
-            deploy.state = DeployState::Reading;
+            deploy.life = Phase::Reading;
         });
     }
 
-    pub(super) fn deploy_waiting(&mut self, code: &str, sentence: &str) {
+    pub(super) fn deploy_waiting(&mut self, code: &str, subject: Option<&String>, sentence: &str) {
         let at = self.at.to_owned();
         self.change_deploy(|deploy, was_waiting| {
+            if code == Code::GoesOn.word() {
+                return;
+            }
             let since = was_waiting
                 .filter(|w| w.code == code)
                 .map_or(at, |w| w.since);
-            deploy.state = DeployState::Waiting;
+            deploy.waits += 1;
             deploy.waiting = Some(Waiting {
                 code: code.to_owned(),
+                subject: subject.cloned(),
                 sentence: sentence.to_owned(),
                 since,
             });
@@ -71,10 +72,7 @@ impl Fold<'_> {
     }
 
     pub(super) fn specs_read(&mut self, files: &[SpecFile], settings: &AppSettings) {
-        let of_ours = self.change_deploy(|deploy, _| {
-            deploy.state = DeployState::Reading;
-            deploy.files = Some(files.to_vec());
-        });
+        let of_ours = self.change_deploy(|deploy, _| deploy.files = Some(files.to_vec()));
         if of_ours.is_some() {
             self.app.settings = settings.clone();
         }
@@ -82,74 +80,12 @@ impl Fold<'_> {
 
     pub(super) fn plan_made(&mut self, services: &[Planned], warnings: &[Sentence]) {
         self.change_deploy(|deploy, _| {
-            deploy.state = DeployState::Applying;
+            if matches!(deploy.life, Phase::Queued | Phase::Reading) {
+                deploy.life = Phase::Planned;
+            }
             deploy.plan = Some(services.to_vec());
             deploy.warnings = warnings.to_vec();
         });
-    }
-
-    pub(super) fn apply_intended(&mut self, intent: &ApplyIntended) {
-        let at = self.at.to_owned();
-        let number = self.change_deploy(|deploy, _| {
-            deploy.state = DeployState::Applying;
-            deploy.touched = true;
-            deploy.raised.extend(intent.raised.clone());
-            deploy.intent = Some(intent.clone());
-            deploy.intent_at = Some(at);
-        });
-        let Some(number) = number.filter(|_| matches!(intent.call, Call::Put | Call::Restart))
-        else {
-            return;
-        };
-        for service in &intent.services {
-            let record: &mut ServiceRecord =
-                self.app.services.entry(service.id.clone()).or_default();
-            record.dirty = true;
-            record.deploy = Some(number);
-            record.applied.clone_from(&service.spec);
-        }
-    }
-
-    pub(super) fn apply_accepted(
-        &mut self,
-        call: Call,
-        marathon_deployment: Option<&String>,
-        version: Option<&String>,
-        services: &[ServiceId],
-    ) {
-        // with or without a deploy
-        if call == Call::Scale {
-            self.scaled(services);
-        }
-        let number = self.change_deploy(|deploy, _| {
-            deploy.state = DeployState::Following;
-            deploy.intent = None;
-            if call == Call::Scale {
-                deploy.raised.retain(|id, _| !services.contains(id));
-            }
-            deploy.accepted.push(Accepted {
-                call,
-                marathon_deployment: marathon_deployment.cloned(),
-                version: version.cloned(),
-                services: services.to_vec(),
-            });
-        });
-        if let (Some(_), Some(id), Call::Put | Call::Restart) = (number, marathon_deployment, call)
-        {
-            self.app.marathon.push(OurDeployment {
-                id: id.clone(),
-                services: services.to_vec(),
-            });
-            let excess = self.app.marathon.len().saturating_sub(REMEMBERED);
-            self.app.marathon.drain(..excess);
-        }
-    }
-
-    pub(super) fn apply_refused(&mut self, call: Call, services: &[ServiceId]) {
-        if call == Call::Scale {
-            self.scaled(services);
-        }
-        self.change_deploy(|deploy, _| deploy.intent = None);
     }
 
     pub(super) fn service_progressed(
@@ -170,16 +106,19 @@ impl Fold<'_> {
 
     pub(super) fn deploy_ending(&mut self, outcome: Ending, code: &str, sentence: &str) {
         self.change_deploy(|deploy, _| {
-            deploy.state = DeployState::Following;
-            deploy.ending = Some(EndingOf {
-                outcome,
-                why: Sentence::logged(code, sentence),
-            });
+            let (intent, rollout) = (deploy.life.intent(), deploy.life.rollout().to_vec());
+            let why = Sentence::logged(code, sentence);
+            let ending = EndingOf { outcome, why };
+            deploy.life = Phase::Ending {
+                ending,
+                intent,
+                rollout,
+            };
         });
     }
 
-    /// Takes the deploy that the event ends out of its place, and lets the next one take it.
-    fn end(&mut self, state: DeployState) -> Option<Deploy> {
+    /// Takes the deploy that the event ends out of its place, and lets the next one take it. A call that is open stays open.
+    fn end(&mut self, outcome: Ended) -> Option<Deploy> {
         let number = self.event.deploy?;
         let is_it = |deploy: &Option<Deploy>| deploy.as_ref().is_some_and(|d| d.number == number);
         let ended = if is_it(&self.app.running) {
@@ -190,11 +129,27 @@ impl Fold<'_> {
             None
         };
         let mut deploy = ended?;
-        deploy.state = state;
+        self.close(&deploy, outcome);
+        let rollout = deploy.life.rollout().to_vec();
+        deploy.life = Phase::Ended { outcome, rollout };
         deploy.waiting = None;
-        deploy.intent = None;
         deploy.ended_at = Some(self.at.to_owned());
         Some(deploy)
+    }
+
+    /// A deploy that saw its services to the end, or ended their rollouts, leaves nothing to whoever is next.
+    fn close(&mut self, deploy: &Deploy, outcome: Ended) {
+        let seen = match outcome {
+            Ended::Succeeded | Ended::Unchanged => deploy.wanted.only.is_none(),
+            Ended::Failed | Ended::Cancelled => deploy.life.ending().is_some(),
+            Ended::Superseded => false,
+        };
+        let number = Some(deploy.number);
+        for told in &mut self.app.told {
+            if seen || (outcome == Ended::Succeeded && told.deploy == number) {
+                told.closed = true;
+            }
+        }
     }
 
     pub(super) fn deploy_succeeded(
@@ -203,9 +158,8 @@ impl Fold<'_> {
         orphans: &[ServiceId],
         sentence: &str,
     ) {
-        if let Some(deploy) = self.end(DeployState::Succeeded) {
+        if let Some(deploy) = self.end(Ended::Succeeded) {
             self.well(deploy, services, orphans, sentence);
-            self.app.marathon.clear();
         }
     }
 
@@ -215,25 +169,25 @@ impl Fold<'_> {
         orphans: &[ServiceId],
         sentence: &str,
     ) {
-        if let Some(deploy) = self.end(DeployState::Unchanged) {
+        if let Some(deploy) = self.end(Ended::Unchanged) {
             self.well(deploy, services, orphans, sentence);
         }
     }
 
     pub(super) fn deploy_failed(&mut self, code: &str, sentence: &str, services: &[Outcome]) {
-        if let Some(deploy) = self.end(DeployState::Failed) {
+        if let Some(deploy) = self.end(Ended::Failed) {
             self.ill(deploy, Sentence::logged(code, sentence), services);
         }
     }
 
     pub(super) fn deploy_cancelled(&mut self, code: &str, sentence: &str, services: &[Outcome]) {
-        if let Some(deploy) = self.end(DeployState::Cancelled) {
+        if let Some(deploy) = self.end(Ended::Cancelled) {
             self.ill(deploy, Sentence::logged(code, sentence), services);
         }
     }
 
     pub(super) fn deploy_superseded(&mut self, by: &DeployRef, sentence: &str) {
-        if let Some(mut deploy) = self.end(DeployState::Superseded) {
+        if let Some(mut deploy) = self.end(Ended::Superseded) {
             deploy.superseded_by = Some(by.clone());
             deploy.sentence = Some(sentence.to_owned());
             self.rows.push(RowChange::Deploy(Box::new(deploy)));

@@ -1,12 +1,14 @@
 //! Events → state, and the rows of the projections that each event changes.
 //!
 //! [`Fold::fact`] names every kind of event, so that a new one does not compile before it is said here what it means:
-//! what is about the app stands in `app`, what is about a deploy in `deploy`.
+//! what is about the app stands in `app`, about a deploy in `deploy`, about calls to Marathon in `call`.
 
 mod app;
+mod call;
 mod deploy;
 
 use super::deploy::Deploy;
+use super::phase::Accepted;
 use super::state::App;
 use crate::event::{Fact, NewEvent, PushReceived};
 use crate::id::{CommitId, DeployNumber};
@@ -91,7 +93,12 @@ impl Fold<'_> {
             Fact::RequestRefused { .. } => {}
             Fact::DeployQueued(wanted) => self.deploy_queued(wanted),
             Fact::DeployStarted { .. } => self.deploy_started(),
-            Fact::DeployWaiting { code, sentence, .. } => self.deploy_waiting(code, sentence),
+            Fact::DeployWaiting {
+                code,
+                subject,
+                sentence,
+                ..
+            } => self.deploy_waiting(code, subject.as_ref(), sentence),
             Fact::SpecsRead {
                 files, settings, ..
             } => self.specs_read(files, settings),
@@ -100,17 +107,27 @@ impl Fold<'_> {
             } => self.plan_made(services, warnings),
             Fact::ApplyIntended(intent) => self.apply_intended(intent),
             Fact::ApplyAccepted {
+                intent,
                 call,
                 marathon_deployment,
                 version,
                 services,
-            } => self.apply_accepted(
-                *call,
-                marathon_deployment.as_ref(),
-                version.as_ref(),
+            } => {
+                let accepted = Accepted {
+                    call: *call,
+                    marathon_deployment: marathon_deployment.clone(),
+                    version: version.clone(),
+                    services: services.clone(),
+                };
+                self.apply_accepted(*intent, accepted);
+            }
+            Fact::ApplyRefused {
+                intent,
+                call,
+                code,
                 services,
-            ),
-            Fact::ApplyRefused { call, services, .. } => self.apply_refused(*call, services),
+                ..
+            } => self.apply_refused(*intent, *call, code, services),
             Fact::ServiceProgressed {
                 id,
                 stage,
@@ -167,6 +184,8 @@ impl Fold<'_> {
                 hook,
                 keep_services,
             } => self.destroy_requested(services, *hook, *keep_services),
+            // a list belongs to the event after it, which is folded whole
+            Fact::ServicesListed { .. } => {}
             // what GitHub was told changes nothing here
             Fact::StatusReported { .. } => {}
         }

@@ -60,6 +60,9 @@ pub fn summary(fact: &Fact) -> String {
         Fact::HookPinged { id, .. } => format!("GitHub's ping of webhook {id} arrived."),
         Fact::HookFailed { code, sentence } => format!("Webhook trouble, {code}: {sentence}"),
         Fact::HookRemoved { sentence, .. } => format!("Webhook removed: {sentence}"),
+        Fact::ServicesListed {
+            of, part, parts, ..
+        } => format!("Part {part} of {parts} of a list that is too long for {of}, which follows."),
         Fact::StatusReported { what, state } => format!("GitHub was told: {what} is {state}."),
         Fact::PushReceived(push) => received(push),
         Fact::PushIgnored {

@@ -62,6 +62,7 @@ impl Story {
                 .is_some_and(|pin| first.is_some_and(|f| i64::try_from(*f).unwrap() < pin.seq)),
             source_app: None,
             repository_shared: self.repository_shared,
+            taken: None,
         }
     }
 
@@ -365,8 +366,9 @@ fn the_waiting_deploy_runs_when_the_running_one_has_ended() {
     story.does(GITHUB, pushed(1, 2));
     story.touches(2);
     story.does(GITHUB, pushed(2, 3));
-    let over = succeeded(&service(WEB), 2);
-    story.does(OBSERVER, report(2, vec![over]));
+    let web = service(WEB);
+    let over = vec![apply_accepted(&web, Call::Put), succeeded(&web, 2)];
+    story.does(OBSERVER, report(2, over));
     assert_eq!((story.running(), story.waiting()), (Some(3), None));
     assert_eq!(story.app().live.as_ref().unwrap().commit, commit(2));
 }
@@ -395,6 +397,28 @@ fn a_replayed_push_does_not_roll_production_back() {
     // the branch says otherwise, and what it says runs already
     assert_eq!(story.does(OBSERVER, head_moved(4, 3)), queued(5));
     assert!(story.then().contains(&"deploy_superseded #4".to_owned()));
+}
+
+#[test]
+fn a_branch_that_was_forced_back_to_the_known_head_is_news_when_deliveries_came_in_another_order() {
+    let mut story = Story::new();
+    let forced = |before: u8, after: u8| {
+        Command::Push(Box::new(Push {
+            forced: true,
+            ..push(before, after)
+        }))
+    };
+    // 1 to 2, 2 to 3, 3 forced back to 2: the second is delivered first
+    story.does(GITHUB, pushed(2, 3));
+    story.does(GITHUB, pushed(1, 2));
+    assert_eq!(story.does(GITHUB, forced(3, 2)), queued(4));
+    let wanted = &story.app().running.as_ref().unwrap().wanted;
+    assert_eq!(
+        (&wanted.commit, &wanted.before),
+        (&commit(2), &Some(commit(3)))
+    );
+    // once is enough
+    assert_eq!(story.does(GITHUB, forced(3, 2)), Answer::Duplicate);
 }
 
 #[test]
@@ -823,8 +847,9 @@ fn a_deploy_that_is_being_ended_begins_nothing_in_marathon() {
     let mut story = Story::new();
     story.does(GITHUB, pushed(1, 2));
     story.touches(2);
-    story.does(OPERATOR, cancel(None));
     let web = service(WEB);
+    story.does(OBSERVER, report(2, vec![apply_accepted(&web, Call::Put)]));
+    story.does(OPERATOR, cancel(None));
     for call in [Call::Put, Call::Restart] {
         let fact = apply_intended(&web, 2, call);
         assert_eq!(story.is_refused(report(2, vec![fact])), Refusal::Stale);
@@ -841,6 +866,7 @@ fn a_deploy_that_waits_says_so_on_a_change_of_the_reason_only() {
         let fact = Fact::DeployWaiting {
             code: code.to_owned(),
             sentence: format!("{code}, looking again in 8 s"),
+            subject: None,
             until: None,
         };
         story.does(OBSERVER, report(2, vec![fact]));
@@ -893,11 +919,12 @@ fn a_scaling_within_a_deploy_is_answered_like_any_call() {
     story.touches(2);
     let web = service(WEB);
     let told = vec![
+        apply_accepted(&web, Call::Put),
         apply_intended(&web, 1, Call::Scale),
         apply_accepted(&web, Call::Scale),
     ];
     story.does(OBSERVER, report(2, told));
-    assert_eq!(story.app().running.as_ref().unwrap().intent, None);
+    assert_eq!(story.app().running.as_ref().unwrap().life.intent(), None);
 }
 
 // locks

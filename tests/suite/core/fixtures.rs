@@ -62,12 +62,14 @@ fn fixtures() -> Vec<(String, Event)> {
 fn every_kind_of_event_has_a_fixture_and_a_row_in_the_document() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let architecture = std::fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
-    let kept: BTreeSet<String> = fixtures().into_iter().map(|(_, e)| e.kind).collect();
+    let newest = |e: &Event| e.version == Fact::newest_version(&e.kind);
+    let all = fixtures().into_iter().map(|(_, e)| e);
+    let kept: BTreeSet<String> = all.filter(newest).map(|e| e.kind).collect();
     assert!(Fact::KINDS.len() > 30, "{:?}", Fact::KINDS);
     for kind in Fact::KINDS {
         assert!(
             kept.contains(*kind),
-            "{kind} has no fixture: write one into the log, and its line of /events.jsonl into tests/data/events/{kind}.1.json"
+            "{kind} has no fixture: write one into the log, and its line of /events.jsonl into tests/data/events/"
         );
         assert!(
             architecture.contains(&format!("\n| `{kind}` |")),
@@ -87,9 +89,15 @@ fn every_fixture_is_decoded_and_encoded_to_the_same_bytes() {
     for (text, event) in fixtures() {
         let fact = event.fact().unwrap();
         let (kind, version, payload) = fact.encode();
-        assert_eq!((kind.as_str(), version), (event.kind.as_str(), 1));
-        assert_eq!(payload, event.payload.get(), "{kind}");
         assert_eq!(serde_json::to_string(&event).unwrap() + "\n", text);
+        // an older version is read, and written as the newest one
+        if event.version == Fact::newest_version(&kind) {
+            assert_eq!(
+                (kind.as_str(), version),
+                (event.kind.as_str(), event.version)
+            );
+            assert_eq!(payload, event.payload.get(), "{kind}");
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dploy_observer::event::{Action, Call, Cause, Ending, Event, Fact, ResumeWhen, Scale};
-use dploy_observer::history::{Answer, App, AppState, Command, Target, apply};
+use dploy_observer::history::{Answer, App, AppState, Command, Phase, Target, apply};
 use dploy_observer::id::{AppId, CommitId, DeployNumber};
 use dploy_observer::store::{self, Store};
 use futures_util::future::join_all;
@@ -190,7 +190,7 @@ fn working(app: Option<&App>, id: &AppId, number: u32, work: &Work) -> Command {
     let fact = match work {
         Work::Next => match running {
             Some(d) if d.started_at.is_none() => return Command::Start(deploy),
-            Some(d) if d.accepted.is_empty() && d.intent.is_none() => {
+            Some(d) if matches!(d.life, Phase::Reading | Phase::Planned) => {
                 let facts = vec![
                     specs_read(&d.wanted.commit),
                     plan_made(&web, 1),
@@ -198,7 +198,7 @@ fn working(app: Option<&App>, id: &AppId, number: u32, work: &Work) -> Command {
                 ];
                 return report(number, facts);
             }
-            Some(d) if d.intent.is_some() => apply_accepted(&web, Call::Put),
+            Some(d) if d.life.intent().is_some() => apply_accepted(&web, Call::Put),
             Some(_) => succeeded(&web, 1),
             None => return Command::Start(deploy),
         },
@@ -220,9 +220,11 @@ fn working(app: Option<&App>, id: &AppId, number: u32, work: &Work) -> Command {
         Work::Wait(code) => Fact::DeployWaiting {
             code: ["LOCKED", "MARATHON_BUSY"][usize::from(*code)].to_owned(),
             sentence: "looking again in 8 s".to_owned(),
+            subject: None,
             until: None,
         },
         Work::Refused => Fact::ApplyRefused {
+            intent: None,
             call: Call::Put,
             code: "LOCKED".to_owned(),
             sentence: "somebody else deploys".to_owned(),
@@ -528,7 +530,7 @@ async fn holds(groups: Vec<Vec<(usize, Step)>>, reopen_after: usize) {
         assert_eq!(deploys.len(), usize::try_from(walk.last).unwrap());
         let open = deploys
             .iter()
-            .filter(|d| !d.state.ended())
+            .filter(|d| !d.state().ended())
             .map(|d| d.number);
         assert_eq!(open.collect::<BTreeSet<_>>(), walk.open);
     }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dploy_observer::event::{Call, Event, Fact, GENESIS, PAYLOAD_LIMIT};
-use dploy_observer::history::{Answer, Command, Push, Refusal};
+use dploy_observer::event::{Call, Event, Fact, GENESIS, PAYLOAD_LIMIT, Planned};
+use dploy_observer::history::{Answer, Command, Push};
 use dploy_observer::id::{BlobId, DeployNumber};
-use dploy_observer::store::{self, Store, StoreError};
+use dploy_observer::store::{self, Store};
 use futures_util::future::{join, join_all};
 use serde_json::value::RawValue;
 use sqlx::{Connection, SqliteConnection};
@@ -818,62 +818,59 @@ async fn two_that_make_a_hook_secret_at_once_get_the_same() {
 // what must not be written
 
 #[tokio::test]
-async fn a_payload_that_is_too_large_is_refused_and_nothing_else_is_lost() {
+async fn a_list_that_is_too_long_for_one_event_is_split_before_it_and_read_whole() {
     let folder = Folder::new();
     let store = folder.open().await;
     let shop = name("shop");
     tell(&store, &shop, OPERATOR, register(&shop, 1)).await;
     tell(&store, &shop, OBSERVER, Command::Start(DeployNumber(1))).await;
-    let of_services = |count: usize| {
-        let Fact::PlanMade {
-            mut services,
-            unchanged,
-            plan,
-            warnings,
-        } = plan_made(&service("/shop/web"), 1)
-        else {
-            panic!()
-        };
-        services.resize(count, services[0].clone());
-        report(
-            1,
-            vec![
-                specs_read(&commit(1)),
-                Fact::PlanMade {
-                    services,
-                    unchanged,
-                    plan,
-                    warnings,
-                },
-            ],
-        )
+    let Fact::PlanMade {
+        services, warnings, ..
+    } = plan_made(&service("/shop/web"), 1)
+    else {
+        panic!()
+    };
+    let long = |n: usize| Planned {
+        id: service(&format!("/shop/{n:0>249}")),
+        ..services[0].clone()
+    };
+    let planned: Vec<Planned> = (0..500).map(long).collect();
+    let made = Fact::PlanMade {
+        services: planned.clone(),
+        unchanged: 0,
+        plan: "0123".to_owned(),
+        warnings,
     };
     let before = *store.head().borrow();
-    let too_large = ask(&store, &shop, OBSERVER, Some("key"), of_services(1000));
-    let (refused, push) = join(too_large, tell(&store, &shop, GITHUB, pushed(1, 2))).await;
-    match refused {
-        Err(StoreError::Refused(Refusal::Not(why))) => assert_eq!(
-            why,
-            format!(
-                "a `plan_made` would be larger than {PAYLOAD_LIMIT} bytes; split the app into several"
-            )
-        ),
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(push, Answer::Queued(DeployNumber(2)));
+    let facts = vec![specs_read(&commit(1)), made];
+    assert_eq!(
+        tell(&store, &shop, OBSERVER, report(1, facts)).await,
+        Answer::Done
+    );
     let written = events(&store)
         .await
         .split_off(usize::try_from(before).unwrap());
     let kinds: Vec<&str> = written.iter().map(|e| e.kind.as_str()).collect();
-    assert_eq!(
-        kinds,
-        ["push_received", "deploy_superseded", "deploy_queued"]
+    let listed = kinds.len() - 2;
+    assert!(listed > 2, "{kinds:?}");
+    assert_eq!(kinds[0], "specs_read");
+    assert!(
+        kinds[1..=listed].iter().all(|k| *k == "services_listed"),
+        "{kinds:?}"
     );
-    // the key of what was refused is free
-    let again = ask(&store, &shop, OPERATOR, Some("key"), lock("shorter")).await;
-    assert_eq!(again.unwrap(), Answer::Done);
+    assert_eq!(kinds[listed + 1], "plan_made");
+    assert!(
+        written
+            .iter()
+            .all(|e| e.payload.get().len() <= PAYLOAD_LIMIT)
+    );
     close(store).await;
     assert_eq!(wrong(&folder).await, "");
+    dploy_observer::store::rebuild(folder.path()).await.unwrap();
+    let store = folder.open().await;
+    let app = store.app(&shop).await.unwrap().unwrap();
+    assert_eq!(app.running.unwrap().plan, Some(planned));
+    close(store).await;
 }
 
 #[tokio::test]

@@ -293,7 +293,7 @@ async fn an_id_outside_of_what_is_allowed_is_not_touched() {
     let specs = [("web", service("/shop/web", 1, ""))];
     let town = Town::with_settings(&specs, &["--allow-ids=/shop"]).await;
     let cases = ["/elsewhere/web", "/shopping/web"].map(|id| Bad {
-        code: "NOT_OURS",
+        code: "NOT_ALLOWED",
         ..match id {
             "/elsewhere/web" => bad(
                 "elsewhere",
@@ -345,7 +345,7 @@ async fn a_service_of_another_app_is_not_taken_over() {
         .await
     };
     let failure = ended(1).await["failure"].clone();
-    assert_eq!(failure["code"], "NOT_OURS", "{failure}");
+    assert_eq!(failure["code"], "OF_ANOTHER_APP", "{failure}");
     let sentence = failure["sentence"].as_str().unwrap();
     assert!(
         sentence.starts_with("/shop/web belongs to the app shop"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dploy_observer::deployer::{Next, Worker};
+use dploy_observer::deployer::{Due, Worker};
 use dploy_observer::id::AppId;
 
 use super::acting::block_on;
@@ -36,7 +36,12 @@ impl Machine {
         let now = self.now().max(self.rests_until);
         let Some(alive) = &mut self.alive else { return };
         let context = alive.context.clone();
-        let fresh = || Slot::Resting(Box::new(Worker::new(context, app.clone())), now);
+        let seen = &mut alive.seen;
+        let fresh = || {
+            let worker = Worker::new(context, app.clone());
+            seen.insert(app.clone(), worker.seen());
+            Slot::Resting(Box::new(worker), now)
+        };
         match alive.slots.entry(app.clone()).or_insert_with(fresh) {
             Slot::Resting(_, due) => *due = (*due).min(now),
             Slot::Calling(_, woken) => *woken = true,
@@ -73,9 +78,9 @@ impl Machine {
             }
             Some((worker, next)) => {
                 let due = match next {
-                    Next::After(pause) if !woken => Some(now + pause),
-                    Next::Idle if !woken => None,
-                    Next::After(_) | Next::Again | Next::Idle => Some(at_once),
+                    Due::After(pause) if !woken => Some(now + pause),
+                    Due::Never if !woken => None,
+                    Due::After(_) | Due::Now | Due::Never => Some(at_once),
                 };
                 if let Some(due) = due {
                     alive

@@ -111,14 +111,13 @@ impl Calls {
                     )
                 })
             }
-            Fact::DeployFailed { sentence, .. } | Fact::DeployCancelled { sentence, .. } => {
-                let words = sentence.split([' ', ',', ';']);
+            Fact::DeployFailed { sentence, .. }
+            | Fact::DeployCancelled { sentence, .. }
+            | Fact::DeploySucceeded { sentence, .. }
+            | Fact::DeployUnchanged { sentence, .. } => {
+                let words = sentence.split([' ', ',', ';', ')']);
                 let named = words.filter(|w| self.begun.contains_key(*w));
                 self.said.extend(named.map(str::to_owned));
-                self.ends(moment, sentence);
-                None
-            }
-            Fact::DeploySucceeded { sentence, .. } | Fact::DeployUnchanged { sentence, .. } => {
                 self.ends(moment, sentence);
                 None
             }

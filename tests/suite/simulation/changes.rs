@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dploy_observer::event::{Action, Call, Cause, Fact, Planned};
+use serde_json::Value;
 
 use super::branch::Wanted;
 use super::finding::{Check, Finding};
@@ -82,7 +83,7 @@ impl Changes {
 fn told(moment: &Moment<'_>) -> Option<Finding> {
     let deploy = moment.deploy()?;
     let changes = |c: &Call| matches!(c, Call::Put | Call::Restart | Call::Delete);
-    let call = deploy.accepted.iter().map(|a| a.call).find(changes)?;
+    let call = deploy.life.rollout().iter().map(|a| a.call).find(changes)?;
     Some(Finding {
         check: Check::SuccessUntrue,
         sentence: format!(
@@ -116,7 +117,11 @@ fn forgotten(moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding>
     let only = moment.deploy()?.wanted.only.as_ref()?;
     let app = moment.after.filter(|a| a.trouble.is_none())?;
     let dirty = app.services.iter().filter(|(id, r)| *id != only && r.dirty);
+    // what is said is not forgotten
+    let ended: Value = serde_json::from_str(moment.event.payload.get()).unwrap();
+    let said = ended["sentence"].as_str().unwrap_or_default();
     let between = dirty
+        .filter(|(id, _)| !said.contains(id.as_str()))
         .filter(|(id, _)| !touched.contains(id.as_str()))
         .find(|(id, _)| {
             let seen = moment.cluster.seen(id.as_str());

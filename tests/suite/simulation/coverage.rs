@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use dploy_observer::history::App;
+use dploy_observer::history::{App, Phase};
 use dploy_observer::id::AppId;
 
 use super::judge::Judge;
@@ -31,18 +31,17 @@ pub fn phase(app: Option<&App>) -> &'static str {
     let Some(deploy) = &app.running else {
         return "none";
     };
-    if deploy.intent.is_some() {
-        "calling"
-    } else if deploy.ending.is_some() {
-        "ending"
-    } else if !deploy.accepted.is_empty() {
-        "rolling"
-    } else if deploy.plan.is_some() {
-        "planned"
-    } else if deploy.started_at.is_some() {
-        "reading"
-    } else {
-        "queued"
+    match &deploy.life {
+        Phase::Queued => "queued",
+        Phase::Reading => "reading",
+        Phase::Planned => "planned",
+        Phase::Calling { .. }
+        | Phase::Ending {
+            intent: Some(_), ..
+        } => "calling",
+        Phase::Rolling { .. } => "rolling",
+        Phase::Ending { intent: None, .. } => "ending",
+        Phase::Ended { .. } => "ended",
     }
 }
 

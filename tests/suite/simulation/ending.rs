@@ -11,7 +11,7 @@ use super::coverage::phase;
 use super::incarnation::Kept;
 use super::judge::{Check, Finding, is_right, short};
 use super::machine::{END, Machine};
-use super::story::{Change, Told};
+use super::story::{Change, Told, Trouble, What};
 
 impl Machine {
     /// The acts are over: trouble ends, strangers rest, the head becomes good.
@@ -105,7 +105,7 @@ impl Machine {
                                 format!(
                                     "#{} is {} ({})",
                                     d.number.0,
-                                    d.state.word(),
+                                    d.state().word(),
                                     phase(Some(app))
                                 ),
                                 code,
@@ -131,7 +131,9 @@ impl Machine {
                 .lock()
                 .github
                 .head(branch.shape.repository, &branch.shape.branch);
-            if let Some(finding) = Self::not_at_head(app, head.as_deref(), branch.first()) {
+            if let Some(finding) =
+                Self::not_at_head(app, head.as_deref(), branch.first(), &self.excuses())
+            {
                 return Some(finding);
             }
         }
@@ -150,10 +152,25 @@ impl Machine {
         })
     }
 
+    /// What lasted for longer than a deploy may go without progress, or was refused in earnest, is for a person to decide.
+    fn excuses(&self) -> Vec<&'static str> {
+        let troubles = self.acts.iter().filter_map(|a| match &a.what {
+            What::Trouble { what, .. } => Some(what),
+            _ => None,
+        });
+        let of = |trouble: &Trouble| match trouble {
+            Trouble::NoOffers | Trouble::Full => vec!["NO_OFFERS", "DEADLINE"],
+            Trouble::MarathonRefuses(422) => vec!["REJECTED"],
+            _ => Vec::new(),
+        };
+        troubles.flat_map(of).collect()
+    }
+
     pub(super) fn not_at_head(
         app: &App,
         head: Option<&str>,
         first: Option<&str>,
+        excused: &[&str],
     ) -> Option<Finding> {
         // what is held at a first start is the head of then, and only until the branch moves
         let moved = |h: &Held| h.why.is(Code::FirstStart) && Some(h.commit.as_str()) != first;
@@ -171,6 +188,7 @@ impl Machine {
                 "CANCELLED",
             ]
             .contains(&t.code.as_str())
+                || excused.contains(&t.code.as_str())
         }) {
             return None;
         }

@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use dploy_observer::context::{Context, Timing};
-use dploy_observer::deployer::{Next, Worker};
+use dploy_observer::deployer::{Due, Worker};
 use dploy_observer::id::AppId;
 use dploy_observer::intake::HookKeeper;
 use dploy_observer::marathon::{self, Credentials, Ear, Watch};
 use dploy_observer::secret::Secret;
-use dploy_observer::store::Store;
+use dploy_observer::store::{Store, Touched};
 use dploy_observer::transport::Way;
 use dploy_observer::web::{self, Web};
 use dploy_observer::{github, web::router};
@@ -54,7 +54,7 @@ pub enum Kept {
     Memory(std::cell::OnceCell<Store>),
 }
 
-type Step = Pin<Box<dyn Future<Output = (Worker, Next)>>>;
+type Step = Pin<Box<dyn Future<Output = (Worker, Due)>>>;
 
 /// The worker of an app.
 pub enum Slot {
@@ -80,7 +80,9 @@ pub struct Incarnation {
     pub context: Context,
     pub hooks: HookKeeper,
     pub ear: Ear,
-    pub touched: broadcast::Receiver<AppId>,
+    pub touched: broadcast::Receiver<Touched>,
+    /// The newest event that the worker of each app knows of.
+    pub seen: BTreeMap<AppId, Arc<AtomicI64>>,
     pub rounds: Rounds,
     /// Events of Marathon on their way to us.
     pub stream: VecDeque<(Duration, serde_json::Value)>,
@@ -105,6 +107,7 @@ impl Incarnation {
         let touched = context.store.log().touched();
         Ok(Self {
             slots: BTreeMap::new(),
+            seen: BTreeMap::new(),
             web,
             context,
             hooks,
@@ -150,6 +153,7 @@ impl Incarnation {
             github: github::Client::through(github, "http://github", Some(pat), clock.clone()),
             marathon: marathon::Client::through(marathon, base, Credentials::None, clock.clone())?,
             watch,
+            turns: marathon::Turns::default(),
             clock,
             timing,
             allow_ids: Vec::new(),
@@ -183,7 +187,7 @@ impl Incarnation {
     }
 
     /// Goes on with a step until it is done or waits for a call that is held.
-    pub fn go_on(&self, step: &mut Step, outside: &Outside) -> Option<(Worker, Next)> {
+    pub fn go_on(&self, step: &mut Step, outside: &Outside) -> Option<(Worker, Due)> {
         self.runtime.block_on(poll_fn(|context| {
             let polled = step.as_mut().poll(context);
             let waits = outside.lock().holds_a_call();

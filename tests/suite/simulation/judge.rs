@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dploy_observer::event::{Event, Fact};
+use dploy_observer::event::{Event, Fact, Lists};
 use dploy_observer::history::{App, Deploy, apply};
 use dploy_observer::id::AppId;
 use serde_json::Value;
@@ -56,10 +56,12 @@ impl<'a> Moment<'a> {
 #[derive(Default)]
 pub struct Judge {
     pub last_seq: i64,
+    lists: Lists,
     pub apps: BTreeMap<AppId, Option<App>>,
     /// When events came that nothing from outside was the reason of.
     times: Vec<Duration>,
     costs: BTreeMap<(AppId, u32), usize>,
+    most_services: usize,
     /// Services that somebody else touched since our last success.
     pub touched: BTreeSet<String>,
     /// Everything that exists or existed, by name.
@@ -98,7 +100,7 @@ impl Judge {
     pub fn learn(&mut self, events: &[Event]) {
         for event in events {
             (self.last_seq, self.chain) = (event.seq, event.hash.clone());
-            let (Some(id), Ok(new)) = (&event.app, event.as_new()) else {
+            let (Some(id), Ok(new)) = (&event.app, self.lists.whole(event)) else {
                 continue;
             };
             if let Fact::PushReceived(push) = &new.fact {
@@ -132,7 +134,7 @@ impl Judge {
             let Some(id) = event.app.clone() else {
                 continue;
             };
-            let new = match event.as_new() {
+            let new = match self.lists.whole(event) {
                 Ok(new) => new,
                 Err(error) => {
                     found.push(Finding {
@@ -292,6 +294,9 @@ impl Judge {
             .flatten()
             .map(|a| a.services.len().max(1))
             .sum();
+        // while an app is taken down its services go one by one
+        self.most_services = self.most_services.max(services);
+        let services = self.most_services;
         if self.times.len()
             > QUIET_EVENTS * self.apps.len().max(1) + 20 * services.saturating_sub(self.apps.len())
         {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dploy_observer::history::App;
 use dploy_observer::id::AppId;
@@ -29,6 +30,10 @@ impl Machine {
         inside.adopted.clone_from(&self.judge.adopted);
         let calls = std::mem::take(&mut inside.calls);
         let mut findings = std::mem::take(&mut inside.findings);
+        // a call that comes when nobody waits for it any more is like a stranger's hand
+        for service in std::mem::take(&mut inside.came_late) {
+            self.judge.touch(&service);
+        }
         if !calls.is_empty() {
             findings.extend(self.judge.live(&inside.cluster, &self.contents));
         }
@@ -43,15 +48,22 @@ impl Machine {
     /// Reads what was written to the log, wakes whom it concerns, and compares with a fresh fold.
     pub(super) fn notice(&mut self) {
         let Some(alive) = &mut self.alive else { return };
-        let mut touched = Vec::new();
+        let (mut touched, mut read) = (Vec::new(), false);
         loop {
             match alive.touched.try_recv() {
-                Ok(app) => touched.push(app),
+                Ok(by) => {
+                    // a worker is not woken by what it knows of
+                    let known = alive.slots.get(&by.app).and(alive.seen.get(&by.app));
+                    if known.is_none_or(|seen| by.seq > seen.load(Ordering::SeqCst)) {
+                        touched.push(by.app);
+                    }
+                    read = true;
+                }
                 Err(tokio::sync::broadcast::error::TryRecvError::Lagged(_)) => {}
                 Err(_) => break,
             }
         }
-        if touched.is_empty() && *alive.context.store.head().borrow() == self.judge.last_seq {
+        if !read && *alive.context.store.head().borrow() == self.judge.last_seq {
             return;
         }
         let store = alive.context.store.clone();

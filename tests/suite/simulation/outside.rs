@@ -141,6 +141,8 @@ pub struct Inside {
     pub calls: Vec<String>,
     /// What Marathon carried out for us since the log was read.
     pub arrivals: Vec<Arrival>,
+    /// Services of calls that arrived when nobody waited for them any more.
+    pub came_late: Vec<String>,
     next_tick: Duration,
 }
 
@@ -171,6 +173,7 @@ impl Outside {
             findings: Vec::new(),
             calls: Vec::new(),
             arrivals: Vec::new(),
+            came_late: Vec::new(),
             next_tick,
         };
         Arc::new(Self {
@@ -499,6 +502,9 @@ impl Inside {
         self.cluster.pump(now);
         self.judge_kills(true);
         self.moves(now);
+        if stale {
+            self.came_late.extend(call.services());
+        }
         let late = if stale { " (after a while)" } else { "" };
         self.calls
             .push(format!("{} {} -> {status}{late}", call.method, call.path));

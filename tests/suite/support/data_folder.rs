@@ -167,6 +167,8 @@ pub fn apply_intended(id: &ServiceId, hash: u8, call: Call) -> Fact {
             id: id.clone(),
             spec: Some(spec(hash)),
             version: None,
+            instances: Some(2),
+            count: Some(2),
         }],
         target: Vec::new(),
         raised: BTreeMap::new(),
@@ -175,6 +177,7 @@ pub fn apply_intended(id: &ServiceId, hash: u8, call: Call) -> Fact {
 
 pub fn apply_accepted(id: &ServiceId, call: Call) -> Fact {
     Fact::ApplyAccepted {
+        intent: None,
         call,
         marathon_deployment: Some("5ed4c0c5-9ff8-4a6f-a0cd-f57f59a34b43".to_owned()),
         version: Some("2026-11-22T10:00:00.000Z".to_owned()),

@@ -131,6 +131,7 @@ pub fn deploy(number: u32, state: DeployState, words: &str) -> DeployBody {
         ended_at: ended.then(|| format!("2026-11-22T09:{:02}:40Z", number + 14)),
         failure: failed.then(|| Sentence::logged("UNHEALTHY", said)),
         waiting: waits.then(|| Waiting {
+            subject: None,
             code: "LOCKED".into(),
             sentence: "/shop/web is being deployed by somebody else (deployment 5ed4c0c0, 12 min); looking again in 8 s".into(),
             since: "2026-11-22T09:58:00Z".into(),

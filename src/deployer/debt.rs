@@ -1,0 +1,134 @@
+//! Counts: what an operator wants, and what is owed back because it was given only to make room.
+
+use super::call::{Made, make, plain, waits_for};
+use super::job::Job;
+use super::{Next, Step, StepError};
+use crate::event::{Call, Fact, Intended};
+use crate::history::{Command, Debt};
+use crate::id::{DeployNumber, ServiceId};
+use crate::marathon::LiveApp;
+use crate::rollout;
+use crate::sentence::{Code, Sentence};
+
+/// No deploy runs: what an operator wants comes first, then what is owed.
+pub(super) async fn step(job: &Job<'_>) -> Step {
+    let mut services = job.app.services.iter();
+    if let Some((id, count)) = services.find_map(|(id, s)| s.scale.map(|n| (id, n))) {
+        return wish(job, id, count).await;
+    }
+    let mut waits = false;
+    for (id, debt) in &job.app.debts {
+        let live = job.context.marathon.app(id).await?;
+        match pay(job, None, id, *debt, live.as_ref()).await? {
+            Paid::Done => return Ok(Next::Again),
+            Paid::NotYet(_) => waits = true,
+        }
+    }
+    if waits {
+        Ok(Next::Wait)
+    } else {
+        Ok(Next::Idle)
+    }
+}
+
+/// Brings a service to the number of instances an operator asked for.
+async fn wish(job: &Job<'_>, id: &ServiceId, count: u32) -> Step {
+    let live = job.context.marathon.app(id).await?;
+    let Some(live) = live.filter(|a| rollout::is_of(a, &job.app.id)) else {
+        let why = format!(
+            "{id} does not carry the label of {}; it is not scaled",
+            job.app.id
+        );
+        return lapses(job, id, Code::NotOurs, why).await;
+    };
+    match scale(job, None, id, count, &live).await? {
+        Made::Accepted | Made::Refused => Ok(Next::Again),
+        Made::NotYet(_) => Ok(Next::Wait),
+    }
+}
+
+/// What came of a debt.
+pub(super) enum Paid {
+    /// It is paid, or lapsed.
+    Done,
+    /// It cannot be paid yet.
+    NotYet(Sentence),
+}
+
+/// Takes back the instances that were given to make room, where all are well and the count still is the one that was given.
+pub(super) async fn pay(
+    job: &Job<'_>,
+    deploy: Option<DeployNumber>,
+    id: &ServiceId,
+    debt: Debt,
+    live: Option<&LiveApp>,
+) -> Result<Paid, StepError> {
+    let Some(live) = live.filter(|a| rollout::is_of(a, &job.app.id)) else {
+        let why = format!(
+            "{id} does not carry the label of {} any more; its count is left as it is",
+            job.app.id
+        );
+        lapses(job, id, Code::NotOurs, why).await?;
+        return Ok(Paid::Done);
+    };
+    let still = debt
+        .given
+        .map_or(live.instances > debt.wanted, |g| g == live.instances);
+    if !still {
+        let why = format!(
+            "{id} has {} instances, which somebody else wanted; its count is left as it is",
+            live.instances
+        );
+        lapses(job, id, Code::Cancelled, why).await?;
+        return Ok(Paid::Done);
+    }
+    let few = u32::try_from(live.tasks.len()).is_ok_and(|n| n <= debt.wanted);
+    if !few && live.tasks.iter().any(|t| !live.is_well(t)) {
+        let why = format!("{id} has instances that are not well");
+        return Ok(Paid::NotYet(Sentence::new(Code::Unhealthy, why)));
+    }
+    match scale(job, deploy, id, debt.wanted, live).await? {
+        Made::Accepted | Made::Refused => Ok(Paid::Done),
+        Made::NotYet(error) => {
+            let why = waits_for(job, &error, std::slice::from_ref(id)).await;
+            Ok(Paid::NotYet(why))
+        }
+    }
+}
+
+async fn scale(
+    job: &Job<'_>,
+    deploy: Option<DeployNumber>,
+    id: &ServiceId,
+    count: u32,
+    live: &LiveApp,
+) -> Result<Made, StepError> {
+    let service = Intended {
+        id: id.clone(),
+        spec: None,
+        version: Some(live.version.clone()),
+        instances: None,
+        count: Some(count),
+    };
+    make(
+        job,
+        deploy,
+        plain(Call::Scale, false, vec![service]),
+        None,
+        &|_| None,
+    )
+    .await
+}
+
+/// A count is not wanted any more, or cannot be given.
+async fn lapses(job: &Job<'_>, id: &ServiceId, code: Code, sentence: String) -> Step {
+    let refused = Fact::ApplyRefused {
+        intent: None,
+        call: Call::Scale,
+        code: code.into(),
+        sentence,
+        services: vec![id.clone()],
+    };
+    job.command(Command::Note(vec![refused])).await?;
+    Ok(Next::Again)
+}

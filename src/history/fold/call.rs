@@ -1,0 +1,239 @@
+//! What events say of calls to Marathon: intended, and settled exactly once, whatever became of the deploy meanwhile.
+
+use super::Fold;
+use crate::event::{ApplyIntended, Call};
+use crate::history::deploy::Deploy;
+use crate::history::phase::{Accepted, Phase, begins_rollout};
+use crate::history::state::{Debt, Intent, Told};
+use crate::id::ServiceId;
+use crate::sentence::Code;
+
+/// So many calls that did not arrive, as far as could be seen, are remembered: they may arrive late.
+const REMEMBERED: usize = 8;
+
+impl Fold<'_> {
+    pub(super) fn apply_intended(&mut self, intended: &ApplyIntended) {
+        let key = self.app.last_seq;
+        let mut intended = intended.clone();
+        let number = self.change_deploy(|deploy, _| {
+            deploy.touched = true;
+            counts_of_plan(deploy, &mut intended);
+            deploy.life = match std::mem::replace(&mut deploy.life, Phase::Queued) {
+                Phase::Queued | Phase::Reading | Phase::Planned => Phase::Calling {
+                    intent: key,
+                    rollout: Vec::new(),
+                },
+                Phase::Calling { rollout, .. } | Phase::Rolling { rollout } => Phase::Calling {
+                    intent: key,
+                    rollout,
+                },
+                Phase::Ending {
+                    ending, rollout, ..
+                } => Phase::Ending {
+                    ending,
+                    intent: Some(key),
+                    rollout,
+                },
+                ended @ Phase::Ended { .. } => ended,
+            };
+        });
+        if begins_rollout(intended.call) {
+            for service in &intended.services {
+                let record = self.app.services.entry(service.id.clone()).or_default();
+                record.dirty = true;
+                record.deploy = number.or(record.deploy);
+                record.applied.clone_from(&service.spec);
+            }
+        }
+        let deploy = self.event.deploy;
+        self.app.intents.insert(key, Intent { deploy, intended });
+    }
+
+    /// Settles the intent of this number; the first releases did not name it: then the open one of this deploy.
+    fn settle(
+        &mut self,
+        key: Option<i64>,
+        call: Call,
+        services: &[ServiceId],
+    ) -> Option<(i64, Intent)> {
+        let deploy = self.event.deploy;
+        let unnamed = || {
+            let of_it = |i: &Intent| {
+                let mut named = i.intended.services.iter();
+                let about = services.is_empty() || named.any(|s| services.contains(&s.id));
+                i.deploy == deploy && i.intended.call == call && about
+            };
+            let found = self.app.intents.iter().find(|(_, i)| of_it(i));
+            found.map(|(key, _)| *key)
+        };
+        let key = key.or_else(unnamed)?;
+        Some((key, self.app.intents.remove(&key)?))
+    }
+
+    pub(super) fn apply_accepted(&mut self, key: Option<i64>, accepted: Accepted) {
+        let call = accepted.call;
+        let settled = self.settle(key, call, &accepted.services);
+        if call != Call::Wipe && call != Call::Cancel {
+            // a service has one rollout: what it was told before is over
+            for told in self.app.told.iter_mut().filter(|t| t.arrived) {
+                told.services.retain(|s| !accepted.services.contains(s));
+            }
+            self.app
+                .told
+                .retain(|t| !t.arrived || !t.services.is_empty());
+            self.app.told.push(Told {
+                call,
+                marathon_deployment: accepted.marathon_deployment.clone(),
+                body: settled.as_ref().and_then(|(_, i)| i.intended.body.clone()),
+                services: accepted.services.clone(),
+                arrived: true,
+                deploy: self.event.deploy,
+                closed: self.is_over(),
+            });
+        }
+        if call == Call::Scale {
+            self.scaled(&accepted.services);
+        }
+        if let Some((_, intent)) = settled.as_ref().filter(|_| call == Call::Put) {
+            self.given(&intent.intended);
+        }
+        let key = settled.map(|(key, _)| key);
+        self.change_deploy(|deploy, _| deploy.life.accepts(key, accepted));
+    }
+
+    /// Whether the event is of no deploy: nobody follows what it begins.
+    fn is_over(&self) -> bool {
+        self.event.deploy.is_none()
+    }
+
+    /// The counts are now what was given.
+    fn given(&mut self, intended: &ApplyIntended) {
+        for service in &intended.services {
+            let record = self.app.services.entry(service.id.clone()).or_default();
+            record.instances = service.instances;
+            self.app.debts.remove(&service.id);
+            if let Some(wanted) = intended.raised.get(&service.id).copied() {
+                let given = service.count;
+                let debt = Debt { given, wanted };
+                self.app.debts.insert(service.id.clone(), debt);
+            }
+        }
+    }
+
+    pub(super) fn apply_refused(
+        &mut self,
+        key: Option<i64>,
+        call: Call,
+        code: &str,
+        services: &[ServiceId],
+    ) {
+        let settled = self.settle(key, call, services);
+        let lost = code == Code::NotApplied.word();
+        // what got lost is still wanted
+        if call == Call::Scale && !(lost && settled.is_some()) {
+            self.scaled(services);
+        }
+        let Some((key, intent)) = settled else { return };
+        if lost && begins_rollout(call) {
+            self.app.told.push(Told {
+                call,
+                marathon_deployment: None,
+                body: intent.intended.body,
+                services: services.to_vec(),
+                arrived: false,
+                deploy: intent.deploy,
+                closed: false,
+            });
+            let lost = self.app.told.iter().filter(|t| !t.arrived).count();
+            if lost > REMEMBERED {
+                let oldest = self.app.told.iter().position(|t| !t.arrived);
+                oldest.map(|at| self.app.told.remove(at));
+            }
+        }
+        self.change_deploy(|deploy, _| deploy.life.is_refused(key));
+    }
+
+    /// Marathon was told a count that somebody wants: an operator's wish, or what is owed back.
+    fn scaled(&mut self, services: &[ServiceId]) {
+        for id in services {
+            self.app.debts.remove(id);
+            if let Some(record) = self.app.services.get_mut(id) {
+                record.scale = None;
+            }
+        }
+    }
+}
+
+/// The first releases did not write down the counts of the specs: the plan has them.
+fn counts_of_plan(deploy: &Deploy, intended: &mut ApplyIntended) {
+    for service in intended.services.iter_mut().filter(|s| s.count.is_none()) {
+        let planned = deploy.plan.iter().flatten().find(|p| p.id == service.id);
+        service.instances = planned.and_then(|p| p.instances);
+    }
+}
+
+impl Phase {
+    /// Marathon took a call.
+    fn accepts(&mut self, key: Option<i64>, accepted: Accepted) {
+        let changes = !matches!(accepted.call, Call::Wipe | Call::Cancel);
+        let grown = |mut rollout: Vec<Accepted>| {
+            rollout.push(accepted);
+            rollout
+        };
+        *self = match std::mem::replace(self, Self::Queued) {
+            Self::Calling { intent, rollout } if key == Some(intent) => {
+                if rollout.is_empty() && !changes {
+                    Self::Planned
+                } else {
+                    let rollout = grown(rollout);
+                    Self::Rolling { rollout }
+                }
+            }
+            Self::Ending {
+                ending,
+                intent,
+                rollout,
+            } => Self::Ending {
+                ending,
+                intent: intent.filter(|i| Some(*i) != key),
+                rollout: grown(rollout),
+            },
+            Self::Rolling { rollout } => Self::Rolling {
+                rollout: grown(rollout),
+            },
+            other @ (Self::Queued
+            | Self::Reading
+            | Self::Planned
+            | Self::Calling { .. }
+            | Self::Ended { .. }) => other,
+        };
+    }
+
+    /// A call came to nothing.
+    fn is_refused(&mut self, key: i64) {
+        *self = match std::mem::replace(self, Self::Queued) {
+            Self::Calling { intent, rollout } if intent == key => {
+                if rollout.is_empty() {
+                    Self::Planned
+                } else {
+                    Self::Rolling { rollout }
+                }
+            }
+            Self::Ending {
+                ending,
+                intent,
+                rollout,
+            } => Self::Ending {
+                ending,
+                intent: intent.filter(|i| *i != key),
+                rollout,
+            },
+            other @ (Self::Queued
+            | Self::Reading
+            | Self::Planned
+            | Self::Calling { .. }
+            | Self::Rolling { .. }
+            | Self::Ended { .. }) => other,
+        };
+    }
+}
