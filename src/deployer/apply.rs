@@ -173,35 +173,16 @@ async fn put(job: &Job<'_>, deploy: &Deploy, gift: Gift, force: bool) -> Step {
     tell(job, deploy, intended, Some(&body), &ids).await
 }
 
-/// The service that is still to be restarted, and its spec: those of the plan, and those that share the rollout that was
-/// taken over.
+/// The service of the plan that is still to be restarted, and its spec.
 pub(super) fn next_restart(
     deploy: &Deploy,
     following: &Following,
 ) -> Option<(ServiceId, Option<SpecHash>)> {
-    let rollout = deploy.life.rollout();
-    let done = |id: &ServiceId| {
-        let mut restarts = rollout.iter().filter(|a| a.call == Call::Restart);
-        restarts.any(|a| a.services.contains(id))
-    };
     let planned = deploy.plan.iter().flatten();
     planned
         .filter(|p| p.change == Action::Restart)
-        .find(|p| !done(&p.id) && !following.left_alone.contains(&p.id))
+        .find(|p| !deploy.has_restarted(&p.id) && !following.left_alone.contains(&p.id))
         .map(|p| (p.id.clone(), p.spec.clone()))
-}
-
-/// A service whose rollout was taken over with that of another, and which is not restarted yet.
-pub(super) fn companion(deploy: &Deploy) -> impl Iterator<Item = &ServiceId> {
-    let rollout = deploy.life.rollout();
-    let planned = |id: &ServiceId| deploy.plan.iter().flatten().any(|p| p.id == *id);
-    let restarted = |id: &ServiceId| {
-        let mut restarts = rollout.iter().filter(|a| a.call == Call::Restart);
-        restarts.any(|a| a.services.contains(id))
-    };
-    let put = rollout.iter().filter(|a| a.call == Call::Put);
-    put.flat_map(|a| &a.services)
-        .filter(move |id| !planned(id) && !restarted(id))
 }
 
 /// Replaces the tasks of a service whose definition is right, where that loses nothing that is healthy: else it is left to

@@ -2,17 +2,14 @@
 //! configuration, all instances run it and are well. Polling decides; Marathon's events only wake.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::call::{self, Made, make, plain};
-use super::debt::{self, Paid};
 use super::following::Following;
 use super::job::Job;
-use super::{Next, Step, StepError, apply, destroy, retreat};
-use crate::event::{Action, Call, Ending, Fact, Intended, Planned};
+use super::{Next, Step, StepError, apply, companion, finish};
+use crate::event::{Action, Call, Ending, Fact, Planned};
 use crate::history::{Accepted, Deploy};
 use crate::id::ServiceId;
 use crate::marathon::LiveApp;
@@ -38,7 +35,7 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
         }
         return apply::restart(job, deploy, following, (&id, spec), live.as_ref()).await;
     }
-    if let Some(next) = restart_companion(job, deploy, following).await? {
+    if let Some(next) = companion::restart(job, deploy, following).await? {
         return Ok(next);
     }
     watch(job, deploy, following).await
@@ -92,10 +89,7 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
         );
         return ending(job, deploy, Sentence::new(Code::Cancelled, sentence)).await;
     }
-    let of_the_plan = |a: &&Accepted| {
-        let mut services = a.services.iter();
-        services.any(|s| deploy.plan.iter().flatten().any(|p| p.id == *s))
-    };
+    let of_the_plan = |a: &&Accepted| a.services.iter().any(|id| deploy.plans(id));
     let ours_gone = deploy
         .life
         .rollout()
@@ -124,13 +118,13 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
             return judge(job, deploy, following, &rest, &around).await;
         }
         let since = *following.done_since.get_or_insert(now);
-        let left = companions(deploy, following)
+        let left = companion::all(deploy, following)
             .iter()
             .any(|id| !following.left_alone.contains(id));
         if left && now.saturating_sub(since) < job.context.timing.overtake {
             return Ok(Next::After(job.context.timing.look));
         }
-        return finish(job, deploy, following, &look).await;
+        return finish::finish(job, deploy, following, &look).await;
     }
     following.done_since = None;
     judge(job, deploy, following, &standings, &look).await
@@ -252,11 +246,10 @@ async fn longest_grace(job: &Job<'_>, deploy: &Deploy) -> Result<Duration, StepE
     let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
         return Ok(Duration::ZERO);
     };
-    let changed = |id: &ServiceId| deploy.plan.iter().flatten().any(|p| p.id == *id);
     let grace = commit
         .services
         .iter()
-        .filter(|s| changed(&s.id))
+        .filter(|s| deploy.plans(&s.id))
         .flat_map(|s| {
             let checks = s
                 .spec
@@ -299,67 +292,16 @@ pub(super) async fn without_calls(
         .all(|p| p.change == Action::Remove);
     if removals_only {
         let look = rollout::look(&job.context.marathon, BTreeSet::new()).await?;
-        return finish(job, deploy, following, &look).await;
+        return finish::finish(job, deploy, following, &look).await;
     }
     watch(job, deploy, following).await
 }
 
-/// All is well: go back to the wanted counts, remove what left, and say so.
-async fn finish(job: &Job<'_>, deploy: &Deploy, following: &Following, look: &Look) -> Step {
-    let planned = |id: &ServiceId| deploy.plan.iter().flatten().any(|p| p.id == *id);
-    if let Some((id, debt)) = job.app.debts.iter().find(|(id, _)| planned(id)) {
-        let paid = debt::pay(job, Some(deploy.number), id, *debt, look.apps.get(id)).await?;
-        return match paid {
-            Paid::Done => Ok(Next::Again),
-            Paid::NotYet(why) => job.wait_for(deploy.number, why, Some(id.to_string())).await,
-        };
-    }
-    for planned in deploy
-        .plan
-        .iter()
-        .flatten()
-        .filter(|p| p.change == Action::Remove)
-    {
-        let live = job.context.marathon.app(&planned.id).await?;
-        let ours = live.is_some_and(|a| rollout::is_of(&a, &job.app.id));
-        if job.app.services.contains_key(&planned.id) || ours {
-            return destroy::remove(job, &planned.id, false).await;
-        }
-    }
-    let stay = deploy
-        .plan
-        .iter()
-        .flatten()
-        .filter(|p| p.change != Action::Remove);
-    let ids = stay.map(|p| p.id.clone()).collect();
-    let mut services = retreat::outcomes(deploy, &ids, look);
-    for outcome in &mut services {
-        outcome.rendering = look.apps.get(&outcome.id).map(|a| rendering(&a.raw));
-    }
-    let sentence = format!(
-        "{}{}",
-        what_changed(deploy),
-        what_goes_on(job, deploy, following, look)
-    );
-    let orphans = orphans(job, deploy).await?;
-    job.record(
-        deploy.number,
-        vec![Fact::DeploySucceeded {
-            services,
-            orphans,
-            sentence,
-        }],
-    )
-    .await?;
-    Ok(Next::Again)
-}
-
 /// The services of the commit that were right when it was planned, and their specs.
 fn beside(deploy: &Deploy, following: &Following) -> BTreeMap<ServiceId, Value> {
-    let planned = |id: &ServiceId| deploy.plan.iter().flatten().any(|p| p.id == *id);
     let wanted = |id: &ServiceId| deploy.wanted.only.as_ref().is_none_or(|only| only == id);
     let all = following.specs.iter().flatten();
-    let beside = all.filter(|(id, _)| wanted(id) && !planned(id));
+    let beside = all.filter(|(id, _)| wanted(id) && !deploy.plans(id));
     beside
         .map(|(id, spec)| (id.clone(), spec.clone()))
         .collect()
@@ -397,140 +339,4 @@ fn changed_meanwhile(
             Sentence::new(Code::Cancelled, why)
         })
     })
-}
-
-fn what_changed(deploy: &Deploy) -> String {
-    let count = |of: fn(Action) -> bool| {
-        let planned = deploy.plan.iter().flatten();
-        match planned.filter(|p| of(p.change)).count() {
-            1 => "1 service".to_owned(),
-            n => format!("{n} services"),
-        }
-    };
-    let changed = count(|c| !matches!(c, Action::Unchanged | Action::Remove));
-    let removed = count(|c| c == Action::Remove);
-    match (changed.as_str(), removed.as_str()) {
-        (_, "0 services") => format!("{changed} changed, all healthy"),
-        ("0 services", _) => format!("{removed} removed"),
-        _ => format!("{changed} changed, all healthy; {removed} removed"),
-    }
-}
-
-/// Rollouts of ours that are not waited for, and services that are left between two versions.
-fn what_goes_on(job: &Job<'_>, deploy: &Deploy, following: &Following, look: &Look) -> String {
-    let mut said = String::new();
-    for service in companions(deploy, following) {
-        let _ = write!(
-            said,
-            "; {service}, whose rollout it took over too, is left between two versions: the next deploy goes on with it"
-        );
-    }
-    let dirty = job.app.services.iter().filter(|(_, r)| r.dirty);
-    let left: Vec<&str> = dirty
-        .map(|(id, _)| id.as_str())
-        .filter(|id| {
-            deploy
-                .wanted
-                .only
-                .as_ref()
-                .is_some_and(|only| only.as_str() != *id)
-        })
-        .filter(|id| !said.contains(*id))
-        .collect();
-    if !left.is_empty() {
-        let _ = write!(
-            said,
-            "; {} stays as the deploy before left it: the next deploy of the app goes on with it",
-            left.join(", ")
-        );
-    }
-    for running in &look.deployments {
-        let id = Some(running.id.as_str());
-        if job
-            .app
-            .told
-            .iter()
-            .any(|t| t.marathon_deployment.as_deref() == id)
-        {
-            let _ = write!(
-                said,
-                "; the rollout of {} goes on (Marathon deployment {})",
-                running.affected_apps.join(", "),
-                running.id
-            );
-        }
-    }
-    said
-}
-
-/// Services whose rollout was taken over with that of another, and which have no rollout of their own yet.
-fn companions(deploy: &Deploy, following: &Following) -> BTreeSet<ServiceId> {
-    let restarted = |id: &ServiceId| {
-        let mut calls = deploy.life.rollout().iter();
-        calls.any(|a| a.call == Call::Restart && a.services.contains(id))
-    };
-    let seen = following.companions.iter().filter(|id| !restarted(id));
-    apply::companion(deploy).chain(seen).cloned().collect()
-}
-
-/// Services that shared the rollout that was taken over get one of their own. It is tried once: this deploy is not about them.
-async fn restart_companion(
-    job: &Job<'_>,
-    deploy: &Deploy,
-    following: &mut Following,
-) -> Result<Option<Next>, StepError> {
-    let mut left = companions(deploy, following).into_iter();
-    let Some(id) = left.find(|id| !following.left_alone.contains(id)) else {
-        return Ok(None);
-    };
-    let live = job.context.marathon.app(&id).await?;
-    let Some(live) = live.filter(|a| rollout::is_of(a, &job.app.id)) else {
-        following.left_alone.insert(id);
-        return Ok(Some(Next::Again));
-    };
-    // it is tried again at the next look
-    if !live.deployments().is_empty() {
-        return Ok(None);
-    }
-    let ids = BTreeSet::from([id.clone()]);
-    if rollout::is_crowded(&job.context.marathon, &ids).await? {
-        return Ok(None);
-    }
-    let service = Intended {
-        id: id.clone(),
-        spec: rollout::labelled(&live),
-        version: Some(live.version),
-        instances: None,
-        count: Some(live.instances),
-    };
-    let intended = plain(Call::Restart, false, vec![service]);
-    match make(job, Some(deploy.number), intended, None, &|_| None).await? {
-        Made::Accepted => {}
-        Made::Refused => {
-            following.left_alone.insert(id);
-        }
-        Made::NotYet(_) => {
-            following.left_alone.insert(id);
-            let state = job.context.store.app(&job.app.id).await?;
-            if let Some(app) = &state {
-                call::drop_unsent(&Job { app, ..*job }).await?;
-            }
-        }
-    }
-    Ok(Some(Next::Again))
-}
-
-/// Services of ours that still run although the commit has no spec of them.
-async fn orphans(job: &Job<'_>, deploy: &Deploy) -> Result<Vec<ServiceId>, StepError> {
-    let Some(files) = &deploy.files else {
-        return Ok(Vec::new());
-    };
-    let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
-        return Ok(Vec::new());
-    };
-    let ours = rollout::ours(&job.context.marathon, job.app.id.as_str()).await?;
-    Ok(ours
-        .into_iter()
-        .filter(|id| commit.services.iter().all(|s| s.id != *id))
-        .collect())
 }

@@ -3,9 +3,11 @@
 
 mod apply;
 mod call;
+mod companion;
 mod debt;
 mod destroy;
 mod drift;
+mod finish;
 mod follow;
 mod following;
 mod job;

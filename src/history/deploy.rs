@@ -120,6 +120,19 @@ impl Deploy {
         self.wanted.cause == Cause::Rollback
     }
 
+    /// Whether its plan names a service.
+    #[must_use]
+    pub fn plans(&self, id: &ServiceId) -> bool {
+        self.plan.iter().flatten().any(|p| p.id == *id)
+    }
+
+    /// Whether Marathon took a restart of a service.
+    #[must_use]
+    pub fn has_restarted(&self, id: &ServiceId) -> bool {
+        let mut calls = self.life.rollout().iter();
+        calls.any(|a| a.call == Call::Restart && a.services.contains(id))
+    }
+
     /// Whether Marathon took a call that gave services a rollout, or took one away.
     #[must_use]
     pub fn has_begun(&self) -> bool {

@@ -11,6 +11,7 @@ mod operate;
 mod phase;
 mod push;
 mod state;
+mod told;
 
 pub use command::{Answer, Command, Decision, Known, Push, Refusal, Registering, Target};
 pub use decide::decide;
@@ -18,6 +19,5 @@ pub use deploy::{Deploy, Progress, Waiting};
 pub use fold::{RowChange, apply};
 pub use operate::plan_token;
 pub use phase::{Accepted, DeployState, Ended, EndingOf, Phase, begins_rollout};
-pub use state::{
-    App, AppState, Debt, Destroying, Head, Held, Hook, Intent, Live, Lock, Pin, ServiceRecord, Told,
-};
+pub use state::{App, AppState, Destroying, Head, Held, Hook, Live, Lock, Pin, ServiceRecord};
+pub use told::{Debt, Intent, Told};

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::wire::{LiveApp, QueueItem, RunningDeployment};
+use super::queue::QueueItem;
+use super::wire::{LiveApp, RunningDeployment};
 use crate::secret::plain;
 use crate::sentence::{Code, Sentence};
 

@@ -3,6 +3,7 @@
 mod batch;
 mod clean;
 mod connect;
+mod known;
 mod memory;
 mod projection;
 mod read;

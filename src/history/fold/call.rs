@@ -4,7 +4,7 @@ use super::Fold;
 use crate::event::{ApplyIntended, Call};
 use crate::history::deploy::Deploy;
 use crate::history::phase::{Accepted, Phase, begins_rollout};
-use crate::history::state::{Debt, Intent, Told};
+use crate::history::told::{Debt, Intent, Told};
 use crate::id::ServiceId;
 use crate::sentence::Code;
 

@@ -1,0 +1,147 @@
+//! The end of a deploy that went well: counts go back to what is wanted, services that left are removed, and it is said what
+//! changed and what goes on.
+
+use std::fmt::Write as _;
+
+use super::debt::{self, Paid};
+use super::following::Following;
+use super::job::Job;
+use super::{Next, Step, StepError, companion, destroy, retreat};
+use crate::event::{Action, Fact};
+use crate::history::Deploy;
+use crate::id::ServiceId;
+use crate::rollout::{self, Look};
+use crate::spec::rendering;
+
+/// All is well: go back to the wanted counts, remove what left, and say so.
+pub(super) async fn finish(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    following: &Following,
+    look: &Look,
+) -> Step {
+    if let Some((id, debt)) = job.app.debts.iter().find(|(id, _)| deploy.plans(id)) {
+        let paid = debt::pay(job, Some(deploy.number), id, *debt, look.apps.get(id)).await?;
+        return match paid {
+            Paid::Done => Ok(Next::Again),
+            Paid::NotYet(why) => job.wait_for(deploy.number, why, Some(id.to_string())).await,
+        };
+    }
+    for planned in deploy
+        .plan
+        .iter()
+        .flatten()
+        .filter(|p| p.change == Action::Remove)
+    {
+        let live = job.context.marathon.app(&planned.id).await?;
+        let ours = live.is_some_and(|a| rollout::is_of(&a, &job.app.id));
+        if job.app.services.contains_key(&planned.id) || ours {
+            return destroy::remove(job, &planned.id, false).await;
+        }
+    }
+    let stay = deploy
+        .plan
+        .iter()
+        .flatten()
+        .filter(|p| p.change != Action::Remove);
+    let ids = stay.map(|p| p.id.clone()).collect();
+    let mut services = retreat::outcomes(deploy, &ids, look);
+    for outcome in &mut services {
+        outcome.rendering = look.apps.get(&outcome.id).map(|a| rendering(&a.raw));
+    }
+    let sentence = format!(
+        "{}{}",
+        what_changed(deploy),
+        what_goes_on(job, deploy, following, look)
+    );
+    let orphans = orphans(job, deploy).await?;
+    job.record(
+        deploy.number,
+        vec![Fact::DeploySucceeded {
+            services,
+            orphans,
+            sentence,
+        }],
+    )
+    .await?;
+    Ok(Next::Again)
+}
+
+fn what_changed(deploy: &Deploy) -> String {
+    let count = |of: fn(Action) -> bool| {
+        let planned = deploy.plan.iter().flatten();
+        match planned.filter(|p| of(p.change)).count() {
+            1 => "1 service".to_owned(),
+            n => format!("{n} services"),
+        }
+    };
+    let changed = count(|c| !matches!(c, Action::Unchanged | Action::Remove));
+    let removed = count(|c| c == Action::Remove);
+    match (changed.as_str(), removed.as_str()) {
+        (_, "0 services") => format!("{changed} changed, all healthy"),
+        ("0 services", _) => format!("{removed} removed"),
+        _ => format!("{changed} changed, all healthy; {removed} removed"),
+    }
+}
+
+/// Rollouts of ours that are not waited for, and services that are left between two versions.
+fn what_goes_on(job: &Job<'_>, deploy: &Deploy, following: &Following, look: &Look) -> String {
+    let mut said = String::new();
+    for service in companion::all(deploy, following) {
+        let _ = write!(
+            said,
+            "; {service}, whose rollout it took over too, is left between two versions: the next deploy goes on with it"
+        );
+    }
+    let dirty = job.app.services.iter().filter(|(_, r)| r.dirty);
+    let left: Vec<&str> = dirty
+        .map(|(id, _)| id.as_str())
+        .filter(|id| {
+            deploy
+                .wanted
+                .only
+                .as_ref()
+                .is_some_and(|only| only.as_str() != *id)
+        })
+        .filter(|id| !said.contains(*id))
+        .collect();
+    if !left.is_empty() {
+        let _ = write!(
+            said,
+            "; {} stays as the deploy before left it: the next deploy of the app goes on with it",
+            left.join(", ")
+        );
+    }
+    for running in &look.deployments {
+        let id = Some(running.id.as_str());
+        if job
+            .app
+            .told
+            .iter()
+            .any(|t| t.marathon_deployment.as_deref() == id)
+        {
+            let _ = write!(
+                said,
+                "; the rollout of {} goes on (Marathon deployment {})",
+                running.affected_apps.join(", "),
+                running.id
+            );
+        }
+    }
+    said
+}
+
+/// Services of ours that still run although the commit has no spec of them.
+async fn orphans(job: &Job<'_>, deploy: &Deploy) -> Result<Vec<ServiceId>, StepError> {
+    let Some(files) = &deploy.files else {
+        return Ok(Vec::new());
+    };
+    let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
+        return Ok(Vec::new());
+    };
+    let ours = rollout::ours(&job.context.marathon, job.app.id.as_str()).await?;
+    Ok(ours
+        .into_iter()
+        .filter(|id| commit.services.iter().all(|s| s.id != *id))
+        .collect())
+}
