@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::call::{Made, make, plain};
 use super::job::Job;
 use super::{Next, Step, StepError, owner};
-use crate::event::{Action, ApplyIntended, Call, Ending, Fact, Outcome};
+use crate::event::{Action, ApplyIntended, Call, Fact, Outcome};
 use crate::history::{Deploy, EndingOf};
 use crate::id::{DeployNumber, ServiceId};
 use crate::marathon::MarathonError;
@@ -80,18 +80,7 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> St
         sentence.push_str(&stays);
     }
     let code = ending.why.code.clone();
-    let fact = match ending.outcome {
-        Ending::Failed => Fact::DeployFailed {
-            code,
-            sentence,
-            services,
-        },
-        Ending::Cancelled => Fact::DeployCancelled {
-            code,
-            sentence,
-            services,
-        },
-    };
+    let fact = Fact::ended_ill(ending.outcome, code, sentence, services);
     job.record(deploy.number, vec![fact]).await?;
     Ok(Next::Again)
 }

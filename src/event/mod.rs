@@ -85,6 +85,28 @@ impl Fact {
     /// Every kind, in the order of the enum.
     pub const KINDS: &[&str] = <Self as strum::VariantNames>::VARIANTS;
 
+    /// The end of a deploy that did not go well.
+    #[must_use]
+    pub fn ended_ill(
+        outcome: Ending,
+        code: String,
+        sentence: String,
+        services: Vec<Outcome>,
+    ) -> Self {
+        match outcome {
+            Ending::Failed => Self::DeployFailed {
+                code,
+                sentence,
+                services,
+            },
+            Ending::Cancelled => Self::DeployCancelled {
+                code,
+                sentence,
+                services,
+            },
+        }
+    }
+
     /// Whether it is one of the ends of a deploy, of which each has exactly one.
     #[must_use]
     pub fn ends_deploy(&self) -> bool {

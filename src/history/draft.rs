@@ -76,19 +76,7 @@ impl Draft<'_> {
                 sentence,
             }
         } else {
-            let services = Vec::new();
-            match outcome {
-                Ending::Failed => Fact::DeployFailed {
-                    code,
-                    sentence,
-                    services,
-                },
-                Ending::Cancelled => Fact::DeployCancelled {
-                    code,
-                    sentence,
-                    services,
-                },
-            }
+            Fact::ended_ill(outcome, code, sentence, Vec::new())
         };
         self.deploy(deploy.number, fact);
     }

@@ -88,7 +88,8 @@ impl Fold<'_> {
                 services: accepted.services.clone(),
                 arrived: true,
                 deploy: self.event.deploy,
-                closed: self.is_over(),
+                // nobody follows what no deploy began
+                closed: self.event.deploy.is_none(),
             });
         }
         if call == Call::Scale {
@@ -98,12 +99,7 @@ impl Fold<'_> {
             self.given(&intent.intended);
         }
         let key = settled.map(|(key, _)| key);
-        self.change_deploy(|deploy, _| deploy.life.accepts(key, accepted));
-    }
-
-    /// Whether the event is of no deploy: nobody follows what it begins.
-    fn is_over(&self) -> bool {
-        self.event.deploy.is_none()
+        self.change_deploy(|deploy, _| deploy.life.settles(key, Some(accepted)));
     }
 
     /// The counts are now what was given.
@@ -150,7 +146,7 @@ impl Fold<'_> {
                 oldest.map(|at| self.app.told.remove(at));
             }
         }
-        self.change_deploy(|deploy, _| deploy.life.is_refused(key));
+        self.change_deploy(|deploy, _| deploy.life.settles(Some(key), None));
     }
 
     /// Marathon was told a count that somebody wants: an operator's wish, or what is owed back.
@@ -173,46 +169,17 @@ fn counts_of_plan(deploy: &Deploy, intended: &mut ApplyIntended) {
 }
 
 impl Phase {
-    /// Marathon took a call.
-    fn accepts(&mut self, key: Option<i64>, accepted: Accepted) {
-        let changes = !matches!(accepted.call, Call::Wipe | Call::Cancel);
-        let grown = |mut rollout: Vec<Accepted>| {
-            rollout.push(accepted);
-            rollout
-        };
+    /// It is known what became of a call, and what Marathon took, where it took it.
+    fn settles(&mut self, key: Option<i64>, taken: Option<Accepted>) {
         *self = match std::mem::replace(self, Self::Queued) {
-            Self::Calling { intent, rollout } if key == Some(intent) => {
-                if rollout.is_empty() && !changes {
-                    Self::Planned
-                } else {
-                    let rollout = grown(rollout);
-                    Self::Rolling { rollout }
-                }
-            }
-            Self::Ending {
-                ending,
+            Self::Calling {
                 intent,
-                rollout,
-            } => Self::Ending {
-                ending,
-                intent: intent.filter(|i| Some(*i) != key),
-                rollout: grown(rollout),
-            },
-            Self::Rolling { rollout } => Self::Rolling {
-                rollout: grown(rollout),
-            },
-            other @ (Self::Queued
-            | Self::Reading
-            | Self::Planned
-            | Self::Calling { .. }
-            | Self::Ended { .. }) => other,
-        };
-    }
-
-    /// A call came to nothing.
-    fn is_refused(&mut self, key: i64) {
-        *self = match std::mem::replace(self, Self::Queued) {
-            Self::Calling { intent, rollout } if intent == key => {
+                mut rollout,
+            } if key == Some(intent) => {
+                // what only made room is no rollout yet
+                let makes_room = |a: &Accepted| matches!(a.call, Call::Wipe | Call::Cancel);
+                let begun = !rollout.is_empty();
+                rollout.extend(taken.filter(|a| begun || !makes_room(a)));
                 if rollout.is_empty() {
                     Self::Planned
                 } else {
@@ -222,17 +189,23 @@ impl Phase {
             Self::Ending {
                 ending,
                 intent,
-                rollout,
-            } => Self::Ending {
-                ending,
-                intent: intent.filter(|i| *i != key),
-                rollout,
-            },
+                mut rollout,
+            } => {
+                rollout.extend(taken);
+                Self::Ending {
+                    ending,
+                    intent: intent.filter(|i| Some(*i) != key),
+                    rollout,
+                }
+            }
+            Self::Rolling { mut rollout } => {
+                rollout.extend(taken);
+                Self::Rolling { rollout }
+            }
             other @ (Self::Queued
             | Self::Reading
             | Self::Planned
             | Self::Calling { .. }
-            | Self::Rolling { .. }
             | Self::Ended { .. }) => other,
         };
     }
