@@ -335,7 +335,7 @@ pub(super) async fn waits_for(
                 None => Sentence::new(
                     Code::Locked,
                     format!(
-                        "{first} is being deployed by somebody else; it goes on when that one ends"
+                        "{first} is locked by another deployment in Marathon; it goes on when that one ends"
                     ),
                 ),
             }

@@ -148,7 +148,8 @@ impl Client {
                 self.base
             )),
             404 => MarathonError::Missing(message),
-            409 if value.get("deployments").is_some() => {
+            // whether it names the deployments or not, nothing was changed
+            409 => {
                 let ids = value["deployments"].as_array().into_iter().flatten();
                 MarathonError::Locked(
                     ids.filter_map(|d| d["id"].as_str().map(str::to_owned))

@@ -15,6 +15,9 @@ use crate::spec::deviation;
 /// Five failures of this version with none healthy end a rollout at once.
 const FAILURES: u32 = 5;
 
+/// So long Marathon keeps an offer back that it declined (its flag `min_revive_offers_interval`).
+const OFFERS: Duration = Duration::from_secs(30);
+
 /// How a service stands.
 #[expect(
     clippy::struct_excessive_bools,
@@ -71,6 +74,7 @@ pub struct Standings(BTreeMap<ServiceId, Seen>);
 struct Seen {
     failures: BTreeSet<String>,
     running_since: Option<Duration>,
+    waits_since: Option<Duration>,
 }
 
 impl Standings {
@@ -112,6 +116,7 @@ impl Standings {
         } else {
             waits(app, look)
         };
+        let (trouble, waits) = seen.lacks_offers(app, trouble, waits, now);
         let stage = match (&trouble, all, settled) {
             (_, true, true) => "healthy",
             (_, true, false) => "running",
@@ -134,6 +139,30 @@ impl Standings {
 }
 
 impl Seen {
+    /// Who waits for offers for longer than a round of them takes is in trouble.
+    fn lacks_offers(
+        &mut self,
+        app: &LiveApp,
+        trouble: Option<Sentence>,
+        waits: Option<Sentence>,
+        now: Duration,
+    ) -> (Option<Sentence>, Option<Sentence>) {
+        if waits.is_none() {
+            self.waits_since = None;
+            return (trouble, waits);
+        }
+        let since = *self.waits_since.get_or_insert(now);
+        if now.saturating_sub(since) < OFFERS {
+            return (trouble, waits);
+        }
+        let sentence = format!(
+            "{} waits for resources: no offer came for more than {} s",
+            app.id,
+            OFFERS.as_secs()
+        );
+        (Some(Sentence::new(Code::NoOffers, sentence)), None)
+    }
+
     /// How many tasks of the newest configuration have failed, as far as can be seen.
     fn failures(&mut self, app: &LiveApp) -> u32 {
         let newest = app.configured();
@@ -217,4 +246,46 @@ pub fn deadline_sentence(standings: &[(&ServiceId, &Standing)], quiet: Duration)
         Code::Deadline,
         format!("no progress for {} s: {}", quiet.as_secs(), late.join(", ")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A service of one instance that is to be launched at once, and for which no offer was looked at.
+    fn without_offers() -> Look {
+        let app =
+            json!({"id": "/a", "version": "2026-11-22T10:00:00.000Z", "instances": 1, "tasks": []});
+        let item = json!({"app": {"id": "/a"}, "count": 1, "delay": {"overdue": true}, "since": "2026-11-22T10:00:00.000Z"});
+        Look {
+            apps: BTreeMap::from([("/a".parse().unwrap(), LiveApp::read(app).unwrap())]),
+            deployments: Vec::new(),
+            queue: vec![serde_json::from_value(item).unwrap()],
+        }
+    }
+
+    #[test]
+    fn a_round_of_offers_is_waited_for_and_what_takes_longer_is_trouble() {
+        let (look, id) = (without_offers(), "/a".parse().unwrap());
+        let mut standings = Standings::default();
+        let mut at = |seconds| {
+            let now = Duration::from_secs(seconds);
+            standings.of(&id, None, &look, now, Duration::ZERO)
+        };
+        let waits = at(100);
+        assert!(waits.trouble.is_none() && waits.stage == "starting");
+        assert!(
+            waits
+                .reason()
+                .unwrap()
+                .sentence
+                .contains("next round of offers")
+        );
+        assert!(at(129).trouble.is_none());
+        let lacks = at(130);
+        assert!(lacks.trouble.is_some_and(|t| t.is(Code::NoOffers)));
+        assert_eq!(lacks.stage, "waiting");
+    }
 }

@@ -412,6 +412,32 @@ async fn marathon_down_is_waited_for_with_a_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_marathon_refuses_for_a_while_is_made_again_under_one_intent() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let mut number = 1;
+    // a lock without the names of who holds it, no right, a proxy that has had enough
+    for status in [409, 403, 401, 429] {
+        let refuse = json!({"refuse": {"status": status, "message": "not now", "times": 3}});
+        let faults = town.marathon.as_ref().unwrap().faults();
+        faults.apply(serde_json::from_value(refuse).unwrap());
+        number += 1;
+        town.spec("web", &service("/shop/web", number, ""));
+        town.push("a revision");
+        let deploy = town.ended(number).await;
+        assert_eq!(deploy["state"], "succeeded", "{status}: {deploy}");
+        let events = town.events().await;
+        let of = |kind: &str| {
+            let is = |e: &&serde_json::Value| e["kind"] == kind && e["deploy"] == number;
+            events.iter().filter(is).count()
+        };
+        let calls = ["apply_intended", "apply_accepted", "apply_refused"].map(of);
+        assert_eq!(calls, [1, 1, 0], "{status}");
+        assert_eq!(of("deploy_waiting"), 1, "{status}");
+    }
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_somebody_made_in_marathon_is_seen_and_undone_by_the_next_deploy() {
     let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
     let changed = json!({"mem": 24});
