@@ -7,6 +7,7 @@ use crate::event::{
     PushReceived, Registration, ResumeWhen, RollbackRequested, Via,
 };
 use crate::id::{CommitId, DeployNumber, ServiceId};
+use crate::sentence::Code;
 
 /// One plain sentence that says what happened.
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
@@ -73,6 +74,9 @@ pub fn summary(fact: &Fact) -> String {
         } => format!("Push of {} held: {sentence}", commit.short()),
         Fact::DeployQueued(wanted) => queued(wanted),
         Fact::DeployStarted { commit } => format!("Deploy of {} started.", commit.short()),
+        Fact::DeployWaiting { code, sentence, .. } if *code == Code::GoesOn.word() => {
+            format!("It goes on: {sentence}.")
+        }
         Fact::DeployWaiting { code, sentence, .. } => format!("Waiting, {code}: {sentence}"),
         Fact::SpecsRead { commit, files, .. } => {
             format!("Read {} of {}.", count(files.len(), "file"), commit.short())
