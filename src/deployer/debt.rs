@@ -1,13 +1,17 @@
 //! Counts: what an operator wants, and what is owed back because it was given only to make room.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use super::call::{Made, make, plain, waits_for};
 use super::job::Job;
 use super::{Next, Step, StepError};
 use crate::event::{Call, Fact, Intended};
 use crate::history::{Command, Debt};
 use crate::id::{DeployNumber, ServiceId};
-use crate::marathon::LiveApp;
-use crate::rollout;
+use crate::marathon::{LiveApp, Task};
+use crate::rollout::{self, Look};
 use crate::sentence::{Code, Sentence};
 
 /// No deploy runs: what an operator wants comes first, then what is owed.
@@ -18,8 +22,7 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
     }
     let mut waits = false;
     for (id, debt) in &job.app.debts {
-        let live = job.context.marathon.app(id).await?;
-        match pay(job, None, id, *debt, live.as_ref()).await? {
+        match pay(job, None, id, *debt).await? {
             Paid::Done => return Ok(Next::Again),
             Paid::NotYet(_) => waits = true,
         }
@@ -61,8 +64,9 @@ pub(super) async fn pay(
     deploy: Option<DeployNumber>,
     id: &ServiceId,
     debt: Debt,
-    live: Option<&LiveApp>,
 ) -> Result<Paid, StepError> {
+    let look = rollout::look(&job.context.marathon, BTreeSet::from([id.clone()])).await?;
+    let live = look.apps.get(id);
     let Some(live) = live.filter(|a| rollout::is_of(a, &job.app.id)) else {
         let why = format!(
             "{id} does not carry the label of {} any more; its count is left as it is",
@@ -82,8 +86,10 @@ pub(super) async fn pay(
         lapses(job, id, Code::Cancelled, why).await?;
         return Ok(Paid::Done);
     }
-    let few = u32::try_from(live.tasks.len()).is_ok_and(|n| n <= debt.wanted);
-    if !few && live.tasks.iter().any(|t| !live.is_well(t)) {
+    // Marathon takes away healthy ones before those that were never launched
+    let all_well = look.hidden(live) == 0 && live.tasks.iter().all(|t| live.is_well(t));
+    let surplus = look.active(live).saturating_sub(debt.wanted);
+    if !all_well && surplus > goes_first(live, &look) {
         let why = format!("{id} has instances that are not well");
         return Ok(Paid::NotYet(Sentence::new(Code::Unhealthy, why)));
     }
@@ -131,4 +137,19 @@ async fn lapses(job: &Job<'_>, id: &ServiceId, code: Code, sentence: String) -> 
     };
     job.command(Command::Note(vec![refused])).await?;
     Ok(Next::Again)
+}
+
+/// How many instances that are not well Marathon takes away before one that is: it begins with the youngest that run, but comes
+/// to those that were never launched, or wait to be tried again, only in the end.
+fn goes_first(live: &LiveApp, look: &Look) -> u32 {
+    let oldest_first =
+        live.raw.get("killSelection").and_then(Value::as_str) == Some("OLDEST_FIRST");
+    if oldest_first || look.hidden(live) > 0 || live.tasks.iter().any(Task::is_over) {
+        return 0;
+    }
+    let youngest_well = live.tasks.iter().filter(|t| live.is_well(t));
+    let youngest_well = youngest_well.map(|t| &t.started_at).max();
+    let younger = live.tasks.iter().filter(|t| !live.is_well(t));
+    let younger = younger.filter(|t| youngest_well.is_none_or(|well| t.started_at > *well));
+    u32::try_from(younger.count()).unwrap_or(0)
 }

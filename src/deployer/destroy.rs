@@ -26,8 +26,7 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
     }
     // services that stay are left with the counts that are wanted
     if let Some((id, debt)) = job.app.debts.first_key_value() {
-        let live = job.context.marathon.app(id).await?;
-        return match debt::pay(job, None, id, *debt, live.as_ref()).await? {
+        return match debt::pay(job, None, id, *debt).await? {
             Paid::Done => Ok(Next::Again),
             Paid::NotYet(_) => Ok(Next::Wait),
         };

@@ -1,16 +1,18 @@
 //! The end of a deploy that went well: counts go back to what is wanted, services that left are removed, and it is said what
 //! changed and what goes on.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::debt::{self, Paid};
 use super::following::Following;
 use super::job::Job;
-use super::{Next, Step, StepError, companion, destroy, retreat};
+use super::retreat::Logged;
+use super::{Next, Step, StepError, companion, destroy, owner, retreat};
 use crate::event::{Action, Fact};
 use crate::history::Deploy;
 use crate::id::ServiceId;
-use crate::rollout::{self, Look};
+use crate::rollout::{self, Look, Wiped, wipe};
 use crate::spec::rendering;
 
 /// All is well: go back to the wanted counts, remove what left, and say so.
@@ -21,7 +23,7 @@ pub(super) async fn finish(
     look: &Look,
 ) -> Step {
     if let Some((id, debt)) = job.app.debts.iter().find(|(id, _)| deploy.plans(id)) {
-        let paid = debt::pay(job, Some(deploy.number), id, *debt, look.apps.get(id)).await?;
+        let paid = debt::pay(job, Some(deploy.number), id, *debt).await?;
         return match paid {
             Paid::Done => Ok(Next::Again),
             Paid::NotYet(why) => job.wait_for(deploy.number, why, Some(id.to_string())).await,
@@ -36,7 +38,7 @@ pub(super) async fn finish(
         let live = job.context.marathon.app(&planned.id).await?;
         let ours = live.is_some_and(|a| rollout::is_of(&a, &job.app.id));
         if job.app.services.contains_key(&planned.id) || ours {
-            return destroy::remove(job, &planned.id, false).await;
+            return remove(job, deploy, &planned.id).await;
         }
     }
     let stay = deploy
@@ -112,23 +114,26 @@ fn what_goes_on(job: &Job<'_>, deploy: &Deploy, following: &Following, look: &Lo
             left.join(", ")
         );
     }
-    for running in &look.deployments {
-        let id = Some(running.id.as_str());
-        if job
-            .app
-            .told
-            .iter()
-            .any(|t| t.marathon_deployment.as_deref() == id)
-        {
-            let _ = write!(
-                said,
-                "; the rollout of {} goes on (Marathon deployment {})",
-                running.affected_apps.join(", "),
-                running.id
-            );
-        }
-    }
+    said.push_str(&owner::rollouts(job.app, &look.deployments));
     said
+}
+
+/// Takes away a service that left the repository. Where a rollout of ours holds it still, that one goes with it; what else it
+/// holds is cleared of what is not healthy first.
+async fn remove(job: &Job<'_>, deploy: &Deploy, id: &ServiceId) -> Step {
+    let running = job.context.marathon.deployments().await?;
+    let ours = owner::ours(job, &running, &BTreeSet::from([id.clone()])).await?;
+    let held = running.iter().filter(|d| ours.contains(&d.id));
+    let beside: BTreeSet<ServiceId> = held
+        .flat_map(|d| &d.affected_apps)
+        .filter_map(|a| a.parse().ok())
+        .filter(|other| other != id)
+        .collect();
+    let number = deploy.number;
+    match wipe(&job.view(), &beside, &Logged { job, number }).await? {
+        Wiped::Unknown => Ok(Next::After(job.context.timing.look)),
+        Wiped::Clean | Wiped::Left(_) => destroy::remove(job, id, !ours.is_empty()).await,
+    }
 }
 
 /// Services of ours that still run although the commit has no spec of them.

@@ -17,8 +17,8 @@ use crate::rollout::{self, Given, Look, Standing, deadline_sentence};
 use crate::sentence::{Code, Sentence};
 use crate::spec::{deviation, rendering};
 
-/// At most so many stages are written down for a deploy.
-const MOST_PROGRESS: u32 = 50;
+/// At most so many stages are written down for a deploy, and fewer where it is of few services.
+const MOST_PROGRESS: usize = 50;
 
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
     if let Some((id, spec)) = apply::next_restart(deploy, following) {
@@ -163,10 +163,12 @@ async fn progress(
     standings: &[(&Planned, Standing)],
 ) -> Result<(), StepError> {
     let mut facts = Vec::new();
+    let services = deploy.plan.as_ref().map_or(1, Vec::len);
+    let most = MOST_PROGRESS.min(8 + 10 * services);
     for (planned, standing) in standings {
         let before = deploy.progress.get(&planned.id).map(|p| p.stage.as_str());
-        let written = deploy.progress_events + u32::try_from(facts.len()).unwrap_or(u32::MAX);
-        if before != Some(standing.stage) && written < MOST_PROGRESS {
+        let written = deploy.progress_events as usize + facts.len();
+        if before != Some(standing.stage) && written < most {
             facts.push(Fact::ServiceProgressed {
                 id: planned.id.clone(),
                 stage: standing.stage.to_owned(),

@@ -2,13 +2,14 @@
 //! as live definition, what a call of ours gave it of which nobody knows what became, or which did not arrive in time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use super::StepError;
 use super::job::Job;
 use crate::event::Call;
-use crate::history::begins_rollout;
+use crate::history::{App, begins_rollout};
 use crate::id::{BlobId, ServiceId};
 use crate::marathon::{LiveApp, RunningDeployment};
 use crate::rollout;
@@ -98,4 +99,22 @@ pub(super) fn is_as_given(app: &LiveApp, body: &Value) -> bool {
     count == Some(u64::from(app.instances))
         && labels(&app.raw) == labels(body)
         && deviation(&app.raw, body).is_none()
+}
+
+/// The rollouts of ours that go on, in words.
+pub(super) fn rollouts(app: &App, running: &[RunningDeployment]) -> String {
+    let is_ours = |d: &&RunningDeployment| {
+        let mut told = app.told.iter();
+        told.any(|t| t.marathon_deployment.as_deref() == Some(d.id.as_str()))
+    };
+    let mut said = String::new();
+    for deployment in running.iter().filter(is_ours) {
+        let _ = write!(
+            said,
+            "; the rollout of {} goes on (Marathon deployment {})",
+            deployment.affected_apps.join(", "),
+            deployment.id
+        );
+    }
+    said
 }

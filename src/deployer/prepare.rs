@@ -76,8 +76,13 @@ async fn check_head(job: &Job<'_>, deploy: &Deploy) -> Result<Option<Next>, Step
                 .map(Some);
         }
     };
+    // GitHub may name for a while where the branch was before the push, or from where it was forced to this commit
+    let forced = job.app.forced.as_ref().filter(|(_, to)| to == commit);
+    let may_lag = |head: &CommitId| {
+        deploy.wanted.before.as_ref() == Some(head) || forced.is_some_and(|(from, _)| from == head)
+    };
     match head {
-        Some(head) if deploy.wanted.before.as_ref() != Some(&head) => {
+        Some(head) if !may_lag(&head) => {
             job.command(Command::HeadMoved {
                 deploy: deploy.number,
                 head,
@@ -322,10 +327,15 @@ async fn unchanged(
     services: &[crate::event::Outcome],
     sentence: &str,
 ) -> Step {
+    let mut sentence = sentence.to_owned();
+    if job.app.inherits() {
+        let running = job.context.marathon.deployments().await?;
+        sentence.push_str(&owner::rollouts(job.app, &running));
+    }
     let fact = Fact::DeployUnchanged {
         services: services.to_vec(),
         orphans: plan.orphans.clone(),
-        sentence: sentence.to_owned(),
+        sentence,
     };
     job.record(deploy.number, vec![fact]).await?;
     Ok(Next::Again)

@@ -76,8 +76,10 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> St
     let look = look(&job.context.marathon, ids.clone()).await?;
     let services = outcomes(deploy, &ids, &look);
     let mut sentence = format!("{}; {}", ending.why.sentence, what_runs(&services));
-    if let Some(stays) = stays {
-        sentence.push_str(&stays);
+    match stays {
+        Some(stays) => sentence.push_str(&stays),
+        // somebody took its services from us: it is not ours to end any more
+        None => sentence.push_str(&owner::rollouts(job.app, &look.deployments)),
     }
     let code = ending.why.code.clone();
     let fact = Fact::ended_ill(ending.outcome, code, sentence, services);

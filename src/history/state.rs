@@ -182,6 +182,8 @@ pub struct App {
     pub destroying: Option<Destroying>,
     /// The head of its branch.
     pub head: Option<Head>,
+    /// From where the branch was last forced, and to where.
+    pub forced: Option<(CommitId, CommitId)>,
     /// The commit at which an empty log met services of ours that differ: another one is deployed.
     pub first_start: Option<CommitId>,
     /// The newest push that is kept but not deployed.
@@ -238,6 +240,7 @@ impl App {
             destroyed: false,
             destroying: None,
             head: None,
+            forced: None,
             first_start: None,
             held: None,
             pin: None,

@@ -106,6 +106,13 @@ impl Look {
         })
     }
 
+    /// How many instances of an app are meant to run: those in its list of tasks, and those that were never launched.
+    #[must_use]
+    pub fn active(&self, app: &LiveApp) -> u32 {
+        let listed = u32::try_from(app.tasks.len()).unwrap_or(u32::MAX);
+        listed.saturating_add(self.hidden(app))
+    }
+
     /// How many instances of an app wait to be launched and are in no task list.
     #[must_use]
     pub fn hidden(&self, app: &LiveApp) -> u32 {

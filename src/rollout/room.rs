@@ -120,7 +120,7 @@ async fn wipe_with<J: Journal>(
         let (mut bad, mut still) = (Vec::new(), BTreeSet::new());
         for (id, app) in &look.apps {
             // once no deployment holds it, Marathon takes away what is more than wanted: what is not costs nothing
-            let counts = patience == Patience::Round || active(app, &look) > app.instances;
+            let counts = patience == Patience::Round || look.active(app) > app.instances;
             if unnameable(view.watched, app, &look) {
                 if counts {
                     left.insert(id.clone());
@@ -303,17 +303,11 @@ fn needs_care(app: &LiveApp, look: &Look) -> bool {
     app.tasks.iter().any(|t| !app.is_well(t)) || look.hidden(app) > 0
 }
 
-/// How many instances are meant to run: those in the list of tasks, and those that were never launched.
-fn active(app: &LiveApp, look: &Look) -> u32 {
-    let listed = u32::try_from(app.tasks.len()).unwrap_or(u32::MAX);
-    listed.saturating_add(look.hidden(app))
-}
-
 fn surplus(look: &Look, ids: &BTreeSet<ServiceId>) -> BTreeMap<ServiceId, u32> {
     ids.iter()
         .filter_map(|id| {
             let app = look.apps.get(id)?;
-            Some((id.clone(), active(app, look)))
+            Some((id.clone(), look.active(app)))
         })
         .collect()
 }

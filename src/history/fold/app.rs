@@ -51,6 +51,9 @@ impl Fold<'_> {
 
     pub(super) fn push_received(&mut self, push: &PushReceived) {
         self.head(&push.after);
+        if let Some(before) = push.before.as_ref().filter(|_| push.forced) {
+            self.app.forced = Some((before.clone(), push.after.clone()));
+        }
         if let Some(head) = &mut self.app.head {
             head.pushed_onto = push.before.clone().filter(|b| *b != push.after);
         }
@@ -69,7 +72,8 @@ impl Fold<'_> {
             pin.head.get_or_insert_with(|| commit.clone());
         }
         if code == Code::FirstStart.word() {
-            self.app.first_start = Some(commit.clone());
+            // one is held, and what comes after it is deployed
+            self.app.first_start.get_or_insert_with(|| commit.clone());
         }
         self.app.held = Some(Held {
             commit: commit.clone(),

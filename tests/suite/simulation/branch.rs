@@ -89,11 +89,6 @@ impl Branch {
         }
     }
 
-    /// Its first commit.
-    pub fn first(&self) -> Option<&str> {
-        self.commits.first().map(String::as_str)
-    }
-
     /// Whether the head is a commit with which everything is well.
     pub fn is_good(&self, contents: &Contents) -> bool {
         let head = self.commits.last().and_then(|c| contents.get(c));

@@ -14,6 +14,8 @@ pub struct Counts {
     specs: BTreeMap<String, u32>,
     /// What operators gave since.
     given: BTreeMap<String, u32>,
+    /// Services that a call gives another count of a spec.
+    changing: BTreeSet<String>,
     /// What operators want and Marathon was not told yet.
     wished: BTreeMap<String, u32>,
 }
@@ -28,6 +30,26 @@ impl Counts {
         match moment.fact {
             Fact::ServiceScaled { id, new, .. } => {
                 self.wished.insert(id.to_string(), *new);
+            }
+            Fact::ApplyIntended(intended) if intended.call == Call::Put => {
+                // another count of a spec, once it arrived, is what was given last
+                self.changing = intended
+                    .services
+                    .iter()
+                    .map(|s| (s.id.to_string(), s.instances))
+                    .filter(|(id, count)| self.specs.get(id).copied() != *count)
+                    .map(|(id, _)| id)
+                    .collect();
+            }
+            Fact::ApplyAccepted {
+                call: Call::Put,
+                services,
+                ..
+            } => {
+                let services = services.iter().map(ToString::to_string);
+                for service in services.filter(|s| self.changing.contains(s)) {
+                    self.given.remove(&service);
+                }
             }
             Fact::ApplyAccepted {
                 call: Call::Scale,

@@ -131,9 +131,7 @@ impl Machine {
                 .lock()
                 .github
                 .head(branch.shape.repository, &branch.shape.branch);
-            if let Some(finding) =
-                Self::not_at_head(app, head.as_deref(), branch.first(), &self.excuses())
-            {
+            if let Some(finding) = Self::not_at_head(app, head.as_deref(), &self.excuses()) {
                 return Some(finding);
             }
         }
@@ -166,14 +164,10 @@ impl Machine {
         troubles.flat_map(of).collect()
     }
 
-    pub(super) fn not_at_head(
-        app: &App,
-        head: Option<&str>,
-        first: Option<&str>,
-        excused: &[&str],
-    ) -> Option<Finding> {
-        // what is held at a first start is the head of then, and only until the branch moves
-        let moved = |h: &Held| h.why.is(Code::FirstStart) && Some(h.commit.as_str()) != first;
+    pub(super) fn not_at_head(app: &App, head: Option<&str>, excused: &[&str]) -> Option<Finding> {
+        // what is held at a first start is one head, and only until the branch moves
+        let moved =
+            |h: &Held| h.why.is(Code::FirstStart) && app.first_start.as_ref() != Some(&h.commit);
         let waits = app.held.as_ref().is_some_and(|h| !moved(h));
         if app.pin.is_some() || app.lock.is_some() || waits {
             return None;
