@@ -145,6 +145,10 @@ pub async fn start(
         surroundings.clock.clone(),
         timing.http,
     )?;
+    let watch = marathon::Watch::start(marathon.clone(), stop.clone());
+    let clock = surroundings.clock.clone();
+    let label = crate::spec::LABEL_APP;
+    let picture = marathon.picture(&watch, clock, label, timing.picture());
     let context = Context {
         store: store.clone(),
         github: github::Client::new(
@@ -153,8 +157,9 @@ pub async fn start(
             surroundings.clock.clone(),
             Duration::from_secs(10),
         )?,
-        watch: marathon::Watch::start(marathon.clone(), stop.clone()),
+        watch,
         marathon,
+        picture,
         turns: marathon::Turns::default(),
         clock: surroundings.clock.clone(),
         timing,

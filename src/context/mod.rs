@@ -40,6 +40,14 @@ impl Timing {
     }
 }
 
+impl Timing {
+    /// How long a picture of Marathon serves: where nothing was heard, and where something was.
+    #[must_use]
+    pub fn picture(&self) -> (Duration, Duration) {
+        (self.look / 2, self.burst())
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self {
@@ -66,6 +74,8 @@ pub struct Context {
     pub marathon: marathon::Client,
     /// Marathon's event stream.
     pub watch: marathon::Watch,
+    /// What Marathon shows of our services, asked for once for all.
+    pub picture: marathon::Picture,
     /// Who waits for a Marathon that runs as many deployments as it can.
     pub turns: marathon::Turns,
     /// The time.

@@ -67,7 +67,9 @@ pub(super) async fn make(
         sentence: sentence.to_owned(),
         services: services.clone(),
     };
-    let (fact, then, made) = match send(job, &intended, body).await {
+    let answer = send(job, &intended, body).await;
+    job.memory.has_told(job.context.picture.moment());
+    let (fact, then, made) = match answer {
         Ok(deployed) => {
             let fact = accepted(key, call, deployed, services.clone());
             (fact, None, Made::Accepted)
@@ -78,7 +80,7 @@ pub(super) async fn make(
             (fact, None, Made::Accepted)
         }
         // nobody can do without it: it is tried again
-        Err(MarathonError::Refused(why)) if matches!(call, Call::Wipe | Call::Cancel) => {
+        Err(MarathonError::Refused(why)) if must_be(job.app, &intended) => {
             job.memory.has_not_arrived(key);
             return Ok(Made::NotYet(MarathonError::Unreachable(why.sentence)));
         }
@@ -104,6 +106,19 @@ pub(super) async fn make(
     };
     settle(job, key, fact, then).await?;
     Ok(made)
+}
+
+/// Whether a call is made until Marathon takes it: what makes room, and what is owed.
+fn must_be(app: &App, intended: &ApplyIntended) -> bool {
+    let is_owed = |id: &ServiceId| {
+        let wished = app.services.get(id).is_some_and(|s| s.scale.is_some());
+        app.debts.contains_key(id) && !wished
+    };
+    match intended.call {
+        Call::Wipe | Call::Cancel => true,
+        Call::Scale => intended.services.iter().any(|s| is_owed(&s.id)),
+        Call::Put | Call::Restart | Call::Delete => false,
+    }
 }
 
 async fn send(

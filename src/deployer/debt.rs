@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::call::{Made, make, plain, waits_for};
+use super::call::{Made, drop_unsent, make, plain, waits_for};
 use super::job::Job;
 use super::{Next, Step, StepError};
 use crate::event::{Call, Fact, Intended};
@@ -100,6 +100,21 @@ pub(super) async fn pay(
             Ok(Paid::NotYet(why))
         }
     }
+}
+
+/// Services that stay after a destroy are left with too many instances where they cannot be taken back soon.
+pub(super) async fn gives_up(job: &Job<'_>, id: &ServiceId, debt: &Debt, why: &Sentence) -> Step {
+    let waited = job.memory.has_waited(job.context.clock.elapsed());
+    let passes = why.is(Code::MarathonUnreachable) || why.is(Code::MarathonBusy);
+    if passes || waited < job.context.timing.overtake {
+        return Ok(Next::Wait);
+    }
+    drop_unsent(job).await?;
+    let sentence = format!(
+        "{id} is left with more instances than the {} that are wanted: {}",
+        debt.wanted, why.sentence
+    );
+    lapses(job, id, Code::Cancelled, sentence).await
 }
 
 async fn scale(

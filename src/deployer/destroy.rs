@@ -28,7 +28,7 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
     if let Some((id, debt)) = job.app.debts.first_key_value() {
         return match debt::pay(job, None, id, *debt).await? {
             Paid::Done => Ok(Next::Again),
-            Paid::NotYet(_) => Ok(Next::Wait),
+            Paid::NotYet(why) => debt::gives_up(job, id, debt, &why).await,
         };
     }
     if let Some(hook) = destroying.hook {

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::event::{Drift, Fact};
 use crate::history::{App, Command};
 use crate::id::ServiceId;
+use crate::marathon::Moment;
 use crate::rollout;
 use crate::spec::rendering;
 
@@ -17,7 +18,9 @@ pub(super) async fn look(context: &Context, app: &App) -> Result<(), StepError> 
         return Ok(());
     }
     let known: BTreeSet<ServiceId> = app.services.keys().cloned().collect();
-    let live = rollout::apps(&context.marathon, known).await?;
+    let after = Moment::default();
+    let look = rollout::look_at(&context.picture, after, &context.marathon, known).await?;
+    let live = look.apps;
     let mut found = Vec::new();
     for (id, record) in app.services.iter().filter(|(_, r)| !r.dirty) {
         let Some(left) = &record.rendering else {

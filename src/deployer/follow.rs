@@ -58,7 +58,7 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
         ..
     } = following;
     let ids = planned.iter().map(|p| p.id.clone()).collect();
-    let look = rollout::look(&job.context.marathon, ids).await?;
+    let look = job.look(ids).await?;
     let settle = job.context.timing.settle;
     let now = job.context.clock.elapsed();
     let standings: Vec<(&Planned, Standing)> = planned
@@ -99,7 +99,7 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
         .all(|id| look.deployments.iter().all(|d| d.id != *id));
     if ours_gone && standings.iter().all(|(_, s)| s.done) {
         let ids = beside(deploy, following);
-        let around = rollout::look(&job.context.marathon, ids.keys().cloned().collect()).await?;
+        let around = job.look(ids.keys().cloned().collect()).await?;
         if let Some(why) = changed_meanwhile(job, &ids, &around) {
             return ending(job, deploy, why).await;
         }

@@ -13,6 +13,8 @@ use crate::sentence::Sentence;
 #[derive(Default)]
 pub(super) struct Following {
     pub deploy: Option<DeployNumber>,
+    /// Since when GitHub names another head than the commit.
+    pub lags_since: Option<Duration>,
     /// How long Marathon was seen: only that counts towards a deadline.
     pub observed: Duration,
     /// When it was seen last; not while it does not answer.

@@ -9,9 +9,9 @@ use super::{Next, Step};
 use crate::context::Context;
 use crate::event::{Ending, Fact};
 use crate::history::{App, Command, Deploy};
-use crate::id::DeployNumber;
-use crate::marathon::MarathonError;
-use crate::rollout::{Doubts, View};
+use crate::id::{DeployNumber, ServiceId};
+use crate::marathon::{MarathonError, Moment};
+use crate::rollout::{self, Doubts, Look, View};
 use crate::sentence::{Code, Sentence};
 use crate::store::StoreError;
 
@@ -40,6 +40,10 @@ struct Remembered {
     moved: bool,
     /// Open calls that certainly have not arrived: the same may be made again without a word.
     unsent: BTreeSet<i64>,
+    /// When Marathon was told something last: only what is seen later decides.
+    told: Moment,
+    /// Since when a destroy waits for what is owed.
+    waits_since: Option<Duration>,
     /// When an open call was first known to be without an answer.
     unanswered: BTreeMap<i64, Duration>,
 }
@@ -59,6 +63,11 @@ impl Memory {
             remembered.state.take(),
             std::mem::take(&mut remembered.moved),
         )
+    }
+
+    /// Marathon was told something, or may have been.
+    pub fn has_told(&self, now: Moment) {
+        self.remembered().told = now;
     }
 
     /// Whether an open call certainly has not arrived.
@@ -85,6 +94,12 @@ impl Memory {
         remembered.unanswered.remove(&intent);
     }
 
+    /// For how long a destroy has waited for what is owed.
+    pub fn has_waited(&self, now: Duration) -> Duration {
+        let since = *self.remembered().waits_since.get_or_insert(now);
+        now.saturating_sub(since)
+    }
+
     /// For how long a call is known to be without an answer.
     pub fn unanswered_for(&self, intent: i64, now: Duration) -> Duration {
         let mut remembered = self.remembered();
@@ -102,6 +117,16 @@ impl Job<'_> {
             doubts: &self.memory.doubts,
             now: self.context.clock.elapsed(),
         }
+    }
+
+    /// These services as they are followed: in the picture that all share, as it is after the newest call.
+    pub async fn look(&self, ids: BTreeSet<ServiceId>) -> Result<Look, MarathonError> {
+        let context = self.context;
+        let after = self.memory.remembered().told;
+        let look = rollout::look_at(&context.picture, after, &context.marathon, ids).await?;
+        let look = look.hearing(context.watch.watched());
+        self.memory.doubts.sees(&look);
+        Ok(look)
     }
 
     /// Writes down what happened to a deploy.

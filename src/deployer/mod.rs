@@ -15,6 +15,7 @@ mod look;
 mod owner;
 mod prepare;
 mod retreat;
+mod wake;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
     };
     let mut touched = workers.context.store.log().touched();
     workers.scan().await;
+    workers.attend();
     let mut again = tokio::time::interval(Duration::from_secs(30));
     let mut drift = tokio::time::interval(workers.context.timing.drift);
     drift.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -122,6 +124,17 @@ impl Workers {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = look_for_drift(&context) => {}
+            }
+        });
+    }
+
+    /// Wakes those of whose services Marathon shows something else, beside the work.
+    fn attend(&self) {
+        let (context, stop, awake) = (self.context.clone(), self.stop.clone(), self.awake.clone());
+        self.tracker.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = wake::attend(&context, &awake) => {}
             }
         });
     }

@@ -22,7 +22,7 @@ use crate::spec::flatten;
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
     if deploy.started_at.is_none() {
         if deploy.wanted.cause.follows()
-            && let Some(next) = check_head(job, deploy).await?
+            && let Some(next) = check_head(job, deploy, following).await?
         {
             return Ok(next);
         }
@@ -54,7 +54,11 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
 }
 
 /// The branch is the truth; a push is a hint. `None`: the commit is the head, go on.
-async fn check_head(job: &Job<'_>, deploy: &Deploy) -> Result<Option<Next>, StepError> {
+async fn check_head(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    following: &mut Following,
+) -> Result<Option<Next>, StepError> {
     let (context, source) = (job.context, &job.app.source);
     let commit = &deploy.wanted.commit;
     let head = match context
@@ -92,8 +96,8 @@ async fn check_head(job: &Job<'_>, deploy: &Deploy) -> Result<Option<Next>, Step
         }
         // GitHub may lag behind its own webhook
         head => {
-            let queued: jiff::Timestamp = deploy.queued_at.parse().unwrap_or_default();
-            let waited = context.clock.now().duration_since(queued).unsigned_abs();
+            let now = context.clock.elapsed();
+            let waited = now.saturating_sub(*following.lags_since.get_or_insert(now));
             if waited < context.timing.lag {
                 let left = context.timing.lag.saturating_sub(waited);
                 return Ok(Some(Next::WaitAtMost(left)));

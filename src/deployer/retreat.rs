@@ -61,7 +61,7 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> St
         .collect();
     let running = job.context.marathon.deployments().await?;
     let ours = owner::ours(job, &running, &ids).await?;
-    let mut stays = None;
+    let mut stays = String::new();
     if !ours.is_empty() {
         let number = deploy.number;
         let wiped = wipe(&job.view(), &ids, &Logged { job, number }).await?;
@@ -69,18 +69,18 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> St
             match &wiped {
                 Wiped::Clean => cancel(job, deploy, &deployment).await?,
                 Wiped::Unknown => return Ok(Next::After(job.context.timing.look)),
-                Wiped::Left(services) => stays = Some(left_alone(&deployment, services)),
+                Wiped::Left(services) => stays.push_str(&left_alone(&deployment, services)),
             }
         }
     }
     let look = look(&job.context.marathon, ids.clone()).await?;
     let services = outcomes(deploy, &ids, &look);
     let mut sentence = format!("{}; {}", ending.why.sentence, what_runs(&services));
-    match stays {
-        Some(stays) => sentence.push_str(&stays),
+    if stays.is_empty() {
         // somebody took its services from us: it is not ours to end any more
-        None => sentence.push_str(&owner::rollouts(job.app, &look.deployments)),
+        stays = owner::rollouts(job.app, &look.deployments);
     }
+    sentence.push_str(&stays);
     let code = ending.why.code.clone();
     let fact = Fact::ended_ill(ending.outcome, code, sentence, services);
     job.record(deploy.number, vec![fact]).await?;

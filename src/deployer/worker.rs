@@ -64,11 +64,13 @@ impl Worker {
     /// Nothing is done before the first step.
     #[must_use]
     pub fn new(context: Context, id: AppId) -> Self {
+        let memory = Memory::default();
+        memory.has_told(context.picture.moment());
         Self {
             context,
             id,
             state: None,
-            memory: Memory::default(),
+            memory,
             following: Following::default(),
             waits: Waits::default(),
             learnt: false,
@@ -203,7 +205,6 @@ pub(super) async fn run(
     stop: &CancellationToken,
     awake: &Arc<Mutex<BTreeMap<AppId, Awake>>>,
 ) {
-    let mut changes = context.watch.changes();
     while !stop.is_cancelled() {
         let due = {
             // a place is held for a step, never for a wait
@@ -242,10 +243,6 @@ pub(super) async fn run(
             () = stop.cancelled() => return,
             () = wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
-            _ = changes.changed() => {
-                // events come in bursts; one look serves them all
-                tokio::time::sleep(context.timing.burst()).await;
-            }
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct Client {
     token: Option<Secret>,
     clock: SharedClock,
     /// Until when (seconds since 1970) nothing is asked, because a limit was reached.
-    rest_until: Arc<Mutex<i64>>,
+    rest_until: Arc<Mutex<Duration>>,
 }
 
 /// An answer: status, headers, body.
@@ -179,10 +179,11 @@ impl Client {
                 .and_then(|v| v.to_str().ok())
                 .map(str::to_owned)
         };
-        let (retry_after, remaining, reset) = (
+        let (retry_after, remaining, reset, date) = (
             text("retry-after"),
             text("x-ratelimit-remaining"),
             text("x-ratelimit-reset"),
+            text("date"),
         );
         let accepted =
             text("x-accepted-github-permissions").or_else(|| text("x-accepted-oauth-scopes"));
@@ -209,9 +210,12 @@ impl Client {
             || retry_after.is_some()
             || message.to_lowercase().contains("rate limit");
         Err(match status.as_u16() {
-            403 | 429 if limited => {
-                self.limited(retry_after.as_deref(), reset.as_deref(), &message)
-            }
+            403 | 429 if limited => self.limited(
+                retry_after.as_deref(),
+                reset.as_deref(),
+                date.as_deref(),
+                &message,
+            ),
             401 => GithubError::Token(format!(
                 "GitHub does not take the token ({message}); make a new one and set DPLOY_OBSERVER_GITHUB_PAT or .pat"
             )),
@@ -234,36 +238,43 @@ impl Client {
     }
 
     fn may_ask(&self) -> Result<(), GithubError> {
-        let until = self.rest_until.lock().map_or(0, |u| *u);
-        let left = until - self.clock.now().as_second();
-        if left > 0 {
-            return Err(GithubError::Limited(
-                format!("GitHub's limit is reached; asking again in {left} s"),
-                left.cast_unsigned(),
-            ));
+        let until = self.rest_until.lock().map_or(Duration::ZERO, |u| *u);
+        let left = until.saturating_sub(self.clock.elapsed());
+        if left.is_zero() {
+            return Ok(());
         }
-        Ok(())
+        let left = left.as_secs() + 1;
+        Err(GithubError::Limited(
+            format!("GitHub's limit is reached; asking again in {left} s"),
+            left,
+        ))
     }
 
     fn limited(
         &self,
         retry_after: Option<&str>,
         reset: Option<&str>,
+        date: Option<&str>,
         message: &str,
     ) -> GithubError {
-        let now = self.clock.now().as_second();
-        let by_reset = reset.and_then(|r| r.parse::<i64>().ok()).map(|r| r - now);
+        // GitHub names a time by its own clock
+        let now = date
+            .and_then(|d| jiff::fmt::rfc2822::parse(d).ok())
+            .map_or_else(|| self.clock.now(), |d| d.timestamp());
+        let by_reset = reset
+            .and_then(|r| r.parse::<i64>().ok())
+            .map(|r| u64::try_from(r - now.as_second()).unwrap_or(0));
         let wait = retry_after
             .and_then(|r| r.parse().ok())
             .or(by_reset)
             .unwrap_or(60)
             .clamp(1, 3700);
         if let Ok(mut until) = self.rest_until.lock() {
-            *until = now + wait;
+            *until = self.clock.elapsed() + Duration::from_secs(wait);
         }
         GithubError::Limited(
             format!("GitHub's limit is reached ({message}); asking again in {wait} s"),
-            wait.cast_unsigned(),
+            wait,
         )
     }
 

@@ -176,19 +176,25 @@ pub(super) fn head_lags(
         commit: head.unwrap_or(&commit).clone(),
     };
     let sentence = sentence.to_owned();
-    if app.inherits() {
-        let code = Code::NotTheHead.into();
-        draft.end_untouched(app, deploy, Ending::Cancelled, code, sentence.clone());
-    } else {
-        let sentence = sentence.clone();
-        draft.deploy(number, Fact::DeploySuperseded { by, sentence });
-    }
     let ignored = Fact::PushIgnored {
         commit,
         code: Code::NotTheHead.into(),
-        sentence,
+        sentence: sentence.clone(),
         head: head.cloned(),
     };
+    // the head was overtaken by what the branch never came to: it has its turn now
+    let overtaken = head.filter(|head| app.overtaken.as_ref() == Some(head));
+    if let Some(back) = overtaken.filter(|head| hold(app, true, head).is_none()) {
+        draft.app(ignored);
+        let number = draft.queue(app, wanted(back, Cause::Push, None, None));
+        return Ok(Answer::Queued(number));
+    }
+    if app.inherits() {
+        let code = Code::NotTheHead.into();
+        draft.end_untouched(app, deploy, Ending::Cancelled, code, sentence);
+    } else {
+        draft.deploy(number, Fact::DeploySuperseded { by, sentence });
+    }
     draft.app(ignored);
     Ok(Answer::Done)
 }

@@ -184,6 +184,8 @@ pub struct App {
     pub head: Option<Head>,
     /// From where the branch was last forced, and to where.
     pub forced: Option<(CommitId, CommitId)>,
+    /// The newest push that was queued and overtaken by another, as long as that one was not seen to be the head.
+    pub overtaken: Option<CommitId>,
     /// The commit at which an empty log met services of ours that differ: another one is deployed.
     pub first_start: Option<CommitId>,
     /// The newest push that is kept but not deployed.
@@ -241,6 +243,7 @@ impl App {
             destroying: None,
             head: None,
             forced: None,
+            overtaken: None,
             first_start: None,
             held: None,
             pin: None,

@@ -1,4 +1,4 @@
-//! What only the command line asks of Marathon.
+//! Lists of apps, and what only the command line asks of Marathon.
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -14,6 +14,16 @@ impl Client {
     /// When Marathon does not answer.
     pub async fn apps_with_label(&self, label: &str) -> Result<Vec<LiveApp>, MarathonError> {
         self.apps_by(&format!("/v2/apps?label={label}")).await
+    }
+
+    /// The same, with tasks, deployments and the last failure, as one app is answered.
+    ///
+    /// # Errors
+    /// When Marathon does not answer.
+    pub async fn apps_with_tasks(&self, label: &str) -> Result<Vec<LiveApp>, MarathonError> {
+        let embed = "embed=apps.tasks&embed=apps.deployments&embed=apps.lastTaskFailure";
+        self.apps_by(&format!("/v2/apps?label={label}&{embed}"))
+            .await
     }
 
     /// What a local Marathon says of itself; `None` where it is a real one, which does not know the question

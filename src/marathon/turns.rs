@@ -29,6 +29,12 @@ impl Turns {
         })
     }
 
+    /// Who waits longest.
+    #[must_use]
+    pub fn first(&self) -> Option<String> {
+        self.with(|queue| queue.front().map(|(who, _)| who.clone()))
+    }
+
     /// Marathon was busy.
     pub fn waits(&self, who: &str, now: Duration) {
         self.with(|queue| stand(queue, who, now));

@@ -1,7 +1,7 @@
 //! Marathon's event stream. It only wakes; what is true is asked for. Besides, it is the only place that names
 //! instances that were never launched, which are needed to end a rollout safely.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ const REMEMBERED: usize = 20_000;
 /// What was heard on the stream.
 #[derive(Default)]
 pub struct Watched {
-    scheduled: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    /// By app: instances, and the version each is to be launched in.
+    scheduled: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 impl Watched {
@@ -29,8 +30,24 @@ impl Watched {
     pub fn never_launched(&self, app: &str) -> Vec<String> {
         self.scheduled
             .lock()
-            .map(|s| s.get(app).into_iter().flatten().cloned().collect())
+            .map(|s| {
+                s.get(app)
+                    .into_iter()
+                    .flat_map(BTreeMap::keys)
+                    .cloned()
+                    .collect()
+            })
             .unwrap_or_default()
+    }
+
+    /// Whether an instance of an app that was never launched is of an earlier version than this one, as far as it was heard of.
+    #[must_use]
+    pub fn waits_in_earlier_version(&self, app: &str, version: &str) -> bool {
+        let Ok(scheduled) = self.scheduled.lock() else {
+            return false;
+        };
+        let mut versions = scheduled.get(app).into_iter().flat_map(BTreeMap::values);
+        versions.any(|v| v.as_str() < version)
     }
 
     fn hear(&self, event: &Value) {
@@ -47,11 +64,12 @@ impl Watched {
             return;
         };
         if condition == "Scheduled" {
-            if scheduled.values().map(BTreeSet::len).sum::<usize>() < REMEMBERED {
+            let version = text("runSpecVersion").unwrap_or_default();
+            if scheduled.values().map(BTreeMap::len).sum::<usize>() < REMEMBERED {
                 scheduled
                     .entry(app.to_owned())
                     .or_default()
-                    .insert(instance.to_owned());
+                    .insert(instance.to_owned(), version.to_owned());
             }
         } else if let Some(instances) = scheduled.get_mut(app) {
             instances.remove(instance);
@@ -129,6 +147,7 @@ impl Ear {
         if let Ok(mut scheduled) = self.heard.scheduled.lock() {
             scheduled.clear();
         }
+        self.sender.send_modify(|n| *n += 1);
     }
 
     /// Hears an event, as Marathon writes it.
@@ -154,6 +173,7 @@ async fn listen(client: &Client, ear: &Ear) -> bool {
             ear.hear(&value);
         }
     }
+    ear.lost();
     true
 }
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::StreamExt;
 
 use crate::id::{AppId, ServiceId, SpecHash};
-use crate::marathon::{Client, LiveApp, MarathonError, QueueItem, RunningDeployment};
+use crate::marathon::{
+    Client, LiveApp, MarathonError, Moment, Picture, QueueItem, RunningDeployment, Watched,
+};
 use crate::plan::Running;
 use crate::spec::{LABEL_APP, LABEL_SPEC, rendering};
 
@@ -77,6 +79,9 @@ pub struct Look {
     pub deployments: Vec<RunningDeployment>,
     /// What waits to be launched.
     pub queue: Vec<QueueItem>,
+    /// Services that instances of an earlier version wait for as well, as far as it was heard of: what Marathon says of offers
+    /// may speak of those.
+    pub mixed: BTreeSet<ServiceId>,
 }
 
 /// Looks at these services.
@@ -90,10 +95,47 @@ pub async fn look(marathon: &Client, ids: BTreeSet<ServiceId>) -> Result<Look, M
         apps: apps(marathon, ids).await?,
         deployments,
         queue,
+        mixed: BTreeSet::new(),
+    })
+}
+
+/// Looks at these services in the picture of Marathon that all share; those without our label are asked for by themselves.
+///
+/// # Errors
+/// When Marathon does not answer.
+pub async fn look_at(
+    picture: &Picture,
+    after: Moment,
+    marathon: &Client,
+    ids: BTreeSet<ServiceId>,
+) -> Result<Look, MarathonError> {
+    let seen = picture.since(after).await?;
+    let (labelled, others): (BTreeSet<ServiceId>, BTreeSet<ServiceId>) = ids
+        .into_iter()
+        .partition(|id| seen.apps.contains_key(id.as_str()));
+    let mut found = apps(marathon, others).await?;
+    found.extend(labelled.into_iter().filter_map(|id| {
+        let app = seen.apps.get(id.as_str())?.clone();
+        Some((id, app))
+    }));
+    Ok(Look {
+        apps: found,
+        deployments: seen.deployments.clone(),
+        queue: seen.queue.clone(),
+        mixed: BTreeSet::new(),
     })
 }
 
 impl Look {
+    /// The same, with what was heard of instances that were never launched.
+    #[must_use]
+    pub fn hearing(mut self, watched: &Watched) -> Self {
+        let waits = |a: &LiveApp| watched.waits_in_earlier_version(&a.id, a.configured());
+        let mixed = self.apps.iter().filter(|(_, a)| waits(a));
+        self.mixed = mixed.map(|(id, _)| id.clone()).collect();
+        self
+    }
+
     /// The running deployments that change any of these services.
     pub fn holding<'a>(
         &'a self,

@@ -53,20 +53,46 @@ pub enum Room {
     Unknown,
 }
 
-/// Since when tasks are seen of which nobody knows how they are.
+/// Tasks of which nobody knows how they are.
 #[derive(Default)]
-pub struct Doubts(Mutex<BTreeMap<String, Duration>>);
+pub struct Doubts {
+    /// Since when they are seen.
+    since: Mutex<BTreeMap<String, Duration>>,
+    /// Tasks that were seen well: a Marathon that comes back does not know it any more.
+    well: Mutex<BTreeSet<String>>,
+}
 
 impl Doubts {
     /// For how long nobody knows how a task is.
     fn of(&self, task: &Task, now: Duration) -> Duration {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         now.saturating_sub(*since.entry(task.id.clone()).or_insert(now))
+    }
+
+    /// Keeps in mind which tasks of these services are well.
+    pub fn sees(&self, look: &Look) {
+        let mut seen = self.well.lock().unwrap_or_else(PoisonError::into_inner);
+        for app in look.apps.values() {
+            let (well, ill): (Vec<_>, Vec<_>) = app
+                .tasks
+                .iter()
+                .filter(|t| !app.is_unknown(t))
+                .partition(|t| app.is_well(t));
+            seen.extend(well.iter().map(|t| t.id.clone()));
+            for task in ill {
+                seen.remove(&task.id);
+            }
+        }
+    }
+
+    fn was_well(&self, task: &Task) -> bool {
+        let seen = self.well.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.contains(&task.id)
     }
 
     /// Marathon does not answer: what was observed before does not count.
     pub fn forget(&self) {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         since.clear();
     }
 }
@@ -131,7 +157,7 @@ async fn wipe_with<J: Journal>(
                 Bad::These(tasks) if tasks.is_empty() => {}
                 Bad::These(tasks) => {
                     bad.extend(tasks);
-                    if counts && has_something_to_lose(app) {
+                    if counts && has_something_to_lose(app, view.doubts) {
                         still.insert(id.clone());
                     }
                 }
@@ -168,16 +194,16 @@ enum Bad {
     Unknown,
 }
 
-/// Whether there are tasks that are well, or may be: of the old version nobody knows anything else.
-fn has_something_to_lose(app: &LiveApp) -> bool {
-    let may_be = |t: &Task| app.is_unknown(t) && !app.is_current(t);
+/// Whether there are tasks that are well, or may be: they were, or are of the old version, of which nobody knows anything else.
+fn has_something_to_lose(app: &LiveApp, doubts: &Doubts) -> bool {
+    let may_be = |t: &Task| app.is_unknown(t) && (!app.is_current(t) || doubts.was_well(t));
     app.tasks.iter().any(|t| app.is_well(t) || may_be(t))
 }
 
 /// The tasks that are not well, and the never launched instances by the name their first task would have. A task of which
 /// nobody knows how it is, is not bad as long as there is something to protect.
 fn bad_tasks(view: &View<'_>, app: &LiveApp, look: &Look, patience: Patience) -> Bad {
-    let protects = has_something_to_lose(app);
+    let protects = has_something_to_lose(app, view.doubts);
     // Marathon looks at the instance alone: the name stays the same from attempt to attempt
     let first = |instance: &str| format!("{instance}._app.1");
     let name = |t: &Task| {

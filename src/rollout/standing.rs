@@ -116,7 +116,8 @@ impl Standings {
         } else {
             waits(app, look)
         };
-        let (trouble, waits) = seen.lacks_offers(app, trouble, waits, now);
+        let mixed = look.mixed.contains(id);
+        let (trouble, waits) = seen.lacks_offers(app, mixed, trouble, waits, now);
         let stage = match (&trouble, all, settled) {
             (_, true, true) => "healthy",
             (_, true, false) => "running",
@@ -143,6 +144,7 @@ impl Seen {
     fn lacks_offers(
         &mut self,
         app: &LiveApp,
+        mixed: bool,
         trouble: Option<Sentence>,
         waits: Option<Sentence>,
         now: Duration,
@@ -155,11 +157,13 @@ impl Seen {
         if now.saturating_sub(since) < OFFERS {
             return (trouble, waits);
         }
-        let sentence = format!(
-            "{} waits for resources: no offer came for more than {} s",
-            app.id,
-            OFFERS.as_secs()
-        );
+        let id = &app.id;
+        let sentence = if mixed {
+            format!("{id} waits for resources, as instances of an earlier version of it do")
+        } else {
+            let most = OFFERS.as_secs();
+            format!("{id} waits for resources: no offer came for more than {most} s")
+        };
         (Some(Sentence::new(Code::NoOffers, sentence)), None)
     }
 
@@ -205,7 +209,8 @@ fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sente
     if failures > 0 && last.is_some_and(|f| f.state != "TASK_KILLED") {
         return Some(marathon::crashing(app, failures));
     }
-    let queued = look.queue.iter().find(|q| q.app() == app.id);
+    let mixed = look.mixed.iter().any(|id| id.as_str() == app.id);
+    let queued = look.queue.iter().find(|q| q.app() == app.id && !mixed);
     if let Some(item) = queued.filter(|q| q.waits_for_offers(app.configured())) {
         return Some(marathon::no_offers(item));
     }
@@ -263,6 +268,7 @@ mod tests {
             apps: BTreeMap::from([("/a".parse().unwrap(), LiveApp::read(app).unwrap())]),
             deployments: Vec::new(),
             queue: vec![serde_json::from_value(item).unwrap()],
+            mixed: BTreeSet::new(),
         }
     }
 

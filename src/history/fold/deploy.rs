@@ -50,6 +50,10 @@ impl Fold<'_> {
             deploy.started_at = Some(at);
             deploy.life = Phase::Reading;
         });
+        let started = self.app.running.as_ref();
+        if started.is_some_and(|d| d.wanted.cause.follows()) {
+            self.app.overtaken = None;
+        }
     }
 
     pub(super) fn deploy_waiting(&mut self, code: &str, subject: Option<&String>, sentence: &str) {
@@ -188,6 +192,9 @@ impl Fold<'_> {
 
     pub(super) fn deploy_superseded(&mut self, by: &DeployRef, sentence: &str) {
         if let Some(mut deploy) = self.end(Ended::Superseded) {
+            if by.deploy.is_some() && deploy.wanted.cause.follows() {
+                self.app.overtaken = Some(deploy.wanted.commit.clone());
+            }
             deploy.superseded_by = Some(by.clone());
             deploy.sentence = Some(sentence.to_owned());
             self.rows.push(RowChange::Deploy(Box::new(deploy)));

@@ -101,8 +101,14 @@ impl Machine {
 
     pub(super) fn release(&mut self) {
         let now = self.now();
-        let apps = self.outside.lock().release(now);
-        for app in apps.iter().filter_map(|a| a.parse::<AppId>().ok()) {
+        let released = self.outside.lock().release(now);
+        let released: Vec<AppId> = released.iter().filter_map(|a| a.parse().ok()).collect();
+        // those that wait for a picture that another is taking come after
+        let calling = |(_, slot): &(&AppId, &Slot)| matches!(slot, Slot::Calling(..));
+        let slots = self.alive.iter().flat_map(|a| &a.slots);
+        let others: Vec<AppId> = slots.filter(calling).map(|(id, _)| id.clone()).collect();
+        let others = others.into_iter().filter(|o| !released.contains(o));
+        for app in released.iter().cloned().chain(others.collect::<Vec<_>>()) {
             let calling = |a: &mut Incarnation| {
                 let is_calling = matches!(a.slots.get(&app), Some(Slot::Calling(..)));
                 if is_calling {

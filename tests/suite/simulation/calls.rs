@@ -24,7 +24,8 @@ pub struct Arrival {
 struct Intent {
     call: Call,
     body: Option<BlobId>,
-    services: Vec<String>,
+    /// The services, and the version each had before.
+    services: BTreeMap<String, Option<String>>,
     /// How many such calls arrived since.
     arrived: usize,
 }
@@ -45,6 +46,9 @@ pub struct Calls {
     begun: BTreeMap<String, AppId>,
     /// Those that are left, by a sentence that named them.
     said: BTreeSet<String>,
+    /// Calls of which the log says that they did not arrive, and it seems they did: judged when all events of this moment are
+    /// known, as the very same call may have been intended and made again.
+    suspected: BTreeMap<AppId, (Intent, Finding)>,
     /// Deploys that ended just now, with what was said of it.
     ended: Vec<(AppId, u32, String)>,
 }
@@ -74,11 +78,22 @@ impl Calls {
                 let mut intent = Intent {
                     call: intended.call,
                     body: intended.body.clone(),
-                    services: intended.services.iter().map(|s| s.id.to_string()).collect(),
+                    services: intended
+                        .services
+                        .iter()
+                        .map(|s| (s.id.to_string(), s.version.clone()))
+                        .collect(),
                     arrived: 0,
                 };
                 let ours = self.news.iter().filter(|a| a.app == moment.id.as_str());
-                intent.arrived = ours.filter(|a| intent.is(a)).count();
+                let news: Vec<&Arrival> = ours.filter(|a| intent.is(a)).collect();
+                intent.arrived = news.len();
+                let before = self.suspected.get(moment.id);
+                if before
+                    .is_some_and(|(b, _)| b.arrived <= news.len() && news.iter().all(|a| b.is(a)))
+                {
+                    self.suspected.remove(moment.id);
+                }
                 self.intents.insert(moment.id.clone(), intent);
                 None
             }
@@ -101,15 +116,23 @@ impl Calls {
                     !touched.contains(id)
                         && seen.is_some_and(|s| s.label.as_deref() == Some(moment.id.as_str()))
                 };
-                let untrue =
-                    code == "NOT_APPLIED" && intent.arrived > 0 && intent.services.iter().all(ours);
-                untrue.then(|| {
-                    misread(
-                        moment,
-                        *call,
-                        "Marathon does not show it, and it was carried out",
-                    )
-                })
+                // what says what runs already makes no version, and cannot be seen
+                let changed = |(id, before): (&String, &Option<String>)| {
+                    let seen = moment.cluster.seen(id);
+                    seen.is_some_and(|s| {
+                        before.as_ref().and_then(|b| b.parse().ok()) != Some(s.version)
+                    })
+                };
+                let untrue = code == "NOT_APPLIED"
+                    && intent.arrived > 0
+                    && intent.services.keys().all(ours)
+                    && intent.services.iter().any(changed);
+                if untrue {
+                    let how = "Marathon does not show it, and it was carried out";
+                    let finding = misread(moment, *call, how);
+                    self.suspected.insert(moment.id.clone(), (intent, finding));
+                }
+                None
             }
             Fact::DeployFailed { sentence, .. }
             | Fact::DeployCancelled { sentence, .. }
@@ -137,6 +160,9 @@ impl Calls {
         apps: &BTreeMap<AppId, Option<App>>,
         cluster: &Cluster,
     ) -> Option<Finding> {
+        if let Some((_, (_, finding))) = self.suspected.pop_first() {
+            return Some(finding);
+        }
         let ended = std::mem::take(&mut self.ended);
         if ended.is_empty() {
             return None;

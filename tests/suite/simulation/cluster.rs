@@ -69,6 +69,7 @@ pub struct Seen {
     pub well: u32,
     /// All instances that are there.
     pub there: u32,
+    pub version: jiff::Timestamp,
 }
 
 pub struct Cluster {
@@ -342,6 +343,7 @@ impl Cluster {
                 instances: u32::try_from(app.instances()).unwrap_or(u32::MAX),
                 well: u32::try_from(well.count()).unwrap_or(u32::MAX),
                 there: u32::try_from(w.of(id).len()).unwrap_or(u32::MAX),
+                version: app.version,
             })
         })
     }

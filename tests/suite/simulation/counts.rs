@@ -31,6 +31,10 @@ impl Counts {
             Fact::ServiceScaled { id, new, .. } => {
                 self.wished.insert(id.to_string(), *new);
             }
+            // who comes back is given what its spec says
+            Fact::ServiceRemoved { id, .. } => {
+                self.given.remove(id.as_str());
+            }
             Fact::ApplyIntended(intended) if intended.call == Call::Put => {
                 // another count of a spec, once it arrived, is what was given last
                 self.changing = intended

@@ -15,6 +15,7 @@ use dploy_observer::id::AppId;
 use dploy_observer::intake::HookKeeper;
 use dploy_observer::marathon::{self, Credentials, Ear, Watch};
 use dploy_observer::secret::Secret;
+use dploy_observer::spec::LABEL_APP;
 use dploy_observer::store::{Store, Touched};
 use dploy_observer::transport::Way;
 use dploy_observer::web::{self, Web};
@@ -148,10 +149,13 @@ impl Incarnation {
         let (marathon, github) = (way(outside.marathon()), way(outside.github()));
         let pat = Secret::new("pat-0123456789abcdef");
         let base = "http://marathon:8080";
+        let marathon = marathon::Client::through(marathon, base, Credentials::None, clock.clone())?;
+        let picture = marathon.picture(&watch, clock.clone(), LABEL_APP, timing.picture());
         let context = Context {
             store,
             github: github::Client::through(github, "http://github", Some(pat), clock.clone()),
-            marathon: marathon::Client::through(marathon, base, Credentials::None, clock.clone())?,
+            marathon,
+            picture,
             watch,
             turns: marathon::Turns::default(),
             clock,
@@ -184,6 +188,12 @@ impl Incarnation {
     /// Runs something to its end, which may not wait for anything but the log.
     pub fn run<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// Whether a step waits for a call.
+    pub fn is_calling(&self) -> bool {
+        let mut slots = self.slots.values();
+        slots.any(|s| matches!(s, Slot::Calling(..)))
     }
 
     /// Goes on with a step until it is done or waits for a call that is held.

@@ -440,6 +440,10 @@ impl Machine {
                     self.wake(&app);
                 }
             }
+            // it looks at the picture that somebody is taking: it would have to wait
+            Choice::Drift if alive.is_calling() => {
+                alive.rounds.drift = now + Duration::from_secs(1);
+            }
             Choice::Drift => {
                 alive.rounds.drift = now + context.timing.drift;
                 alive.run(deployer::look_for_drift(&context));
