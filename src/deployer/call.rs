@@ -53,6 +53,11 @@ pub(super) async fn make(
     let key = if let Some((key, _)) = same {
         *key
     } else {
+        let refused = job.app.intents.keys().any(|key| job.memory.is_unsent(*key));
+        let rests = job.memory.rests(job.context.clock.elapsed());
+        if let Some(error) = rests.filter(|_| refused) {
+            return Ok(Made::NotYet(error));
+        }
         drop_unsent(job).await?;
         let intended = Box::new(intended.clone());
         job.command(Command::Intend { deploy, intended }).await?
@@ -101,9 +106,12 @@ pub(super) async fn make(
             | MarathonError::Unauthorized(_)),
         ) => {
             job.memory.has_not_arrived(key);
+            let (now, timing) = (job.context.clock.elapsed(), &job.context.timing);
+            job.memory.is_refused(now, timing, error.clone());
             return Ok(Made::NotYet(error));
         }
     };
+    job.memory.is_taken();
     settle(job, key, fact, then).await?;
     Ok(made)
 }

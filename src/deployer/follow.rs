@@ -49,6 +49,7 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
         .flatten()
         .filter(|p| p.change != Action::Remove)
         .collect();
+    following.recall(job).await?;
     if following.specs.is_none() {
         following.specs = Some(specs(job, deploy).await?);
     }
@@ -97,6 +98,9 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
         .filter(of_the_plan)
         .filter_map(|a| a.marathon_deployment.as_ref())
         .all(|id| look.deployments.iter().all(|d| d.id != *id));
+    if ours_gone && left_old(deploy, &planned, &look, following) {
+        return Ok(Next::Again);
+    }
     if ours_gone && standings.iter().all(|(_, s)| s.done) {
         let ids = beside(deploy, following);
         let around = job.look(ids.keys().cloned().collect()).await?;
@@ -128,6 +132,22 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
     }
     following.done_since = None;
     judge(job, deploy, following, &standings, &look).await
+}
+
+/// Whether old tasks stay where nothing is under way and all instances are there: where only the count was left to change,
+/// Marathon keeps them. Their services are to be restarted.
+fn left_old(deploy: &Deploy, planned: &[&Planned], look: &Look, following: &mut Following) -> bool {
+    let stays_old = |app: &LiveApp| {
+        let whole = u32::try_from(app.tasks.len()) == Ok(app.instances) && look.hidden(app) == 0;
+        let old = app.tasks.iter().any(|t| !app.is_current(t));
+        app.deployments().is_empty() && whole && old
+    };
+    let ids = planned.iter().map(|p| &p.id);
+    let old = ids.filter(|id| look.apps.get(*id).is_some_and(stays_old));
+    let known = following.companions.len();
+    let fresh = old.filter(|id| !deploy.has_restarted(id)).cloned();
+    following.companions.extend(fresh);
+    following.companions.len() > known
 }
 
 /// The specs of the services that the deploy is about.
@@ -200,6 +220,7 @@ async fn judge(
         following.progress_at = Some(now);
         following.best = well;
     }
+    following.keep(job).await?;
     if let Some((_, hopeless)) = standings.iter().find(|(_, s)| s.hopeless) {
         let why = hopeless
             .trouble

@@ -3,11 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::job::Job;
 use crate::id::{DeployNumber, ServiceId};
 use crate::rollout::Standings;
 use crate::sentence::Sentence;
+use crate::store::StoreError;
+
+/// What is kept of it is kept under this name.
+const ROLLOUT: &str = "rollout";
+
+/// So often it is kept how long a rollout was observed.
+const KEPT_EVERY: Duration = Duration::from_secs(10);
+
+/// What of it a restart does not change: neither is a deadline begun again, nor is it hastened.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    deploy: DeployNumber,
+    /// In seconds.
+    observed: u64,
+    /// In seconds; how long it had been observed when it got on last.
+    progress_at: u64,
+    best: u32,
+}
 
 /// What was observed of a rollout since this process began to look. None of it is needed to go on after a restart.
 #[derive(Default)]
@@ -21,13 +41,15 @@ pub(super) struct Following {
     pub seen_at: Option<Duration>,
     pub progress_at: Option<Duration>,
     pub best: u32,
+    /// How long it had been observed when that was kept last; `None` before it was asked what was kept.
+    kept_at: Option<Duration>,
     pub standings: Standings,
     /// The specs of the commit, once they were asked for.
     pub specs: Option<BTreeMap<ServiceId, Value>>,
     pub cause: Option<(String, Duration)>,
     /// Services that cannot be restarted now without losing what is healthy of them, or cannot be restarted at all.
     pub left_alone: BTreeSet<ServiceId>,
-    /// Services whose rollout was taken over with a restart of another.
+    /// Services whose rollout was taken over with a restart of another, or of which old tasks are left.
     pub companions: BTreeSet<ServiceId>,
     /// Since when all that the deploy is about is well.
     pub done_since: Option<Duration>,
@@ -63,6 +85,42 @@ impl Following {
 }
 
 impl Following {
+    /// Goes on from what the process before kept.
+    pub async fn recall(&mut self, job: &Job<'_>) -> Result<(), StoreError> {
+        if self.kept_at.is_some() {
+            return Ok(());
+        }
+        let kept = job.context.store.observed(&job.app.id, ROLLOUT).await?;
+        let kept = kept.and_then(|(kept, _)| serde_json::from_str::<Kept>(&kept).ok());
+        if let Some(kept) = kept.filter(|k| Some(k.deploy) == self.deploy) {
+            self.observed = Duration::from_secs(kept.observed);
+            self.progress_at = Some(Duration::from_secs(kept.progress_at));
+            self.best = kept.best;
+        }
+        self.kept_at = Some(self.observed);
+        Ok(())
+    }
+
+    /// Keeps it now and then.
+    pub async fn keep(&mut self, job: &Job<'_>) -> Result<(), StoreError> {
+        let (Some(deploy), Some(progress_at)) = (self.deploy, self.progress_at) else {
+            return Ok(());
+        };
+        let due = self.kept_at.unwrap_or_default() + KEPT_EVERY;
+        if self.observed < due {
+            return Ok(());
+        }
+        self.kept_at = Some(self.observed);
+        let kept = Kept {
+            deploy,
+            observed: self.observed.as_secs(),
+            progress_at: progress_at.as_secs(),
+            best: self.best,
+        };
+        let kept = serde_json::to_string(&kept).unwrap_or_default();
+        job.context.store.observe(&job.app.id, ROLLOUT, &kept).await
+    }
+
     /// Since when there is a cause of failure; a task that is killed for its health and started again continues it.
     pub fn cause_since(&mut self, trouble: Option<&Sentence>, now: Duration) -> Option<Duration> {
         match (trouble, &self.cause) {

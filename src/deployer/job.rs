@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{Next, Step};
-use crate::context::Context;
+use crate::context::{Context, Timing};
 use crate::event::{Ending, Fact};
 use crate::history::{App, Command, Deploy};
 use crate::id::{DeployNumber, ServiceId};
@@ -42,6 +42,9 @@ struct Remembered {
     unsent: BTreeSet<i64>,
     /// When Marathon was told something last: only what is seen later decides.
     told: Moment,
+    /// How often in a row Marathon refused for a while, and until when nothing else is tried.
+    refused: u32,
+    rests: Option<(Duration, MarathonError)>,
     /// Since when a destroy waits for what is owed.
     waits_since: Option<Duration>,
     /// When an open call was first known to be without an answer.
@@ -80,6 +83,28 @@ impl Memory {
         let mut remembered = self.remembered();
         remembered.unanswered.remove(&intent);
         remembered.unsent.insert(intent);
+    }
+
+    /// Marathon refuses for a while: what is wanted meanwhile may change, and is not tried, nor written down, each time.
+    pub fn is_refused(&self, now: Duration, timing: &Timing, error: MarathonError) {
+        let mut remembered = self.remembered();
+        let pause = timing.look.saturating_mul(1 << remembered.refused.min(10));
+        remembered.refused += 1;
+        remembered.rests = Some((now + pause.min(timing.retry), error));
+    }
+
+    /// Why nothing else is tried now.
+    pub fn rests(&self, now: Duration) -> Option<MarathonError> {
+        let remembered = self.remembered();
+        let rests = remembered.rests.as_ref().filter(|(until, _)| now < *until);
+        rests.map(|(_, error)| error.clone())
+    }
+
+    /// Marathon took something.
+    pub fn is_taken(&self) {
+        let mut remembered = self.remembered();
+        remembered.refused = 0;
+        remembered.rests = None;
     }
 
     /// A call is about to be made, again or for the first time.

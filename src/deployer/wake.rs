@@ -11,9 +11,9 @@ use crate::spec::LABEL_APP;
 
 /// Follows Marathon's events as long as anybody is at work.
 pub(super) async fn attend(context: &Context, awake: &Mutex<BTreeMap<AppId, Awake>>) {
-    let mut changes = context.watch.changes();
+    let mut heard = context.watch.changes();
     let mut parts = Parts::default();
-    while changes.changed().await.is_ok() {
+    while heard.changed().await.is_ok() {
         // events come in bursts; one look serves them all
         tokio::time::sleep(context.timing.burst()).await;
         let nobody = awake.lock().is_ok_and(|map| map.is_empty());

@@ -135,12 +135,12 @@ pub fn no_offers(item: &QueueItem) -> Sentence {
 /// A service whose tasks keep ending.
 #[must_use]
 pub fn crashing(app: &LiveApp, failures: u32) -> Sentence {
-    let (host, what) = app
-        .last_task_failure
-        .as_ref()
-        .map_or((String::new(), "no reason is known".to_owned()), |f| {
-            (format!(" on {}", f.host), exit_text(&f.message, &f.state))
-        });
+    // what a task of the version before said explains nothing
+    let last = app.last_task_failure.as_ref();
+    let last = last.filter(|f| f.version.as_str() >= app.configured());
+    let (host, what) = last.map_or((String::new(), "no reason is known".to_owned()), |f| {
+        (format!(" on {}", f.host), exit_text(&f.message, &f.state))
+    });
     let times = if failures == 1 {
         "once".to_owned()
     } else {

@@ -201,7 +201,7 @@ impl Shared {
 #[derive(Default)]
 pub struct Parts {
     /// By the value of the label.
-    parts: BTreeMap<String, u64>,
+    known: BTreeMap<String, u64>,
     deployments: usize,
     blind: bool,
 }
@@ -250,9 +250,9 @@ impl Parts {
             .into_iter()
             .map(|(whose, hasher)| (whose, hasher.finish()))
             .collect();
-        let whose = parts.keys().chain(self.parts.keys());
+        let whose = parts.keys().chain(self.known.keys());
         let apps = whose
-            .filter(|w| parts.get(*w) != self.parts.get(*w))
+            .filter(|w| parts.get(*w) != self.known.get(*w))
             .cloned()
             .collect();
         let others = if std::mem::take(&mut self.blind) {
@@ -262,7 +262,7 @@ impl Parts {
         } else {
             Others::Nobody
         };
-        self.parts = parts;
+        self.known = parts;
         self.deployments = seen.deployments.len();
         Changed { apps, others }
     }

@@ -79,8 +79,8 @@ pub struct Look {
     pub deployments: Vec<RunningDeployment>,
     /// What waits to be launched.
     pub queue: Vec<QueueItem>,
-    /// Services that instances of an earlier version wait for as well, as far as it was heard of: what Marathon says of offers
-    /// may speak of those.
+    /// Services of which instances of an earlier version wait as well, or may, as nothing was heard of them: what Marathon says of
+    /// offers may speak of those.
     pub mixed: BTreeSet<ServiceId>,
 }
 
@@ -130,7 +130,13 @@ impl Look {
     /// The same, with what was heard of instances that were never launched.
     #[must_use]
     pub fn hearing(mut self, watched: &Watched) -> Self {
-        let waits = |a: &LiveApp| watched.waits_in_earlier_version(&a.id, a.configured());
+        let waits = |a: &LiveApp| {
+            let heard = watched.never_launched(&a.id);
+            let listed = |i: &&String| a.tasks.iter().any(|t| t.instance() == i.as_str());
+            let named = heard.iter().filter(|i| !listed(i)).count();
+            let unnamed = u32::try_from(named).is_ok_and(|named| self.hidden(a) > named);
+            unnamed || watched.waits_in_earlier_version(&a.id, a.configured())
+        };
         let mixed = self.apps.iter().filter(|(_, a)| waits(a));
         self.mixed = mixed.map(|(id, _)| id.clone()).collect();
         self

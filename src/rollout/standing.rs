@@ -159,7 +159,7 @@ impl Seen {
         }
         let id = &app.id;
         let sentence = if mixed {
-            format!("{id} waits for resources, as instances of an earlier version of it do")
+            format!("{id} waits for resources, perhaps behind instances of an earlier version")
         } else {
             let most = OFFERS.as_secs();
             format!("{id} waits for resources: no offer came for more than {most} s")
@@ -206,7 +206,8 @@ fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sente
     // what a task of the version before said explains nothing
     let last = app.last_task_failure.as_ref();
     let last = last.filter(|f| f.version.as_str() >= app.configured());
-    if failures > 0 && last.is_some_and(|f| f.state != "TASK_KILLED") {
+    let ended = last.is_some_and(|f| f.state != "TASK_KILLED") || !app.has_health_checks();
+    if failures > 0 && ended {
         return Some(marathon::crashing(app, failures));
     }
     let mixed = look.mixed.iter().any(|id| id.as_str() == app.id);

@@ -74,8 +74,14 @@ impl Fold<'_> {
         let call = accepted.call;
         let settled = self.settle(key, call, &accepted.services);
         if call != Call::Wipe && call != Call::Cancel {
+            let over = |t: &Told| match call {
+                // scaling to the count that there is ends nothing
+                Call::Scale => t.call == Call::Scale && self.app.told.len() > REMEMBERED,
+                _ => true,
+            };
             // a service has one rollout: what it was told before is over
-            for told in self.app.told.iter_mut().filter(|t| t.arrived) {
+            let over: Vec<bool> = self.app.told.iter().map(|t| t.arrived && over(t)).collect();
+            for (told, _) in self.app.told.iter_mut().zip(over).filter(|(_, over)| *over) {
                 told.services.retain(|s| !accepted.services.contains(s));
             }
             self.app

@@ -5,6 +5,7 @@ use crate::event::{
     Action, AppSettings, DeployQueued, DeployRef, Ending, Outcome, Planned, SpecFile,
 };
 use crate::history::deploy::{Deploy, Progress, Waiting};
+use crate::history::draft::OBSERVER;
 use crate::history::phase::{Ended, EndingOf, Phase};
 use crate::history::state::Live;
 use crate::id::{DeployNumber, ServiceId};
@@ -145,7 +146,10 @@ impl Fold<'_> {
     fn close(&mut self, deploy: &Deploy, outcome: Ended) {
         let seen = match outcome {
             Ended::Succeeded | Ended::Unchanged => deploy.wanted.only.is_none(),
-            Ended::Failed | Ended::Cancelled => deploy.life.ending().is_some(),
+            // who overtakes it in the middle of that is its heir
+            Ended::Failed | Ended::Cancelled => {
+                deploy.life.ending().is_some() && self.event.actor == OBSERVER
+            }
             Ended::Superseded => false,
         };
         let number = Some(deploy.number);

@@ -445,6 +445,30 @@ fn a_branch_that_never_got_to_the_pushed_commit_is_said_and_not_deployed() {
 }
 
 #[test]
+fn a_head_that_was_overtaken_by_what_the_branch_never_came_to_has_its_turn() {
+    let mut story = Story::new();
+    story.does(GITHUB, pushed(1, 2));
+    story.starts(2);
+    story.does(GITHUB, pushed(2, 3));
+    assert_eq!(story.then()[0], "push_received");
+    assert_eq!(story.running(), Some(3));
+    let lags = |deploy, head| Command::HeadLags {
+        deploy: DeployNumber(deploy),
+        head: Some(commit(head)),
+        sentence: "main is at 2222222 and was not seen at 3333333".to_owned(),
+    };
+    assert_eq!(story.does(OBSERVER, lags(3, 2)), queued(4));
+    assert_eq!(
+        story.then(),
+        ["push_ignored", "deploy_superseded #3", "deploy_queued #4"]
+    );
+    assert_eq!(story.app().head.as_ref().unwrap().commit, commit(2));
+    // what was looked at since is not overtaken any more
+    story.starts(4);
+    assert_eq!(story.app().overtaken, None);
+}
+
+#[test]
 fn a_first_start_that_meets_other_services_is_held_until_somebody_decides() {
     let mut story = Story::default();
     story.does(OPERATOR, register(&shop(), 1));

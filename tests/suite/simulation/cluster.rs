@@ -221,6 +221,11 @@ impl Cluster {
             if app.health_checks().is_empty() || !self.is_well(task, now) {
                 return None;
             }
+            // nobody can know that what has just begun was well before the leader changed
+            let just_begun = |t: &Task| now.saturating_sub(t.since) < Duration::from_secs(5);
+            if now < self.blind_until && self.tasks.get(task).is_some_and(just_begun) {
+                return None;
+            }
             let stays = |i: &&local_marathon::Instance| {
                 let task = i.task.as_ref();
                 task.is_some_and(|t| !t.dying && self.is_well(&t.id, now))
