@@ -53,7 +53,8 @@ pub(super) async fn restart(
     };
     let intended = plain(Call::Restart, false, vec![service]);
     match make(job, Some(deploy.number), intended, None, &|_| None).await? {
-        Made::Accepted => {}
+        // it has just begun
+        Made::Accepted => following.progress_at = Some(following.observed),
         Made::Refused => {
             following.left_alone.insert(id);
         }
