@@ -99,26 +99,26 @@ impl Machine {
         self.note(&format!("{app} {told}"));
     }
 
+    /// Calls that were held go on, one after the other: who waits for a picture that another is taking waits on as long as a call
+    /// of that is held.
     pub(super) fn release(&mut self) {
         let now = self.now();
-        let released = self.outside.lock().release(now);
-        let released: Vec<AppId> = released.iter().filter_map(|a| a.parse().ok()).collect();
-        // those that wait for a picture that another is taking come after
-        let calling = |(_, slot): &(&AppId, &Slot)| matches!(slot, Slot::Calling(..));
-        let slots = self.alive.iter().flat_map(|a| &a.slots);
-        let others: Vec<AppId> = slots.filter(calling).map(|(id, _)| id.clone()).collect();
-        let others = others.into_iter().filter(|o| !released.contains(o));
-        for app in released.iter().cloned().chain(others.collect::<Vec<_>>()) {
-            let calling = |a: &mut Incarnation| {
-                let is_calling = matches!(a.slots.get(&app), Some(Slot::Calling(..)));
-                if is_calling {
-                    a.slots.remove(&app)
-                } else {
-                    None
-                }
+        loop {
+            let Some(released) = self.outside.lock().release(now) else {
+                return;
             };
-            if let Some(slot) = self.alive.as_mut().and_then(calling) {
-                self.go_on(&app, slot);
+            let released: Option<AppId> = released.parse().ok();
+            let calling = |(_, slot): &(&AppId, &Slot)| matches!(slot, Slot::Calling(..));
+            let slots = self.alive.iter().flat_map(|a| &a.slots);
+            let all: Vec<AppId> = slots.filter(calling).map(|(id, _)| id.clone()).collect();
+            let (first, then): (Vec<AppId>, Vec<AppId>) = all
+                .into_iter()
+                .partition(|id| Some(id) == released.as_ref());
+            for app in first.into_iter().chain(then) {
+                let slots = self.alive.as_mut().map(|a| &mut a.slots);
+                if let Some(slot) = slots.and_then(|s| s.remove(&app)) {
+                    self.go_on(&app, slot);
+                }
             }
         }
     }

@@ -106,6 +106,8 @@ pub struct Held {
     pub due: Duration,
     app: Option<String>,
     go: oneshot::Sender<()>,
+    /// It changes nothing.
+    asks: bool,
 }
 
 /// A call that arrives when nobody waits for its answer any more.
@@ -429,33 +431,27 @@ impl Inside {
         Fate::Goes
     }
 
-    /// The present step waits for a call that is held, or for several.
+    /// The present step waits for a call that is held, or for the picture that another is taking, whose question is held.
     pub fn holds_a_call(&self) -> bool {
-        self.held.iter().any(|h| h.app == self.acting)
+        self.held.iter().any(|h| h.asks || h.app == self.acting)
     }
 
     fn hold(&mut self, call: &Call, now: Duration, seconds: u64) -> Fate {
         let (go, gone) = oneshot::channel();
         let due = now + Duration::from_secs(self.chance.u64(1..seconds));
         let app = call.app.clone();
-        self.held.push(Held { due, app, go });
+        let asks = !call.changes();
+        self.held.push(Held { due, app, asks, go });
         Fate::Held(gone)
     }
 
-    /// Lets the held calls go whose time has come; answers for which apps they were made.
-    pub fn release(&mut self, now: Duration) -> Vec<String> {
-        let (due, held) = std::mem::take(&mut self.held)
-            .into_iter()
-            .partition(|h| h.due <= now);
-        self.held = held;
-        let due: Vec<Held> = due;
-        let mut apps = Vec::new();
-        for held in due {
-            // the step may be gone with its process
-            let _ = held.go.send(());
-            apps.extend(held.app);
-        }
-        apps
+    /// Lets a held call go whose time has come; answers for which app it was made.
+    pub fn release(&mut self, now: Duration) -> Option<String> {
+        let due = self.held.iter().position(|h| h.due <= now)?;
+        let held = self.held.remove(due);
+        // the step may be gone with its process
+        let _ = held.go.send(());
+        Some(held.app.unwrap_or_default())
     }
 
     /// Nobody but the observer may change Marathon now: a look of its may be followed by its call.
