@@ -441,7 +441,7 @@ impl Inside {
         let due = now + Duration::from_secs(self.chance.u64(1..seconds));
         let app = call.app.clone();
         let asks = !call.changes();
-        self.held.push(Held { due, app, asks, go });
+        self.held.push(Held { due, app, go, asks });
         Fate::Held(gone)
     }
 
