@@ -38,9 +38,7 @@ impl Timing {
     pub fn burst(&self) -> Duration {
         self.look.min(Duration::from_millis(150))
     }
-}
 
-impl Timing {
     /// How long a picture of Marathon serves: where nothing was heard, and where something was.
     #[must_use]
     pub fn picture(&self) -> (Duration, Duration) {

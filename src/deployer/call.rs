@@ -86,8 +86,7 @@ pub(super) async fn make(
         }
         // nobody can do without it: it is tried again
         Err(MarathonError::Refused(why)) if must_be(job.app, &intended) => {
-            job.memory.has_not_arrived(key);
-            return Ok(Made::NotYet(MarathonError::Unreachable(why.sentence)));
+            return Ok(not_yet(job, key, MarathonError::Unreachable(why.sentence)));
         }
         Err(MarathonError::Refused(why)) => {
             let fact = refused(&why.code, &why.sentence);
@@ -105,15 +104,19 @@ pub(super) async fn make(
             | MarathonError::Busy(_)
             | MarathonError::Unauthorized(_)),
         ) => {
-            job.memory.has_not_arrived(key);
-            let (now, timing) = (job.context.clock.elapsed(), &job.context.timing);
-            job.memory.is_refused(now, timing, error.clone());
-            return Ok(Made::NotYet(error));
+            return Ok(not_yet(job, key, error));
         }
     };
     job.memory.is_taken();
     settle(job, key, fact, then).await?;
     Ok(made)
+}
+
+/// Marathon refuses for a while: it certainly has not arrived.
+fn not_yet(job: &Job<'_>, key: i64, error: MarathonError) -> Made {
+    let (now, timing) = (job.context.clock.elapsed(), &job.context.timing);
+    job.memory.is_refused(key, now, timing, error.clone());
+    Made::NotYet(error)
 }
 
 /// Whether a call is made until Marathon takes it: what makes room, and what is owed.

@@ -8,19 +8,17 @@ use crate::context::Context;
 use crate::event::{Drift, Fact};
 use crate::history::{App, Command};
 use crate::id::ServiceId;
-use crate::marathon::Moment;
+use crate::marathon::Snapshot;
 use crate::rollout;
 use crate::spec::rendering;
 
-/// Looks at the services of an app on which nothing is under way.
-pub(super) async fn look(context: &Context, app: &App) -> Result<(), StepError> {
+/// Looks for the services of an app on which nothing is under way, in what Marathon showed after the app was read.
+pub(super) async fn look(context: &Context, app: &App, seen: &Snapshot) -> Result<(), StepError> {
     if app.owes_work() || app.live.is_none() {
         return Ok(());
     }
     let known: BTreeSet<ServiceId> = app.services.keys().cloned().collect();
-    let after = Moment::default();
-    let look = rollout::look_at(&context.picture, after, &context.marathon, known).await?;
-    let live = look.apps;
+    let live = rollout::look_in(seen, &context.marathon, known).await?.apps;
     let mut found = Vec::new();
     for (id, record) in app.services.iter().filter(|(_, r)| !r.dirty) {
         let Some(left) = &record.rendering else {

@@ -85,8 +85,9 @@ impl Memory {
         remembered.unsent.insert(intent);
     }
 
-    /// Marathon refuses for a while: what is wanted meanwhile may change, and is not tried, nor written down, each time.
-    pub fn is_refused(&self, now: Duration, timing: &Timing, error: MarathonError) {
+    /// Marathon refuses a call for a while: what is wanted meanwhile may change, and is not tried, nor written down, each time.
+    pub fn is_refused(&self, intent: i64, now: Duration, timing: &Timing, error: MarathonError) {
+        self.has_not_arrived(intent);
         let mut remembered = self.remembered();
         let pause = timing.look.saturating_mul(1 << remembered.refused.min(10));
         remembered.refused += 1;
@@ -148,7 +149,8 @@ impl Job<'_> {
     pub async fn look(&self, ids: BTreeSet<ServiceId>) -> Result<Look, MarathonError> {
         let context = self.context;
         let after = self.memory.remembered().told;
-        let look = rollout::look_at(&context.picture, after, &context.marathon, ids).await?;
+        let seen = context.picture.since(after).await?;
+        let look = rollout::look_in(&seen, &context.marathon, ids).await?;
         let look = look.hearing(context.watch.watched());
         self.memory.doubts.sees(&look);
         Ok(look)

@@ -90,8 +90,10 @@ pub async fn owing(context: &Context) -> Result<Vec<AppId>, StoreError> {
 /// Looks once at all apps for changes that somebody else made.
 pub async fn look_for_drift(context: &Context) {
     let looking = async {
-        for app in context.store.apps("", 1000).await? {
-            drift::look(context, &app).await?;
+        let apps = context.store.apps("", 1000).await?;
+        let seen = context.picture.since(context.picture.moment()).await?;
+        for app in apps {
+            drift::look(context, &app, &seen).await?;
         }
         Ok::<_, StepError>(())
     };

@@ -36,7 +36,7 @@ pub struct Client {
     base: String,
     token: Option<Secret>,
     clock: SharedClock,
-    /// Until when (seconds since 1970) nothing is asked, because a limit was reached.
+    /// Until when ([`Clock::elapsed`](crate::clock::Clock::elapsed)) nothing is asked, because a limit was reached.
     rest_until: Arc<Mutex<Duration>>,
 }
 
@@ -383,5 +383,33 @@ fn details(body: &Value) -> String {
         String::new()
     } else {
         plain(&format!(" ({})", texts.join("; ")), 300)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_ends_at_a_time_is_waited_for_by_githubs_own_clock() {
+        // an error only says that somebody installed one before
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let way = Way::network(reqwest::Client::new());
+        let github = Client::through(way, "http://github", None, crate::clock::system());
+        let wait = |retry_after, reset, date| {
+            let github = github.clone();
+            let GithubError::Limited(_, wait) = github.limited(retry_after, reset, date, "no")
+            else {
+                panic!("not limited");
+            };
+            wait
+        };
+        // thirty years ago by this machine's clock
+        let date = Some("Tue, 15 Nov 1994 08:12:31 GMT");
+        assert_eq!(wait(None, Some("784887251"), date), 100);
+        assert_eq!(wait(None, Some("784887051"), date), 1, "it is over");
+        assert_eq!(wait(Some("7"), Some("784887251"), date), 7);
+        assert_eq!(wait(None, None, date), 60);
+        assert!(github.may_ask().is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ struct Shared {
     newest: Mutex<Newest>,
     /// Somebody has looked.
     taken: Notify,
+    waiting: AtomicUsize,
 }
 
 /// Marathon, as all see it.
@@ -79,6 +80,7 @@ impl Client {
             numbers: AtomicU64::new(0),
             newest: Mutex::default(),
             taken: Notify::new(),
+            waiting: AtomicUsize::new(0),
         }))
     }
 }
@@ -88,6 +90,12 @@ impl Picture {
     #[must_use]
     pub fn moment(&self) -> Moment {
         Moment(self.0.numbers.load(Ordering::SeqCst))
+    }
+
+    /// How many wait for a snapshot that another takes.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.0.waiting.load(Ordering::SeqCst)
     }
 
     /// A snapshot that was begun after `after`. Who asks while one is being taken waits for it.
@@ -102,7 +110,11 @@ impl Picture {
             match shared.turn(after) {
                 Turn::Served(seen) => return seen,
                 Turn::Own(heard) => break heard,
-                Turn::Others => taken.await,
+                Turn::Others => {
+                    let waits = Waits::begin(shared);
+                    taken.await;
+                    drop(waits);
+                }
             }
         };
         let taking = Taking(shared);
@@ -149,9 +161,13 @@ impl Newest {
     ) -> Option<Result<Arc<Snapshot>, MarathonError>> {
         let taken = self.taken.as_ref()?;
         let age = shared.clock.elapsed().saturating_sub(taken.began);
-        let fresh = shared.fresh.max(taken.took * 2);
-        let serves =
-            taken.number > after.0 && age < fresh && (taken.heard == heard || age < shared.burst);
+        let fresh = match &taken.seen {
+            Ok(_) => shared.fresh.max(taken.took * 2),
+            // those who waited are told, and who comes next asks again
+            Err(_) => taken.took + shared.fresh,
+        };
+        let heard_since = taken.heard != heard && taken.seen.is_ok();
+        let serves = taken.number > after.0 && age < fresh && (!heard_since || age < shared.burst);
         serves.then(|| taken.seen.clone())
     }
 }
@@ -163,6 +179,22 @@ impl Drop for Taking<'_> {
     fn drop(&mut self) {
         self.0.newest().taking = false;
         self.0.taken.notify_waiters();
+    }
+}
+
+/// Somebody waits.
+struct Waits<'a>(&'a Shared);
+
+impl<'a> Waits<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.waiting.fetch_add(1, Ordering::SeqCst);
+        Self(shared)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -235,6 +267,10 @@ impl Parts {
                 others: Others::Nobody,
             };
         };
+        let mut queue: BTreeMap<&str, Vec<&QueueItem>> = BTreeMap::new();
+        for item in &seen.queue {
+            queue.entry(item.app()).or_default().push(item);
+        }
         let mut hashers: BTreeMap<String, DefaultHasher> = BTreeMap::new();
         for app in seen.apps.values() {
             let Some(whose) = app.labels.get(label) else {
@@ -242,7 +278,7 @@ impl Parts {
             };
             let hasher = hashers.entry(whose.clone()).or_default();
             app.shows(hasher);
-            for item in seen.queue.iter().filter(|q| q.app() == app.id) {
+            for item in queue.get(app.id.as_str()).into_iter().flatten() {
                 (item.count, item.is_due(), item.unused()).hash(hasher);
             }
         }

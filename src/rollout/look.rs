@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 
 use crate::id::{AppId, ServiceId, SpecHash};
 use crate::marathon::{
-    Client, LiveApp, MarathonError, Moment, Picture, QueueItem, RunningDeployment, Watched,
+    Client, LiveApp, MarathonError, QueueItem, RunningDeployment, Snapshot, Watched,
 };
 use crate::plan::Running;
 use crate::spec::{LABEL_APP, LABEL_SPEC, rendering};
@@ -99,30 +99,31 @@ pub async fn look(marathon: &Client, ids: BTreeSet<ServiceId>) -> Result<Look, M
     })
 }
 
-/// Looks at these services in the picture of Marathon that all share; those without our label are asked for by themselves.
+/// Looks at these services in what Marathon showed; those without our label are asked for by themselves. What waits to be
+/// launched is theirs alone.
 ///
 /// # Errors
 /// When Marathon does not answer.
-pub async fn look_at(
-    picture: &Picture,
-    after: Moment,
+pub async fn look_in(
+    seen: &Snapshot,
     marathon: &Client,
     ids: BTreeSet<ServiceId>,
 ) -> Result<Look, MarathonError> {
-    let seen = picture.since(after).await?;
-    let (labelled, others): (BTreeSet<ServiceId>, BTreeSet<ServiceId>) = ids
+    let (shown, others): (BTreeSet<ServiceId>, BTreeSet<ServiceId>) = ids
         .into_iter()
         .partition(|id| seen.apps.contains_key(id.as_str()));
     let mut found = apps(marathon, others).await?;
-    found.extend(labelled.into_iter().filter_map(|id| {
+    found.extend(shown.into_iter().filter_map(|id| {
         let app = seen.apps.get(id.as_str())?.clone();
         Some((id, app))
     }));
+    let queue = seen.queue.iter();
+    let theirs = |q: &&QueueItem| found.values().any(|a| a.id == q.app());
     Ok(Look {
-        apps: found,
+        queue: queue.filter(theirs).cloned().collect(),
         deployments: seen.deployments.clone(),
-        queue: seen.queue.clone(),
         mixed: BTreeSet::new(),
+        apps: found,
     })
 }
 

@@ -5,6 +5,6 @@ mod look;
 mod room;
 mod standing;
 
-pub use look::{Look, apps, is_of, labelled, look, look_at, ours, running};
+pub use look::{Look, apps, is_of, labelled, look, look_in, ours, running};
 pub use room::{Doubts, Journal, Room, View, Wiped, is_crowded, make_room, wipe, with_room};
 pub use standing::{Given, Standing, Standings, deadline_sentence};

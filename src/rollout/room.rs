@@ -59,7 +59,7 @@ pub struct Doubts {
     /// Since when they are seen.
     since: Mutex<BTreeMap<String, Duration>>,
     /// Tasks that were seen well: a Marathon that comes back does not know it any more.
-    well: Mutex<BTreeSet<String>>,
+    well: Mutex<BTreeMap<ServiceId, BTreeSet<String>>>,
 }
 
 impl Doubts {
@@ -69,25 +69,21 @@ impl Doubts {
         now.saturating_sub(*since.entry(task.id.clone()).or_insert(now))
     }
 
-    /// Keeps in mind which tasks of these services are well.
+    /// Keeps in mind which tasks of these services are well, or were before nobody knew.
     pub fn sees(&self, look: &Look) {
-        let mut seen = self.well.lock().unwrap_or_else(PoisonError::into_inner);
-        for app in look.apps.values() {
-            let (well, ill): (Vec<_>, Vec<_>) = app
-                .tasks
-                .iter()
-                .filter(|t| !app.is_unknown(t))
-                .partition(|t| app.is_well(t));
-            seen.extend(well.iter().map(|t| t.id.clone()));
-            for task in ill {
-                seen.remove(&task.id);
-            }
+        let mut all = self.well.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, app) in &look.apps {
+            let before = all.remove(id).unwrap_or_default();
+            let was_well = |t: &&Task| app.is_unknown(t) && before.contains(&t.id);
+            let tasks = app.tasks.iter();
+            let well = tasks.filter(|t| app.is_well(t) || was_well(t));
+            all.insert(id.clone(), well.map(|t| t.id.clone()).collect());
         }
     }
 
     fn was_well(&self, task: &Task) -> bool {
-        let seen = self.well.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.contains(&task.id)
+        let all = self.well.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().any(|tasks| tasks.contains(&task.id))
     }
 
     /// Marathon does not answer: what was observed before does not count.

@@ -7,7 +7,7 @@ use dploy_observer::deployer::{Due, Worker};
 use dploy_observer::id::AppId;
 
 use super::acting::block_on;
-use super::incarnation::{Incarnation, Slot};
+use super::incarnation::{Incarnation, Slot, Step};
 use super::judge::Check;
 use super::machine::Machine;
 use super::story::Trouble;
@@ -55,10 +55,11 @@ impl Machine {
         };
         self.coverage
             .step(&self.judge, app, &self.outside.lock().trouble);
-        let step = Box::pin(async move {
+        let work = Box::pin(async move {
             let next = worker.step().await;
             (*worker, next)
         });
+        let step = Step { work, waits: false };
         self.go_on(app, Slot::Calling(step, false));
     }
 

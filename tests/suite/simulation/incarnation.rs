@@ -55,13 +55,18 @@ pub enum Kept {
     Memory(std::cell::OnceCell<Store>),
 }
 
-type Step = Pin<Box<dyn Future<Output = (Worker, Due)>>>;
+/// A step that has begun.
+pub struct Step {
+    pub work: Pin<Box<dyn Future<Output = (Worker, Due)>>>,
+    /// It waits for a picture that another takes.
+    pub waits: bool,
+}
 
 /// The worker of an app.
 pub enum Slot {
     /// It rests until then.
     Resting(Box<Worker>, Duration),
-    /// Its step waits for a call; whether it was woken meanwhile.
+    /// Its step waits for a call, or for a picture that another takes; whether it was woken meanwhile.
     Calling(Step, bool),
 }
 
@@ -196,11 +201,14 @@ impl Incarnation {
         slots.any(|s| matches!(s, Slot::Calling(..)))
     }
 
-    /// Goes on with a step until it is done or waits for a call that is held.
+    /// Goes on with a step until it is done, or waits for a call that is held, or for a picture that another takes.
     pub fn go_on(&self, step: &mut Step, outside: &Outside) -> Option<(Worker, Due)> {
+        let picture = &self.context.picture;
+        let others = picture.waiting() - usize::from(step.waits);
         self.runtime.block_on(poll_fn(|context| {
-            let polled = step.as_mut().poll(context);
-            let waits = outside.lock().holds_a_call();
+            let polled = step.work.as_mut().poll(context);
+            step.waits = picture.waiting() > others;
+            let waits = step.waits || outside.lock().holds_a_call();
             match polled {
                 Poll::Ready(done) => Poll::Ready(Some(done)),
                 Poll::Pending if waits => Poll::Ready(None),

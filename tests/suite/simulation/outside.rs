@@ -106,8 +106,6 @@ pub struct Held {
     pub due: Duration,
     app: Option<String>,
     go: oneshot::Sender<()>,
-    /// It changes nothing.
-    asks: bool,
 }
 
 /// A call that arrives when nobody waits for its answer any more.
@@ -431,17 +429,16 @@ impl Inside {
         Fate::Goes
     }
 
-    /// The present step waits for a call that is held, or for the picture that another is taking, whose question is held.
+    /// The present step waits for a call that is held, or for several.
     pub fn holds_a_call(&self) -> bool {
-        self.held.iter().any(|h| h.asks || h.app == self.acting)
+        self.held.iter().any(|h| h.app == self.acting)
     }
 
     fn hold(&mut self, call: &Call, now: Duration, seconds: u64) -> Fate {
         let (go, gone) = oneshot::channel();
         let due = now + Duration::from_secs(self.chance.u64(1..seconds));
         let app = call.app.clone();
-        let asks = !call.changes();
-        self.held.push(Held { due, app, go, asks });
+        self.held.push(Held { due, app, go });
         Fate::Held(gone)
     }
 
