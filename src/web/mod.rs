@@ -1,5 +1,6 @@
 //! Pages, API and the webhook route.
 
+mod acting;
 mod action_body;
 mod banner;
 mod error;

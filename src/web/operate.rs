@@ -3,72 +3,24 @@
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Web;
+use super::acting::Acting;
 use super::action_body::Act;
 use super::error::Failure;
 use super::extract::Operator;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants};
 use super::target::{Resolved, Wanted, target, wanted, would_queue};
-use crate::api::{ActBody, AppBody, PlanBody, ProblemCode, QueuedBody};
+use crate::api::{ActBody, AppBody, PlanBody, ProblemCode};
 use crate::event::{Action, Cause, Outcome};
-use crate::history::{Answer, App, Command, Target};
+use crate::history::{App, Command, Target};
 use crate::id::{DeployNumber, ServiceId};
 use crate::plan::{self, Obstacle};
 use crate::spec::LABEL_APP;
-
-/// An action on one app, with everything that all of them need.
-struct Acting<'a> {
-    web: &'a Web,
-    app: App,
-    actor: String,
-    form: bool,
-    key: Option<String>,
-}
-
-impl Acting<'_> {
-    async fn command(&self, command: Command) -> Result<Answer, Failure> {
-        Ok(self
-            .web
-            .context
-            .store
-            .log()
-            .command(&self.app.id, &self.actor, self.key.clone(), command)
-            .await?)
-    }
-
-    /// 202 with the deploy, 200 otherwise; a form goes to the page that shows it.
-    fn answer(&self, answer: &Answer) -> Response {
-        let page = match answer {
-            Answer::Queued(number) => format!("/apps/{}/deploys/{}", self.app.id, number.0),
-            _ => format!("/apps/{}", self.app.id),
-        };
-        if self.form {
-            return Redirect::to(&page).into_response();
-        }
-        match answer {
-            Answer::Queued(number) => {
-                let body = QueuedBody {
-                    deploy: *number,
-                    url: format!("{}{page}", self.web.public_url),
-                };
-                json_answer(StatusCode::ACCEPTED, &body)
-            }
-            Answer::Unchanged | Answer::Duplicate => {
-                json_answer(StatusCode::OK, &json!({"result": "unchanged"}))
-            }
-            Answer::Held(why) => json_answer(
-                StatusCode::OK,
-                &json!({"result": "held", "sentence": why.sentence}),
-            ),
-            Answer::Done => json_answer(StatusCode::OK, &json!({"result": "done"})),
-        }
-    }
-}
 
 /// The app of a name, or the app of a service: a name with a slash in it is a service, which acts alone.
 async fn app_or_service(web: &Web, name: &str) -> Result<(App, Option<ServiceId>), Failure> {

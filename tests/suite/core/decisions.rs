@@ -193,6 +193,14 @@ fn held(answer: &Answer, code: &str) -> String {
     }
 }
 
+fn lags(deploy: u32, head: u8) -> Command {
+    Command::HeadLags {
+        deploy: DeployNumber(deploy),
+        head: Some(commit(head)),
+        sentence: "main is elsewhere after two minutes".to_owned(),
+    }
+}
+
 fn head_moved(deploy: u32, head: u8) -> Command {
     Command::HeadMoved {
         deploy: DeployNumber(deploy),
@@ -433,12 +441,7 @@ fn a_head_that_moved_is_no_news_once_marathon_was_told() {
 fn a_branch_that_never_got_to_the_pushed_commit_is_said_and_not_deployed() {
     let mut story = Story::new();
     story.does(GITHUB, pushed(1, 2));
-    let lags = Command::HeadLags {
-        deploy: DeployNumber(2),
-        head: Some(commit(1)),
-        sentence: "main is still at 1111111 after two minutes".to_owned(),
-    };
-    assert_eq!(story.does(OBSERVER, lags), Answer::Done);
+    assert_eq!(story.does(OBSERVER, lags(2, 1)), Answer::Done);
     assert_eq!(story.then(), ["deploy_superseded #2", "push_ignored"]);
     assert_eq!(story.running(), None);
     assert_eq!(story.app().head.as_ref().unwrap().commit, commit(1));
@@ -452,11 +455,6 @@ fn a_head_that_was_overtaken_by_what_the_branch_never_came_to_has_its_turn() {
     story.does(GITHUB, pushed(2, 3));
     assert_eq!(story.then()[0], "push_received");
     assert_eq!(story.running(), Some(3));
-    let lags = |deploy, head| Command::HeadLags {
-        deploy: DeployNumber(deploy),
-        head: Some(commit(head)),
-        sentence: "main is at 2222222 and was not seen at 3333333".to_owned(),
-    };
     assert_eq!(story.does(OBSERVER, lags(3, 2)), queued(4));
     assert_eq!(
         story.then(),

@@ -1,0 +1,60 @@
+//! An operator who acts on an app: how the command goes to the log, and how the answer goes back to a form or a program.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+
+use super::Web;
+use super::error::Failure;
+use super::negotiate::json as json_answer;
+use crate::api::QueuedBody;
+use crate::history::{Answer, App, Command};
+
+/// An action on one app, with everything that all of them need.
+pub(super) struct Acting<'a> {
+    pub web: &'a Web,
+    pub app: App,
+    pub actor: String,
+    pub form: bool,
+    pub key: Option<String>,
+}
+
+impl Acting<'_> {
+    pub async fn command(&self, command: Command) -> Result<Answer, Failure> {
+        Ok(self
+            .web
+            .context
+            .store
+            .log()
+            .command(&self.app.id, &self.actor, self.key.clone(), command)
+            .await?)
+    }
+
+    /// 202 with the deploy, 200 otherwise; a form goes to the page that shows it.
+    pub fn answer(&self, answer: &Answer) -> Response {
+        let page = match answer {
+            Answer::Queued(number) => format!("/apps/{}/deploys/{}", self.app.id, number.0),
+            _ => format!("/apps/{}", self.app.id),
+        };
+        if self.form {
+            return Redirect::to(&page).into_response();
+        }
+        match answer {
+            Answer::Queued(number) => {
+                let body = QueuedBody {
+                    deploy: *number,
+                    url: format!("{}{page}", self.web.public_url),
+                };
+                json_answer(StatusCode::ACCEPTED, &body)
+            }
+            Answer::Unchanged | Answer::Duplicate => {
+                json_answer(StatusCode::OK, &json!({"result": "unchanged"}))
+            }
+            Answer::Held(why) => json_answer(
+                StatusCode::OK,
+                &json!({"result": "held", "sentence": why.sentence}),
+            ),
+            Answer::Done => json_answer(StatusCode::OK, &json!({"result": "done"})),
+        }
+    }
+}
