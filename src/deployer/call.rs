@@ -53,7 +53,9 @@ pub(super) async fn make(
     let key = if let Some((key, _)) = same {
         *key
     } else {
-        let refused = job.app.intents.keys().any(|key| job.memory.is_unsent(*key));
+        // who comes next, as an operator who forces it, does not wait for what another was refused
+        let mut intents = job.app.intents.iter();
+        let refused = intents.any(|(key, i)| i.deploy == deploy && job.memory.is_unsent(*key));
         let rests = job.memory.rests(job.context.clock.elapsed());
         if let Some(error) = rests.filter(|_| refused) {
             return Ok(Made::NotYet(error));
@@ -85,8 +87,12 @@ pub(super) async fn make(
             (fact, None, Made::Accepted)
         }
         // nobody can do without it: it is tried again
-        Err(MarathonError::Refused(why)) if must_be(job.app, &intended) => {
-            return Ok(not_yet(job, key, MarathonError::Unreachable(why.sentence)));
+        Err(MarathonError::Refused(why)) if must_be(job.app, deploy, &intended) => {
+            let error = match call {
+                Call::Scale => MarathonError::Refused(why),
+                _ => MarathonError::Unreachable(why.sentence),
+            };
+            return Ok(not_yet(job, key, error));
         }
         Err(MarathonError::Refused(why)) => {
             let fact = refused(&why.code, &why.sentence);
@@ -119,15 +125,15 @@ fn not_yet(job: &Job<'_>, key: i64, error: MarathonError) -> Made {
     Made::NotYet(error)
 }
 
-/// Whether a call is made until Marathon takes it: what makes room, and what is owed.
-fn must_be(app: &App, intended: &ApplyIntended) -> bool {
+/// Whether a call is made until Marathon takes it: what makes room, and what is owed where no deploy waits for it.
+fn must_be(app: &App, deploy: Option<DeployNumber>, intended: &ApplyIntended) -> bool {
     let is_owed = |id: &ServiceId| {
         let wished = app.services.get(id).is_some_and(|s| s.scale.is_some());
         app.debts.contains_key(id) && !wished
     };
     match intended.call {
         Call::Wipe | Call::Cancel => true,
-        Call::Scale => intended.services.iter().any(|s| is_owed(&s.id)),
+        Call::Scale => deploy.is_none() && intended.services.iter().any(|s| is_owed(&s.id)),
         Call::Put | Call::Restart | Call::Delete => false,
     }
 }

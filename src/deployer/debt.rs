@@ -10,7 +10,7 @@ use super::{Next, Step, StepError};
 use crate::event::{Call, Fact, Intended};
 use crate::history::{Command, Debt};
 use crate::id::{DeployNumber, ServiceId};
-use crate::marathon::{LiveApp, Task};
+use crate::marathon::{LiveApp, MarathonError, Task};
 use crate::rollout::{self, Look};
 use crate::sentence::{Code, Sentence};
 
@@ -95,6 +95,7 @@ pub(super) async fn pay(
     }
     match scale(job, deploy, id, debt.wanted, live).await? {
         Made::Accepted | Made::Refused => Ok(Paid::Done),
+        Made::NotYet(MarathonError::Refused(why)) => Ok(Paid::NotYet(why)),
         Made::NotYet(error) => {
             let why = waits_for(job, &error, std::slice::from_ref(id)).await;
             Ok(Paid::NotYet(why))

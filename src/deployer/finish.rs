@@ -22,7 +22,9 @@ pub(super) async fn finish(
     following: &Following,
     look: &Look,
 ) -> Step {
-    if let Some((id, debt)) = job.app.debts.iter().find(|(id, _)| deploy.plans(id)) {
+    // what Marathon refused stays owed, and nobody who comes next waits for it
+    let mut owed = job.app.debts.iter().filter(|(_, debt)| !debt.refused);
+    if let Some((id, debt)) = owed.find(|(id, _)| deploy.plans(id)) {
         let paid = debt::pay(job, Some(deploy.number), id, *debt).await?;
         return match paid {
             Paid::Done => Ok(Next::Again),

@@ -18,6 +18,8 @@ pub(super) async fn attend(context: &Context, awake: &Mutex<BTreeMap<AppId, Awak
         tokio::time::sleep(context.timing.burst()).await;
         let nobody = awake.lock().is_ok_and(|map| map.is_empty());
         if nobody {
+            // who comes meanwhile may wait for what is not looked at now
+            parts.changed(LABEL_APP, None);
             continue;
         }
         let seen = context.picture.since(context.picture.moment()).await.ok();

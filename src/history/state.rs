@@ -367,11 +367,11 @@ impl App {
         let open = self.intents.values().filter_map(|i| {
             let wanted = *i.intended.raised.get(id)?;
             let given = i.intended.services.iter().find(|s| s.id == *id)?.count;
-            Some(Debt { given, wanted })
+            Some((given, wanted))
         });
-        let debts = self.debts.get(id).copied().into_iter().chain(open);
-        let mut owed =
-            debts.filter(|d| d.given.map_or(running > d.wanted, |given| given == running));
-        owed.next().map(|d| d.wanted)
+        let debts = self.debts.get(id).map(|d| (d.given, d.wanted));
+        let mut owed = debts.into_iter().chain(open);
+        let owed = owed.find(|(given, wanted)| given.map_or(running > *wanted, |g| g == running));
+        owed.map(|(_, wanted)| wanted)
     }
 }

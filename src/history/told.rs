@@ -41,4 +41,6 @@ pub struct Debt {
     pub given: Option<u32>,
     /// How many are wanted.
     pub wanted: u32,
+    /// Marathon refused to take them back during a deploy: it is tried again when no deploy runs.
+    pub refused: bool,
 }

@@ -116,7 +116,11 @@ impl Fold<'_> {
             self.app.debts.remove(&service.id);
             if let Some(wanted) = intended.raised.get(&service.id).copied() {
                 let given = service.count;
-                let debt = Debt { given, wanted };
+                let debt = Debt {
+                    given,
+                    wanted,
+                    refused: false,
+                };
                 self.app.debts.insert(service.id.clone(), debt);
             }
         }
@@ -132,8 +136,12 @@ impl Fold<'_> {
         let settled = self.settle(key, call, services);
         let lost = code == Code::NotApplied.word();
         // what got lost is still wanted
-        if call == Call::Scale && !(lost && settled.is_some()) {
-            self.scaled(services);
+        if call == Call::Scale {
+            match &settled {
+                Some(_) if lost => {}
+                Some(_) => self.not_scaled(services),
+                None => self.scaled(services),
+            }
         }
         let Some((key, intent)) = settled else { return };
         if lost && begins_rollout(call) {
@@ -153,6 +161,18 @@ impl Fold<'_> {
             }
         }
         self.change_deploy(|deploy, _| deploy.life.settles(Some(key), None));
+    }
+
+    /// Marathon refused a count: an operator's wish is over, what is owed stays owed.
+    fn not_scaled(&mut self, services: &[ServiceId]) {
+        for id in services {
+            if let Some(debt) = self.app.debts.get_mut(id) {
+                debt.refused = true;
+            }
+            if let Some(record) = self.app.services.get_mut(id) {
+                record.scale = None;
+            }
+        }
     }
 
     /// Marathon was told a count that somebody wants: an operator's wish, or what is owed back.

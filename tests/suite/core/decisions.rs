@@ -935,6 +935,45 @@ fn a_scaling_is_owed_until_marathon_accepted_it() {
 }
 
 #[test]
+fn a_count_that_is_owed_stays_owed_where_marathon_refuses_it() {
+    let mut story = Story::new();
+    story.does(GITHUB, pushed(1, 2));
+    story.starts(2);
+    let web = service(WEB);
+    let Fact::ApplyIntended(mut intended) = apply_intended(&web, 1, Call::Put) else {
+        panic!("no intent");
+    };
+    intended.raised.insert(web.clone(), 1);
+    let refused = Fact::ApplyRefused {
+        intent: None,
+        call: Call::Scale,
+        code: "REJECTED".to_owned(),
+        sentence: "no".to_owned(),
+        services: vec![web.clone()],
+    };
+    let told = vec![
+        specs_read(&commit(2)),
+        plan_made(&web, 1),
+        Fact::ApplyIntended(intended),
+        apply_accepted(&web, Call::Put),
+        apply_intended(&web, 1, Call::Scale),
+        refused,
+        succeeded(&web, 1),
+    ];
+    story.does(OBSERVER, report(2, told));
+    // the deploy did not wait for it
+    assert_eq!(story.running(), None);
+    assert!(story.app().debts[&web].refused);
+    assert!(story.app().owes_work());
+    let told = vec![
+        apply_intended(&web, 1, Call::Scale),
+        apply_accepted(&web, Call::Scale),
+    ];
+    story.does(OBSERVER, Command::Note(told));
+    assert!(!story.app().owes_work());
+}
+
+#[test]
 fn a_scaling_within_a_deploy_is_answered_like_any_call() {
     let mut story = Story::new();
     story.does(GITHUB, pushed(1, 2));
