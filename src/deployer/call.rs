@@ -50,16 +50,19 @@ pub(super) async fn make(
     let same = unsent.find(|(key, i)| {
         i.deploy == deploy && i.intended == intended && job.memory.is_unsent(**key)
     });
+    // who comes next, as an operator who forces it, does not wait for what another was refused
+    let mut unsent = job.app.intents.iter();
+    let refused = unsent.any(|(key, i)| i.deploy == deploy && job.memory.is_unsent(*key));
+    if let Some(error) = job.memory.rests(job.context.clock.elapsed())
+        && refused
+        // what is seen in Marathon may be the end of a lock or of a deployment: the same is tried at once
+        && !(same.is_some() && matches!(error, MarathonError::Locked(_) | MarathonError::Busy(_)))
+    {
+        return Ok(Made::NotYet(error));
+    }
     let key = if let Some((key, _)) = same {
         *key
     } else {
-        // who comes next, as an operator who forces it, does not wait for what another was refused
-        let mut intents = job.app.intents.iter();
-        let refused = intents.any(|(key, i)| i.deploy == deploy && job.memory.is_unsent(*key));
-        let rests = job.memory.rests(job.context.clock.elapsed());
-        if let Some(error) = rests.filter(|_| refused) {
-            return Ok(Made::NotYet(error));
-        }
         drop_unsent(job).await?;
         let intended = Box::new(intended.clone());
         job.command(Command::Intend { deploy, intended }).await?

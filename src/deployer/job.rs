@@ -91,7 +91,9 @@ impl Memory {
         let mut remembered = self.remembered();
         let pause = timing.look.saturating_mul(1 << remembered.refused.min(10));
         remembered.refused += 1;
-        remembered.rests = Some((now + pause.min(timing.retry), error));
+        // a little shorter than the worker's own pause
+        let pause = pause.min(timing.retry).mul_f64(0.8);
+        remembered.rests = Some((now + pause, error));
     }
 
     /// Why nothing else is tried now.
