@@ -16,6 +16,9 @@ use crate::marathon::{Client, LiveApp, MarathonError, Task, Watched, kept};
 /// How often what turns bad meanwhile is wiped again.
 const ROUNDS: usize = 3;
 
+/// For how long an instance may be without a name: what waits and what runs are two questions, and names come by events.
+const UNNAMED: Duration = Duration::from_secs(2);
+
 /// How many tasks one call takes away.
 const AT_ONCE: usize = 100;
 
@@ -58,6 +61,8 @@ pub enum Room {
 pub struct Doubts {
     /// Since when they are seen.
     since: Mutex<BTreeMap<String, Duration>>,
+    /// Services with an instance that cannot be named, and since when.
+    unnamed: Mutex<BTreeMap<ServiceId, Duration>>,
     /// Tasks that were seen well: a Marathon that comes back does not know it any more.
     well: Mutex<BTreeMap<ServiceId, BTreeSet<String>>>,
 }
@@ -67,6 +72,16 @@ impl Doubts {
     fn of(&self, task: &Task, now: Duration) -> Duration {
         let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
         now.saturating_sub(*since.entry(task.id.clone()).or_insert(now))
+    }
+
+    /// Whether a service has had an instance without a name for so long that none will come.
+    fn stays_unnamed(&self, id: &ServiceId, unnamed: bool, now: Duration) -> bool {
+        let mut since = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unnamed {
+            since.remove(id);
+            return false;
+        }
+        now.saturating_sub(*since.entry(id.clone()).or_insert(now)) >= UNNAMED
     }
 
     /// Keeps in mind which tasks of these services are well, or were before nobody knew.
@@ -143,7 +158,12 @@ async fn wipe_with<J: Journal>(
         for (id, app) in &look.apps {
             // once no deployment holds it, Marathon takes away what is more than wanted: what is not costs nothing
             let counts = patience == Patience::Round || look.active(app) > app.instances;
-            if unnameable(view.watched, app, &look) {
+            let unnamed = has_unnamed(view.watched, app, &look);
+            let in_the_way = unnamed && counts;
+            if in_the_way != view.doubts.stays_unnamed(id, in_the_way, view.now) {
+                return Ok(Wiped::Unknown);
+            }
+            if unnamed || keeps_data(app) {
                 if counts {
                     left.insert(id.clone());
                 }
@@ -245,9 +265,14 @@ fn never_launched(watched: &Watched, app: &LiveApp) -> Vec<String> {
         .collect()
 }
 
-fn unnameable(watched: &Watched, app: &LiveApp, look: &Look) -> bool {
+fn has_unnamed(watched: &Watched, app: &LiveApp, look: &Look) -> bool {
     let known = u32::try_from(never_launched(watched, app).len()).unwrap_or(u32::MAX);
-    look.hidden(app) > known || (app.has_volumes() && app.tasks.iter().any(|t| !app.is_well(t)))
+    look.hidden(app) > known
+}
+
+/// Whether what is not well of a service keeps data that a wipe would destroy.
+fn keeps_data(app: &LiveApp) -> bool {
+    app.has_volumes() && app.tasks.iter().any(|t| !app.is_well(t))
 }
 
 /// Makes room for a call that changes these services: rollouts of ours that still hold them are cleared of what is not

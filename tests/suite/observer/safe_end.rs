@@ -145,7 +145,7 @@ async fn scenario(kind: Bad, end: End, strategy: (f64, f64)) {
             assert_eq!(
                 town.marathon("/v2/deployments").await,
                 json!([]),
-                "{case}: no rollout is left"
+                "{case}: no rollout is left: {deploy}"
             );
         }
     }
