@@ -17,12 +17,13 @@ use crate::context::{Context, Timing};
 use crate::deployer;
 use crate::discovery;
 use crate::github;
+use crate::history::Refusal;
 use crate::id::{Branch, RepositoryName};
 use crate::intake::{self, HookKeeper};
 use crate::marathon::{self, Credentials};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
-use crate::store::{OnFatal, Store};
+use crate::store::{OnFatal, Store, StoreError};
 use crate::web::{self, Web};
 
 /// How long a stop may take.
@@ -170,10 +171,10 @@ pub async fn start(
             .cloned()
             .collect(),
         own_id: std::env::var("MARATHON_APP_ID").ok(),
+        hook_url: format!("{public_url}/dploy"),
     };
     let hooks = HookKeeper {
         context: context.clone(),
-        url: format!("{public_url}/dploy"),
     };
     let web = web(&settings, &surroundings, &context, &hooks, &public_url).await?;
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
@@ -182,14 +183,19 @@ pub async fn start(
         settings.poll_every(),
         stop.clone(),
     ));
-    tasks.spawn(seed_app(
-        context,
-        settings.clone(),
-        hooks,
-        surroundings.hooks_every,
-        web.private_repository.clone(),
-        stop.clone(),
-    ));
+    let every = surroundings.hooks_every;
+    let delay = Duration::from_secs(settings.delay_registration);
+    let private = web.private_repository.clone();
+    let seeding = seed_app(context, settings.clone(), private, stop.clone());
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stopped.cancelled() => return,
+            () = tokio::time::sleep(delay) => {}
+        }
+        // the hooks of the others do not wait for the seed app
+        tokio::join!(seeding, hooks.run(every, stopped));
+    });
     let serving = axum::serve(
         listener,
         web::router(web).into_make_service_with_connect_info::<SocketAddr>(),
@@ -286,10 +292,11 @@ async fn operator_token(store: &Store, settings: &Settings) -> anyhow::Result<()
     }
     let token = Secret::random()?;
     store.log().redactor().learn(token.expose());
-    store.put_token("operator", &token.sha256()).await?;
     let file = settings.data.join("operator-token");
+    // the file first: a token that only the log knows would let nobody in, and the next start makes no other
     write_private(&file, token.expose())
         .with_context(|| format!("the operator token cannot be written to {}", file.display()))?;
+    store.put_token("operator", &token.sha256()).await?;
     tracing::info!(file = %file.display(), "an operator token was made; log in with what is in this file");
     Ok(())
 }
@@ -303,22 +310,17 @@ fn write_private(file: &std::path::Path, text: &str) -> std::io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(file)?;
-    writeln!(file, "{text}")
+    writeln!(file, "{text}")?;
+    file.sync_all()
 }
 
-/// The seed's way: with owner and repo set, the app of that branch is registered at the start. Then the hooks are kept.
+/// The seed's way: with owner and repo set, the app of that branch is registered at the start.
 async fn seed_app(
     context: Context,
     settings: Settings,
-    hooks: HookKeeper,
-    every: Duration,
     private: Arc<AtomicBool>,
     stop: CancellationToken,
 ) {
-    tokio::select! {
-        () = stop.cancelled() => return,
-        () = tokio::time::sleep(Duration::from_secs(settings.delay_registration)) => {}
-    }
     let mut pause = Duration::from_secs(1);
     while let Some(repository) = seeded(&settings) {
         match register_seed(&context, &settings, repository, &private).await {
@@ -333,7 +335,6 @@ async fn seed_app(
         }
         pause = (pause * 2).min(Duration::from_mins(1));
     }
-    hooks.run(every, stop).await;
 }
 
 fn seeded(settings: &Settings) -> Option<String> {
@@ -355,7 +356,13 @@ async fn register_seed(
         tracing::info!(repository = %name, branch = %branch, "this app was destroyed; POST /apps brings it back");
         return Ok(());
     }
-    let (app, new) = intake::register(context, &name, &branch, "observer").await?;
+    let (app, new) = match intake::register(context, &name, &branch, "observer").await {
+        Err(intake::RegisterError::Store(StoreError::Refused(Refusal::Destroying))) => {
+            tracing::info!(repository = %name, branch = %branch, "this app is being destroyed; POST /apps brings it back afterwards");
+            return Ok(());
+        }
+        other => other?,
+    };
     tracing::info!(app.id = %app, repository = %name, branch = %branch, new, "observing");
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::debt::{self, Paid};
 use super::job::Job;
 use super::{Next, Step};
 use crate::event::{Call, Fact, Intended};
+use crate::github::GithubError;
 use crate::history::Command;
 use crate::id::ServiceId;
 use crate::rollout;
@@ -31,36 +32,49 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
             Paid::NotYet(why) => debt::gives_up(job, id, debt, &why).await,
         };
     }
-    if let Some(hook) = destroying.hook {
-        let repository = job.app.source.repository_id;
-        if let Err(error) = job.context.github.delete_hook(repository, hook).await {
-            let known = job
-                .app
-                .hook
-                .failure
-                .as_ref()
-                .is_some_and(|f| f.sentence == error.to_string());
-            if !known {
-                let failed = Fact::HookFailed {
-                    code: error.code().into(),
-                    sentence: error.to_string(),
-                };
-                job.command(Command::Note(vec![failed])).await?;
-            }
-            return Ok(Next::Wait);
-        }
-        let removed = Fact::HookRemoved {
-            id: Some(hook),
-            sentence: format!(
-                "the webhook {hook} is gone from {}",
-                job.app.source.repository
-            ),
-        };
-        job.command(Command::Note(vec![removed])).await?;
-        job.context.store.drop_hook_secrets(repository).await?;
-        return Ok(Next::Again);
+    let repository = job.app.source.repository_id;
+    let used = job.context.store.repository_is_used(repository).await?;
+    if let Some(hook) = destroying.hook.filter(|_| !used) {
+        return remove_hook(job, hook).await;
     }
-    gone(job).await
+    let mut left = None;
+    if !used && job.app.hook.id.is_none() {
+        left = unnoted_hooks(job).await.err();
+    }
+    gone(job, left).await
+}
+
+async fn remove_hook(job: &Job<'_>, hook: u64) -> Step {
+    let source = &job.app.source;
+    let repository = source.repository_id;
+    if let Err(error) = job.context.github.delete_hook(repository, hook).await {
+        let failure = job.app.hook.failure.as_ref();
+        if failure.is_none_or(|f| f.sentence != error.to_string()) {
+            let failed = Fact::HookFailed {
+                code: error.code().into(),
+                sentence: error.to_string(),
+            };
+            job.command(Command::Note(vec![failed])).await?;
+        }
+        return Ok(Next::Wait);
+    }
+    let removed = Fact::HookRemoved {
+        id: Some(hook),
+        sentence: format!("the webhook {hook} is gone from {}", source.repository),
+    };
+    job.command(Command::Note(vec![removed])).await?;
+    job.context.store.drop_hook_secrets(repository).await?;
+    Ok(Next::Again)
+}
+
+/// Removes what calls us and was never written down, as when the observer was killed while it made it.
+async fn unnoted_hooks(job: &Job<'_>) -> Result<(), GithubError> {
+    let (github, repository) = (&job.context.github, job.app.source.repository_id);
+    let hooks = github.hooks(repository).await?;
+    for hook in hooks.iter().filter(|h| h.url() == job.context.hook_url) {
+        github.delete_hook(repository, hook.id).await?;
+    }
+    Ok(())
 }
 
 /// Removes one service and waits until Marathon does not know it any more.
@@ -114,7 +128,7 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
     }
 }
 
-async fn gone(job: &Job<'_>) -> Step {
+async fn gone(job: &Job<'_>, unseen: Option<GithubError>) -> Step {
     let kept: Vec<ServiceId> = job.app.services.keys().cloned().collect();
     let removed = removed_services(job).await?;
     let mut sentence = match removed.len() {
@@ -125,10 +139,18 @@ async fn gone(job: &Job<'_>) -> Step {
     if !kept.is_empty() {
         let _ = write!(sentence, ", {} left running", kept.len());
     }
-    sentence.push_str(match job.app.hook.id {
-        Some(_) => "; the webhook stays, another app of the repository uses it",
-        None => "; no webhook is left",
-    });
+    match (job.app.hook.id, unseen) {
+        (Some(_), _) => {
+            sentence.push_str("; the webhook stays, another app of the repository uses it");
+        }
+        (None, None) => sentence.push_str("; no webhook is left"),
+        (None, Some(error)) => {
+            let _ = write!(
+                sentence,
+                "; no webhook is known, and whether one is left could not be seen: {error}"
+            );
+        }
+    }
     job.command(Command::Note(vec![Fact::AppDestroyed {
         removed,
         kept,

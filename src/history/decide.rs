@@ -110,6 +110,11 @@ fn with_app(
             settle(draft, app, *intent, fact, then.as_deref())
         }
         Command::Note(facts) => {
+            let of_hook = |f: &Fact| matches!(f, Fact::HookRegistered { .. });
+            // who made it meanwhile takes it back
+            if app.destroying.is_some() && facts.iter().any(of_hook) {
+                return Err(Refusal::Destroying);
+            }
             for fact in facts {
                 draft.app(fact.clone());
             }

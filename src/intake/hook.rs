@@ -16,8 +16,6 @@ use crate::store::StoreError;
 pub struct HookKeeper {
     /// GitHub and the log.
     pub context: Context,
-    /// The address that GitHub is to call, `…/dploy`.
-    pub url: String,
 }
 
 /// Which hooks are looked at.
@@ -121,77 +119,57 @@ impl HookKeeper {
     }
 
     async fn ensure(&self, app: &App) -> Result<(), KeepError> {
-        let github = &self.context.github;
+        let context = &self.context;
+        let (github, url) = (&context.github, &context.hook_url);
         let repository = app.source.repository_id;
-        let secret = self.context.store.make_hook_secret(repository).await?;
-        self.context.store.log().redactor().learn(secret.expose());
+        let secret = context.store.make_hook_secret(repository).await?;
+        context.store.log().redactor().learn(secret.expose());
         // apps of one repository share its hook
-        let sibling = self
-            .context
-            .store
-            .apps_of(repository)
-            .await?
-            .into_iter()
-            .find_map(|a| a.hook.id);
-        let Some(id) = app.hook.id.or(sibling) else {
-            let id = github.create_hook(repository, &self.url, &secret).await?;
-            return Ok(self
-                .note(
-                    app,
-                    Fact::HookRegistered {
-                        id,
-                        url: self.url.clone(),
-                    },
-                )
-                .await?);
+        let siblings = context.store.apps_of(repository).await?;
+        let mut stay = siblings.iter().filter(|a| a.destroying.is_none());
+        let known = app.hook.id.or_else(|| stay.find_map(|a| a.hook.id));
+        let found = match known {
+            Some(id) => github.hook(repository, id).await?,
+            None => None,
         };
-        match github.hook(repository, id).await? {
-            None => {
-                let id = github.create_hook(repository, &self.url, &secret).await?;
-                self.note(
-                    app,
-                    Fact::HookRegistered {
-                        id,
-                        url: self.url.clone(),
-                    },
-                )
-                .await?;
+        let registered = |id| Fact::HookRegistered {
+            id,
+            url: url.clone(),
+        };
+        let Some(hook) = found else {
+            let id = github.create_hook(repository, url, &secret).await?;
+            if !self.note(app, registered(id)).await? {
+                self.take_back(repository, id).await?;
             }
-            Some(hook) => {
-                let differed = hook_differs(&hook, &self.url);
-                if !differed.is_empty() {
-                    github
-                        .repair_hook(repository, id, &self.url, &secret)
-                        .await?;
-                    self.note(
-                        app,
-                        Fact::HookRepaired {
-                            id,
-                            url: self.url.clone(),
-                            differed,
-                        },
-                    )
-                    .await?;
-                } else if app.hook.id.is_none() || app.hook.failure.is_some() {
-                    self.note(
-                        app,
-                        Fact::HookRegistered {
-                            id,
-                            url: self.url.clone(),
-                        },
-                    )
-                    .await?;
-                    // it was there already, so no ping comes by itself to say that it works
-                    if let Err(error) = github.ping_hook(repository, id).await {
-                        tracing::debug!(app.id = %app.id, %error, "GitHub does not ping");
-                    }
-                }
+            return Ok(());
+        };
+        let id = hook.id;
+        let differed = hook_differs(&hook, url);
+        if !differed.is_empty() {
+            github.repair_hook(repository, id, url, &secret).await?;
+            let url = url.clone();
+            self.note(app, Fact::HookRepaired { id, url, differed })
+                .await?;
+        } else if app.hook.id.is_none() || app.hook.failure.is_some() {
+            self.note(app, registered(id)).await?;
+            // it was there already, so no ping comes by itself to say that it works
+            if let Err(error) = github.ping_hook(repository, id).await {
+                tracing::debug!(app.id = %app.id, %error, "GitHub does not ping");
             }
         }
         Ok(())
     }
 
-    async fn note(&self, app: &App, fact: Fact) -> Result<(), StoreError> {
+    /// The app was destroyed while its hook was being made.
+    async fn take_back(&self, repository: u64, hook: u64) -> Result<(), KeepError> {
+        if !self.context.store.repository_is_used(repository).await? {
+            self.context.github.delete_hook(repository, hook).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes it down; answers whether the app still takes it.
+    async fn note(&self, app: &App, fact: Fact) -> Result<bool, StoreError> {
         match self
             .context
             .store
@@ -199,7 +177,8 @@ impl HookKeeper {
             .command(&app.id, "observer", None, Command::Note(vec![fact]))
             .await
         {
-            Ok(_) | Err(StoreError::Refused(_)) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(StoreError::Refused(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }

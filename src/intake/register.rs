@@ -3,7 +3,7 @@
 use crate::context::{Context, ReadError};
 use crate::event::{AppSettings, Source};
 use crate::github::GithubError;
-use crate::history::{Answer, Command, Registering};
+use crate::history::{Answer, Command, Refusal, Registering};
 use crate::id::{AppId, Branch, RepositoryName};
 use crate::store::StoreError;
 
@@ -46,6 +46,9 @@ pub async fn register(
     let repository = context.github.repository(name).await?;
     let known = context.store.apps_of(repository.id).await?;
     if let Some(app) = known.iter().find(|a| a.source.branch == *branch) {
+        if app.destroying.is_some() {
+            return Err(StoreError::Refused(Refusal::Destroying).into());
+        }
         renamed(context, app, &repository.name).await?;
         return Ok((app.id.clone(), false));
     }

@@ -131,6 +131,15 @@ impl Store {
         parse(&rows)
     }
 
+    /// Whether an app that is not being destroyed is deployed from this repository.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn repository_is_used(&self, repository: u64) -> Result<bool, StoreError> {
+        let apps = self.apps_of(repository).await?;
+        Ok(apps.iter().any(|a| a.destroying.is_none()))
+    }
+
     /// The repositories of all apps that were not destroyed.
     ///
     /// # Errors

@@ -1,11 +1,15 @@
 //! The one writer: takes whatever waits, decides and appends it in one transaction, and answers after COMMIT.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use super::StoreError;
 use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
@@ -21,6 +25,12 @@ const BATCH: usize = 128;
 
 /// How many commands may wait; more are refused as unavailable.
 const QUEUE: usize = 1024;
+
+/// For how long a write shows that the log takes writes.
+const READY: Duration = Duration::from_secs(1);
+
+/// A writer that does not answer for so long is dead.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// Called when the outcome of a COMMIT is not known: the next start knows the truth, this process does not.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
@@ -40,6 +50,8 @@ pub struct Log {
     queue: mpsc::Sender<Work>,
     redactor: Redactor,
     touched: broadcast::Sender<Touched>,
+    /// When the log was last seen to take a write, for who asks whether it does.
+    written: Arc<Mutex<Option<Instant>>>,
     /// Where there is no file.
     pub(super) memory: Option<Arc<Memory>>,
 }
@@ -55,6 +67,7 @@ impl Log {
             queue: mpsc::channel(1).0,
             redactor,
             touched,
+            written: Arc::default(),
             memory: Some(Arc::new(memory)),
         };
         (log, follow)
@@ -115,12 +128,27 @@ impl Log {
         self.unlogged(Unlogged::Blobs(blobs)).await
     }
 
-    /// Asks the writer for a sign of life, through an empty transaction.
+    /// Asks the writer for a sign of life: something is written, at most once a second however many ask.
     ///
     /// # Errors
-    /// When the log cannot be written.
+    /// When the log cannot be written, or the writer does not answer for 5 s.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.unlogged(Unlogged::Blobs(Vec::new())).await
+        let mut written = self.written.lock().await;
+        if written.is_some_and(|at| at.elapsed() < READY) {
+            return Ok(());
+        }
+        *written = None;
+        let silent = || StoreError::Unavailable("the writer does not answer".to_owned());
+        tokio::time::timeout(SILENT, self.sign_of_life())
+            .await
+            .map_err(|_| silent())??;
+        *written = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn sign_of_life(&self) -> Result<(), StoreError> {
+        let (key, value) = ("ready".to_owned(), "the log can be written".to_owned());
+        self.unlogged(Unlogged::Observation { key, value }).await
     }
 
     pub(super) async fn unlogged(&self, write: Unlogged) -> Result<(), StoreError> {
@@ -198,12 +226,19 @@ pub(super) async fn start(
         head,
         touched: touched.clone(),
     };
-    tokio::spawn(writer.run(inbox));
+    let fatal = writer.on_fatal.clone();
+    tokio::spawn(async move {
+        let ran = AssertUnwindSafe(writer.run(inbox)).catch_unwind().await;
+        if ran.is_err() {
+            fatal("the writer of the log panicked; stopping, the next start goes on");
+        }
+    });
     Ok((
         Log {
             queue,
             redactor,
             touched,
+            written: Arc::default(),
             memory: None,
         },
         follow,

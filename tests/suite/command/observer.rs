@@ -3,7 +3,9 @@
 use dploy_observer::settings::Settings;
 use dploy_observer::store::database;
 
-use crate::support::program::{Running, ended, observer, run};
+use test_kit::wait::until;
+
+use crate::support::program::{OBSERVER, Running, alone, ended, observer, run};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
 
@@ -208,6 +210,68 @@ async fn flags_are_read_as_go_reads_them_and_a_second_observer_is_refused() {
     );
     let (code, out, _) = run(dir.path(), &["rebuild", "--data-folder", "log"]).await;
     assert_eq!((code, out.contains("made anew")), (0, true), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_token_is_in_its_file_before_it_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log/operator-token");
+    std::fs::create_dir_all(&file).unwrap();
+    let marathon = format!("-marathon-url={NOWHERE}");
+    let arguments = ["-listen=127.0.0.1:0", &marathon, "-data=log"];
+    let (code, _, err) = run(dir.path(), &arguments).await;
+    assert_eq!((code, err.contains("operator-token")), (1, true), "{err}");
+    std::fs::remove_dir(&file).unwrap();
+    let mut started = Running::start(observer(dir.path(), &arguments), true);
+    started.line_with("this is dploy observer").await;
+    assert_eq!(std::fs::read_to_string(&file).unwrap().trim().len(), 64);
+    started.signal("-TERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_not_ready_until_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let marathon = format!("-marathon-url={NOWHERE}");
+    // a disk of its own, of 4 MiB, that only this process sees
+    let mut command = alone("unshare", dir.path(), dir.path());
+    command
+        .args(["--mount", "--map-root-user", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=4m none . && cd . && exec \"$@\"")
+        .args([
+            "sh",
+            OBSERVER,
+            "-listen=127.0.0.1:0",
+            &marathon,
+            "-data",
+            "log",
+        ]);
+    let mut started = Running::start(command, true);
+    let said = started.line_with("this is dploy observer").await;
+    let words = said.split_whitespace();
+    let url = words.filter_map(|w| w.strip_prefix("url=")).next().unwrap();
+    let port = url.rsplit(':').next().unwrap();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ready = async |status: u16| {
+        until(&format!("/readyz says {status}"), async || {
+            let url = format!("http://127.0.0.1:{port}/readyz");
+            let answer = http.get(url).send().await.unwrap();
+            let (seen, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+            if seen == status { Ok(text) } else { Err(text) }
+        })
+        .await
+    };
+    ready(200).await;
+    let inside = format!("/proc/{}/cwd/filler", started.id());
+    let room = std::fs::write(&inside, vec![0; 5 << 20]);
+    assert_eq!(room.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    let why = ready(503).await;
+    assert!(
+        why.contains("the log cannot be written") && why.contains("full"),
+        "{why}"
+    );
+    std::fs::remove_file(&inside).unwrap();
+    ready(200).await;
+    started.signal("-TERM").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1099,6 +1099,12 @@ fn destroying_ends_the_deploys_and_names_what_is_to_go() {
     for command in [pushed(3, 4), rollback(1), destroy(), register(&shop(), 1)] {
         assert_eq!(story.is_refused(command), Refusal::Destroying);
     }
+    let late = Fact::HookRegistered {
+        id: 502,
+        url: "http://node/dploy".to_owned(),
+    };
+    let late = story.is_refused(Command::Note(vec![late]));
+    assert_eq!(late, Refusal::Destroying, "who made it takes it back");
 }
 
 #[test]

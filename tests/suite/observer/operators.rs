@@ -451,9 +451,12 @@ async fn destroy_leaves_no_service_and_no_hook_and_says_so() {
 
 async fn nothing_is_left(town: &Town) {
     assert_eq!(town.marathon("/v2/apps").await["apps"], json!([]));
+    assert_eq!(hooks(town).await, json!([]));
+}
+
+async fn hooks(town: &Town) -> Value {
     let url = format!("{}/repos/acme/shop/hooks", town.github.url());
-    let hooks: Value = town
-        .http
+    town.http
         .get(url)
         .bearer_auth(PAT)
         .header("user-agent", "test")
@@ -462,8 +465,7 @@ async fn nothing_is_left(town: &Town) {
         .unwrap()
         .json()
         .await
-        .unwrap();
-    assert_eq!(hooks, json!([]));
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -484,6 +486,56 @@ async fn a_destroy_that_was_interrupted_goes_on_after_the_restart() {
     town.github.faults().down(false);
     town.start().await;
     state_is(&town, "destroyed").await;
+    nothing_is_left(&town).await;
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destroy_refuses_to_register_again_and_takes_back_a_hook_that_is_made_meanwhile() {
+    let (mut town, ..) = two_versions().await;
+    let (status, body) = town.post("/apps/shop/hook/remove", &json!({})).await;
+    assert_eq!(status, 200, "{body}");
+    // as long as Marathon is away, the destroy goes on
+    town.marathon.take().unwrap().stop().await;
+    let request = town
+        .http
+        .delete(format!("{}/apps/shop", town.url()))
+        .bearer_auth(TOKEN)
+        .timeout(std::time::Duration::from_secs(2));
+    assert!(request.send().await.is_err());
+    state_is(&town, "destroying").await;
+    let again = json!({"repository": "acme/shop", "branch": "dcos"});
+    let (status, body) = town.post("/apps", &again).await;
+    assert_eq!(
+        (status, &body["code"]),
+        (409, &json!("destroying")),
+        "{body}"
+    );
+    let (status, body) = town.post("/apps/shop/hook/register", &json!({})).await;
+    assert_eq!((status, &body["id"]), (200, &Value::Null), "{body}");
+    assert_eq!(hooks(&town).await, json!([]));
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destroy_removes_the_hook_that_was_never_written_down() {
+    let (town, ..) = two_versions().await;
+    let (status, body) = town.post("/apps/shop/hook/remove", &json!({})).await;
+    assert_eq!(status, 200, "{body}");
+    // as it is after a kill between the call that makes a hook and the event
+    let config = json!({"url": format!("{}/dploy", town.url()), "content_type": "json"});
+    let made = town
+        .http
+        .post(format!("{}/repos/acme/shop/hooks", town.github.url()))
+        .bearer_auth(PAT)
+        .header("user-agent", "test")
+        .json(&json!({"name": "web", "active": true, "events": ["push"], "config": config}));
+    assert_eq!(made.send().await.unwrap().status(), 201);
+    let answer = town
+        .http
+        .delete(format!("{}/apps/shop", town.url()))
+        .bearer_auth(TOKEN);
+    assert_eq!(answer.send().await.unwrap().status(), 200);
     nothing_is_left(&town).await;
     town.end().await;
 }

@@ -167,10 +167,10 @@ impl Incarnation {
             timing,
             allow_ids: Vec::new(),
             own_id: Some(OWN.to_owned()),
+            hook_url: "http://node:8849/dploy".to_owned(),
         };
         let hooks = HookKeeper {
             context: context.clone(),
-            url: "http://node:8849/dploy".to_owned(),
         };
         let web = Web {
             hooks: hooks.clone(),

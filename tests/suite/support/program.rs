@@ -82,6 +82,11 @@ impl Running {
         }
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// The rest of the line that holds `marker`.
     pub async fn line_with(&mut self, marker: &str) -> String {
         let look = async {
