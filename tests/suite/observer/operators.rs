@@ -518,6 +518,32 @@ async fn a_destroy_refuses_to_register_again_and_takes_back_a_hook_that_is_made_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hooks_are_kept_although_the_app_of_the_settings_cannot_be_registered() {
+    let (mut town, ..) = two_versions().await;
+    town.stop().await;
+    let hook = hooks(&town).await[0]["id"].clone();
+    let url = format!("{}/repos/acme/shop/hooks/{hook}", town.github.url());
+    let gone = town
+        .http
+        .delete(url)
+        .bearer_auth(PAT)
+        .header("user-agent", "test");
+    assert_eq!(gone.send().await.unwrap().status(), 204);
+    town.extra.push("--repo=missing".to_owned());
+    town.start().await;
+    until("the hook is there again", async || {
+        let seen = hooks(&town).await;
+        if seen.as_array().is_some_and(|h| h.len() == 1) {
+            Ok(())
+        } else {
+            Err(seen.to_string())
+        }
+    })
+    .await;
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_destroy_removes_the_hook_that_was_never_written_down() {
     let (town, ..) = two_versions().await;
     let (status, body) = town.post("/apps/shop/hook/remove", &json!({})).await;

@@ -185,7 +185,6 @@ impl Town {
         let (github, marathon) = (self.github.url().to_owned(), self.marathon_url.clone());
         let mut arguments = vec![
             "--owner=acme",
-            "--repo=shop",
             "--branch=dcos",
             "--poll=1",
             "--settle=1",
@@ -200,8 +199,11 @@ impl Town {
         ];
         arguments.extend(values.iter().map(String::as_str));
         let marathon = format!("--marathon-url={marathon}");
-        if !self.extra.iter().any(|e| e.starts_with("--marathon-url=")) {
-            arguments.push(&marathon);
+        for usual in ["--repo=shop", marathon.as_str()] {
+            let (flag, _) = usual.split_at(usual.find('=').unwrap() + 1);
+            if !self.extra.iter().any(|e| e.starts_with(flag)) {
+                arguments.push(usual);
+            }
         }
         arguments.extend(self.extra.iter().map(String::as_str));
         let settings = Settings::parse_from(&arguments).unwrap();
