@@ -183,19 +183,13 @@ pub async fn start(
         settings.poll_every(),
         stop.clone(),
     ));
-    let every = surroundings.hooks_every;
-    let delay = Duration::from_secs(settings.delay_registration);
     let private = web.private_repository.clone();
     let seeding = seed_app(context, settings.clone(), private, stop.clone());
-    let stopped = stop.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            () = stopped.cancelled() => return,
-            () = tokio::time::sleep(delay) => {}
-        }
-        // the hooks of the others do not wait for the seed app
-        tokio::join!(seeding, hooks.run(every, stopped));
-    });
+    let keeping = hooks.run(surroundings.hooks_every, stop.clone());
+    // the hooks of the others do not wait for the seed app
+    let entering = async { ((), ()) = tokio::join!(seeding, keeping) };
+    let delay = Duration::from_secs(settings.delay_registration);
+    tasks.spawn(after(delay, stop.clone(), entering));
     let serving = axum::serve(
         listener,
         web::router(web).into_make_service_with_connect_info::<SocketAddr>(),
@@ -216,6 +210,13 @@ pub async fn start(
         stop,
         tasks,
     })
+}
+
+async fn after(delay: Duration, stop: CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(delay) => work.await,
+    }
 }
 
 async fn web(

@@ -151,6 +151,13 @@ async fn gone(job: &Job<'_>, unseen: Option<GithubError>) -> Step {
             );
         }
     }
+    // what Marathon does not say is left unsaid: nothing waits for it
+    let empty = job.context.marathon.empty_groups(&removed).await;
+    let empty = empty.unwrap_or_default();
+    if !empty.is_empty() {
+        let groups = empty.join(", ");
+        let _ = write!(sentence, "; the empty group {groups} stays in Marathon");
+    }
     job.command(Command::Note(vec![Fact::AppDestroyed {
         removed,
         kept,

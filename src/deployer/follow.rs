@@ -20,6 +20,9 @@ use crate::spec::{deviation, rendering};
 /// At most so many stages are written down for a deploy, and fewer where it is of few services.
 const MOST_PROGRESS: usize = 50;
 
+/// Of so many services in trouble it is said at the end how they are.
+const MOST_LAST_WORDS: usize = 10;
+
 pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Following) -> Step {
     if let Some((id, spec)) = apply::next_restart(deploy, following) {
         let live = job.context.marathon.app(&id).await?;
@@ -226,7 +229,7 @@ async fn judge(
             .trouble
             .clone()
             .unwrap_or_else(|| late(standings, Duration::ZERO));
-        return ending(job, deploy, why).await;
+        return gives_up(job, deploy, standings, why).await;
     }
     let trouble = standings.iter().find_map(|(_, s)| s.trouble.clone());
     let since = following.cause_since(trouble.as_ref(), now);
@@ -256,9 +259,32 @@ async fn judge(
         .unwrap_or_default();
     if quiet >= deadline.max(longest_grace(job, deploy).await?) {
         let why = trouble.unwrap_or_else(|| late(standings, quiet));
-        return ending(job, deploy, why).await;
+        return gives_up(job, deploy, standings, why).await;
     }
     Ok(Next::After(timing.look))
+}
+
+/// Ends it; what is said of the services that are in trouble is as it is now, not as it was when that began.
+async fn gives_up(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    standings: &[(&Planned, Standing)],
+    why: Sentence,
+) -> Step {
+    let changed = standings.iter().filter_map(|(planned, standing)| {
+        let now = standing.trouble.as_ref()?;
+        let before = deploy.progress.get(&planned.id)?;
+        let same = before.sentence.as_ref() == Some(&now.sentence);
+        (!same && before.stage == standing.stage).then(|| Fact::ServiceProgressed {
+            id: planned.id.clone(),
+            stage: standing.stage.to_owned(),
+            sentence: Some(now.sentence.clone()),
+        })
+    });
+    let mut facts: Vec<Fact> = changed.take(MOST_LAST_WORDS).collect();
+    facts.push(ended_for(why));
+    job.record(deploy.number, facts).await?;
+    Ok(Next::Again)
 }
 
 /// A task inside its grace period is not late yet.
@@ -293,13 +319,16 @@ fn late(standings: &[(&Planned, Standing)], quiet: Duration) -> Sentence {
 }
 
 async fn ending(job: &Job<'_>, deploy: &Deploy, why: Sentence) -> Step {
-    let fact = Fact::DeployEnding {
+    job.record(deploy.number, vec![ended_for(why)]).await?;
+    Ok(Next::Again)
+}
+
+fn ended_for(why: Sentence) -> Fact {
+    Fact::DeployEnding {
         outcome: Ending::Failed,
         code: why.code,
         sentence: why.sentence,
-    };
-    job.record(deploy.number, vec![fact]).await?;
-    Ok(Next::Again)
+    }
 }
 
 /// A plan whose services only have to become well, without any call.

@@ -76,6 +76,7 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> St
     let look = look(&job.context.marathon, ids.clone()).await?;
     let services = outcomes(deploy, &ids, &look);
     let mut sentence = format!("{}; {}", ending.why.sentence, what_runs(&services));
+    sentence.push_str(&what_starts(&look));
     if stays.is_empty() {
         // somebody took its services from us: it is not ours to end any more
         stays = owner::rollouts(job.app, &look.deployments);
@@ -128,6 +129,27 @@ pub(super) fn outcomes(deploy: &Deploy, ids: &BTreeSet<ServiceId>, look: &Look) 
             }
         })
         .collect()
+}
+
+/// Once no deployment holds them, Marathon starts what is missing of services, and in their definition of now.
+fn what_starts(look: &Look) -> String {
+    let missing = look.apps.iter().filter(|(id, app)| {
+        let well = app.tasks.iter().filter(|t| app.is_well(t)).count();
+        let missing = u32::try_from(well).is_ok_and(|well| well < app.instances);
+        missing
+            && look
+                .holding(&BTreeSet::from([(*id).clone()]))
+                .next()
+                .is_none()
+    });
+    let names: Vec<&str> = missing.map(|(id, _)| id.as_str()).take(5).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        _ => format!(
+            "; Marathon goes on to start the missing instances of {} in the version that was given up, until the next push or a rollback",
+            names.join(", ")
+        ),
+    }
 }
 
 fn what_runs(services: &[Outcome]) -> String {

@@ -4,6 +4,7 @@ mod access;
 mod client;
 mod error;
 mod explain;
+mod group;
 mod list;
 mod picture;
 mod queue;

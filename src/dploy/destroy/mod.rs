@@ -29,6 +29,8 @@ const ENDING: Duration = Duration::from_secs(30);
 struct Report {
     done: Vec<String>,
     left: Vec<(String, String)>,
+    /// Groups of Marathon that hold nothing any more.
+    empty: Vec<String>,
 }
 
 impl Report {
@@ -190,7 +192,7 @@ impl Task<'_> {
                 }
             };
             if ids.is_empty() {
-                return;
+                return self.groups(&tried, report).await;
             }
             for id in &ids {
                 self.remove(id, "", report).await;
@@ -198,6 +200,14 @@ impl Task<'_> {
             self.ended(&ids).await;
             tried.extend(ids);
         }
+    }
+
+    /// Which groups are empty now: of what was removed here, and of what the workspace names.
+    async fn groups(&self, tried: &BTreeSet<ServiceId>, report: &mut Report) {
+        let services = self.workspace.services().unwrap_or_default();
+        let ids = services.iter().map(|s| &s.id).chain(tried);
+        let found = self.marathon.client.empty_groups(ids).await;
+        report.empty = found.unwrap_or_default();
     }
 
     fn say(&self, report: &Report) -> anyhow::Result<ExitCode> {
@@ -210,7 +220,7 @@ impl Task<'_> {
                 .map(|(what, way)| json!({"what": what, "remove": way}))
                 .collect();
             terminal
-                .data(&json!({"app": self.workspace.app, "done": report.done, "left": left}))?;
+                .data(&json!({"app": self.workspace.app, "done": report.done, "left": left, "empty_groups": report.empty}))?;
         } else {
             for done in &report.done {
                 terminal.say(format!("{} {done}", paint(GREEN, '✔')));
@@ -220,9 +230,12 @@ impl Task<'_> {
             }
             if clean {
                 let left = if self.keep_services {
-                    "its services run on, nothing else of it is left"
+                    "its services run on, nothing else of it is left".to_owned()
+                } else if report.empty.is_empty() {
+                    "nothing of it is left".to_owned()
                 } else {
-                    "nothing of it is left"
+                    let groups = report.empty.join(", ");
+                    format!("nothing of it is left but the empty group {groups} in Marathon")
                 };
                 terminal.say(format!("{} is destroyed; {left}.", self.workspace.app));
             }

@@ -37,7 +37,7 @@ async fn a_living_observer_takes_everything_down_and_goes() {
         "/shop/web was removed",
         "no webhook is left",
         "the observer /dploy-observer was removed",
-        "shop is destroyed; nothing of it is left.",
+        "shop is destroyed; nothing of it is left but the empty group /shop in Marathon.",
     ]);
     desk.nothing_but(&[], &[]).await;
     // and once more there is nothing to do
@@ -61,8 +61,9 @@ async fn right_after_a_kill_of_the_observer_nothing_is_left_whenever_it_comes_ba
             desk.town.github.faults().reset();
             said
         };
-        said.code(0)
-            .says(&["shop is destroyed; nothing of it is left."]);
+        said.code(0).says(&[
+            "shop is destroyed; nothing of it is left but the empty group /shop in Marathon.",
+        ]);
         desk.nothing_but(&[], &[]).await;
         desk.end().await;
     }

@@ -247,8 +247,8 @@ async fn a_full_disk_is_not_ready_until_there_is_room() {
         ]);
     let mut started = Running::start(command, true);
     let said = started.line_with("this is dploy observer").await;
-    let words = said.split_whitespace();
-    let url = words.filter_map(|w| w.strip_prefix("url=")).next().unwrap();
+    let mut words = said.split_whitespace();
+    let url = words.find_map(|w| w.strip_prefix("url=")).unwrap();
     let port = url.rsplit(':').next().unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ready = async |status: u16| {

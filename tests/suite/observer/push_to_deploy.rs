@@ -140,6 +140,11 @@ async fn a_program_that_is_not_there_is_named_with_its_exit_text() {
         "{sentence}"
     );
     assert!(sentence.contains("runs 1 old and 0 new"), "{sentence}");
+    let row = deploy["services"][0]["sentence"].as_str().unwrap();
+    assert!(
+        sentence.starts_with(&format!("{row}; ")),
+        "{row}: {sentence}"
+    );
     assert_eq!(
         town.version("/shop/web").await,
         "1",

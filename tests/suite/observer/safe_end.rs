@@ -147,6 +147,10 @@ async fn scenario(kind: Bad, end: End, strategy: (f64, f64)) {
                 json!([]),
                 "{case}: no rollout is left: {deploy}"
             );
+            let warned = deploy["sentence"]
+                .as_str()
+                .is_some_and(|s| s.contains("start the missing instances of /shop/web"));
+            assert_eq!(warned, strategy.0 < 1.0, "{case}: {deploy}");
         }
     }
     if !matches!(end, End::Cancel) {
