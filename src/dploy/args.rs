@@ -232,6 +232,9 @@ pub(super) struct RunArgs {
 /// How the observer is launched.
 #[derive(Args)]
 pub(super) struct LaunchArgs {
+    /// Launch the observer again, with what is said here, and nothing else: after a launch that failed, or for another version
+    #[arg(long, help_heading = "Launching the observer")]
+    pub relaunch: bool,
     /// The observer's Docker image
     #[arg(
         long,

@@ -1,6 +1,7 @@
 //! `dploy`: the command line that people type. It deploys a workspace to Marathon, launches the observer, and operates it.
 
 mod args;
+mod begun;
 mod destroy;
 mod direct;
 mod doctor;

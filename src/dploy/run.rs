@@ -23,6 +23,10 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     // what is wrong in specs/ is said before anything else is asked
     workspace.services()?;
     let marathon = session.marathon(Some(&workspace)).await?;
+    if args.launch.relaunch {
+        let launched = launch::launch(session, &workspace, &marathon, &args.launch).await;
+        return answer(session, &workspace, "relaunched", launched);
+    }
     let Some(observer) = session.observer(Some(&workspace), &marathon).await? else {
         return deploy_and_launch(session, &workspace, &marathon, args).await;
     };
@@ -30,7 +34,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
         let url = observer.client.base();
         if !args.direct {
             bail!(
-                "the observer at {url} does not answer, so lock and pin are not known; `dploy doctor` looks closer, `dploy run -direct` goes around it"
+                "the observer at {url} does not answer, so lock and pin are not known; `dploy doctor` looks closer, `dploy run -relaunch` launches it again, `dploy run -direct` goes around it"
             );
         }
         session.terminal.note(format!(
@@ -83,12 +87,21 @@ async fn deploy_and_launch(
         End::Not(code) => return Ok(code),
     };
     let launched = launch::launch(session, workspace, marathon, &args.launch).await;
+    answer(session, workspace, word(changed), launched)
+}
+
+fn answer(
+    session: &Session,
+    workspace: &Workspace,
+    result: &str,
+    launched: anyhow::Result<launch::Launched>,
+) -> anyhow::Result<ExitCode> {
     let (observer, trouble) = match launched {
         Ok(launched) => (launched.observer, launched.trouble),
         Err(error) => (None, Some(error)),
     };
     if session.terminal.json {
-        let body = json!({"app": workspace.app, "result": word(changed), "observer": observer});
+        let body = json!({"app": workspace.app, "result": result, "observer": observer});
         session.terminal.data(&body)?;
     }
     trouble.map_or(Ok(ExitCode::SUCCESS), Err)

@@ -35,16 +35,21 @@ fn key(url: &str) -> Option<String> {
     ))
 }
 
+/// Where things of this user are remembered: `$XDG_CONFIG_HOME/dploy`, else `~/.config/dploy`.
+pub(super) fn user_folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        // a relative one would be in the workspace, where a repository could confirm itself; XDG ignores it too
+        .filter(|f| f.is_absolute())
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
+    folder.map(|f| f.join("dploy"))
+}
+
 impl Hosts {
     /// Those of this user: `$XDG_CONFIG_HOME/dploy/hosts`, else `~/.config/dploy/hosts`.
     pub fn of_user() -> Self {
-        let folder = std::env::var_os("XDG_CONFIG_HOME")
-            .map(PathBuf::from)
-            // a relative one would be in the workspace, where a repository could confirm itself; XDG ignores it too
-            .filter(|f| f.is_absolute())
-            .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")));
         Self {
-            file: folder.map(|f| f.join("dploy/hosts")),
+            file: user_folder().map(|f| f.join("hosts")),
         }
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::begun::Begun;
 use super::preview::{self, Preview, preview};
 use super::terminal::{Progress, Shown, Terminal};
 use super::workspace::Workspace;
@@ -74,7 +75,9 @@ struct Direct<'a> {
     /// Services that run more instances than wanted until all are well.
     raised: BTreeMap<ServiceId, u32>,
     removed: Vec<ServiceId>,
+    /// What was begun, by this run or an earlier one of this user.
     deployments: Vec<String>,
+    begun_before: Begun,
     /// Tasks of which nobody knows how they are.
     doubts: Doubts,
 }
@@ -91,6 +94,7 @@ pub(super) async fn deploy(
 ) -> anyhow::Result<End> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
+    let begun_before = Begun::of_user(marathon.base(), &workspace.app);
     let mut direct = Direct {
         terminal,
         marathon,
@@ -100,7 +104,8 @@ pub(super) async fn deploy(
         followed: BTreeMap::new(),
         raised: BTreeMap::new(),
         removed: Vec::new(),
-        deployments: Vec::new(),
+        deployments: begun_before.ids().into_iter().collect(),
+        begun_before,
         doubts: Doubts::default(),
     };
     let mut shown = false;
@@ -204,21 +209,18 @@ impl Direct<'_> {
             .filter(changed)
             .map(|s| s.planned.id.clone())
             .collect();
-        if let Some(holder) = preview
-            .look
-            .holding(&ids)
-            .next()
-            .filter(|_| !self.rules.force)
-        {
+        let force = self.rules.force;
+        let is_ours = |id: &str| force || self.deployments.iter().any(|d| d == id);
+        let mut holding = preview.look.holding(&ids);
+        if let Some(holder) = holding.find(|d| !is_ours(&d.id)) {
             let held = ids
                 .iter()
                 .find(|id| holder.affected_apps.iter().any(|a| a == id.as_str()));
             let held = held.map(ServiceId::to_string).unwrap_or_default();
-            return Ok(Some(marathon::locked(&held, holder)));
+            return Ok(Some(marathon::locked(&held, holder, "somebody else")));
         }
-        let force = self.rules.force;
         let unlogged = Unlogged(self.marathon);
-        let room = make_room(&self.view(), &ids, |_| force, &unlogged).await?;
+        let room = make_room(&self.view(), &ids, is_ours, &unlogged).await?;
         let Room::Made { held, surplus, .. } = room else {
             let why = "Marathon does not know yet how some instances are";
             return Ok(Some(Sentence::new(Code::Unhealthy, why)));
@@ -260,6 +262,11 @@ impl Direct<'_> {
         }
     }
 
+    fn has_begun(&mut self, deployment: Option<String>) {
+        deployment.iter().for_each(|d| self.begun_before.add(d));
+        self.deployments.extend(deployment);
+    }
+
     async fn put(
         &mut self,
         preview: &Preview,
@@ -278,11 +285,10 @@ impl Direct<'_> {
             names.push(step.planned.id.to_string());
             bodies.push(body);
         }
-        let force = held && self.rules.force;
         if !bodies.is_empty() {
             let body = Value::Array(bodies).to_string();
-            let answer = self.marathon.put_apps(&body, &names, force).await?;
-            self.deployments.extend(answer.deployment_id);
+            let answer = self.marathon.put_apps(&body, &names, held).await?;
+            self.has_begun(answer.deployment_id);
             let put = |(_, f): &(&ServiceId, &mut Followed)| f.change.puts();
             for (_, followed) in self.followed.iter_mut().filter(put) {
                 followed.version.clone_from(&answer.version);
@@ -290,8 +296,8 @@ impl Direct<'_> {
         }
         for step in &preview.plan.steps {
             if step.planned.change == Action::Restart {
-                let answer = self.marathon.restart(&step.planned.id, force).await?;
-                self.deployments.extend(answer.deployment_id);
+                let answer = self.marathon.restart(&step.planned.id, held).await?;
+                self.has_begun(answer.deployment_id);
                 if let Some(followed) = self.followed.get_mut(&step.planned.id) {
                     followed.version = answer.version;
                 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::args::LaunchArgs;
-use super::session::{Github, Marathon, Observer, Session, TOKEN_FILE};
+use super::session::{Github, LABEL, Marathon, Observer, Session, TOKEN_FILE, is_loopback};
 use super::terminal::{GREEN, Progress, paint};
 use super::workspace::Workspace;
 use crate::api::{HookBody, ProblemCode, RegisterBody};
@@ -18,7 +18,7 @@ use crate::clock;
 use crate::github::GithubError;
 use crate::history::AppState;
 use crate::id::ServiceId;
-use crate::marathon::MarathonError;
+use crate::marathon::{LiveApp, MarathonError};
 use crate::rollout::{self, Standings};
 use crate::secret::Secret;
 
@@ -144,7 +144,15 @@ impl Launch<'_> {
             .unwrap_or_default()
             .parse()
             .map_err(|e| anyhow::anyhow!("the observer's spec: id: {e}"))?;
-        if self.marathon.client.app(&id).await?.is_some() {
+        let there = self.marathon.client.app(&id).await?;
+        let is_observer = |app: &LiveApp| app.labels.get(LABEL).is_some_and(|l| l == "true");
+        let again = self.args.relaunch && there.as_ref().is_some_and(is_observer);
+        if there.as_ref().is_some_and(is_observer) && !again {
+            bail!(
+                "the app runs, and {id}, which is an observer, is in Marathon already; `dploy run -relaunch` launches it again with what is said now"
+            );
+        }
+        if there.is_some() && !again {
             bail!(
                 "the app runs, and its observer was not launched: {id} runs in Marathon already and is no observer that dploy knows (it has no label DPLOY_OBSERVER=true); remove it, or launch under another id with -observer-spec"
             );
@@ -157,10 +165,17 @@ impl Launch<'_> {
             let token = token::token_in(&file, terminal)?;
             spec["env"]["DPLOY_OBSERVER_TOKEN_SHA256"] = token.sha256().into();
         }
+        if spec["env"].get("DPLOY_MARATHON_URL").is_none() && is_loopback(&self.marathon.url) {
+            terminal.note(format!(
+                "the observer looks for Marathon in Mesos-DNS: it is not told {}, which is an address of this machine alone; another stands in the env of -observer-spec",
+                self.marathon.url
+            ));
+        }
         terminal.note(format!("launching the observer as {id}"));
         let body = Value::Array(vec![spec.clone()]).to_string();
         let names = [id.to_string()];
-        self.marathon.client.put_apps(&body, &names, false).await?;
+        // the launch that failed holds it still
+        self.marathon.client.put_apps(&body, &names, again).await?;
         self.healthy(&id).await?;
         let found = self
             .session
@@ -208,7 +223,7 @@ impl Launch<'_> {
                     .trouble
                     .map_or("it takes too long".to_owned(), |t| t.sentence);
                 bail!(
-                    "the app runs, and its observer does not get healthy: {why}; `dploy destroy` removes both, Marathon keeps trying meanwhile"
+                    "the app runs, and its observer does not get healthy: {why}; Marathon keeps trying. `dploy run -relaunch` launches it again with what is said then, `dploy destroy` removes both"
                 );
             }
             tokio::time::sleep(Duration::from_millis(500)).await;

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Map, Value, json};
 
 use super::Launch;
+use crate::dploy::session::LABEL;
 use crate::secret::Secret;
 
 /// For Docker: what a cluster runs.
@@ -68,7 +69,7 @@ impl Launch<'_> {
                 "env" => self.environment(part, local.is_some()),
                 // how it is found again
                 _ => part
-                    .insert("DPLOY_OBSERVER".to_owned(), json!("true"))
+                    .insert(LABEL.to_owned(), json!("true"))
                     .map_or((), drop),
             }
         }

@@ -13,7 +13,7 @@ use crate::marathon::LiveApp;
 use crate::secret::Secret;
 
 /// The label of an observer in Marathon.
-const OBSERVER: &str = "DPLOY_OBSERVER";
+pub(in crate::dploy) const LABEL: &str = "DPLOY_OBSERVER";
 
 /// An observer, as it was found.
 pub(in crate::dploy) struct Observer {
@@ -61,7 +61,7 @@ impl Session {
             return self.observer_at(&url, None, Named::Local).await.map(Some);
         }
         let mut best = None;
-        for listed in marathon.client.apps_labelled(OBSERVER, "true").await? {
+        for listed in marathon.client.apps_labelled(LABEL, "true").await? {
             let id: ServiceId = listed.id.parse().map_err(|e| anyhow::anyhow!("{e}"))?;
             let Some(app) = marathon.client.app(&id).await? else {
                 continue;

@@ -905,6 +905,12 @@ async fn ctrl_c_twice_looks_away_and_leaves_the_rollout_as_it_is() {
             .len(),
         1
     );
+    // it is this user's own: the repaired spec takes it over without force
+    shell.spec("web", &shell_service("/hello/web", 3));
+    let (code, out, err) = shell.run(&["run"]).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(!err.contains("somebody else"), "{err}");
+    assert_eq!(healthy(&marathon, "/hello/web").await, 1);
     marathon.stop().await;
 }
 

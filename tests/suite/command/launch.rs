@@ -272,6 +272,32 @@ async fn a_spec_that_cannot_be_used_is_named_with_its_place_and_nothing_is_launc
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_launch_that_failed_is_repaired_by_another_one() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let data = desk.town.dir.path().join("own data").display().to_string();
+    let good = own_spec(&data);
+    let mut bad = good.clone();
+    bad["cmd"] = "exit 3".into();
+    shop.write("own.json", &bad.to_string());
+    let run = ["run", "-observer-spec", "own.json"];
+    let said = desk.run(&shop, &run).await.code(1);
+    said.says(&["does not get healthy", "exit 3", "`dploy run -relaunch`"]);
+    let said = desk.run(&shop, &run).await.code(1);
+    said.says(&["does not answer", "`dploy run -relaunch`"]);
+    shop.write("own.json", &good.to_string());
+    let again = [&run[..], &["-relaunch"]].concat();
+    let said = desk.run(&shop, &again).await.code(0);
+    said.says(&["The observer runs."]);
+    assert_eq!(desk.apps().await, ["/own/observer", "/shop/web"]);
+    // what runs is launched again on demand alone
+    let said = desk.run(&shop, &run).await.code(0);
+    assert!(!said.text().contains("launching"), "{said:?}");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_of_somebody_else_is_not_replaced_by_the_observer() {
     let desk = Desk::new().await;
     let shop = desk.workspace("shop", "acme/shop", "dcos").await;
