@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::call::{Made, make, plain, waits_for};
+use super::call::{Made, make, plain};
 use super::following::Following;
 use super::job::Job;
 use super::retreat::Logged;
@@ -36,7 +36,7 @@ pub(super) async fn begin(
     apps: &BTreeMap<ServiceId, LiveApp>,
 ) -> Result<Option<Next>, StepError> {
     let ids: BTreeSet<ServiceId> = plan.steps.iter().map(|s| s.planned.id.clone()).collect();
-    let number = deploy.number;
+    let number = Some(deploy.number);
     // what is left to become well by itself is only looked at, not cleared again and again
     let waits = &following.left_alone;
     let calls = plan.steps.iter().any(|s| s.body.is_some());
@@ -197,7 +197,7 @@ pub(super) async fn restart(
     let ids = BTreeSet::from([id.clone()]);
     let running = job.context.marathon.deployments().await?;
     let ours = owner::ours(job, &running, &ids).await?;
-    let number = deploy.number;
+    let number = Some(deploy.number);
     let journal = Logged { job, number };
     match make_room(&job.view(), &ids, |id| ours.contains(id), &journal).await? {
         Room::Unknown => Ok(Next::After(job.context.timing.look)),
@@ -240,7 +240,7 @@ async fn tell(
     match make(job, Some(deploy.number), intended, body, &fails).await? {
         Made::Accepted | Made::Refused => Ok(Next::Again),
         Made::NotYet(error) => {
-            let why = waits_for(job, &error, services).await;
+            let why = owner::waits_for(job, &error, services).await;
             let subject = match error {
                 MarathonError::Locked(ids) => ids.into_iter().next(),
                 _ => None,

@@ -92,7 +92,7 @@ pub(super) async fn make(
         // nobody can do without it: it is tried again
         Err(MarathonError::Refused(why)) if must_be(job.app, deploy, &intended) => {
             let error = match call {
-                Call::Scale => MarathonError::Refused(why),
+                Call::Scale | Call::Delete => MarathonError::Refused(why),
                 _ => MarathonError::Unreachable(why.sentence),
             };
             return Ok(not_yet(job, key, error));
@@ -128,16 +128,16 @@ fn not_yet(job: &Job<'_>, key: i64, error: MarathonError) -> Made {
     Made::NotYet(error)
 }
 
-/// Whether a call is made until Marathon takes it: what makes room, and what is owed where no deploy waits for it.
+/// Whether a call is made until Marathon takes it: what makes room, what is to go, and what is owed where no deploy waits for it.
 fn must_be(app: &App, deploy: Option<DeployNumber>, intended: &ApplyIntended) -> bool {
     let is_owed = |id: &ServiceId| {
         let wished = app.services.get(id).is_some_and(|s| s.scale.is_some());
         app.debts.contains_key(id) && !wished
     };
     match intended.call {
-        Call::Wipe | Call::Cancel => true,
+        Call::Wipe | Call::Cancel | Call::Delete => true,
         Call::Scale => deploy.is_none() && intended.services.iter().any(|s| is_owed(&s.id)),
-        Call::Put | Call::Restart | Call::Delete => false,
+        Call::Put | Call::Restart => false,
     }
 }
 
@@ -215,15 +215,17 @@ async fn settle(job: &Job<'_>, key: i64, fact: Fact, then: Option<Fact>) -> Resu
     Ok(())
 }
 
-/// Gives up the calls that certainly have not arrived: something else is wanted now.
-pub(super) async fn drop_unsent(job: &Job<'_>) -> Result<(), StepError> {
+/// Gives up the calls that certainly have not arrived: something else is wanted now. Answers whether there was one.
+pub(super) async fn drop_unsent(job: &Job<'_>) -> Result<bool, StepError> {
+    let mut any = false;
     for (key, intent) in &job.app.intents {
         if job.memory.is_unsent(*key) {
             let why = "it could not be made, and something else is wanted now";
             settle(job, *key, not_arrived(*key, intent, why), None).await?;
+            any = true;
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 fn not_arrived(key: i64, intent: &Intent, why: &str) -> Fact {
@@ -270,6 +272,8 @@ async fn look_into_one(job: &Job<'_>, key: i64, intent: &Intent) -> Step {
         let services = intent.intended.services.iter();
         let services = services.map(|s| s.id.clone()).collect();
         let fact = accepted(key, intent.intended.call, deployed, services);
+        // it came later than it was sent: what was seen before this look decides nothing
+        job.memory.has_told(job.context.picture.moment());
         settle(job, key, fact, None).await?;
         return Ok(Next::Again);
     }
@@ -334,6 +338,9 @@ async fn arrived(job: &Job<'_>, intended: &ApplyIntended) -> Result<Option<Deplo
 /// Whether a service shows what a call was to make of it.
 fn is_changed(call: Call, service: &Intended, app: &LiveApp, body: Option<&Value>) -> bool {
     let another = service.version.as_deref() != Some(app.version.as_str());
+    // restarting and scaling leave the configuration as old as it was
+    let before = service.version.as_deref().unwrap_or_default();
+    let same_configuration = app.configured() <= before;
     match call {
         Call::Put => {
             another
@@ -342,40 +349,11 @@ fn is_changed(call: Call, service: &Intended, app: &LiveApp, body: Option<&Value
                     None => rollout::labelled(app) == service.spec,
                 }
         }
-        // like scaling it makes a version without a change of the configuration, but it leaves the count
         Call::Restart => {
             let same = service.count.is_none_or(|count| count == app.instances);
-            another && same && rollout::labelled(app) == service.spec
+            another && same_configuration && same && rollout::labelled(app) == service.spec
         }
-        Call::Scale => another && service.count == Some(app.instances),
+        Call::Scale => another && same_configuration && service.count == Some(app.instances),
         Call::Delete | Call::Wipe | Call::Cancel => false,
-    }
-}
-
-/// Why a call has to wait.
-pub(super) async fn waits_for(
-    job: &Job<'_>,
-    error: &MarathonError,
-    services: &[ServiceId],
-) -> Sentence {
-    let first = services
-        .first()
-        .map(ServiceId::to_string)
-        .unwrap_or_default();
-    match error {
-        MarathonError::Locked(ids) => {
-            let running = job.context.marathon.deployments().await.unwrap_or_default();
-            match running.iter().find(|d| ids.contains(&d.id)) {
-                Some(deployment) => crate::marathon::locked(&first, deployment),
-                None => Sentence::new(
-                    Code::Locked,
-                    format!(
-                        "{first} is locked by another deployment in Marathon; it goes on when that one ends"
-                    ),
-                ),
-            }
-        }
-        MarathonError::Busy(why) => Sentence::new(Code::MarathonBusy, why.clone()),
-        other => Sentence::new(Code::MarathonUnreachable, other.to_string()),
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::call::{Made, drop_unsent, make, plain, waits_for};
+use super::call::{Made, drop_unsent, make, plain};
 use super::job::Job;
-use super::{Next, Step, StepError};
+use super::{Next, Step, StepError, owner};
 use crate::event::{Call, Fact, Intended};
 use crate::history::{Command, Debt};
 use crate::id::{DeployNumber, ServiceId};
@@ -97,7 +97,7 @@ pub(super) async fn pay(
         Made::Accepted | Made::Refused => Ok(Paid::Done),
         Made::NotYet(MarathonError::Refused(why)) => Ok(Paid::NotYet(why)),
         Made::NotYet(error) => {
-            let why = waits_for(job, &error, std::slice::from_ref(id)).await;
+            let why = owner::waits_for(job, &error, std::slice::from_ref(id)).await;
             Ok(Paid::NotYet(why))
         }
     }

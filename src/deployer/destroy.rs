@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::call::{Made, make, plain, waits_for};
+use super::call::{Made, make, plain};
 use super::debt::{self, Paid};
 use super::job::Job;
-use super::{Next, Step};
+use super::{Next, Step, owner, retreat};
 use crate::event::{Call, Fact, Intended};
 use crate::github::GithubError;
 use crate::history::Command;
@@ -25,7 +25,16 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
             return remove(job, id, true).await;
         }
     }
-    // services that stay are left with the counts that are wanted
+    // services that stay are left without a rollout, and with the counts that are wanted
+    let mut goes_on = String::new();
+    if destroying.keep_services {
+        let known = job.app.services.keys().cloned().collect();
+        let ids = retreat::still_ours(job, known).await?;
+        match retreat::end_rollouts(job, None, &ids).await? {
+            Some(said) => goes_on = said,
+            None => return Ok(Next::After(job.context.timing.look)),
+        }
+    }
     if let Some((id, debt)) = job.app.debts.first_key_value() {
         return match debt::pay(job, None, id, *debt).await? {
             Paid::Done => Ok(Next::Again),
@@ -41,7 +50,7 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
     if !used && job.app.hook.id.is_none() {
         left = unnoted_hooks(job).await.err();
     }
-    gone(job, left).await
+    gone(job, left, &goes_on).await
 }
 
 async fn remove_hook(job: &Job<'_>, hook: u64) -> Step {
@@ -120,7 +129,7 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
                     let Some(number) = deploy else {
                         return Ok(Next::Wait);
                     };
-                    let why = waits_for(job, &error, std::slice::from_ref(id)).await;
+                    let why = owner::waits_for(job, &error, std::slice::from_ref(id)).await;
                     job.wait_for(number, why, Some(id.to_string())).await
                 }
             }
@@ -128,7 +137,7 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
     }
 }
 
-async fn gone(job: &Job<'_>, unseen: Option<GithubError>) -> Step {
+async fn gone(job: &Job<'_>, unseen: Option<GithubError>, goes_on: &str) -> Step {
     let kept: Vec<ServiceId> = job.app.services.keys().cloned().collect();
     let removed = removed_services(job).await?;
     let mut sentence = match removed.len() {
@@ -151,6 +160,7 @@ async fn gone(job: &Job<'_>, unseen: Option<GithubError>) -> Step {
             );
         }
     }
+    sentence.push_str(goes_on);
     // what Marathon does not say is left unsaid: nothing waits for it
     let empty = job.context.marathon.empty_groups(&removed).await;
     let empty = empty.unwrap_or_default();

@@ -24,7 +24,11 @@ pub(super) async fn finish(
 ) -> Step {
     // what Marathon refused stays owed, and nobody who comes next waits for it
     let mut owed = job.app.debts.iter().filter(|(_, debt)| !debt.refused);
-    if let Some((id, debt)) = owed.find(|(id, _)| deploy.plans(id)) {
+    let goes = |id: &ServiceId| {
+        let mut planned = deploy.plan.iter().flatten();
+        planned.any(|p| p.id == *id && p.change == Action::Remove)
+    };
+    if let Some((id, debt)) = owed.find(|(id, _)| deploy.plans(id) && !goes(id)) {
         let paid = debt::pay(job, Some(deploy.number), id, *debt).await?;
         return match paid {
             Paid::Done => Ok(Next::Again),
@@ -131,7 +135,7 @@ async fn remove(job: &Job<'_>, deploy: &Deploy, id: &ServiceId) -> Step {
         .filter_map(|a| a.parse().ok())
         .filter(|other| other != id)
         .collect();
-    let number = deploy.number;
+    let number = Some(deploy.number);
     match wipe(&job.view(), &beside, &Logged { job, number }).await? {
         Wiped::Unknown => Ok(Next::After(job.context.timing.look)),
         Wiped::Clean | Wiped::Left(_) => destroy::remove(job, id, !ours.is_empty()).await,

@@ -11,9 +11,11 @@ use super::job::Job;
 use crate::event::Call;
 use crate::history::{App, begins_rollout};
 use crate::id::{BlobId, ServiceId};
-use crate::marathon::{LiveApp, RunningDeployment};
+use crate::marathon::{self, LiveApp, MarathonError, RunningDeployment};
 use crate::rollout;
+use crate::sentence::{Code, Sentence};
 use crate::spec::deviation;
+use crate::store::StoreError;
 
 /// The definitions in the body of a call, by service.
 pub(super) async fn bodies(
@@ -117,4 +119,54 @@ pub(super) fn rollouts(app: &App, running: &[RunningDeployment]) -> String {
         );
     }
     said
+}
+
+/// Whose deployment holds a service.
+pub(super) async fn locked(
+    job: &Job<'_>,
+    id: &ServiceId,
+    holder: &RunningDeployment,
+) -> Result<Sentence, StoreError> {
+    let mut told = job.app.told.iter();
+    let own = told.any(|t| t.marathon_deployment.as_deref() == Some(holder.id.as_str()));
+    let owner = job.context.store.owner_of(id).await?;
+    let by = match owner.filter(|owner| *owner != job.app.id) {
+        _ if own => "a rollout of its own that was left".to_owned(),
+        Some(other) => format!("the app {other}"),
+        None => "somebody else".to_owned(),
+    };
+    Ok(marathon::locked(id.as_str(), holder, &by))
+}
+
+/// Why a call has to wait.
+pub(super) async fn waits_for(
+    job: &Job<'_>,
+    error: &MarathonError,
+    services: &[ServiceId],
+) -> Sentence {
+    let first = services
+        .first()
+        .map(ServiceId::to_string)
+        .unwrap_or_default();
+    match error {
+        MarathonError::Locked(ids) => {
+            let running = job.context.marathon.deployments().await.unwrap_or_default();
+            let holder = running.iter().find(|d| ids.contains(&d.id));
+            let said = match (holder, services.first()) {
+                (Some(holder), Some(id)) => locked(job, id, holder).await.ok(),
+                _ => None,
+            };
+            match said {
+                Some(said) => said,
+                None => Sentence::new(
+                    Code::Locked,
+                    format!(
+                        "{first} is locked by another deployment in Marathon; it goes on when that one ends"
+                    ),
+                ),
+            }
+        }
+        MarathonError::Busy(why) => Sentence::new(Code::MarathonBusy, why.clone()),
+        other => Sentence::new(Code::MarathonUnreachable, other.to_string()),
+    }
 }

@@ -13,7 +13,7 @@ use crate::event::{DeployQueued, Fact, Planned};
 use crate::github::GithubError;
 use crate::history::{App, Command, Deploy, plan_token};
 use crate::id::{CommitId, ServiceId};
-use crate::marathon::{self, LiveApp};
+use crate::marathon::LiveApp;
 use crate::plan::{Obstacle, Plan, Running, digest, plan};
 use crate::rollout;
 use crate::sentence::{Code, Sentence};
@@ -365,7 +365,7 @@ async fn held_by_others(
                 .any(|a| a == s.planned.id.as_str())
         });
         if let Some(held) = held {
-            let why = marathon::locked(held.planned.id.as_str(), running);
+            let why = owner::locked(job, &held.planned.id, running).await?;
             return Ok(Some((why, running.id.clone())));
         }
     }

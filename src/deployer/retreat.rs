@@ -14,7 +14,8 @@ use crate::rollout::{Journal, Look, Wiped, apps, is_of, look, wipe};
 /// Writes down what is wiped.
 pub(super) struct Logged<'a> {
     pub job: &'a Job<'a>,
-    pub number: DeployNumber,
+    /// The deploy it is for; none where an app is destroyed.
+    pub number: Option<DeployNumber>,
 }
 
 impl Journal for Logged<'_> {
@@ -32,11 +33,11 @@ impl Journal for Logged<'_> {
 /// Makes a call that must succeed before anything else is done.
 async fn told(
     job: &Job<'_>,
-    number: DeployNumber,
+    number: Option<DeployNumber>,
     intended: ApplyIntended,
 ) -> Result<(), StepError> {
     let force = intended.force;
-    match make(job, Some(number), intended, None, &|_| None).await? {
+    match make(job, number, intended, None, &|_| None).await? {
         Made::Accepted => Ok(()),
         Made::NotYet(error) => Err(error.into()),
         Made::Refused => {
@@ -53,26 +54,10 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> St
     let inherited = job.app.inherited().flat_map(|t| &t.services);
     let changed: BTreeSet<ServiceId> = accepted.chain(inherited).cloned().collect();
     // what somebody took from us meanwhile is left alone
-    let live = apps(&job.context.marathon, changed).await?;
-    let ids: BTreeSet<ServiceId> = live
-        .into_iter()
-        .filter(|(_, a)| is_of(a, &job.app.id))
-        .map(|(id, _)| id)
-        .collect();
-    let running = job.context.marathon.deployments().await?;
-    let ours = owner::ours(job, &running, &ids).await?;
-    let mut stays = String::new();
-    if !ours.is_empty() {
-        let number = deploy.number;
-        let wiped = wipe(&job.view(), &ids, &Logged { job, number }).await?;
-        for deployment in ours {
-            match &wiped {
-                Wiped::Clean => cancel(job, deploy, &deployment).await?,
-                Wiped::Unknown => return Ok(Next::After(job.context.timing.look)),
-                Wiped::Left(services) => stays.push_str(&left_alone(&deployment, services)),
-            }
-        }
-    }
+    let ids = still_ours(job, changed).await?;
+    let Some(mut stays) = end_rollouts(job, Some(deploy.number), &ids).await? else {
+        return Ok(Next::After(job.context.timing.look));
+    };
     let look = look(&job.context.marathon, ids.clone()).await?;
     let services = outcomes(deploy, &ids, &look);
     let mut sentence = format!("{}; {}", ending.why.sentence, what_runs(&services));
@@ -88,6 +73,45 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> St
     Ok(Next::Again)
 }
 
+/// Those of these services that run and carry our label.
+pub(super) async fn still_ours(
+    job: &Job<'_>,
+    services: BTreeSet<ServiceId>,
+) -> Result<BTreeSet<ServiceId>, StepError> {
+    let live = apps(&job.context.marathon, services).await?;
+    let ours = live.into_iter().filter(|(_, a)| is_of(a, &job.app.id));
+    Ok(ours.map(|(id, _)| id).collect())
+}
+
+/// Ends the rollouts of ours that hold any of these services, where that loses nothing that is healthy. Answers what is said of
+/// those that are left; nothing while it is not known how some tasks are.
+pub(super) async fn end_rollouts(
+    job: &Job<'_>,
+    number: Option<DeployNumber>,
+    ids: &BTreeSet<ServiceId>,
+) -> Result<Option<String>, StepError> {
+    let running = job.context.marathon.deployments().await?;
+    let ours = owner::ours(job, &running, ids).await?;
+    let mut stays = String::new();
+    if ours.is_empty() {
+        return Ok(Some(stays));
+    }
+    // without a lock a wipe would make Marathon compare counts, and take healthy ones
+    let held = running.iter().filter(|d| ours.contains(&d.id));
+    let held: BTreeSet<&String> = held.flat_map(|d| &d.affected_apps).collect();
+    let mut locked = ids.clone();
+    locked.retain(|id| held.iter().any(|a| *a == id.as_str()));
+    let wiped = wipe(&job.view(), &locked, &Logged { job, number }).await?;
+    for deployment in ours {
+        match &wiped {
+            Wiped::Clean => cancel(job, number, &deployment).await?,
+            Wiped::Unknown => return Ok(None),
+            Wiped::Left(services) => stays.push_str(&left_alone(&deployment, services)),
+        }
+    }
+    Ok(Some(stays))
+}
+
 fn left_alone(deployment: &str, services: &BTreeSet<ServiceId>) -> String {
     let names: Vec<&str> = services.iter().map(ServiceId::as_str).collect();
     format!(
@@ -96,12 +120,16 @@ fn left_alone(deployment: &str, services: &BTreeSet<ServiceId>) -> String {
     )
 }
 
-async fn cancel(job: &Job<'_>, deploy: &Deploy, deployment: &str) -> Result<(), StepError> {
+async fn cancel(
+    job: &Job<'_>,
+    number: Option<DeployNumber>,
+    deployment: &str,
+) -> Result<(), StepError> {
     let intended = ApplyIntended {
         target: vec![deployment.to_owned()],
         ..plain(Call::Cancel, true, Vec::new())
     };
-    told(job, deploy.number, intended).await
+    told(job, number, intended).await
 }
 
 /// How many old and new instances of each service are well.

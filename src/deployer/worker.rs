@@ -138,7 +138,15 @@ impl Worker {
             memory,
         };
         self.waits.of(app.running.as_ref());
-        let step = one_step(&job, &mut self.following).await;
+        let step = match one_step(&job, &mut self.following).await {
+            // what is open is not wanted any more, and what is now does not fit beside it
+            Err(StepError::Store(StoreError::Refused(Refusal::Stale)))
+                if call::drop_unsent(&job).await? =>
+            {
+                Ok(Next::Again)
+            }
+            step => step,
+        };
         match step {
             // it can never be written down, however often it is tried
             Err(StepError::Store(StoreError::Refused(Refusal::Not(why)))) => {

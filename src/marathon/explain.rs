@@ -79,9 +79,9 @@ fn field(path: &str, services: &[String]) -> String {
     }
 }
 
-/// Somebody else's deployment holds a service.
+/// A deployment of somebody holds a service.
 #[must_use]
-pub fn locked(service: &str, deployment: &RunningDeployment) -> Sentence {
+pub fn locked(service: &str, deployment: &RunningDeployment, by: &str) -> Sentence {
     let since = if deployment.version.is_empty() {
         String::new()
     } else {
@@ -90,7 +90,7 @@ pub fn locked(service: &str, deployment: &RunningDeployment) -> Sentence {
     Sentence::new(
         Code::Locked,
         format!(
-            "{service} is being deployed by somebody else (deployment {}{since}); it goes on when that one ends",
+            "{service} is being deployed by {by} (deployment {}{since}); it goes on when that one ends",
             deployment.id
         ),
     )

@@ -287,34 +287,39 @@ pub async fn make_room<J: Journal>(
     journal: &J,
 ) -> Result<Room, J::Error> {
     let seen = look(view.marathon, ids.clone()).await?;
-    let mut all = ids.clone();
-    let mut held = false;
+    let mut locked = BTreeSet::new();
     for deployment in seen.holding(ids).filter(|d| is_ours(&d.id)) {
-        held = true;
         let affected = &deployment.affected_apps;
-        all.extend(affected.iter().filter_map(|a| a.parse().ok()));
+        locked.extend(affected.iter().filter_map(|a| a.parse().ok()));
     }
-    let unwell: BTreeSet<ServiceId> = all
+    let held = !locked.is_empty();
+    let unwell = |id: &ServiceId| seen.apps.get(id).is_none_or(|a| needs_care(a, &seen));
+    let (locked, free): (BTreeSet<ServiceId>, BTreeSet<ServiceId>) = ids
+        .union(&locked)
+        .filter(|id| unwell(id))
+        .cloned()
+        .partition(|id| locked.contains(id));
+    // where no lock is left, a wipe is safe only if as many as are wanted remain
+    let coverable = |a: &LiveApp| {
+        let well = a.tasks.iter().filter(|t| a.is_well(t)).count();
+        let known = a.tasks.iter().all(|t| !a.is_unknown(t));
+        known && u32::try_from(well).unwrap_or(0) >= a.instances && seen.hidden(a) == 0
+    };
+    let (wipeable, mut left): (BTreeSet<_>, BTreeSet<_>) = free
         .into_iter()
-        .filter(|id| seen.apps.get(id).is_none_or(|a| needs_care(a, &seen)))
-        .collect();
-    if !held {
-        let coverable = |a: &LiveApp| {
-            let well = a.tasks.iter().filter(|t| a.is_well(t)).count();
-            let known = a.tasks.iter().all(|t| !a.is_unknown(t));
-            known && u32::try_from(well).unwrap_or(0) >= a.instances && seen.hidden(a) == 0
-        };
-        let (wipeable, rest): (BTreeSet<_>, BTreeSet<_>) = unwell
-            .into_iter()
-            .partition(|id| seen.apps.get(id).is_some_and(coverable));
-        wipe_with(view, &wipeable, Patience::Round, journal).await?;
-        return Ok(room(held, &seen, &rest));
+        .partition(|id| seen.apps.get(id).is_some_and(coverable));
+    wipe_with(view, &wipeable, Patience::Round, journal).await?;
+    match wipe_with(view, &locked, Patience::Round, journal).await? {
+        Wiped::Left(stay) => left.extend(stay),
+        Wiped::Clean => {}
+        Wiped::Unknown => return Ok(Room::Unknown),
     }
-    match wipe_with(view, &unwell, Patience::Round, journal).await? {
-        Wiped::Left(left) => Ok(room(held, &look(view.marathon, left.clone()).await?, &left)),
-        Wiped::Clean => Ok(room(held, &seen, &BTreeSet::new())),
-        Wiped::Unknown => Ok(Room::Unknown),
-    }
+    let seen = if left.is_empty() {
+        seen
+    } else {
+        look(view.marathon, left.clone()).await?
+    };
+    Ok(room(held, &seen, &left))
 }
 
 /// Whether a restart of any of these services would kill instances at once, healthy ones as well, as they are now.

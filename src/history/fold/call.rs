@@ -79,14 +79,12 @@ impl Fold<'_> {
                 Call::Scale => t.call == Call::Scale && self.app.told.len() > REMEMBERED,
                 _ => true,
             };
-            // a service has one rollout: what it was told before is over
+            // a service has one rollout: what it was told before is over, unless the call changed nothing of it
             let over: Vec<bool> = self.app.told.iter().map(|t| t.arrived && over(t)).collect();
             for (told, _) in self.app.told.iter_mut().zip(over).filter(|(_, over)| *over) {
                 told.services.retain(|s| !accepted.services.contains(s));
             }
-            self.app
-                .told
-                .retain(|t| !t.arrived || !t.services.is_empty());
+            self.forget_what_is_over();
             self.app.told.push(Told {
                 call,
                 marathon_deployment: accepted.marathon_deployment.clone(),
@@ -106,6 +104,22 @@ impl Fold<'_> {
         }
         let key = settled.map(|(key, _)| key);
         self.change_deploy(|deploy, _| deploy.life.settles(key, Some(accepted)));
+    }
+
+    /// Of what is over only the ids of the newest Marathon deployments are kept: one may hold a service still, and is ours.
+    fn forget_what_is_over(&mut self) {
+        let is_over = |t: &Told| t.arrived && t.services.is_empty();
+        let over = self.app.told.iter().filter(|t| is_over(t)).count();
+        let mut too_many = over.saturating_sub(REMEMBERED);
+        self.app.told.retain_mut(|told| {
+            if !is_over(told) {
+                return true;
+            }
+            (told.closed, told.body) = (true, None);
+            let goes = told.marathon_deployment.is_none() || too_many > 0;
+            too_many = too_many.saturating_sub(1);
+            !goes
+        });
     }
 
     /// The counts are now what was given.
