@@ -261,7 +261,7 @@ impl Machine {
 
     pub(super) fn stranger(&mut self, id: &str, deed: Deed) {
         let seen = self.outside.lock().cluster.seen(id);
-        self.judge.touch(id);
+        self.judge.touch(id, self.outside.now());
         self.disturbed = true;
         self.outside.lock().cluster.others_touch(id);
         let path = format!("/v2/apps{id}?force=true");

@@ -143,6 +143,8 @@ impl Branch {
                 let taken = self.services.iter().flatten().any(|s| s.shape.id == *id);
                 if !taken && let Some(Some(service)) = self.services.get_mut(*n) {
                     service.shape.id.clone_from(id);
+                    // Marathon refuses what depends on itself
+                    service.shape.needs.take_if(|needs| needs == id);
                 }
             }
             Change::ForcedBack => {

@@ -62,7 +62,9 @@ impl Changes {
         }
         let needless = moment.wanted().find(|w| {
             let id = w.shape.id.as_str();
-            let is_planned = services.iter().any(|s| s.id.as_str() == id);
+            let is_changed = |s: &Planned| s.change != Action::Unchanged;
+            let mut planned = services.iter().filter(|s| is_changed(s));
+            let is_planned = planned.any(|s| s.id.as_str() == id);
             let count = moment.cluster.seen(id).map(|s| s.instances);
             is_planned
                 && self.right.get(id) == Some(*w)

@@ -353,6 +353,54 @@ impl Cluster {
         })
     }
 
+    /// Everything that runs and rolls, a line for each.
+    pub fn shown(&self) -> Vec<String> {
+        self.marathon.look(|w| {
+            let rolls = w.deployments.iter().map(|d| {
+                let steps = d.steps.get(d.step);
+                format!("deployment {} is at {steps:?}", d.id)
+            });
+            let runs = w.tree.apps.iter().map(|(id, app)| {
+                let version = |of: &local_marathon::Instance| match of.app.configured {
+                    at if at >= app.configured => "new",
+                    _ => "old",
+                };
+                let all: Vec<String> = w
+                    .of(id)
+                    .iter()
+                    .map(|i| {
+                        let goes = if i.wanted { "" } else { ", goes" };
+                        let up = if i.is_up() { ", up" } else { "" };
+                        format!("{} {:?}{up}{goes}", version(i), i.condition)
+                    })
+                    .collect();
+                let cmd = app.body.get("cmd").and_then(Value::as_str);
+                let cmd = cmd.unwrap_or_default();
+                format!(
+                    "{} {cmd:?} ×{}: [{}]",
+                    id.as_str(),
+                    app.instances(),
+                    all.join("; ")
+                )
+            });
+            rolls.chain(runs).collect()
+        })
+    }
+
+    /// Whether an instance of an earlier configuration waits to be launched.
+    pub fn old_waits(&self, id: &str) -> bool {
+        self.marathon.look(|w| {
+            let app = w.tree.apps.iter().find(|(key, _)| key.as_str() == id);
+            app.is_some_and(|(id, app)| {
+                let old = |i: &&local_marathon::Instance| i.app.configured < app.configured;
+                w.of(id)
+                    .iter()
+                    .filter(old)
+                    .any(local_marathon::Instance::is_waiting)
+            })
+        })
+    }
+
     /// When the newest instance of the present configuration became well.
     pub fn newest_well(&self, id: &str) -> Option<Duration> {
         self.marathon.look(|w| {

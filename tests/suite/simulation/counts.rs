@@ -31,6 +31,16 @@ impl Counts {
             Fact::ServiceScaled { id, new, .. } => {
                 self.wished.insert(id.to_string(), *new);
             }
+            // it is not given any more
+            Fact::ApplyRefused {
+                call: Call::Scale,
+                services,
+                ..
+            } => {
+                for service in services {
+                    self.wished.remove(service.as_str());
+                }
+            }
             // who comes back is given what its spec says
             Fact::ServiceRemoved { id, .. } => {
                 self.given.remove(id.as_str());

@@ -192,6 +192,7 @@ impl Github {
     /// Answers a request.
     pub fn answer(&mut self, asked: &Asked<'_>, heads: Heads, now: Duration) -> Answer {
         let path = asked.path.trim_start_matches('/');
+        let path = path.split('?').next().unwrap_or_default();
         let parts: Vec<&str> = path.split('/').collect();
         if let ["repos", "acme", name] = parts.as_slice() {
             let id = name.trim_start_matches('r').parse().unwrap_or(0);

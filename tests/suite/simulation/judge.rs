@@ -52,6 +52,9 @@ impl<'a> Moment<'a> {
     }
 }
 
+/// How old what a look shows can be, where nothing is slow.
+const A_LOOK: Duration = Duration::from_secs(1);
+
 /// What is known from the log alone, folded afresh, and what is counted.
 #[derive(Default)]
 pub struct Judge {
@@ -64,6 +67,10 @@ pub struct Judge {
     most_services: usize,
     /// Services that somebody else touched since our last success.
     pub touched: BTreeSet<String>,
+    /// When somebody else touched services last: a look that had just been taken cannot show it.
+    touched_at: BTreeMap<String, Duration>,
+    /// Until when looks are taken slowly: what dies meanwhile cannot be seen.
+    pub blurred_until: Duration,
     /// Everything that exists or existed, by name.
     pub names: BTreeSet<String>,
     /// Pushes that were acknowledged, with the app's name.
@@ -85,8 +92,9 @@ pub struct Judge {
 
 impl Judge {
     /// Somebody else changes a service: what it should be is not for us to say until we deployed it again.
-    pub fn touch(&mut self, service: &str) {
+    pub fn touch(&mut self, service: &str, now: Duration) {
         self.touched.insert(service.to_owned());
+        self.touched_at.insert(service.to_owned(), now);
         self.counts.touch(service);
         self.changes.touch(service);
     }
@@ -110,6 +118,16 @@ impl Judge {
             let app = self.apps.entry(id.clone()).or_default();
             apply(app, event.seq, &event.at, &new);
         }
+    }
+
+    /// Services that somebody wants gone.
+    pub fn doomed(&self) -> BTreeSet<String> {
+        let apps = self.apps.values().flatten();
+        let going = apps.filter(|a| a.destroying.as_ref().is_some_and(|d| !d.keep_services));
+        going
+            .flat_map(|a| a.services.keys().chain(&a.orphans))
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// Reads on in the log.
@@ -241,9 +259,14 @@ impl Judge {
             self.alone.remove(*id);
         }
         let commit = deploy.wanted.commit.as_str();
-        let well = event.kind == "deploy_succeeded";
+        let well = event.kind == "deploy_succeeded" && moment.now >= self.blurred_until;
+        let just_now = |w: &&Wanted| {
+            let at = self.touched_at.get(&w.shape.id);
+            at.is_some_and(|at| moment.now.saturating_sub(*at) < A_LOOK)
+        };
         let why = moment
             .wanted()
+            .filter(|w| !just_now(w))
             .map(|w| is_right(moment.cluster, id.as_str(), w, well))
             .find_map(Result::err)?;
         let sentence = format!(
@@ -316,7 +339,7 @@ impl Judge {
         let services = self.apps[id]
             .as_ref()
             .map_or(1, |a| a.services.len().max(1));
-        let most = 30 + 12 * (services - 1);
+        let most = 34 + 12 * (services - 1);
         (*cost > most).then(|| Finding {
             check: Check::DeployCostly,
             sentence: format!("{id} #{} has cost {cost} events, the last a {}; {services} services may cost {most}", deploy.0, event.kind),

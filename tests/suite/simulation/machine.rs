@@ -73,6 +73,8 @@ pub struct Machine {
     pub(super) judge: Judge,
     pub(super) finding: Option<Finding>,
     pub(super) trace: String,
+    /// What the trace said last of how Marathon is, where it says that.
+    pub(super) shown: Option<Vec<String>>,
     pub(super) steps: u64,
     pub(super) idle: u32,
     pub(super) last_step_at: Duration,
@@ -190,6 +192,9 @@ impl Machine {
             judge: Judge::default(),
             finding: None,
             trace: String::new(),
+            shown: super::setting("SIMULATION_WATCH")
+                .unwrap_or(false)
+                .then(Vec::new),
             steps: 0,
             idle: 0,
             last_step_at: Duration::ZERO,

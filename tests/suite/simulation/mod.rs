@@ -4,7 +4,8 @@
 //! steps and told what to do next, one step at a time, on a clock of its own; after each step what must hold is looked at.
 //!
 //! * `SIMULATION_SEED=12 cargo test --test suite simulation::one -- --ignored --nocapture` tells one story, step by step;
-//!   `SIMULATION_KNOWN=name` tells one of `known/`, `SIMULATION_STORY=file` one that stands in a file.
+//!   `SIMULATION_KNOWN=name` tells one of `known/`, `SIMULATION_STORY=file` one that stands in a file; with `SIMULATION_WATCH=true`
+//!   it shows what runs and rolls in Marathon after each step.
 //! * `.ci/long simulation 60` tells stories for an hour on all cores and says what was visited.
 
 mod acting;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use dploy_observer::history::App;
 use dploy_observer::id::AppId;
@@ -14,8 +15,13 @@ use super::judge::Check;
 use super::machine::Machine;
 use super::story::Trouble;
 
+/// How long a look takes at most where Marathon is slow.
+const BLURRED: Duration = Duration::from_secs(40);
+
 impl Machine {
     pub(super) fn after(&mut self) {
+        let now = self.now();
+        self.judge.reasons.passes(now, &self.outside.lock().trouble);
         self.listen();
         self.notice();
         let now = self.now();
@@ -28,18 +34,26 @@ impl Machine {
         }
         let mut inside = self.outside.lock();
         inside.adopted.clone_from(&self.judge.adopted);
+        inside.doomed = self.judge.doomed();
         let calls = std::mem::take(&mut inside.calls);
         let mut findings = std::mem::take(&mut inside.findings);
         // a call that comes when nobody waits for it any more is like a stranger's hand
         for service in std::mem::take(&mut inside.came_late) {
-            self.judge.touch(&service);
+            self.judge.touch(&service, now);
         }
         if !calls.is_empty() {
             findings.extend(self.judge.live(&inside.cluster, &self.contents));
         }
+        let shown = self.shown.take().map(|old| (old, inside.cluster.shown()));
         drop(inside);
         for call in calls {
             let _ = writeln!(self.trace, "{:9.3} {call}", now.as_secs_f64());
+        }
+        if let Some((old, new)) = shown {
+            for line in new.iter().filter(|l| !old.contains(l)) {
+                let _ = writeln!(self.trace, "{:9.3}     {line}", now.as_secs_f64());
+            }
+            self.shown = Some(new);
         }
         findings.extend(self.judge.acknowledged());
         self.found(findings);
@@ -77,7 +91,9 @@ impl Machine {
         let now = outside.now();
         let found = {
             let mut inside = outside.lock();
-            self.judge.reasons.passes(now, &inside.trouble);
+            if inside.has(Trouble::MarathonSlow) || inside.has(Trouble::QuestionsHeld) {
+                self.judge.blurred_until = now + BLURRED;
+            }
             self.judge
                 .calls
                 .arrive(std::mem::take(&mut inside.arrivals));

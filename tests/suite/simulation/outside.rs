@@ -136,6 +136,8 @@ pub struct Inside {
     pub acting: Option<String>,
     /// Services that the observer said it takes over.
     pub adopted: BTreeSet<String>,
+    /// Services that somebody wants gone.
+    pub doomed: BTreeSet<String>,
     pub findings: Vec<Finding>,
     /// What was called, for the trace.
     pub calls: Vec<String>,
@@ -170,6 +172,7 @@ impl Outside {
             late: Vec::new(),
             acting: None,
             adopted: BTreeSet::new(),
+            doomed: BTreeSet::new(),
             findings: Vec::new(),
             calls: Vec::new(),
             arrivals: Vec::new(),
@@ -507,7 +510,8 @@ impl Inside {
     fn judge_kills(&mut self, by_call: bool) {
         let kills = std::mem::take(&mut self.cluster.kills);
         for kill in kills {
-            let ours = kill.hand == Hand::Ours && (by_call || kill.free);
+            let stays = !self.doomed.contains(&kill.service);
+            let ours = stays && kill.hand == Hand::Ours && (by_call || kill.free);
             if ours && kill.left < kill.wanted {
                 let how = if by_call { "our call" } else { "what we left" };
                 let sentence = format!(

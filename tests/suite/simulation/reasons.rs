@@ -115,10 +115,10 @@ impl Reasons {
                 hasty
                     .then(early)
                     .or_else(|| got_on(moment, &rollout, code, touched))
-                    .or_else(|| self.ends_for_another(&rollout, commit, code, sentence))
+                    .or_else(|| self.ends_for_another(moment, &rollout, commit, (code, sentence)))
             }
             Fact::DeployFailed { code, sentence, .. } => {
-                self.ends_for_another(&rollout, commit, code, sentence)
+                self.ends_for_another(moment, &rollout, commit, (code, sentence))
             }
             _ => None,
         }
@@ -158,10 +158,10 @@ impl Reasons {
     /// Why a deploy ends is why it did not get on.
     fn ends_for_another(
         &self,
+        moment: &Moment<'_>,
         rollout: &Rollout<'_>,
         commit: &[Wanted],
-        code: &str,
-        sentence: &str,
+        (code, sentence): (&str, &str),
     ) -> Option<Finding> {
         let named: Vec<&Wanted> = commit
             .iter()
@@ -170,8 +170,12 @@ impl Reasons {
         let behaves = |all: &[Behaviour]| {
             named.is_empty() || named.iter().any(|w| all.contains(&w.behaviour))
         };
+        // what waits may be an instance of before, which is still counted
+        let earlier = |w: &&Wanted| moment.cluster.old_waits(&w.shape.id);
+        let behind = sentence.contains("behind instances of an earlier version")
+            && named.iter().any(earlier);
         let is_so = match code {
-            "NO_OFFERS" => behaves(&[Behaviour::Never]) || self.lacked_offers(rollout),
+            "NO_OFFERS" => behaves(&[Behaviour::Never]) || self.lacked_offers(rollout) || behind,
             "CRASHING" => behaves(&[Behaviour::Crash, Behaviour::Later, Behaviour::Old]),
             "UNHEALTHY" => behaves(&[Behaviour::Sick, Behaviour::Slow]),
             _ => true,
