@@ -178,11 +178,8 @@ pub async fn start(
     };
     let web = web(&settings, &surroundings, &context, &hooks, &public_url).await?;
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
-    tasks.spawn(intake::poll(
-        context.clone(),
-        settings.poll_every(),
-        stop.clone(),
-    ));
+    let branches = intake::Branches::new(context.clone());
+    tasks.spawn(branches.run(settings.poll_every(), stop.clone()));
     let private = web.private_repository.clone();
     let seeding = seed_app(context, settings.clone(), private, stop.clone());
     let keeping = hooks.run(surroundings.hooks_every, stop.clone());

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::event::Fact;
 use crate::github::{GithubError, hook_differs};
 use crate::history::{App, Command};
+use crate::id::AppId;
 use crate::sentence::{Code, Sentence};
 use crate::store::StoreError;
 
@@ -56,7 +58,7 @@ pub enum KeepError {
 }
 
 impl HookKeeper {
-    /// Keeps all hooks: every `every` all of them, those that are missing whenever something changes, and those that
+    /// Keeps all hooks: every `every` all of them, one that is missing when something happens to its app, and those that
     /// GitHub could not be asked about every half a minute.
     pub async fn run(self, every: Duration, stop: CancellationToken) {
         let mut touched = self.context.store.log().touched();
@@ -68,11 +70,30 @@ impl HookKeeper {
                 _ = all.tick() => Due::All,
                 _ = again.tick() => Due::Unreachable,
                 event = touched.recv() => match event {
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-                    _ => Due::Missing,
+                    Ok(touched) => {
+                        self.look_at(&touched.app).await;
+                        continue;
+                    }
+                    Err(RecvError::Closed) => return,
+                    Err(RecvError::Lagged(_)) => Due::Missing,
                 },
             };
             self.round(due).await;
+        }
+    }
+
+    /// Something happened to an app: its hook may be missing.
+    async fn look_at(&self, id: &AppId) {
+        match self.context.store.app(id).await {
+            Ok(Some(app)) if Due::Missing.concerns(&app) => self.keep_or_say(&app).await,
+            Ok(_) => {}
+            Err(error) => tracing::error!(app.id = %id, %error, "the app cannot be read"),
+        }
+    }
+
+    async fn keep_or_say(&self, app: &App) {
+        if let Err(KeepError::Store(error)) = self.keep(app).await {
+            tracing::error!(app.id = %app.id, %error, "the webhook could not be kept");
         }
     }
 
@@ -87,9 +108,7 @@ impl HookKeeper {
             let Some(last) = apps.last() else { return };
             after = last.id.to_string();
             for app in apps.iter().filter(|a| due.concerns(a)) {
-                if let Err(KeepError::Store(error)) = self.keep(app).await {
-                    tracing::error!(app.id = %app.id, %error, "the webhook could not be kept");
-                }
+                self.keep_or_say(app).await;
             }
         }
     }

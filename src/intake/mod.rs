@@ -6,6 +6,6 @@ mod push;
 mod register;
 
 pub use hook::{Due, HookKeeper, KeepError};
-pub use poll::{look_at_branch, run as poll};
+pub use poll::Branches;
 pub use push::{Received, payload, pinged, receive};
 pub use register::{RegisterError, register};

@@ -263,7 +263,9 @@ impl Direct<'_> {
     }
 
     fn has_begun(&mut self, deployment: Option<String>) {
-        deployment.iter().for_each(|d| self.begun_before.add(d));
+        if let Some(id) = &deployment {
+            self.begun_before.add(id);
+        }
         self.deployments.extend(deployment);
     }
 

@@ -12,7 +12,7 @@ use axum::Router;
 use dploy_observer::context::{Context, Timing};
 use dploy_observer::deployer::{Due, Worker};
 use dploy_observer::id::AppId;
-use dploy_observer::intake::HookKeeper;
+use dploy_observer::intake::{Branches, HookKeeper};
 use dploy_observer::marathon::{self, Credentials, Ear, Watch};
 use dploy_observer::secret::Secret;
 use dploy_observer::spec::LABEL_APP;
@@ -85,6 +85,7 @@ pub struct Incarnation {
     pub web: Router,
     pub context: Context,
     pub hooks: HookKeeper,
+    pub branches: Branches,
     pub ear: Ear,
     pub touched: broadcast::Receiver<Touched>,
     /// The newest event that the worker of each app knows of.
@@ -115,6 +116,7 @@ impl Incarnation {
             slots: BTreeMap::new(),
             seen: BTreeMap::new(),
             web,
+            branches: Branches::new(context.clone()),
             context,
             hooks,
             ear,

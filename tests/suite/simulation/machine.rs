@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dploy_observer::deployer;
 use dploy_observer::id::AppId;
-use dploy_observer::intake::{self, Due};
+use dploy_observer::intake::Due;
 use fastrand::Rng;
 use serde_json::json;
 
@@ -425,11 +425,7 @@ impl Machine {
         match choice {
             Choice::Branches => {
                 alive.rounds.branches = now + Duration::from_mins(1).saturating_sub(jitter);
-                for app in alive.run(context.store.apps("", 100)).unwrap_or_default() {
-                    if app.destroying.is_none() {
-                        let _ = alive.run(intake::look_at_branch(&context, &app));
-                    }
-                }
+                alive.run(alive.branches.round());
             }
             Choice::Hooks => {
                 alive.rounds.hooks = now + Duration::from_mins(10);
