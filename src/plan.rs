@@ -289,7 +289,9 @@ fn instances(app: &App, wanted: &DeployQueued, service: &Service, live: Option<&
     match live {
         Some(live) if wanted.scale == Scale::Keep => {
             let owed = app.owed(&service.id, live.instances);
-            let running = owed.unwrap_or(live.instances);
+            // what an operator asked for and Marathon was not told yet
+            let wish = app.services.get(&service.id).and_then(|s| s.scale);
+            let running = wish.or(owed).unwrap_or(live.instances);
             let mut given = app.instances_given(&service.id).peekable();
             let same = given.peek().is_some() && given.all(|n| n == service.instances);
             if same {

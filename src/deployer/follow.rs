@@ -218,11 +218,7 @@ async fn judge(
     let round = rounds.max().unwrap_or_default();
     following.sees(job.context.clock.elapsed(), round);
     let now = following.observed;
-    let well: u32 = standings.iter().map(|(_, s)| s.well).sum();
-    if following.progress_at.is_none() || well > following.best {
-        following.progress_at = Some(now);
-        following.best = well;
-    }
+    following.gets_on(standings.iter().map(|(p, s)| (&p.id, s.fresh)));
     following.keep(job).await?;
     if let Some((_, hopeless)) = standings.iter().find(|(_, s)| s.hopeless) {
         let why = hopeless

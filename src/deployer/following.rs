@@ -26,7 +26,7 @@ struct Kept {
     observed: u64,
     /// In seconds; how long it had been observed when it got on last.
     progress_at: u64,
-    best: u32,
+    best: BTreeMap<ServiceId, u32>,
 }
 
 /// What was observed of a rollout since this process began to look. None of it is needed to go on after a restart.
@@ -40,7 +40,8 @@ pub(super) struct Following {
     /// When it was seen last; not while it does not answer.
     pub seen_at: Option<Duration>,
     pub progress_at: Option<Duration>,
-    pub best: u32,
+    /// The most instances of each service that were well: one more is progress, whatever became of the others.
+    best: BTreeMap<ServiceId, u32>,
     /// How long it had been observed when that was kept last; `None` before it was asked what was kept.
     kept_at: Option<Duration>,
     pub standings: Standings,
@@ -66,6 +67,19 @@ impl Following {
         };
         self.observed += now.saturating_sub(since);
         self.seen_at = Some(now.max(since));
+    }
+
+    /// So many instances are well: progress, where it is more than ever.
+    pub fn gets_on<'a>(&mut self, well: impl Iterator<Item = (&'a ServiceId, u32)>) {
+        let mut more = self.progress_at.is_none();
+        for (id, well) in well {
+            let best = self.best.entry(id.clone()).or_default();
+            more |= well > *best;
+            *best = well.max(*best);
+        }
+        if more {
+            self.progress_at = Some(self.observed);
+        }
     }
 
     /// Marathon did not answer: the time until it does again is not observed.
@@ -115,7 +129,7 @@ impl Following {
             deploy,
             observed: self.observed.as_secs(),
             progress_at: progress_at.as_secs(),
-            best: self.best,
+            best: self.best.clone(),
         };
         let kept = serde_json::to_string(&kept).unwrap_or_default();
         job.context.store.observe(&job.app.id, ROLLOUT, &kept).await

@@ -204,6 +204,10 @@ fn start(draft: &mut Draft<'_>, app: &App, number: DeployNumber) -> Result<Answe
     if deploy.started_at.is_some() {
         return Ok(Answer::Unchanged);
     }
+    // somebody ended it before it began
+    if deploy.life.ending().is_some() {
+        return Err(Refusal::Stale);
+    }
     // a push of a new head was seen to be the head: now the pin ends, and not before
     if app.pin.is_some() && deploy.wanted.cause == Cause::Push {
         let reason = Some("a new push".to_owned());

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::look::Look;
 use crate::id::ServiceId;
-use crate::marathon::{self, LiveApp};
+use crate::marathon::{self, LiveApp, Task};
 use crate::sentence::{Code, Sentence};
 use crate::spec::deviation;
 
@@ -30,6 +30,8 @@ pub struct Standing {
     pub complete: bool,
     /// How many instances of the newest configuration are well.
     pub well: u32,
+    /// How many of them came with the change that was given: a restart leaves the configuration as it was.
+    pub fresh: u32,
     /// `starting`, `running`, `healthy`, `waiting`, `crashing`, `unhealthy`.
     pub stage: &'static str,
     /// Why it does not get on.
@@ -93,6 +95,7 @@ impl Standings {
                 done: false,
                 complete: false,
                 well: 0,
+                fresh: 0,
                 stage: "starting",
                 trouble: None,
                 waits: None,
@@ -103,6 +106,10 @@ impl Standings {
         let current: Vec<_> = app.tasks.iter().filter(|t| app.is_current(t)).collect();
         let well =
             u32::try_from(current.iter().filter(|t| app.is_well(t)).count()).unwrap_or(u32::MAX);
+        let since = given.and_then(|g| g.version);
+        let is_fresh = |t: &&&Task| since.is_none_or(|v| t.version.as_deref() >= Some(v));
+        let fresh = current.iter().filter(|t| app.is_well(t)).filter(is_fresh);
+        let fresh = u32::try_from(fresh.count()).unwrap_or(u32::MAX);
         let failures = seen.failures(app);
         let all = well == app.instances && app.tasks.len() == current.len() && is_whole(app, look);
         let settled = seen.settled(app, all, now, settle);
@@ -130,6 +137,7 @@ impl Standings {
             done: all && settled,
             complete: all,
             well,
+            fresh,
             stage,
             trouble,
             waits,

@@ -97,7 +97,9 @@ impl Fold<'_> {
             });
         }
         if call == Call::Scale {
-            self.scaled(&accepted.services);
+            let given = settled.iter().flat_map(|(_, i)| &i.intended.services);
+            let count = given.filter_map(|s| s.count).next();
+            self.scaled(&accepted.services, count);
         }
         if let Some((_, intent)) = settled.as_ref().filter(|_| call == Call::Put) {
             self.given(&intent.intended);
@@ -128,7 +130,11 @@ impl Fold<'_> {
             let record = self.app.services.entry(service.id.clone()).or_default();
             record.instances = service.instances;
             self.app.debts.remove(&service.id);
-            if let Some(wanted) = intended.raised.get(&service.id).copied() {
+            let raised = intended.raised.get(&service.id).copied();
+            if record.scale.is_some() && record.scale == raised.or(service.count) {
+                record.scale = None;
+            }
+            if let Some(wanted) = raised {
                 let given = service.count;
                 let debt = Debt {
                     given,
@@ -154,7 +160,7 @@ impl Fold<'_> {
             match &settled {
                 Some(_) if lost => {}
                 Some(_) => self.not_scaled(services),
-                None => self.scaled(services),
+                None => self.scaled(services, None),
             }
         }
         let Some((key, intent)) = settled else { return };
@@ -189,11 +195,13 @@ impl Fold<'_> {
         }
     }
 
-    /// Marathon was told a count that somebody wants: an operator's wish, or what is owed back.
-    fn scaled(&mut self, services: &[ServiceId]) {
+    /// Marathon was told a count that somebody wants: an operator's wish, or what is owed back. The wish of another count stays.
+    fn scaled(&mut self, services: &[ServiceId], count: Option<u32>) {
         for id in services {
             self.app.debts.remove(id);
-            if let Some(record) = self.app.services.get_mut(id) {
+            if let Some(record) = self.app.services.get_mut(id)
+                && (count.is_none() || record.scale == count)
+            {
                 record.scale = None;
             }
         }

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use dploy_observer::history::App;
 use dploy_observer::id::AppId;
@@ -13,10 +12,8 @@ use serde_json::Value;
 
 use super::judge::Check;
 use super::machine::Machine;
+use super::outside::BLURRED;
 use super::story::Trouble;
-
-/// How long a look takes at most where Marathon is slow.
-const BLURRED: Duration = Duration::from_secs(40);
 
 impl Machine {
     pub(super) fn after(&mut self) {
@@ -92,8 +89,9 @@ impl Machine {
         let found = {
             let mut inside = outside.lock();
             if inside.has(Trouble::MarathonSlow) || inside.has(Trouble::QuestionsHeld) {
-                self.judge.blurred_until = now + BLURRED;
+                inside.blurred_until = now + BLURRED;
             }
+            self.judge.blurred_until = inside.blurred_until;
             self.judge
                 .calls
                 .arrive(std::mem::take(&mut inside.arrivals));

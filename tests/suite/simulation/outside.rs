@@ -24,6 +24,9 @@ use super::github::{Asked, Github, Heads};
 use super::judge::{Check, Finding};
 use super::story::Trouble;
 
+/// How long a look takes at most where Marathon is slow.
+pub const BLURRED: Duration = Duration::from_secs(40);
+
 /// How long the observer waits for an answer of Marathon.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -138,6 +141,8 @@ pub struct Inside {
     pub adopted: BTreeSet<String>,
     /// Services that somebody wants gone.
     pub doomed: BTreeSet<String>,
+    /// Until when looks are taken slowly: what dies meanwhile cannot be seen.
+    pub blurred_until: Duration,
     pub findings: Vec<Finding>,
     /// What was called, for the trace.
     pub calls: Vec<String>,
@@ -173,6 +178,7 @@ impl Outside {
             acting: None,
             adopted: BTreeSet::new(),
             doomed: BTreeSet::new(),
+            blurred_until: Duration::ZERO,
             findings: Vec::new(),
             calls: Vec::new(),
             arrivals: Vec::new(),
@@ -238,6 +244,7 @@ impl Outside {
         if self.lock().has(Trouble::MarathonSlow) {
             let seconds = self.lock().chance.u64(1..12);
             self.pass(Duration::from_secs(seconds));
+            self.lock().blurred_until = self.now() + BLURRED;
         }
         match fate {
             Fate::Goes => Ok(self.deliver(&call, false).await),
@@ -389,7 +396,7 @@ impl Inside {
         };
         self.cluster.marathon.faults().apply(change);
         self.cluster.tick(now);
-        self.judge_kills(false);
+        self.judge_kills(false, now);
         let stride = if self.cluster.is_busy() { 1 } else { 10 };
         self.next_tick = now + Duration::from_secs(stride);
     }
@@ -496,7 +503,7 @@ impl Inside {
 
     fn arrived(&mut self, call: &Call, stale: bool, status: u16, now: Duration) {
         self.cluster.pump(now);
-        self.judge_kills(true);
+        self.judge_kills(true, now);
         self.moves(now);
         if stale {
             self.came_late.extend(call.services());
@@ -507,11 +514,12 @@ impl Inside {
     }
 
     /// Healthy tasks that Marathon killed through our doing: at our call, or because no deployment holds what we left.
-    fn judge_kills(&mut self, by_call: bool) {
+    fn judge_kills(&mut self, by_call: bool, now: Duration) {
         let kills = std::mem::take(&mut self.cluster.kills);
         for kill in kills {
             let stays = !self.doomed.contains(&kill.service);
-            let ours = stays && kill.hand == Hand::Ours && (by_call || kill.free);
+            let seen = now >= self.blurred_until;
+            let ours = stays && seen && kill.hand == Hand::Ours && (by_call || kill.free);
             if ours && kill.left < kill.wanted {
                 let how = if by_call { "our call" } else { "what we left" };
                 let sentence = format!(
