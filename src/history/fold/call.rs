@@ -97,8 +97,8 @@ impl Fold<'_> {
             });
         }
         if call == Call::Scale {
-            let given = settled.iter().flat_map(|(_, i)| &i.intended.services);
-            let count = given.filter_map(|s| s.count).next();
+            let mut given = settled.iter().flat_map(|(_, i)| &i.intended.services);
+            let count = given.find_map(|s| s.count);
             self.scaled(&accepted.services, count);
         }
         if let Some((_, intent)) = settled.as_ref().filter(|_| call == Call::Put) {

@@ -924,11 +924,19 @@ fn a_scaling_is_owed_until_marathon_accepted_it() {
     };
     story.does(OPERATOR, scale.clone());
     assert!(story.app().owes_work());
-    let told = vec![
-        apply_intended(&web, 1, Call::Scale),
-        apply_accepted(&web, Call::Scale),
-    ];
-    story.does(OBSERVER, Command::Note(told));
+    let told = |count| {
+        let mut intended = apply_intended(&web, 1, Call::Scale);
+        if let Fact::ApplyIntended(intended) = &mut intended {
+            intended.services[0].count = Some(count);
+        }
+        Command::Note(vec![intended, apply_accepted(&web, Call::Scale)])
+    };
+    story.does(OBSERVER, told(2));
+    assert!(
+        story.app().owes_work(),
+        "what was paid back is not the wish"
+    );
+    story.does(OBSERVER, told(5));
     assert!(!story.app().owes_work());
     story.does(GITHUB, pushed(1, 2));
     assert!(matches!(story.is_refused(scale), Refusal::Busy(..)));

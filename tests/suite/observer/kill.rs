@@ -91,8 +91,11 @@ async fn killed_at_the_put(bench: &mut Bench) {
     bench.trouble_marathon(Duration::ZERO, 1);
     bench.push();
     until("a change at Marathon", async || {
-        let seen = || "no change yet".to_owned();
-        bench.reply_was_lost().then_some(()).ok_or_else(seen)
+        if bench.reply_was_lost() {
+            return Ok(());
+        }
+        let app = bench.json(&format!("{}/apps/shop", bench.url())).await?;
+        Err(format!("no change yet; {app}"))
     })
     .await;
     bench.kill().await;
