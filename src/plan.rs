@@ -23,6 +23,8 @@ pub struct Running {
     pub rendering: SpecHash,
     /// Whether all its tasks run the newest configuration and a deployment or nothing touches it.
     pub settled: bool,
+    /// Whether some task runs an earlier configuration, and no deployment is replacing it.
+    pub old: bool,
     /// Its `version` in Marathon.
     pub version: String,
     /// As Marathon shows it.
@@ -274,7 +276,7 @@ fn change(
     let labelled = live.app.as_ref().is_some_and(|l| l == app.id.as_str());
     let right = labelled && (as_left || as_specified(live, service));
     match (right, after == live.instances) {
-        (true, true) if record.dirty && !live.settled => Action::Restart,
+        (true, true) if live.old || (record.dirty && !live.settled) => Action::Restart,
         (true, true) => Action::Unchanged,
         (false, _) if record.applied.as_ref() == Some(&service.hash) && !record.dirty => {
             Action::Drifted
@@ -347,6 +349,9 @@ fn first_start(
             None => differ.push(format!("{id} runs and has no spec")),
             Some(service) if !as_specified(running, service) => {
                 differ.push(format!("{id} runs with another definition"));
+            }
+            Some(_) if running.old => {
+                differ.push(format!("{id} has instances of an earlier definition"));
             }
             Some(_) => {}
         }

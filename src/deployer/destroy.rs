@@ -92,24 +92,14 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
     match context.marathon.app(id).await? {
         None => {
             let sentence = format!("{id} is gone from Marathon");
-            job.command(Command::Note(vec![Fact::ServiceRemoved {
-                id: id.clone(),
-                sentence,
-            }]))
-            .await?;
-            Ok(Next::Again)
+            is_not_ours(job, id, sentence, false).await
         }
         Some(app) if !rollout::is_of(&app, &job.app.id) => {
             let sentence = format!(
                 "{id} is left alone: it does not carry the label of {} any more",
                 job.app.id
             );
-            job.command(Command::Note(vec![Fact::ServiceRemoved {
-                id: id.clone(),
-                sentence,
-            }]))
-            .await?;
-            Ok(Next::Again)
+            is_not_ours(job, id, sentence, true).await
         }
         Some(app) => {
             let deploy = job.app.running.as_ref().map(|d| d.number);
@@ -137,9 +127,20 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
     }
 }
 
+/// A service is gone, or is somebody else's and left alone.
+async fn is_not_ours(job: &Job<'_>, id: &ServiceId, sentence: String, left: bool) -> Step {
+    let fact = Fact::ServiceRemoved {
+        id: id.clone(),
+        sentence,
+        left,
+    };
+    job.command(Command::Note(vec![fact])).await?;
+    Ok(Next::Again)
+}
+
 async fn gone(job: &Job<'_>, unseen: Option<GithubError>, goes_on: &str) -> Step {
     let kept: Vec<ServiceId> = job.app.services.keys().cloned().collect();
-    let removed = removed_services(job).await?;
+    let (removed, left) = removed_services(job).await?;
     let mut sentence = match removed.len() {
         0 => "no service was to remove".to_owned(),
         1 => "1 service removed".to_owned(),
@@ -147,6 +148,14 @@ async fn gone(job: &Job<'_>, unseen: Option<GithubError>, goes_on: &str) -> Step
     };
     if !kept.is_empty() {
         let _ = write!(sentence, ", {} left running", kept.len());
+    }
+    if !left.is_empty() {
+        let names: Vec<&str> = left.iter().map(ServiceId::as_str).take(5).collect();
+        let _ = write!(
+            sentence,
+            "; left alone, as not this app's any more: {}",
+            names.join(", ")
+        );
     }
     match (job.app.hook.id, unseen) {
         (Some(_), _) => {
@@ -177,8 +186,10 @@ async fn gone(job: &Job<'_>, unseen: Option<GithubError>, goes_on: &str) -> Step
     Ok(Next::Idle)
 }
 
-/// The services that this destroy removed, from the log.
-async fn removed_services(job: &Job<'_>) -> Result<Vec<ServiceId>, crate::store::StoreError> {
+/// The services that this destroy removed, and those that it left alone, from the log.
+async fn removed_services(
+    job: &Job<'_>,
+) -> Result<(Vec<ServiceId>, Vec<ServiceId>), crate::store::StoreError> {
     let filter = |kind: &str| crate::store::EventFilter {
         app: Some(job.app.id.clone()),
         kind: Some(kind.to_owned()),
@@ -193,13 +204,12 @@ async fn removed_services(job: &Job<'_>) -> Result<Vec<ServiceId>, crate::store:
         .await?
         .first()
         .map_or(0, |e| e.seq);
-    let removed = job.context.store.events(&filter("service_removed")).await?;
-    Ok(removed
-        .iter()
-        .filter(|e| e.seq > began)
-        .filter_map(|e| match e.fact() {
-            Ok(Fact::ServiceRemoved { id, .. }) => Some(id),
-            _ => None,
-        })
-        .collect())
+    let events = job.context.store.events(&filter("service_removed")).await?;
+    let (mut removed, mut alone) = (Vec::new(), Vec::new());
+    for event in events.iter().filter(|e| e.seq > began) {
+        if let Ok(Fact::ServiceRemoved { id, left, .. }) = event.fact() {
+            if left { &mut alone } else { &mut removed }.push(id);
+        }
+    }
+    Ok((removed, alone))
 }

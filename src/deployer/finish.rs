@@ -9,10 +9,11 @@ use super::following::Following;
 use super::job::Job;
 use super::retreat::Logged;
 use super::{Next, Step, StepError, companion, destroy, owner, retreat};
-use crate::event::{Action, Fact};
+use crate::event::{Action, Ending, Fact};
 use crate::history::Deploy;
 use crate::id::ServiceId;
 use crate::rollout::{self, Look, Wiped, wipe};
+use crate::sentence::Code;
 use crate::spec::rendering;
 
 /// All is well: go back to the wanted counts, remove what left, and say so.
@@ -35,6 +36,7 @@ pub(super) async fn finish(
             Paid::NotYet(why) => job.wait_for(deploy.number, why, Some(id.to_string())).await,
         };
     }
+    let mut alone = Vec::new();
     for planned in deploy
         .plan
         .iter()
@@ -42,10 +44,29 @@ pub(super) async fn finish(
         .filter(|p| p.change == Action::Remove)
     {
         let live = job.context.marathon.app(&planned.id).await?;
-        let ours = live.is_some_and(|a| rollout::is_of(&a, &job.app.id));
+        let ours = live
+            .as_ref()
+            .is_some_and(|a| rollout::is_of(a, &job.app.id));
         if job.app.services.contains_key(&planned.id) || ours {
             return remove(job, deploy, &planned.id).await;
         }
+        if live.is_some() {
+            alone.push(planned.id.as_str());
+        }
+    }
+    if !alone.is_empty() {
+        let sentence = format!(
+            "{} does not carry the label of {} any more and is left alone; the rest is done",
+            alone.join(", "),
+            job.app.id
+        );
+        let ending = Fact::DeployEnding {
+            outcome: Ending::Failed,
+            code: Code::NotOurs.into(),
+            sentence,
+        };
+        job.record(deploy.number, vec![ending]).await?;
+        return Ok(Next::Again);
     }
     let stay = deploy
         .plan
@@ -95,6 +116,11 @@ fn what_changed(deploy: &Deploy) -> String {
 /// Rollouts of ours that are not waited for, and services that are left between two versions.
 fn what_goes_on(job: &Job<'_>, deploy: &Deploy, following: &Following, look: &Look) -> String {
     let mut said = String::new();
+    let none = look.apps.iter().filter(|(_, a)| a.instances == 0);
+    let none: Vec<&str> = none.map(|(id, _)| id.as_str()).take(5).collect();
+    if !none.is_empty() {
+        let _ = write!(said, "; no instance is wanted of {}", none.join(", "));
+    }
     for service in companion::all(deploy, following) {
         let _ = write!(
             said,

@@ -93,6 +93,16 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
         );
         return ending(job, deploy, Sentence::new(Code::Cancelled, sentence)).await;
     }
+    if let Some(gone) = planned.iter().find(|p| {
+        // what was accepted is there at once
+        version_given(deploy, &p.id).is_some() && !look.apps.contains_key(&p.id)
+    }) {
+        let sentence = format!(
+            "somebody else removed {} in Marathon while it was rolling",
+            gone.id
+        );
+        return ending(job, deploy, Sentence::new(Code::Cancelled, sentence)).await;
+    }
     let of_the_plan = |a: &&Accepted| a.services.iter().any(|id| deploy.plans(id));
     let ours_gone = deploy
         .life

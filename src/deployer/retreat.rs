@@ -54,13 +54,14 @@ pub(super) async fn end(job: &Job<'_>, deploy: &Deploy, ending: &EndingOf) -> St
     let inherited = job.app.inherited().flat_map(|t| &t.services);
     let changed: BTreeSet<ServiceId> = accepted.chain(inherited).cloned().collect();
     // what somebody took from us meanwhile is left alone
+    let touched = !changed.is_empty();
     let ids = still_ours(job, changed).await?;
     let Some(mut stays) = end_rollouts(job, Some(deploy.number), &ids).await? else {
         return Ok(Next::After(job.context.timing.look));
     };
     let look = look(&job.context.marathon, ids.clone()).await?;
     let services = outcomes(deploy, &ids, &look);
-    let mut sentence = format!("{}; {}", ending.why.sentence, what_runs(&services));
+    let mut sentence = format!("{}; {}", ending.why.sentence, what_runs(&services, touched));
     sentence.push_str(&what_starts(&look));
     if stays.is_empty() {
         // somebody took its services from us: it is not ours to end any more
@@ -180,13 +181,14 @@ fn what_starts(look: &Look) -> String {
     }
 }
 
-fn what_runs(services: &[Outcome]) -> String {
+fn what_runs(services: &[Outcome], touched: bool) -> String {
     let lines: Vec<String> = services
         .iter()
         .take(5)
         .map(|s| format!("{} runs {} old and {} new", s.id, s.old, s.new))
         .collect();
     match services.len() {
+        0 if touched => "none of what was changed is there and ours".to_owned(),
         0 => "nothing was changed".to_owned(),
         n if n > 5 => format!("{} and {} more services", lines.join(", "), n - 5),
         _ => lines.join(", "),

@@ -180,6 +180,9 @@ pub enum Fact {
     ServiceRemoved {
         id: ServiceId,
         sentence: String,
+        /// It was to be removed, and runs on: it is not the app's any more.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        left: bool,
     },
     DriftSeen {
         services: Vec<Drift>,

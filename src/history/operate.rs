@@ -307,7 +307,7 @@ fn unlock(draft: &mut Draft<'_>, app: &App, known: &Known, reason: Option<String
     let under_way = app.running.as_ref().map(|d| &d.wanted.commit);
     match head(app) {
         Some(head) if under_way == Some(&head) => Answer::Done,
-        Some(head) if app.pin.is_none() && live != Some(&head) => {
+        Some(head) if app.pin.is_none() && (live != Some(&head) || app.held.is_some()) => {
             Answer::Queued(draft.queue_head(app, &head, Cause::Unlock, reason))
         }
         // pushes held by the lock alone may be newer than the pin

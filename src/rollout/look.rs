@@ -30,6 +30,7 @@ pub fn running(app: &LiveApp) -> Running {
         .tasks
         .iter()
         .all(|t| app.is_current(t) && app.is_well(t));
+    let old = app.tasks.iter().any(|t| !app.is_current(t)) && app.deployments().is_empty();
     let complete = u32::try_from(app.tasks.len()).is_ok_and(|n| n == app.instances);
     Running {
         app: app.labels.get(LABEL_APP).cloned(),
@@ -37,6 +38,7 @@ pub fn running(app: &LiveApp) -> Running {
         instances: app.instances,
         rendering: rendering(&app.raw),
         settled: all_current && complete,
+        old,
         version: app.version.clone(),
         definition: app.raw.clone(),
     }

@@ -15,10 +15,11 @@ use super::html;
 use super::negotiate::{Wants, json as json_answer, wants_page};
 use super::pages::destroyed_sentence;
 use crate::api::{AppBody, DestroyedBody, ProblemCode, RegisterBody};
+use crate::event::Fact;
 use crate::history::{App, Command, Refusal};
-use crate::id::{Branch, RepositoryName};
+use crate::id::{Branch, RepositoryName, ServiceId};
 use crate::intake::{self, RegisterError};
-use crate::store::StoreError;
+use crate::store::{EventFilter, StoreError};
 
 pub(super) async fn register_app(
     State(web): State<Web>,
@@ -127,6 +128,23 @@ pub(super) async fn destroy_app(
     destroy(&web, &app, &operator, query.keep_services, reads).await
 }
 
+/// The services that were to go since `app` was read, and are somebody else's.
+async fn left_alone(web: &Web, app: &App) -> Result<Vec<ServiceId>, Failure> {
+    let filter = EventFilter {
+        app: Some(app.id.clone()),
+        kind: Some("service_removed".to_owned()),
+        since: Some(app.last_seq),
+        limit: 1000,
+        ..EventFilter::default()
+    };
+    let events = web.context.store.events(&filter).await?;
+    let left = events.iter().filter_map(|e| match e.fact() {
+        Ok(Fact::ServiceRemoved { id, left: true, .. }) => Some(id),
+        _ => None,
+    });
+    Ok(left.collect())
+}
+
 /// Begins the destroy and waits a while for its end, so that the answer can say what was done.
 async fn destroy(
     web: &Web,
@@ -166,10 +184,15 @@ async fn destroy(
     } else {
         None
     };
+    let alone = left_alone(web, app).await?;
     let (mut done, mut open) = (Vec::new(), Vec::new());
     for id in app.services.keys() {
         match now.services.contains_key(id) && !now.destroyed {
             true => open.push(format!("{id} still runs")),
+            false if alone.contains(id) => open.push(format!(
+                "{id} runs on: it does not carry the label of {} any more",
+                app.id
+            )),
             false if keep_services => done.push(format!("{id} was left running")),
             false => done.push(format!("{id} was removed")),
         }

@@ -51,6 +51,8 @@ pub struct Pace {
     pub hook_timeout: Duration,
     /// How far off `x-ratelimit-reset` is while the fault `rate_limited` is on.
     pub limit_reset: Duration,
+    /// How many requests an hour somebody with a token has.
+    pub requests_an_hour: u32,
 }
 
 impl Default for Pace {
@@ -58,6 +60,7 @@ impl Default for Pace {
         Self {
             hook_timeout: Duration::from_secs(10),
             limit_reset: Duration::from_mins(1),
+            requests_an_hour: 5000,
         }
     }
 }

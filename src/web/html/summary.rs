@@ -118,7 +118,12 @@ pub fn summary(fact: &Fact) -> String {
             ..
         } => format!("Marathon refused to {}, {code}: {sentence}", verb(*call)),
         Fact::ServiceScaled { id, old, new } => format!("{id} scaled from {old} to {new}."),
-        Fact::ServiceRemoved { id, sentence } => format!("{id} removed: {sentence}"),
+        Fact::ServiceRemoved {
+            sentence,
+            left: true,
+            ..
+        } => sentence.clone(),
+        Fact::ServiceRemoved { id, sentence, .. } => format!("{id} removed: {sentence}"),
     }
 }
 

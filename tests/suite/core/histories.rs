@@ -337,6 +337,7 @@ fn settled(app: Option<&App>, id: &AppId) -> Vec<Fact> {
     };
     let sentence = "gone".to_owned();
     let removed = destroying.services.iter().map(|id| Fact::ServiceRemoved {
+        left: false,
         id: id.clone(),
         sentence: sentence.clone(),
     });

@@ -82,7 +82,10 @@ impl RestState {
     async fn meter(&self, token: Option<&Token>, mut request: Request, next: Next) -> Response {
         let login = token.map(|token| token.login.as_str());
         let free = request.uri().path() == "/rate_limit";
-        let usage = self.meter.count(login, i32::from(!free), clock::now());
+        let hourly = self.server.pace.requests_an_hour;
+        let usage = self
+            .meter
+            .count(login, hourly, i32::from(!free), clock::now());
         if let Some(none_left) = self.exhausted(usage, free) {
             return limited(none_left, login);
         }
@@ -91,7 +94,9 @@ impl RestState {
         request.extensions_mut().insert(usage);
         let mut response = tagged(&method, wanted.as_ref(), next.run(request).await).await;
         let unchanged = response.status() == StatusCode::NOT_MODIFIED;
-        let usage = self.meter.count(login, -i32::from(unchanged), clock::now());
+        let usage = self
+            .meter
+            .count(login, hourly, -i32::from(unchanged), clock::now());
         usage.write(response.headers_mut());
         response
     }

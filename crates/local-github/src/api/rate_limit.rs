@@ -8,8 +8,6 @@ use axum::http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Requests an hour with a token.
-const KNOWN: u32 = 5000;
 /// Requests an hour without.
 const ANONYMOUS: u32 = 60;
 /// Seconds.
@@ -62,10 +60,10 @@ pub struct Meter(Mutex<HashMap<Option<String>, Usage>>);
 
 impl Meter {
     /// How it stands for this user, and what `count` more requests make of it (0 to look, -1 to give one back).
-    pub fn count(&self, login: Option<&str>, count: i32, now: Timestamp) -> Usage {
+    pub fn count(&self, login: Option<&str>, known: u32, count: i32, now: Timestamp) -> Usage {
         let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = Usage {
-            limit: if login.is_some() { KNOWN } else { ANONYMOUS },
+            limit: if login.is_some() { known } else { ANONYMOUS },
             used: 0,
             reset: now.as_second() + HOUR,
         };
