@@ -518,6 +518,87 @@ async fn a_destroy_refuses_to_register_again_and_takes_back_a_hook_that_is_made_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_a_rollback_of_one_service_a_lock_in_the_moment_of_resuming_holds_nothing_for_ever() {
+    let (town, ..) = two_versions().await;
+    let (status, body) = town
+        .post("/apps/shop/web/rollback", &json!({"to": "#1"}))
+        .await;
+    assert_eq!(status, 202, "{body}");
+    assert_eq!(town.ended(3).await["state"], "succeeded");
+    assert_eq!(town.version("/shop/web").await, "1");
+    // the head's deploy cannot be planned as long as Marathon is slow: the lock finds it waiting
+    let faults = json!({"slow_ms": 1500});
+    town.marathon_send("POST", "/local/faults", &faults).await;
+    let (status, body) = town.post("/apps/shop/resume", &json!({})).await;
+    assert_eq!(status, 202, "{body}");
+    let (status, body) = town
+        .post("/apps/shop/lock", &json!({"reason": "audit"}))
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let reset = json!({"reset": true});
+    town.marathon_send("POST", "/local/faults", &reset).await;
+    assert_eq!(town.ended(4).await["state"], "cancelled");
+    let (status, body) = town.post("/apps/shop/unlock", &json!({})).await;
+    assert_eq!(status, 202, "{body}");
+    assert_eq!(town.ended(5).await["state"], "succeeded");
+    assert_eq!(town.version("/shop/web").await, "2");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_somebody_relabelled_is_left_alone_by_destroy_and_named() {
+    let (town, ..) = two_versions().await;
+    let theirs = json!({"labels": {"DPLOY": "other"}});
+    let (status, body) = town
+        .marathon_send("PUT", "/v2/apps/shop/api?force=true", &theirs)
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let request = town.http.delete(format!("{}/apps/shop", town.url()));
+    let answer = request.bearer_auth(TOKEN).send().await.unwrap();
+    let body: Value = answer.json().await.unwrap();
+    assert!(
+        body["done"][0] == "/shop/web was removed"
+            && body["open"][0]
+                .as_str()
+                .unwrap()
+                .starts_with("/shop/api runs on"),
+        "{body}"
+    );
+    let sentence = body["sentence"].as_str().unwrap();
+    assert!(
+        sentence
+            .starts_with("1 service removed; left alone, as not this app's any more: /shop/api"),
+        "{sentence}"
+    );
+    assert_eq!(town.version("/shop/api").await, "1");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_of_an_earlier_definition_are_not_adopted_as_right() {
+    let (town, ..) = two_versions().await;
+    let mut crashes = service("/shop/web", 3, "");
+    crashes["cmd"] = json!("sleep 0.2; exit 3");
+    town.spec("web", &crashes);
+    town.push("crashes");
+    assert_eq!(town.ended(3).await["state"], "failed");
+    let url = format!("{}/apps/shop?keep_services=true", town.url());
+    let answer = town.http.delete(url).bearer_auth(TOKEN).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+    let again = json!({"repository": "acme/shop", "branch": "dcos"});
+    let (status, body) = town.post("/apps", &again).await;
+    assert_eq!(status, 201, "{body}");
+    let deploy = town.ended(4).await;
+    let sentence = deploy["sentence"].as_str().unwrap_or_default();
+    assert!(
+        sentence.contains("/shop/web has instances of an earlier definition"),
+        "{deploy}"
+    );
+    assert_eq!(town.version("/shop/web").await, "2", "the old one runs on");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hooks_are_kept_although_the_app_of_the_settings_cannot_be_registered() {
     let (mut town, ..) = two_versions().await;
     town.stop().await;
