@@ -303,8 +303,10 @@ impl Client {
         &self,
         app: &AppId,
         keep_services: bool,
+        override_lock: bool,
     ) -> Result<DestroyedBody, ClientError> {
-        let path = format!("/apps/{app}?keep_services={keep_services}");
+        let path =
+            format!("/apps/{app}?keep_services={keep_services}&override_lock={override_lock}");
         Ok(self.call(Method::DELETE, &path, None).await?.1)
     }
 }

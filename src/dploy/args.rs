@@ -267,6 +267,9 @@ pub(super) struct DestroyArgs {
     /// Leave the services running
     #[arg(long)]
     pub keep_services: bool,
+    /// Destroy although the app is locked
+    #[arg(long)]
+    pub override_lock: bool,
 }
 
 #[derive(Args)]

@@ -181,6 +181,8 @@ pub enum Command {
     Destroy {
         /// Whether its services stay.
         keep_services: bool,
+        /// Although it is locked.
+        override_lock: bool,
     },
     /// A forged or malformed call; it belongs to no app.
     Refused {

@@ -58,7 +58,13 @@ pub(super) fn operate(
             }
             Ok(Answer::Queued(draft.queue_behind(app, stands_at)))
         }
-        Command::Destroy { keep_services } => Ok(destroy(draft, app, known, *keep_services)),
+        Command::Destroy {
+            keep_services,
+            override_lock,
+        } => {
+            unlocked(app, *override_lock)?;
+            Ok(destroy(draft, app, known, *keep_services))
+        }
         _ => Err(Refusal::Stale),
     }
 }

@@ -35,7 +35,7 @@ impl Due {
     fn concerns(self, app: &App) -> bool {
         let failure = app.hook.failure.as_ref();
         let failed_by = |code| failure.is_some_and(|f| f.is(code));
-        if app.destroying.is_some() || failed_by(Code::Removed) {
+        if app.destroyed || app.destroying.is_some() || failed_by(Code::Removed) {
             return false;
         }
         match self {

@@ -74,6 +74,8 @@ pub(super) struct DestroyBody {
     confirm: Option<String>,
     #[serde(default)]
     keep_services: bool,
+    #[serde(default)]
+    override_lock: bool,
 }
 
 pub(super) async fn confirm_destroy(
@@ -104,7 +106,7 @@ pub(super) async fn destroy_by_form(
         )
             .into_response());
     }
-    destroy(&web, &app, &operator, act.body.keep_services, Wants::Html).await
+    destroy(&web, &app, &operator, &act.body, Wants::Html).await
 }
 
 pub(super) async fn destroy_app(
@@ -125,7 +127,7 @@ pub(super) async fn destroy_app(
     } else {
         Wants::Json
     };
-    destroy(&web, &app, &operator, query.keep_services, reads).await
+    destroy(&web, &app, &operator, &query, reads).await
 }
 
 /// The services that were to go since `app` was read, and are somebody else's.
@@ -150,9 +152,10 @@ async fn destroy(
     web: &Web,
     app: &App,
     operator: &Operator,
-    keep_services: bool,
+    wish: &DestroyBody,
     reads: Wants,
 ) -> Result<Response, Failure> {
+    let keep_services = wish.keep_services;
     let mut head = web.context.store.head();
     match web
         .context
@@ -162,7 +165,10 @@ async fn destroy(
             &app.id,
             &operator.actor(),
             None,
-            Command::Destroy { keep_services },
+            Command::Destroy {
+                keep_services,
+                override_lock: wish.override_lock,
+            },
         )
         .await
     {

@@ -275,6 +275,16 @@ async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure>
             .as_ref()
             .is_none_or(|list| list.iter().any(|s| s == id.as_str()))
     };
+    let has_spec = |id: &&String| {
+        let mut specs = resolved.commit.services.iter();
+        specs.any(|s| s.id.as_str() == id.as_str())
+    };
+    if let Some(other) = body.services.iter().flatten().find(|id| !has_spec(id)) {
+        let commit = resolved.to.commit.short();
+        let why =
+            format!("{other} has no spec at {commit}; only what the head names can be adopted");
+        return Err(Failure::unprocessable(ProblemCode::Invalid, why));
+    }
     let live = web.context.live(app, &resolved.commit.services).await?;
     let bounds = web
         .context

@@ -80,6 +80,7 @@ pub(super) async fn run(session: &Session, args: &DestroyArgs) -> anyhow::Result
         marathon: &marathon,
         github: github.as_ref(),
         keep_services: args.keep_services,
+        override_lock: args.override_lock,
     };
     let mut report = Report::default();
     let traces = task.with_observer(&mut report).await?;
@@ -125,6 +126,7 @@ struct Task<'a> {
     marathon: &'a Marathon,
     github: Option<&'a Github>,
     keep_services: bool,
+    override_lock: bool,
 }
 
 impl Task<'_> {

@@ -195,7 +195,9 @@ impl Task<'_> {
         let until = Instant::now() + self.patience();
         let app = &self.workspace.app;
         loop {
-            let answer = client.destroy(app, self.keep_services).await?;
+            let answer = client
+                .destroy(app, self.keep_services, self.override_lock)
+                .await?;
             let gone = answer.state == AppState::Destroyed;
             // GitHub may be down for hours; nothing but the webhook is left to it
             let services = answer.open.iter().any(|o| o.starts_with('/'));

@@ -230,6 +230,7 @@ fn deploy(to: u8) -> Command {
 fn destroy() -> Command {
     Command::Destroy {
         keep_services: false,
+        override_lock: false,
     }
 }
 
@@ -1128,10 +1129,24 @@ fn destroying_leaves_the_hook_that_another_app_uses_and_services_that_shall_stay
         OPERATOR,
         Command::Destroy {
             keep_services: true,
+            override_lock: false,
         },
     );
     let destroying = story.app().destroying.as_ref().unwrap();
     assert_eq!((destroying.hook, destroying.services.len()), (None, 0));
+}
+
+#[test]
+fn a_lock_refuses_a_destroy_until_somebody_overrides_it() {
+    let mut story = Story::new();
+    story.does(OPERATOR, lock("audit"));
+    assert!(matches!(story.is_refused(destroy()), Refusal::Locked(_)));
+    let command = Command::Destroy {
+        keep_services: false,
+        override_lock: true,
+    };
+    story.does(OPERATOR, command);
+    assert_eq!(story.app().state(), AppState::Destroying);
 }
 
 #[test]

@@ -323,6 +323,7 @@ fn wished(id: &AppId, wish: &Wish) -> Command {
         },
         Wish::Destroy(keep_services) => Command::Destroy {
             keep_services: *keep_services,
+            override_lock: false,
         },
     }
 }

@@ -790,8 +790,11 @@ async fn of_two_apps_destroyed_at_once_the_last_one_takes_the_hook_along() {
         tell(&store, app, OBSERVER, Command::Note(vec![hook])).await;
     }
     let destroy = |app| {
-        let keep_services = false;
-        tell(&store, app, OPERATOR, Command::Destroy { keep_services })
+        let command = Command::Destroy {
+            keep_services: false,
+            override_lock: false,
+        };
+        tell(&store, app, OPERATOR, command)
     };
     join(destroy(&apps[0]), destroy(&apps[1])).await;
     let mut hooks = Vec::new();

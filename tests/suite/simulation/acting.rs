@@ -255,7 +255,15 @@ impl Machine {
         let Some(alive) = &self.alive else { return };
         let log = alive.context.store.log().clone();
         let actor = format!("operator:{by}");
-        let answer = alive.run(log.command(app, &actor, None, Command::Destroy { keep_services }));
+        let answer = alive.run(log.command(
+            app,
+            &actor,
+            None,
+            Command::Destroy {
+                keep_services,
+                override_lock: true,
+            },
+        ));
         self.note(&format!("{by} destroys {app}: {answer:?}"));
     }
 
