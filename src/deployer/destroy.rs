@@ -92,14 +92,14 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
     match context.marathon.app(id).await? {
         None => {
             let sentence = format!("{id} is gone from Marathon");
-            is_not_ours(job, id, sentence, false).await
+            has_left(job, id, sentence, false).await
         }
         Some(app) if !rollout::is_of(&app, &job.app.id) => {
             let sentence = format!(
                 "{id} is left alone: it does not carry the label of {} any more",
                 job.app.id
             );
-            is_not_ours(job, id, sentence, true).await
+            has_left(job, id, sentence, true).await
         }
         Some(app) => {
             let deploy = job.app.running.as_ref().map(|d| d.number);
@@ -128,7 +128,7 @@ pub(super) async fn remove(job: &Job<'_>, id: &ServiceId, force: bool) -> Step {
 }
 
 /// A service is gone, or is somebody else's and left alone.
-async fn is_not_ours(job: &Job<'_>, id: &ServiceId, sentence: String, left: bool) -> Step {
+async fn has_left(job: &Job<'_>, id: &ServiceId, sentence: String, left: bool) -> Step {
     let fact = Fact::ServiceRemoved {
         id: id.clone(),
         sentence,

@@ -9,11 +9,11 @@ use super::following::Following;
 use super::job::Job;
 use super::retreat::Logged;
 use super::{Next, Step, StepError, companion, destroy, owner, retreat};
-use crate::event::{Action, Ending, Fact};
+use crate::event::{Action, Fact};
 use crate::history::Deploy;
 use crate::id::ServiceId;
 use crate::rollout::{self, Look, Wiped, wipe};
-use crate::sentence::Code;
+use crate::sentence::{Code, Sentence};
 use crate::spec::rendering;
 
 /// All is well: go back to the wanted counts, remove what left, and say so.
@@ -60,12 +60,8 @@ pub(super) async fn finish(
             alone.join(", "),
             job.app.id
         );
-        let ending = Fact::DeployEnding {
-            outcome: Ending::Failed,
-            code: Code::NotOurs.into(),
-            sentence,
-        };
-        job.record(deploy.number, vec![ending]).await?;
+        let why = Sentence::new(Code::NotOurs, sentence);
+        job.record(deploy.number, vec![Fact::fails(why)]).await?;
         return Ok(Next::Again);
     }
     let stay = deploy

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::following::Following;
 use super::job::Job;
 use super::{Next, Step, StepError, apply, companion, finish};
-use crate::event::{Action, Call, Ending, Fact, Planned};
+use crate::event::{Action, Call, Fact, Planned};
 use crate::history::{Accepted, Deploy};
 use crate::id::ServiceId;
 use crate::marathon::LiveApp;
@@ -288,7 +288,7 @@ async fn gives_up(
         })
     });
     let mut facts: Vec<Fact> = changed.take(MOST_LAST_WORDS).collect();
-    facts.push(ended_for(why));
+    facts.push(Fact::fails(why));
     job.record(deploy.number, facts).await?;
     Ok(Next::Again)
 }
@@ -325,16 +325,8 @@ fn late(standings: &[(&Planned, Standing)], quiet: Duration) -> Sentence {
 }
 
 async fn ending(job: &Job<'_>, deploy: &Deploy, why: Sentence) -> Step {
-    job.record(deploy.number, vec![ended_for(why)]).await?;
+    job.record(deploy.number, vec![Fact::fails(why)]).await?;
     Ok(Next::Again)
-}
-
-fn ended_for(why: Sentence) -> Fact {
-    Fact::DeployEnding {
-        outcome: Ending::Failed,
-        code: why.code,
-        sentence: why.sentence,
-    }
 }
 
 /// A plan whose services only have to become well, without any call.

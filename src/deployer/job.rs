@@ -226,20 +226,10 @@ impl Job<'_> {
 
     /// How a deploy fails: at once, or where it took something over or told Marathon something, after that is ended.
     pub fn failed(&self, deploy: &Deploy, why: Sentence) -> Fact {
-        let Sentence { code, sentence } = why;
         if deploy.has_begun() || self.app.inherits() {
-            Fact::DeployEnding {
-                outcome: Ending::Failed,
-                code,
-                sentence,
-            }
-        } else {
-            Fact::DeployFailed {
-                code,
-                sentence,
-                services: Vec::new(),
-            }
+            return Fact::fails(why);
         }
+        Fact::ended_ill(Ending::Failed, why.code, why.sentence, Vec::new())
     }
 
     /// A fact that the log refuses for good, as one that is too large, ends a deploy that has not touched Marathon.

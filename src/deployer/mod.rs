@@ -78,11 +78,10 @@ pub async fn run(context: Context, stop: CancellationToken) {
 pub async fn owing(context: &Context) -> Result<Vec<AppId>, StoreError> {
     let (mut after, mut owing) = (String::new(), Vec::new());
     loop {
-        let page = context.store.apps(&after, 200).await?;
-        let Some(last) = page.last() else {
+        let page = context.store.next_apps(&mut after).await?;
+        if page.is_empty() {
             return Ok(owing);
-        };
-        after = last.id.to_string();
+        }
         owing.extend(page.into_iter().filter(App::owes_work).map(|a| a.id));
     }
 }

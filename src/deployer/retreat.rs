@@ -175,7 +175,7 @@ fn what_starts(look: &Look) -> String {
     match names.as_slice() {
         [] => String::new(),
         _ => format!(
-            "; Marathon goes on to start the missing instances of {} in the version that was given up, until the next push or a rollback",
+            "; Marathon goes on to start the missing instances of {}, as they are defined now, until the next push or a rollback",
             names.join(", ")
         ),
     }

@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::id::{AppId, DeployNumber};
+use crate::sentence::Sentence;
 
 /// The largest payload, in bytes of JSON.
 pub const PAYLOAD_LIMIT: usize = 64 * 1024;
@@ -84,6 +85,16 @@ pub struct Unreadable {
 impl Fact {
     /// Every kind, in the order of the enum.
     pub const KINDS: &[&str] = <Self as strum::VariantNames>::VARIANTS;
+
+    /// A deploy is to fail: first its rollouts are ended.
+    #[must_use]
+    pub fn fails(why: Sentence) -> Self {
+        Self::DeployEnding {
+            outcome: Ending::Failed,
+            code: why.code,
+            sentence: why.sentence,
+        }
+    }
 
     /// The end of a deploy that did not go well.
     #[must_use]

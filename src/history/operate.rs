@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::command::{Answer, Command, Known, Refusal, Target};
 use super::draft::{Draft, wanted};
-use super::state::App;
+use super::state::{App, Held};
 use crate::event::{Cause, DeployQueued, DeployRef, Ending, Fact, ResumeWhen, RollbackRequested};
 use crate::id::{CommitId, DeployNumber, ServiceId};
 use crate::sentence::Code;
@@ -309,6 +309,11 @@ fn unlock(draft: &mut Draft<'_>, app: &App, known: &Known, reason: Option<String
         reason: reason.clone(),
         head: head(app),
     });
+    // what a first start met is not decided by lifting a lock
+    let undecided = |h: &Held| h.why.is(Code::FirstStart);
+    if app.held.as_ref().is_some_and(undecided) {
+        return Answer::Done;
+    }
     let live = app.live.as_ref().map(|l| &l.commit);
     let under_way = app.running.as_ref().map(|d| &d.wanted.commit);
     match head(app) {

@@ -101,12 +101,11 @@ impl HookKeeper {
     pub async fn round(&self, due: Due) {
         let mut after = String::new();
         loop {
-            let apps = match self.context.store.apps(&after, 100).await {
+            let apps = match self.context.store.next_apps(&mut after).await {
+                Ok(apps) if apps.is_empty() => return,
                 Ok(apps) => apps,
                 Err(error) => return tracing::error!(%error, "the apps cannot be read"),
             };
-            let Some(last) = apps.last() else { return };
-            after = last.id.to_string();
             for app in apps.iter().filter(|a| due.concerns(a)) {
                 self.keep_or_say(app).await;
             }

@@ -50,12 +50,11 @@ impl Branches {
     pub async fn round(&self) {
         let mut after = String::new();
         loop {
-            let apps = match self.context.store.apps(&after, 100).await {
+            let apps = match self.context.store.next_apps(&mut after).await {
+                Ok(apps) if apps.is_empty() => return,
                 Ok(apps) => apps,
                 Err(error) => return tracing::error!(%error, "the apps cannot be read"),
             };
-            let Some(last) = apps.last() else { return };
-            after = last.id.to_string();
             for app in apps.iter().filter(|a| a.destroying.is_none()) {
                 if let Err(error) = self.look(app).await {
                     tracing::warn!(app.id = %app.id, %error, "the branch could not be asked");
@@ -79,13 +78,8 @@ impl Branches {
         }
         now.saturating_sub(known.1)
     }
-}
 
-impl Branches {
-    /// Asks one branch once.
-    ///
-    /// # Errors
-    /// When the log cannot be written; trouble with GitHub is kept beside it.
+    /// Asks one branch once; trouble with GitHub is kept beside the log.
     async fn look(&self, app: &App) -> Result<(), StoreError> {
         let context = &self.context;
         let met_for = self.met_for(app);

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 
 use crate::id::{AppId, ServiceId, SpecHash};
 use crate::marathon::{
-    Client, LiveApp, MarathonError, QueueItem, RunningDeployment, Snapshot, Watched,
+    Client, LiveApp, MarathonError, QueueItem, RunningDeployment, Snapshot, Task, Watched,
 };
 use crate::plan::Running;
 use crate::spec::{LABEL_APP, LABEL_SPEC, rendering};
@@ -30,7 +30,9 @@ pub fn running(app: &LiveApp) -> Running {
         .tasks
         .iter()
         .all(|t| app.is_current(t) && app.is_well(t));
-    let old = app.tasks.iter().any(|t| !app.is_current(t)) && app.deployments().is_empty();
+    // one that is being killed, or is out of reach, is on its way out
+    let runs_old = |t: &Task| t.state == "TASK_RUNNING" && !app.is_current(t);
+    let old = app.deployments().is_empty() && app.tasks.iter().any(runs_old);
     let complete = u32::try_from(app.tasks.len()).is_ok_and(|n| n == app.instances);
     Running {
         app: app.labels.get(LABEL_APP).cloned(),

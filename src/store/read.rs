@@ -8,6 +8,9 @@ use crate::event::{Event, PushReceived};
 use crate::history::{App, Deploy};
 use crate::id::{AppId, BlobId, Branch, CommitId, DeployNumber, ServiceId};
 
+/// So many apps are read at a time where all are.
+const PAGE: i64 = 100;
+
 /// Which events are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
@@ -97,6 +100,18 @@ impl Store {
         .fetch_all(&self.readers)
         .await?;
         parse(&rows)
+    }
+
+    /// The next apps behind the name `after`, which moves on; none at the end.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn next_apps(&self, after: &mut String) -> Result<Vec<App>, StoreError> {
+        let page = self.apps(after, PAGE).await?;
+        if let Some(last) = page.last() {
+            *after = last.id.to_string();
+        }
+        Ok(page)
     }
 
     /// An app, also a destroyed one.

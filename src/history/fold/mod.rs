@@ -12,6 +12,7 @@ use super::phase::Accepted;
 use super::state::App;
 use crate::event::{Fact, NewEvent, PushReceived};
 use crate::id::{CommitId, DeployNumber};
+use crate::sentence::Code;
 
 /// A row of a projection that an event changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,7 +173,10 @@ impl Fold<'_> {
                 self.app.rolled_back.clear();
             }
             Fact::AppLocked { reason, .. } => self.app_locked(reason),
-            Fact::AppUnlocked { .. } => (self.app.lock, self.app.held) = (None, None),
+            Fact::AppUnlocked { .. } => {
+                self.app.lock = None;
+                self.app.held.take_if(|h| !h.why.is(Code::FirstStart));
+            }
             Fact::AppAdopted { services } => self.app_adopted(services),
             Fact::ServiceScaled { id, new, .. } => {
                 self.app.services.entry(id.clone()).or_default().scale = Some(*new);
