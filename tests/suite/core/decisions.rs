@@ -479,6 +479,9 @@ fn a_first_start_that_meets_other_services_is_held_until_somebody_decides() {
     story.does(OBSERVER, hold);
     assert_eq!(story.then(), ["deploy_cancelled #1", "push_held"]);
     assert_eq!(story.app().state(), AppState::Held);
+    story.does(OPERATOR, lock("audit"));
+    assert_eq!(story.does(OPERATOR, unlock()), Answer::Done);
+    assert_eq!(story.app().state(), AppState::Held, "that decides nothing");
     assert_eq!(story.does(OPERATOR, resume()), queued(2));
     assert_eq!(story.app().state(), AppState::Following);
 }

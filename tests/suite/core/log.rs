@@ -1,7 +1,11 @@
 //! What the log promises, tried on real files: it only grows, it is answered for, and damage is seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use dploy_observer::clock::Clock;
 use dploy_observer::event::{Call, Event, Fact, GENESIS, PAYLOAD_LIMIT, Planned};
 use dploy_observer::history::{Answer, Command, Push};
 use dploy_observer::id::{BlobId, DeployNumber};
@@ -15,6 +19,40 @@ use crate::support::data_folder::{
     lock, name, outcome, plan_made, push, pushed, register, report, rollback, service, source,
     specs_read, succeeded, target, tell,
 };
+
+/// A clock that breaks on demand, and with it who asks.
+#[derive(Default)]
+struct Brittle(AtomicBool);
+
+impl Clock for Brittle {
+    fn now(&self) -> jiff::Timestamp {
+        assert!(!self.0.load(Ordering::SeqCst), "the clock is broken");
+        jiff::Timestamp::UNIX_EPOCH
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_is_fatal_and_nothing_is_written_any_more() {
+    let folder = Folder::new();
+    let clock = Arc::new(Brittle::default());
+    let (says, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let fatal = Arc::new(move |why: &str| says.send(why.to_owned()).unwrap());
+    let store = Store::open(folder.path(), clock.clone(), fatal)
+        .await
+        .unwrap();
+    clock.0.store(true, Ordering::SeqCst);
+    let shop = name("shop");
+    let answer = ask(&store, &shop, OPERATOR, None, register(&shop, 1)).await;
+    assert!(answer.is_err(), "{answer:?}");
+    let why = said.recv().await.unwrap();
+    assert!(why.contains("the writer of the log panicked"), "{why}");
+    let ready = store.log().ping().await;
+    assert!(ready.unwrap_err().to_string().contains("has stopped"));
+}
 
 const SPEC: &[u8] = br#"{"id":"/shop/web","cmd":"sleep 1000"}"#;
 

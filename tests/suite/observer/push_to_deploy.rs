@@ -80,6 +80,76 @@ async fn dependencies_within_a_group_are_started_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_somebody_removes_while_it_rolls_is_said_to_be_removed() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    town.spec("web", &service("/shop/web", 2, "--listen-after 20"));
+    town.push("slow");
+    town.deploy_until(2, "it rolls", |d| d["services"][0]["state"] == "starting")
+        .await;
+    let path = "/v2/apps/shop/web?force=true";
+    let (status, body) = town.marathon_send("DELETE", path, &json!({})).await;
+    assert_eq!(status, 200, "{body}");
+    let deploy = town.ended(2).await;
+    let sentence = deploy["sentence"].as_str().unwrap();
+    assert_eq!(
+        sentence,
+        "somebody else removed /shop/web in Marathon while it was rolling; none of what was changed is there and ours"
+    );
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_relabelled_before_it_is_pruned_is_left_alone_and_fails_the_deploy() {
+    let api = service("/shop/api", 1, "");
+    let town = Town::with(&[("web", service("/shop/web", 1, "")), ("api", api)]).await;
+    town.write("dploy.app", "app_name: shop\nprune: true\n");
+    town.git(&["rm", "-q", "specs/api.json"]);
+    town.spec("web", &service("/shop/web", 2, "--listen-after 1.5"));
+    town.push("without api");
+    town.deploy_until(2, "it rolls", |d| {
+        let services = d["services"].as_array().into_iter().flatten();
+        services
+            .filter(|s| s["id"] == "/shop/web" && s["state"] == "starting")
+            .count()
+            == 1
+    })
+    .await;
+    let theirs = json!({"labels": {"DPLOY": "other"}});
+    let (status, body) = town
+        .marathon_send("PUT", "/v2/apps/shop/api", &theirs)
+        .await;
+    assert_eq!(status, 200, "{body}");
+    let deploy = town.ended(2).await;
+    assert_eq!(deploy["failure"]["code"], "NOT_OURS", "{deploy}");
+    let sentence = deploy["failure"]["sentence"].as_str().unwrap();
+    assert!(
+        sentence.starts_with("/shop/api does not carry the label of shop any more and is left alone; the rest is done"),
+        "{sentence}"
+    );
+    assert_eq!(town.version("/shop/web").await, "2");
+    assert_eq!(town.version("/shop/api").await, "1");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_names_the_services_of_which_no_instance_is_wanted() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let (status, body) = town
+        .marathon_send("PUT", "/v2/apps/shop/web", &json!({"instances": 0}))
+        .await;
+    assert_eq!(status, 200, "{body}");
+    town.spec("web", &service("/shop/web", 2, ""));
+    town.push("of nobody");
+    let deploy = town.ended(2).await;
+    let sentence = deploy["sentence"].as_str().unwrap();
+    assert!(
+        deploy["state"] == "succeeded" && sentence.contains("no instance is wanted of /shop/web"),
+        "{deploy}"
+    );
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_push_of_the_readme_changes_nothing() {
     let town = Town::with(&three()).await;
     let before = town.tasks("/shop/web").await;
