@@ -211,7 +211,9 @@ pub fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
     Ok(())
 }
 
-fn outcome(service: &Service, change: Action, live: Option<&Running>) -> Outcome {
+/// What becomes of a service that runs as its spec says.
+#[must_use]
+pub fn outcome(service: &Service, change: Action, live: Option<&Running>) -> Outcome {
     Outcome {
         id: service.id.clone(),
         change,

@@ -204,12 +204,22 @@ async fn removed_services(
         .await?
         .first()
         .map_or(0, |e| e.seq);
-    let events = job.context.store.events(&filter("service_removed")).await?;
-    let (mut removed, mut alone) = (Vec::new(), Vec::new());
+    let mut events = job.context.store.events(&filter("service_removed")).await?;
+    // those that only their label named are gone without a word
+    events.extend(job.context.store.events(&filter("apply_accepted")).await?);
+    let (mut removed, mut alone) = (BTreeSet::new(), BTreeSet::new());
     for event in events.iter().filter(|e| e.seq > began) {
-        if let Ok(Fact::ServiceRemoved { id, left, .. }) = event.fact() {
-            if left { &mut alone } else { &mut removed }.push(id);
+        match event.fact() {
+            Ok(Fact::ServiceRemoved { id, left, .. }) => {
+                if left { &mut alone } else { &mut removed }.insert(id);
+            }
+            Ok(Fact::ApplyAccepted {
+                call: Call::Delete,
+                services,
+                ..
+            }) => removed.extend(services),
+            _ => {}
         }
     }
-    Ok((removed, alone))
+    Ok((removed.into_iter().collect(), alone.into_iter().collect()))
 }

@@ -9,12 +9,14 @@ use super::following::Following;
 use super::job::Job;
 use super::retreat::Logged;
 use super::{Next, Step, StepError, companion, destroy, owner, retreat};
-use crate::event::{Action, Fact};
+use crate::context::Commit;
+use crate::event::{Action, Fact, Outcome};
 use crate::history::Deploy;
 use crate::id::ServiceId;
+use crate::plan::outcome;
 use crate::rollout::{self, Look, Wiped, wipe};
 use crate::sentence::{Code, Sentence};
-use crate::spec::rendering;
+use crate::spec::{Service, rendering};
 
 /// All is well: go back to the wanted counts, remove what left, and say so.
 pub(super) async fn finish(
@@ -79,12 +81,19 @@ pub(super) async fn finish(
         what_changed(deploy),
         what_goes_on(job, deploy, following, look)
     );
-    let orphans = orphans(job, deploy).await?;
+    let mut left = Vec::new();
+    // what was read once is stored; where it is not any more nothing can be said of the rest
+    if let Some(files) = &deploy.files
+        && let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await
+    {
+        left = orphans(job, &commit).await?;
+        services.extend(met(job, deploy, &commit).await?);
+    }
     job.record(
         deploy.number,
         vec![Fact::DeploySucceeded {
             services,
-            orphans,
+            orphans: left,
             sentence,
         }],
     )
@@ -165,16 +174,25 @@ async fn remove(job: &Job<'_>, deploy: &Deploy, id: &ServiceId) -> Step {
 }
 
 /// Services of ours that still run although the commit has no spec of them.
-async fn orphans(job: &Job<'_>, deploy: &Deploy) -> Result<Vec<ServiceId>, StepError> {
-    let Some(files) = &deploy.files else {
-        return Ok(Vec::new());
-    };
-    let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
-        return Ok(Vec::new());
-    };
+async fn orphans(job: &Job<'_>, commit: &Commit) -> Result<Vec<ServiceId>, StepError> {
     let ours = rollout::ours(&job.context.marathon, job.app.id.as_str()).await?;
-    Ok(ours
-        .into_iter()
-        .filter(|id| commit.services.iter().all(|s| s.id != *id))
-        .collect())
+    let has_spec = |id: &ServiceId| commit.services.iter().any(|s| s.id == *id);
+    Ok(ours.into_iter().filter(|id| !has_spec(id)).collect())
+}
+
+/// Services that were right already and that the log does not know yet, as after a log was lost: they are the app's too.
+async fn met(job: &Job<'_>, deploy: &Deploy, commit: &Commit) -> Result<Vec<Outcome>, StepError> {
+    let unknown = |s: &&Service| !deploy.plans(&s.id) && !job.app.services.contains_key(&s.id);
+    let unknown: Vec<&Service> = commit.services.iter().filter(unknown).collect();
+    if unknown.is_empty() || deploy.wanted.only.is_some() {
+        return Ok(Vec::new());
+    }
+    let look = job.look(unknown.iter().map(|s| s.id.clone()).collect());
+    let look = look.await?;
+    let found = unknown.into_iter().filter_map(|service| {
+        let app = look.apps.get(&service.id)?;
+        let ours = rollout::is_of(app, &job.app.id);
+        ours.then(|| outcome(service, Action::Unchanged, Some(&rollout::running(app))))
+    });
+    Ok(found.collect())
 }

@@ -273,8 +273,8 @@ async fn deployed_by(
     };
     if !observer.alive {
         bail!(
-            "the observer at {} does not answer; scaled around it, the next deploy might scale back. `dploy doctor` looks closer",
-            observer.client.base()
+            "{}; scaled around it, the next deploy might scale back. `dploy doctor` looks closer",
+            observer.silence()
         );
     }
     let observer = session.readable(observer, &workspace.app).await?;

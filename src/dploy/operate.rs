@@ -33,10 +33,7 @@ pub(super) async fn observed(session: &Session) -> anyhow::Result<(Workspace, Ob
         );
     };
     if !observer.alive {
-        bail!(
-            "the observer at {} does not answer; `dploy doctor` looks closer",
-            observer.client.base()
-        );
+        bail!("{}; `dploy doctor` looks closer", observer.silence());
     }
     Ok((workspace, observer))
 }

@@ -31,15 +31,15 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
         return deploy_and_launch(session, &workspace, &marathon, args).await;
     };
     if !observer.alive {
-        let url = observer.client.base();
+        let why = observer.silence();
         if !args.direct {
             bail!(
-                "the observer at {url} does not answer, so lock and pin are not known; `dploy doctor` looks closer, `dploy run -relaunch` launches it again, `dploy run -direct` goes around it"
+                "{why}, so lock and pin are not known; `dploy doctor` looks closer, `dploy run -relaunch` launches it again, `dploy run -direct` goes around it"
             );
         }
-        session.terminal.note(format!(
-            "The observer at {url} does not answer: lock and pin are not known."
-        ));
+        session
+            .terminal
+            .note(format!("Lock and pin are not known: {why}."));
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
     let observer = session.readable(observer, &workspace.app).await?;

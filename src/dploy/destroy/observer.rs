@@ -41,11 +41,6 @@ impl Part {
     }
 }
 
-/// Marathon names no port of it.
-fn without_task(observer: &Observer) -> bool {
-    observer.id.is_some() && observer.client.base().ends_with(":0")
-}
-
 impl Task<'_> {
     /// What the observer can do itself, it does; then it goes, if no other app needs it.
     pub(super) async fn with_observer(&self, report: &mut Report) -> anyhow::Result<Traces> {
@@ -63,10 +58,7 @@ impl Task<'_> {
             let part = if observer.alive {
                 self.through(&observer, &mut traces, report).await?
             } else {
-                Part::Silent(match (&observer.id, without_task(&observer)) {
-                    (Some(id), true) => format!("no task of {id} runs"),
-                    _ => format!("{} does not answer", observer.client.base()),
-                })
+                Part::Silent(observer.silence())
             };
             let why = match part {
                 Part::Done => return Ok(traces),
@@ -95,7 +87,7 @@ impl Task<'_> {
         let (mut url, mut elsewhere) = (String::new(), false);
         if let Some(observer) = observer {
             observer.client.base().clone_into(&mut url);
-            hosts.extend(host(&url).filter(|_| !without_task(observer)));
+            hosts.extend(host(&url).filter(|_| !observer.is_nowhere()));
             if let Some(id) = &observer.id
                 && let Some(app) = self.marathon.client.app(id).await?
             {

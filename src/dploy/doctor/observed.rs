@@ -32,6 +32,13 @@ impl Doctor<'_> {
             Err(error) => return self.note(Mark::Bad, "observer", format!("{error:#}")),
         };
         let url = observer.client.base().to_owned();
+        if observer.is_nowhere() {
+            let why = format!(
+                "{}; `dploy run -relaunch` launches it again",
+                observer.silence()
+            );
+            return self.note(Mark::Bad, "observer", why);
+        }
         if !observer.alive {
             let at = observer
                 .id

@@ -24,6 +24,21 @@ pub(in crate::dploy) struct Observer {
     pub alive: bool,
 }
 
+impl Observer {
+    /// Whether Marathon names no port of it.
+    pub fn is_nowhere(&self) -> bool {
+        self.id.is_some() && self.client.base().ends_with(":0")
+    }
+
+    /// What is said of one that is not alive.
+    pub fn silence(&self) -> String {
+        match &self.id {
+            Some(id) if self.is_nowhere() => format!("no task of the observer {id} runs"),
+            _ => format!("the observer at {} does not answer", self.client.base()),
+        }
+    }
+}
+
 /// Where an observer is reached: at the address it was given, else on the public node, else where its task runs. One that
 /// does not run is nowhere.
 fn reached_at(app: &LiveApp, node: Option<&String>) -> String {

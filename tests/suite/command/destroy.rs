@@ -115,7 +115,7 @@ async fn with_the_observer_dead_for_good_dploy_does_it_by_itself() {
     desk.kill_for_good().await;
     let said = desk.run(&shop, &DESTROY).await.code(0);
     said.says(&[
-        "Doing it without the observer: no task of /dploy-observer runs",
+        "Doing it without the observer: no task of the observer /dploy-observer runs",
         "the observer /dploy-observer was removed",
         "/shop/web was removed",
         "was removed",

@@ -599,6 +599,45 @@ async fn instances_of_an_earlier_definition_are_not_adopted_as_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn services_that_the_log_does_not_know_are_known_after_the_first_success_and_counted_by_destroy()
+ {
+    for pushes in [false, true] {
+        let (town, ..) = two_versions().await;
+        let url = format!("{}/apps/shop?keep_services=true", town.url());
+        let answer = town.http.delete(url).bearer_auth(TOKEN).send().await;
+        assert_eq!(answer.unwrap().status(), 200);
+        // so that the first start is held
+        let edit = json!({"env": {"BY": "hand"}});
+        let (status, body) = town.marathon_send("PUT", "/v2/apps/shop/web", &edit).await;
+        assert_eq!(status, 200, "{body}");
+        let again = json!({"repository": "acme/shop", "branch": "dcos"});
+        let (status, body) = town.post("/apps", &again).await;
+        assert_eq!(status, 201, "{body}");
+        assert_eq!(town.ended(3).await["state"], "cancelled");
+        if pushes {
+            town.spec("web", &service("/shop/web", 3, ""));
+            town.push("web: version 3");
+            assert_eq!(town.ended(4).await["state"], "succeeded");
+            let app = town.get("/apps/shop.json").await;
+            let ids: Vec<&Value> = app["services"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|s| &s["id"])
+                .collect();
+            assert_eq!(ids, ["/shop/api", "/shop/web"], "{app}");
+        }
+        let request = town.http.delete(format!("{}/apps/shop", town.url()));
+        let answer = request.bearer_auth(TOKEN).send().await.unwrap();
+        let body: Value = answer.json().await.unwrap();
+        let sentence = body["sentence"].as_str().unwrap();
+        assert!(sentence.starts_with("2 services removed;"), "{body}");
+        nothing_is_left(&town).await;
+        town.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hooks_are_kept_although_the_app_of_the_settings_cannot_be_registered() {
     let (mut town, ..) = two_versions().await;
     town.stop().await;
