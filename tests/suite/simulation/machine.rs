@@ -386,13 +386,17 @@ impl Machine {
             return self.rest_a_while();
         }
         let now = self.now();
-        self.outside.lock().relieve(now);
+        {
+            // until now it was as it is
+            let mut inside = self.outside.lock();
+            self.judge.reasons.passes(now, &inside.trouble);
+            inside.relieve(now);
+        }
         match choice {
             Choice::Act => self.act(),
             Choice::Tick => {
                 let mut inside = self.outside.lock();
                 inside.tick(now);
-                self.judge.reasons.passes(now, &inside.trouble);
             }
             Choice::Worker(app) => self.work(app),
             Choice::Held => self.release(),

@@ -17,8 +17,6 @@ use super::story::Trouble;
 
 impl Machine {
     pub(super) fn after(&mut self) {
-        let now = self.now();
-        self.judge.reasons.passes(now, &self.outside.lock().trouble);
         self.listen();
         self.notice();
         let now = self.now();

@@ -16,6 +16,9 @@ use super::story::{Behaviour, Trouble};
 /// The deadline of rollouts in stories.
 pub const DEADLINE: Duration = Duration::from_mins(1);
 
+/// Marathon can be away for so long without being missed.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
 /// For so long after a wrong head GitHub may be taken at its word.
 const LAG: Duration = Duration::from_mins(3);
 
@@ -102,8 +105,9 @@ impl Reasons {
                 self.waits_for_nothing(&rollout, wanted, sentence)
             }
             Fact::DeployEnding { code, sentence, .. } => {
-                let hasty =
-                    matches!(code.as_str(), "DEADLINE" | "NO_OFFERS") && rollout.lasted < DEADLINE;
+                // what lies between two looks is seen by nobody
+                let seen = rollout.lasted + BETWEEN_LOOKS;
+                let hasty = matches!(code.as_str(), "DEADLINE" | "NO_OFFERS") && seen < DEADLINE;
                 let seconds = rollout.lasted.as_secs();
                 let early = || Finding {
                     check: Check::HastyEnd,
