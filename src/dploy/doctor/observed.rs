@@ -9,6 +9,7 @@ use crate::api::AppPage;
 use crate::dploy::session::{Marathon, Observer};
 use crate::dploy::terminal::who;
 use crate::dploy::workspace::{Compared, Workspace};
+use crate::history::AppState;
 
 /// How long GitHub's ping may take.
 const PING: Duration = Duration::from_secs(15);
@@ -65,6 +66,13 @@ impl Doctor<'_> {
         };
         let reader = client.as_ref().unwrap_or(&observer.client);
         match reader.app(&workspace.app).await {
+            Ok(Some(page)) if page.app.state == AppState::Destroyed => {
+                let why = format!(
+                    "{} was destroyed; `dploy run` brings it back",
+                    workspace.app
+                );
+                self.note(Mark::Odd, "app", why);
+            }
             Ok(Some(page)) => {
                 self.app(workspace, &observer, client.is_some(), &page)
                     .await;
