@@ -21,6 +21,7 @@ use crate::history::Refusal;
 use crate::id::{Branch, RepositoryName};
 use crate::intake::{self, HookKeeper};
 use crate::marathon::{self, Credentials};
+use crate::schedule::{Every, Schedule};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
 use crate::store::{OnFatal, Store, StoreError};
@@ -178,15 +179,16 @@ pub async fn start(
     };
     let web = web(&settings, &surroundings, &context, &hooks, &public_url).await?;
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
-    let branches = intake::Branches::new(context.clone());
-    tasks.spawn(branches.run(settings.poll_every(), stop.clone()));
+    let delay = Duration::from_secs(settings.delay_registration);
+    let every = Every {
+        branch: settings.poll_every(),
+        hook: surroundings.hooks_every,
+        hooks_rest: delay,
+    };
+    tasks.spawn(Schedule::new(context.clone(), every).run(stop.clone()));
     let private = web.private_repository.clone();
     let seeding = seed_app(context, settings.clone(), private, stop.clone());
-    let keeping = hooks.run(surroundings.hooks_every, stop.clone());
-    // the hooks of the others do not wait for the seed app
-    let entering = async { ((), ()) = tokio::join!(seeding, keeping) };
-    let delay = Duration::from_secs(settings.delay_registration);
-    tasks.spawn(after(delay, stop.clone(), entering));
+    tasks.spawn(after(delay, stop.clone(), seeding));
     let serving = axum::serve(
         listener,
         web::router(web).into_make_service_with_connect_info::<SocketAddr>(),

@@ -14,7 +14,7 @@
 //! | 5 | `store` `github` `marathon` `client` `discovery` | SQLite, the two services we talk to, and our own API |
 //! | 6 | `context` `rollout` | the handles to these, and reading a commit; what runs in Marathon and how well |
 //! | 7 | `intake` `deployer` | pushes come in, deploys go out |
-//! | 8 | `web` | pages, API, webhook route |
+//! | 8 | `schedule` `web` | what is looked at again and again; pages, API, webhook route |
 //! | 9 | `app` | composition root |
 //! | 10 | `local` | the local world |
 //! | 11 | `cli` | the command line of `observer` |
@@ -40,6 +40,7 @@ pub mod local;
 pub mod marathon;
 pub mod plan;
 pub mod rollout;
+pub mod schedule;
 pub mod secret;
 pub mod sentence;
 pub mod settings;

@@ -34,9 +34,11 @@ pub(super) async fn step(job: &Job<'_>) -> Step {
     }
 }
 
-/// Brings a service to the number of instances an operator asked for.
+/// Brings a service to the number of instances an operator asked for. Where healthy ones would go before those that are not well,
+/// it waits for a while for these to come up.
 async fn wish(job: &Job<'_>, id: &ServiceId, count: u32) -> Step {
-    let live = job.context.marathon.app(id).await?;
+    let look = rollout::look(&job.context.marathon, BTreeSet::from([id.clone()])).await?;
+    let live = look.apps.get(id);
     let Some(live) = live.filter(|a| rollout::is_of(a, &job.app.id)) else {
         let why = format!(
             "{id} does not carry the label of {}; it is not scaled",
@@ -44,8 +46,16 @@ async fn wish(job: &Job<'_>, id: &ServiceId, count: u32) -> Step {
         );
         return lapses(job, id, Code::NotOurs, why).await;
     };
-    match scale(job, None, id, count, &live).await? {
-        Made::Accepted | Made::Refused => Ok(Next::Again),
+    let now = job.context.clock.elapsed();
+    let waited = job.memory.scales_for(id, count, now);
+    if takes_well(live, &look, count) && waited < job.context.timing.overtake {
+        return Ok(Next::Wait);
+    }
+    match scale(job, None, id, count, live).await? {
+        Made::Accepted | Made::Refused => {
+            job.memory.is_scaled(id);
+            Ok(Next::Again)
+        }
         Made::NotYet(_) => Ok(Next::Wait),
     }
 }
@@ -86,10 +96,7 @@ pub(super) async fn pay(
         lapses(job, id, Code::Cancelled, why).await?;
         return Ok(Paid::Done);
     }
-    // Marathon takes away healthy ones before those that were never launched
-    let all_well = look.hidden(live) == 0 && live.tasks.iter().all(|t| live.is_well(t));
-    let surplus = look.active(live).saturating_sub(debt.wanted);
-    if !all_well && surplus > goes_first(live, &look) {
+    if takes_well(live, &look, debt.wanted) {
         let why = format!("{id} has instances that are not well");
         return Ok(Paid::NotYet(Sentence::new(Code::Unhealthy, why)));
     }
@@ -153,6 +160,13 @@ async fn lapses(job: &Job<'_>, id: &ServiceId, code: Code, sentence: String) -> 
     };
     job.command(Command::Note(vec![refused])).await?;
     Ok(Next::Again)
+}
+
+/// Whether Marathon would take away healthy instances while others are not well: it does so before those that were never launched.
+fn takes_well(live: &LiveApp, look: &Look, count: u32) -> bool {
+    let all_well = look.hidden(live) == 0 && live.tasks.iter().all(|t| live.is_well(t));
+    let surplus = look.active(live).saturating_sub(count);
+    count > 0 && !all_well && surplus > goes_first(live, look)
 }
 
 /// How many instances that are not well Marathon takes away before one that is: it begins with the youngest that run, but comes

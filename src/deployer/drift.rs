@@ -12,11 +12,13 @@ use crate::marathon::Snapshot;
 use crate::rollout;
 use crate::spec::rendering;
 
-/// Looks for the services of an app on which nothing is under way, in what Marathon showed after the app was read.
+/// Whether something of the app runs, and nothing is under way on it.
+pub(super) fn concerns(app: &App) -> bool {
+    !app.owes_work() && app.live.is_some()
+}
+
+/// Looks for the services of an app that it [`concerns`], in what Marathon showed after the app was read.
 pub(super) async fn look(context: &Context, app: &App, seen: &Snapshot) -> Result<(), StepError> {
-    if app.owes_work() || app.live.is_none() {
-        return Ok(());
-    }
     let known: BTreeSet<ServiceId> = app.services.keys().cloned().collect();
     let live = rollout::look_in(seen, &context.marathon, known).await?.apps;
     let mut found = Vec::new();

@@ -47,6 +47,8 @@ struct Remembered {
     rests: Option<(Duration, MarathonError)>,
     /// Since when a destroy waits for what is owed.
     waits_since: Option<Duration>,
+    /// Since when a service is to be scaled to a count.
+    scales_since: BTreeMap<ServiceId, (u32, Duration)>,
     /// When an open call was first known to be without an answer.
     unanswered: BTreeMap<i64, Duration>,
 }
@@ -126,6 +128,22 @@ impl Memory {
     pub fn has_waited(&self, now: Duration) -> Duration {
         let since = *self.remembered().waits_since.get_or_insert(now);
         now.saturating_sub(since)
+    }
+
+    /// For how long a service is known to be wanted with another count.
+    pub fn scales_for(&self, id: &ServiceId, count: u32, now: Duration) -> Duration {
+        let mut remembered = self.remembered();
+        let known = remembered.scales_since.entry(id.clone());
+        let known = known.or_insert((count, now));
+        if known.0 != count {
+            *known = (count, now);
+        }
+        now.saturating_sub(known.1)
+    }
+
+    /// A service has the count that was wanted.
+    pub fn is_scaled(&self, id: &ServiceId) {
+        self.remembered().scales_since.remove(id);
     }
 
     /// For how long a call is known to be without an answer.

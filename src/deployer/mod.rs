@@ -52,14 +52,9 @@ pub async fn run(context: Context, stop: CancellationToken) {
     let mut touched = workers.context.store.log().touched();
     workers.scan().await;
     workers.attend();
-    let mut again = tokio::time::interval(Duration::from_secs(30));
-    let mut drift = tokio::time::interval(workers.context.timing.drift);
-    drift.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = again.tick() => workers.scan().await,
-            _ = drift.tick() => workers.look_for_drift(),
             app = touched.recv() => match app {
                 Ok(touched) => workers.wake(&touched.app, Some(touched.seq)),
                 Err(broadcast::error::RecvError::Lagged(_)) => workers.scan().await,
@@ -89,10 +84,20 @@ pub async fn owing(context: &Context) -> Result<Vec<AppId>, StoreError> {
 /// Looks once at all apps for changes that somebody else made.
 pub async fn look_for_drift(context: &Context) {
     let looking = async {
-        let apps = context.store.apps("", 1000).await?;
+        let (mut after, mut quiet) = (String::new(), Vec::new());
+        loop {
+            let page = context.store.next_apps(&mut after).await?;
+            if page.is_empty() {
+                break;
+            }
+            quiet.extend(page.into_iter().filter(drift::concerns));
+        }
+        if quiet.is_empty() {
+            return Ok(());
+        }
         let seen = context.picture.since(context.picture.moment()).await?;
-        for app in apps {
-            drift::look(context, &app, &seen).await?;
+        for app in &quiet {
+            drift::look(context, app, &seen).await?;
         }
         Ok::<_, StepError>(())
     };
@@ -112,21 +117,16 @@ struct Workers {
 impl Workers {
     /// Wakes the worker of every app that owes work; finds what a lost message would have said.
     async fn scan(&self) {
-        match owing(&self.context).await {
-            Ok(apps) => apps.iter().for_each(|app| self.wake(app, None)),
-            Err(error) => tracing::error!(%error, "the apps cannot be read"),
-        }
-    }
-
-    /// Looks at all apps beside the work, so that a slow Marathon holds nothing up.
-    fn look_for_drift(&self) {
-        let (context, stop) = (self.context.clone(), self.stop.clone());
-        self.tracker.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = look_for_drift(&context) => {}
+        loop {
+            match owing(&self.context).await {
+                Ok(apps) => return apps.iter().for_each(|app| self.wake(app, None)),
+                Err(error) => tracing::error!(%error, "the apps cannot be read"),
             }
-        });
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(self.context.timing.look) => {}
+            }
+        }
     }
 
     /// Wakes those of whose services Marathon shows something else, beside the work.

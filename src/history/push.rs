@@ -196,6 +196,20 @@ pub(super) fn head_lags(
         draft.deploy(number, Fact::DeploySuperseded { by, sentence });
     }
     draft.app(ignored);
+    // what the first start holds is the head again
+    let still_held = |head: &&CommitId| app.first_start.as_ref() == Some(*head);
+    if let Some(back) = head.filter(still_held).filter(|_| !app.ever_applied()) {
+        let told = app.trouble.as_ref().filter(|t| t.is(Code::FirstStart));
+        let sentence = told.map_or_else(
+            || "services of the app run already; deploy the head or push to go on".to_owned(),
+            |t| t.sentence.clone(),
+        );
+        draft.app(Fact::PushHeld {
+            commit: back.clone(),
+            code: Code::FirstStart.into(),
+            sentence,
+        });
+    }
     Ok(Answer::Done)
 }
 

@@ -1,49 +1,19 @@
 //! The webhook at GitHub is kept as it should be: registered once with a secret, compared, repaired, verified by its ping.
 
-use std::time::Duration;
-
-use tokio::sync::broadcast::error::RecvError;
-use tokio_util::sync::CancellationToken;
+use std::collections::BTreeSet;
 
 use crate::context::Context;
 use crate::event::Fact;
-use crate::github::{GithubError, hook_differs};
+use crate::github::{GithubError, HookState, hook_differs};
 use crate::history::{App, Command};
-use crate::id::AppId;
 use crate::sentence::{Code, Sentence};
 use crate::store::StoreError;
 
-/// Keeps the hooks of all repositories.
+/// Keeps the hooks of repositories.
 #[derive(Clone)]
 pub struct HookKeeper {
     /// GitHub and the log.
     pub context: Context,
-}
-
-/// Which hooks are looked at.
-#[derive(Clone, Copy)]
-pub enum Due {
-    /// Every one.
-    All,
-    /// Those that GitHub could not be asked about.
-    Unreachable,
-    /// Those that were never registered.
-    Missing,
-}
-
-impl Due {
-    fn concerns(self, app: &App) -> bool {
-        let failure = app.hook.failure.as_ref();
-        let failed_by = |code| failure.is_some_and(|f| f.is(code));
-        if app.destroyed || app.destroying.is_some() || failed_by(Code::Removed) {
-            return false;
-        }
-        match self {
-            Self::All => true,
-            Self::Unreachable => failed_by(Code::GithubUnreachable),
-            Self::Missing => app.hook.id.is_none() && failure.is_none(),
-        }
-    }
 }
 
 /// Why a hook could not be kept.
@@ -58,77 +28,46 @@ pub enum KeepError {
 }
 
 impl HookKeeper {
-    /// Keeps all hooks: every `every` all of them, one that is missing when something happens to its app, and those that
-    /// GitHub could not be asked about every half a minute.
-    pub async fn run(self, every: Duration, stop: CancellationToken) {
-        let mut touched = self.context.store.log().touched();
-        let mut all = tokio::time::interval(every);
-        let mut again = tokio::time::interval(every.min(Duration::from_secs(30)));
-        loop {
-            let due = tokio::select! {
-                () = stop.cancelled() => return,
-                _ = all.tick() => Due::All,
-                _ = again.tick() => Due::Unreachable,
-                event = touched.recv() => match event {
-                    Ok(touched) => {
-                        self.look_at(&touched.app).await;
-                        continue;
-                    }
-                    Err(RecvError::Closed) => return,
-                    Err(RecvError::Lagged(_)) => Due::Missing,
-                },
-            };
-            self.round(due).await;
+    /// Keeps the hook of a repository, unless an operator removed it. Answers whether GitHub could be reached; nothing where no
+    /// app is deployed from there.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub async fn look(&self, repository: u64) -> Result<Option<bool>, StoreError> {
+        let apps = self.context.store.apps_of(repository).await?;
+        if apps.is_empty() {
+            return Ok(None);
+        }
+        let apps = without_leaving(apps);
+        if apps.iter().all(|app| fails_by(app, Code::Removed)) {
+            return Ok(Some(true));
+        }
+        match self.keep_for(repository, &apps).await {
+            Ok(()) => Ok(Some(true)),
+            Err(KeepError::Github(error)) => Ok(Some(error.code() != Code::GithubUnreachable)),
+            Err(KeepError::Store(error)) => Err(error),
         }
     }
 
-    /// Something happened to an app: its hook may be missing.
-    async fn look_at(&self, id: &AppId) {
-        match self.context.store.app(id).await {
-            Ok(Some(app)) if Due::Missing.concerns(&app) => self.keep_or_say(&app).await,
-            Ok(_) => {}
-            Err(error) => tracing::error!(app.id = %id, %error, "the app cannot be read"),
-        }
-    }
-
-    async fn keep_or_say(&self, app: &App) {
-        if let Err(KeepError::Store(error)) = self.keep(app).await {
-            tracing::error!(app.id = %app.id, %error, "the webhook could not be kept");
-        }
-    }
-
-    /// Keeps the hooks that are due, once.
-    pub async fn round(&self, due: Due) {
-        let mut after = String::new();
-        loop {
-            let apps = match self.context.store.next_apps(&mut after).await {
-                Ok(apps) if apps.is_empty() => return,
-                Ok(apps) => apps,
-                Err(error) => return tracing::error!(%error, "the apps cannot be read"),
-            };
-            for app in apps.iter().filter(|a| due.concerns(a)) {
-                self.keep_or_say(app).await;
-            }
-        }
-    }
-
-    /// Makes the hook of an app what it should be. What goes wrong is an event, once.
+    /// Makes the hook of a repository what it should be, also after an operator removed it. What goes wrong is an event, once.
     ///
     /// # Errors
     /// See [`KeepError`].
-    pub async fn keep(&self, app: &App) -> Result<(), KeepError> {
-        match self.ensure(app).await {
+    pub async fn keep(&self, repository: u64) -> Result<(), KeepError> {
+        let apps = self.context.store.apps_of(repository).await?;
+        self.keep_for(repository, &without_leaving(apps)).await
+    }
+
+    async fn keep_for(&self, repository: u64, apps: &[App]) -> Result<(), KeepError> {
+        match self.ensure(repository, apps).await {
             Err(KeepError::Github(error)) => {
                 let why = Sentence::new(error.code(), error.to_string());
-                if app.hook.failure.as_ref().is_none_or(|f| f.code != why.code) {
-                    self.note(
-                        app,
-                        Fact::HookFailed {
-                            code: why.code,
-                            sentence: why.sentence,
-                        },
-                    )
-                    .await?;
+                for app in apps.iter().filter(|app| !fails_by(app, error.code())) {
+                    let failed = Fact::HookFailed {
+                        code: why.code.clone(),
+                        sentence: why.sentence.clone(),
+                    };
+                    self.note(app, failed).await?;
                 }
                 Err(error.into())
             }
@@ -136,27 +75,22 @@ impl HookKeeper {
         }
     }
 
-    async fn ensure(&self, app: &App) -> Result<(), KeepError> {
+    async fn ensure(&self, repository: u64, apps: &[App]) -> Result<(), KeepError> {
         let context = &self.context;
         let (github, url) = (&context.github, &context.hook_url);
-        let repository = app.source.repository_id;
         let secret = context.store.make_hook_secret(repository).await?;
         context.store.log().redactor().learn(secret.expose());
-        // apps of one repository share its hook
-        let siblings = context.store.apps_of(repository).await?;
-        let mut stay = siblings.iter().filter(|a| a.destroying.is_none());
-        let known = app.hook.id.or_else(|| stay.find_map(|a| a.hook.id));
-        let found = match known {
-            Some(id) => github.hook(repository, id).await?,
-            None => None,
-        };
         let registered = |id| Fact::HookRegistered {
             id,
             url: url.clone(),
         };
-        let Some(hook) = found else {
+        let Some(hook) = self.known(repository, apps).await? else {
             let id = github.create_hook(repository, url, &secret).await?;
-            if !self.note(app, registered(id)).await? {
+            let mut taken = false;
+            for app in apps {
+                taken |= self.note(app, registered(id)).await?;
+            }
+            if !taken {
                 self.take_back(repository, id).await?;
             }
             return Ok(());
@@ -165,17 +99,44 @@ impl HookKeeper {
         let differed = hook_differs(&hook, url);
         if !differed.is_empty() {
             github.repair_hook(repository, id, url, &secret).await?;
-            let url = url.clone();
-            self.note(app, Fact::HookRepaired { id, url, differed })
-                .await?;
-        } else if app.hook.id.is_none() || app.hook.failure.is_some() {
-            self.note(app, registered(id)).await?;
+            for app in apps {
+                let repaired = Fact::HookRepaired {
+                    id,
+                    url: url.clone(),
+                    differed: differed.clone(),
+                };
+                self.note(app, repaired).await?;
+            }
+            return Ok(());
+        }
+        let news = |app: &&App| app.hook.id != Some(id) || app.hook.failure.is_some();
+        let mut is_new = false;
+        for app in apps.iter().filter(news) {
+            is_new |= self.note(app, registered(id)).await?;
+        }
+        if is_new {
             // it was there already, so no ping comes by itself to say that it works
             if let Err(error) = github.ping_hook(repository, id).await {
-                tracing::debug!(app.id = %app.id, %error, "GitHub does not ping");
+                tracing::debug!(repository, %error, "GitHub does not ping");
             }
         }
         Ok(())
+    }
+
+    /// The hook that apps of the repository know of, if GitHub knows it too.
+    async fn known(
+        &self,
+        repository: u64,
+        apps: &[App],
+    ) -> Result<Option<HookState>, GithubError> {
+        let known: BTreeSet<u64> = apps.iter().filter_map(|app| app.hook.id).collect();
+        for id in known {
+            let found = self.context.github.hook(repository, id).await?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// The app was destroyed while its hook was being made.
@@ -200,4 +161,13 @@ impl HookKeeper {
             Err(error) => Err(error),
         }
     }
+}
+
+fn without_leaving(mut apps: Vec<App>) -> Vec<App> {
+    apps.retain(|app| app.destroying.is_none());
+    apps
+}
+
+fn fails_by(app: &App, code: Code) -> bool {
+    app.hook.failure.as_ref().is_some_and(|f| f.is(code))
 }

@@ -5,7 +5,7 @@ mod poll;
 mod push;
 mod register;
 
-pub use hook::{Due, HookKeeper, KeepError};
+pub use hook::{HookKeeper, KeepError};
 pub use poll::Branches;
 pub use push::{Received, payload, pinged, receive};
 pub use register::{RegisterError, register};

@@ -1,10 +1,8 @@
 //! The branch is asked regularly: a push that GitHub never delivered is found anyway. An unmoved head costs nothing (304).
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::event::Via;
@@ -14,7 +12,7 @@ use crate::id::{AppId, CommitId};
 use crate::sentence::Sentence;
 use crate::store::StoreError;
 
-/// Asks the branches of all apps.
+/// Asks branches.
 pub struct Branches {
     context: Context,
     /// The head that is known of each app, and when it was first met here: by the clock that only grows.
@@ -31,45 +29,13 @@ impl Branches {
         }
     }
 
-    /// Polls all apps, each `every`, until `stop`.
-    pub async fn run(self, every: Duration, stop: CancellationToken) {
-        loop {
-            self.round().await;
-            // up to a tenth earlier, so that many observers do not ask in step
-            let mut byte = [0; 1];
-            let _ = getrandom::fill(&mut byte);
-            let pause = every.mul_f64(1.0 - f64::from(byte[0]) / 2560.0);
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
-            }
-        }
-    }
-
-    /// Asks each branch once.
-    pub async fn round(&self) {
-        let mut after = String::new();
-        loop {
-            let apps = match self.context.store.next_apps(&mut after).await {
-                Ok(apps) if apps.is_empty() => return,
-                Ok(apps) => apps,
-                Err(error) => return tracing::error!(%error, "the apps cannot be read"),
-            };
-            for app in apps.iter().filter(|a| a.destroying.is_none()) {
-                if let Err(error) = self.look(app).await {
-                    tracing::warn!(app.id = %app.id, %error, "the branch could not be asked");
-                }
-            }
-        }
-    }
-
     /// For how long the head that is known has been met here.
     fn met_for(&self, app: &App) -> Duration {
         let Some(head) = &app.head else {
             return Duration::ZERO;
         };
         let now = self.context.clock.elapsed();
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut met = self.met();
         let known = met
             .entry(app.id.clone())
             .or_insert_with(|| (head.commit.clone(), now));
@@ -79,8 +45,27 @@ impl Branches {
         now.saturating_sub(known.1)
     }
 
-    /// Asks one branch once; trouble with GitHub is kept beside the log.
-    async fn look(&self, app: &App) -> Result<(), StoreError> {
+    fn met(&self) -> MutexGuard<'_, BTreeMap<AppId, (CommitId, Duration)>> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the branch of an app once; trouble with GitHub is kept beside the log. Answers whether there is such an app.
+    ///
+    /// # Errors
+    /// When the log cannot be read or written.
+    pub async fn look(&self, id: &AppId) -> Result<bool, StoreError> {
+        match self.context.store.app(id).await? {
+            Some(app) if app.destroying.is_none() && !app.destroyed => self.ask(&app).await?,
+            Some(app) if !app.destroyed => {}
+            Some(_) | None => {
+                self.met().remove(id);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn ask(&self, app: &App) -> Result<(), StoreError> {
         let context = &self.context;
         let met_for = self.met_for(app);
         let known = app.head.as_ref();

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::look::Look;
 use crate::id::ServiceId;
-use crate::marathon::{self, LiveApp, Task};
+use crate::marathon::{self, LiveApp, QueueItem, Task};
 use crate::sentence::{Code, Sentence};
 use crate::spec::deviation;
 
@@ -219,7 +219,7 @@ fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sente
         return Some(marathon::crashing(app, failures));
     }
     let mixed = look.mixed.iter().any(|id| id.as_str() == app.id);
-    let queued = look.queue.iter().find(|q| q.app() == app.id && !mixed);
+    let queued = queued(app, look).filter(|_| !mixed);
     if let Some(item) = queued.filter(|q| q.waits_for_offers(app.configured())) {
         return Some(marathon::no_offers(item));
     }
@@ -232,10 +232,18 @@ fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sente
     (failures > 0 || failing).then(|| marathon::unhealthy(app, well, app.instances))
 }
 
+/// What Marathon says of the instances of the newest configuration that wait to be launched; those of an earlier one that crashed
+/// wait in the same entry.
+fn queued<'a>(app: &LiveApp, look: &'a Look) -> Option<&'a QueueItem> {
+    let mut tasks = app.tasks.iter();
+    let waits = look.hidden(app) > 0 || tasks.any(|t| app.is_current(t) && t.is_over());
+    let mut queue = look.queue.iter().filter(|_| waits);
+    queue.find(|q| q.app() == app.id)
+}
+
 /// It is to be launched, and no offer of this version's time was too small: there was none.
 fn waits(app: &LiveApp, look: &Look) -> Option<Sentence> {
-    let queued = look.queue.iter().find(|q| q.app() == app.id)?;
-    queued.is_due().then(|| {
+    queued(app, look)?.is_due().then(|| {
         let sentence = format!(
             "{} waits for Marathon's next round of offers, up to 30 s where nothing is free",
             app.id

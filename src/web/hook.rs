@@ -32,7 +32,7 @@ pub(super) async fn act_on_hook(
         .hint("register it first")
     };
     let done = match action.as_str() {
-        "register" | "repair" => web.hooks.keep(&app).await,
+        "register" | "repair" => web.hooks.keep(repository).await,
         "ping" => github
             .ping_hook(repository, app.hook.id.ok_or_else(no_hook)?)
             .await
@@ -72,15 +72,17 @@ async fn remove_hook(web: &Web, app: &App, id: u64) -> Result<(), KeepError> {
         code: Code::Removed.into(),
         sentence: "the webhook was removed by an operator; register it again when pushes shall arrive at once.".to_owned(),
     };
-    web.context
+    // the hook was there for all apps of the repository
+    let apps = web
+        .context
         .store
-        .log()
-        .command(
-            &app.id,
-            "observer",
-            None,
-            Command::Note(vec![removed, stays_so]),
-        )
+        .apps_of(app.source.repository_id)
         .await?;
+    for app in apps.iter().filter(|app| app.destroying.is_none()) {
+        let facts = vec![removed.clone(), stays_so.clone()];
+        let log = web.context.store.log();
+        log.command(&app.id, "observer", None, Command::Note(facts))
+            .await?;
+    }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dploy_observer::deployer::{Due, Worker};
+use dploy_observer::deployer::{self, Due, Worker};
 use dploy_observer::id::AppId;
 
 use super::acting::block_on;
@@ -22,6 +22,11 @@ impl Machine {
             ),
         }
         self.note("the observer starts");
+        let owing = self.alive.as_ref().map(|alive| {
+            let owing = alive.run(deployer::owing(&alive.context));
+            owing.unwrap_or_default()
+        });
+        owing.iter().flatten().for_each(|app| self.wake(app));
     }
 
     pub(super) fn kill(&mut self, away: u32) {
@@ -35,22 +40,18 @@ impl Machine {
     pub(super) fn wake(&mut self, app: &AppId) {
         let now = self.now().max(self.rests_until);
         let Some(alive) = &mut self.alive else { return };
-        let context = alive.context.clone();
-        let seen = &mut alive.seen;
-        let fresh = || {
-            let worker = Worker::new(context, app.clone());
-            seen.insert(app.clone(), worker.seen());
-            Slot::Resting(Box::new(worker), now)
-        };
-        match alive.slots.entry(app.clone()).or_insert_with(fresh) {
-            Slot::Resting(_, due) => *due = (*due).min(now),
-            Slot::Calling(_, woken) => *woken = true,
+        if let Some(slot) = alive.slots.get_mut(app) {
+            return slot.wake(now, now);
         }
+        let worker = Worker::new(alive.context.clone(), app.clone());
+        alive.seen.insert(app.clone(), worker.seen());
+        let fresh = Slot::Resting(Box::new(worker), now, false);
+        alive.slots.insert(app.clone(), fresh);
     }
 
     pub(super) fn work(&mut self, app: &AppId) {
         let Some(alive) = &mut self.alive else { return };
-        let Some(Slot::Resting(mut worker, _)) = alive.slots.remove(app) else {
+        let Some(Slot::Resting(mut worker, _, woken)) = alive.slots.remove(app) else {
             return;
         };
         self.coverage
@@ -60,7 +61,7 @@ impl Machine {
             (*worker, next)
         });
         let step = Step { work, waits: false };
-        self.go_on(app, Slot::Calling(step, false));
+        self.go_on(app, Slot::Calling(step, woken));
     }
 
     pub(super) fn go_on(&mut self, app: &AppId, slot: Slot) {
@@ -86,7 +87,7 @@ impl Machine {
                 if let Some(due) = due {
                     alive
                         .slots
-                        .insert(app.clone(), Slot::Resting(Box::new(worker), due));
+                        .insert(app.clone(), Slot::Resting(Box::new(worker), due, false));
                 }
                 match due {
                     Some(due) => {
@@ -149,10 +150,7 @@ impl Machine {
         }
         let soon = (now + burst).max(self.rests_until);
         for slot in alive.slots.values_mut() {
-            match slot {
-                Slot::Resting(_, due) => *due = (*due).min(soon),
-                Slot::Calling(_, woken) => *woken = true,
-            }
+            slot.wake(now, soon);
         }
     }
 

@@ -66,7 +66,11 @@ impl Changes {
             let mut planned = services.iter().filter(|s| is_changed(s));
             let is_planned = planned.any(|s| s.id.as_str() == id);
             let count = moment.cluster.seen(id).map(|s| s.instances);
+            // what an operator asked for and Marathon was not told yet is planned with it
+            let mut known = moment.after.iter().flat_map(|a| &a.services);
+            let is_wished = known.any(|(known, r)| known.as_str() == id && r.scale.is_some());
             is_planned
+                && !is_wished
                 && self.right.get(id) == Some(*w)
                 && count == Some(w.shape.instances)
                 && is_right(moment.cluster, moment.id.as_str(), w, true).is_ok()

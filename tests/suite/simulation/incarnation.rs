@@ -12,8 +12,9 @@ use axum::Router;
 use dploy_observer::context::{Context, Timing};
 use dploy_observer::deployer::{Due, Worker};
 use dploy_observer::id::AppId;
-use dploy_observer::intake::{Branches, HookKeeper};
+use dploy_observer::intake::HookKeeper;
 use dploy_observer::marathon::{self, Credentials, Ear, Watch};
+use dploy_observer::schedule::{Every, Schedule};
 use dploy_observer::secret::Secret;
 use dploy_observer::spec::LABEL_APP;
 use dploy_observer::store::{Store, Touched};
@@ -47,6 +48,15 @@ pub fn timing() -> Timing {
     }
 }
 
+/// How often what is looked at in a story.
+fn every() -> Every {
+    Every {
+        branch: Duration::from_mins(1),
+        hook: Duration::from_mins(10),
+        hooks_rest: Duration::ZERO,
+    }
+}
+
 /// Where the log is kept.
 pub enum Kept {
     /// In a file of this folder.
@@ -64,19 +74,20 @@ pub struct Step {
 
 /// The worker of an app.
 pub enum Slot {
-    /// It rests until then.
-    Resting(Box<Worker>, Duration),
+    /// It rests until then; whether it was woken although its step was due anyway.
+    Resting(Box<Worker>, Duration, bool),
     /// Its step waits for a call, or for a picture that another takes; whether it was woken meanwhile.
     Calling(Step, bool),
 }
 
-/// What comes again and again, and when next.
-pub struct Rounds {
-    pub branches: Duration,
-    pub hooks: Duration,
-    pub hooks_again: Duration,
-    pub scan: Duration,
-    pub drift: Duration,
+impl Slot {
+    /// It takes a step at `due`, and another one where that was due already or has begun: a wake is never lost.
+    pub fn wake(&mut self, now: Duration, at: Duration) {
+        match self {
+            Self::Resting(_, due, _) if *due > now => *due = (*due).min(at),
+            Self::Resting(_, _, woken) | Self::Calling(_, woken) => *woken = true,
+        }
+    }
 }
 
 pub struct Incarnation {
@@ -84,13 +95,11 @@ pub struct Incarnation {
     pub slots: BTreeMap<AppId, Slot>,
     pub web: Router,
     pub context: Context,
-    pub hooks: HookKeeper,
-    pub branches: Branches,
+    pub schedule: Schedule,
     pub ear: Ear,
     pub touched: broadcast::Receiver<Touched>,
     /// The newest event that the worker of each app knows of.
     pub seen: BTreeMap<AppId, Arc<AtomicI64>>,
-    pub rounds: Rounds,
     /// Events of Marathon on their way to us.
     pub stream: VecDeque<(Duration, serde_json::Value)>,
     runtime: Runtime,
@@ -106,28 +115,21 @@ impl Incarnation {
             .build()
             .unwrap();
         let built = runtime.block_on(Self::build(outside, kept));
-        let (context, web, hooks, ear) = match built {
+        let (context, web, ear) = match built {
             Ok(built) => built,
             Err(error) => return Err(format!("{error:#}")),
         };
-        let now = outside.now();
         let touched = context.store.log().touched();
+        let schedule = Schedule::new(context.clone(), every());
+        runtime.block_on(schedule.enter_all());
         Ok(Self {
             slots: BTreeMap::new(),
             seen: BTreeMap::new(),
             web,
-            branches: Branches::new(context.clone()),
+            schedule,
             context,
-            hooks,
             ear,
             touched,
-            rounds: Rounds {
-                branches: now,
-                hooks: now,
-                hooks_again: now,
-                scan: now,
-                drift: now,
-            },
             stream: VecDeque::new(),
             runtime,
         })
@@ -136,7 +138,7 @@ impl Incarnation {
     async fn build(
         outside: &Arc<Outside>,
         kept: &Kept,
-    ) -> anyhow::Result<(Context, Router, HookKeeper, Ear)> {
+    ) -> anyhow::Result<(Context, Router, Ear)> {
         let clock: dploy_observer::clock::SharedClock = outside.clock.clone();
         let store = match kept {
             Kept::File(folder) => {
@@ -175,7 +177,7 @@ impl Incarnation {
             context: context.clone(),
         };
         let web = Web {
-            hooks: hooks.clone(),
+            hooks,
             public_url: "http://node:8849".to_owned(),
             public_node: "node".to_owned(),
             settings: Arc::default(),
@@ -189,7 +191,7 @@ impl Incarnation {
             refusals: Arc::default(),
             context: context.clone(),
         };
-        Ok((context, router(web), hooks, ear))
+        Ok((context, router(web), ear))
     }
 
     /// Runs something to its end, which may not wait for anything but the log.
@@ -226,11 +228,11 @@ impl Incarnation {
             slots,
             web,
             context,
-            hooks,
+            schedule,
             ..
         } = self;
         let within = runtime.enter();
-        drop((slots, web, hooks));
+        drop((slots, web, schedule));
         drop(context);
         drop(within);
         runtime.shutdown_background();

@@ -16,7 +16,7 @@ use super::counts::Counts;
 pub use super::finding::{Check, Finding};
 use super::gates::{self, Received};
 use super::github::Github;
-use super::incarnation::OWN;
+use super::incarnation::{OWN, timing};
 use super::reasons::Reasons;
 
 /// So many events may be written within a minute while nothing happens.
@@ -82,6 +82,8 @@ pub struct Judge {
     pub events: usize,
     pub chain: String,
     pub adopted: BTreeSet<String>,
+    /// Services that an operator wants another count of, and since when.
+    wished: BTreeMap<String, Duration>,
     pub reasons: Reasons,
     /// Services that a deploy of one service moved since the last of them all, by app.
     alone: BTreeMap<AppId, BTreeSet<String>>,
@@ -120,13 +122,26 @@ impl Judge {
         }
     }
 
-    /// Services that somebody wants gone.
-    pub fn doomed(&self) -> BTreeSet<String> {
+    /// Services that somebody wants gone; or wants fewer of for so long that it is done although some are not well, where Marathon
+    /// takes away healthy ones first.
+    pub fn doomed(&mut self, now: Duration) -> BTreeSet<String> {
         let apps = self.apps.values().flatten();
-        let going = apps.filter(|a| a.destroying.as_ref().is_some_and(|d| !d.keep_services));
+        let going = apps
+            .clone()
+            .filter(|a| a.destroying.as_ref().is_some_and(|d| !d.keep_services));
+        let services = apps.flat_map(|a| &a.services);
+        let wished = services.filter(|(_, record)| record.scale.is_some());
+        let wished: BTreeSet<String> = wished.map(|(id, _)| id.to_string()).collect();
+        self.wished.retain(|id, _| wished.contains(id));
+        for id in wished {
+            self.wished.entry(id).or_insert(now);
+        }
+        let long = |since: Duration| now.saturating_sub(since) >= timing().overtake;
+        let wished = self.wished.iter().filter(|(_, since)| long(**since));
+        let going = going.flat_map(|a| a.services.keys().chain(&a.orphans));
         going
-            .flat_map(|a| a.services.keys().chain(&a.orphans))
             .map(ToString::to_string)
+            .chain(wished.map(|(id, _)| id.clone()))
             .collect()
     }
 

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dploy_observer::deployer;
 use dploy_observer::id::AppId;
-use dploy_observer::intake::Due;
+use dploy_observer::schedule::Look;
 use fastrand::Rng;
 use serde_json::json;
 
@@ -48,11 +47,7 @@ enum Choice {
     Tick,
     Worker(AppId),
     Held,
-    Branches,
-    Hooks,
-    HooksAgain,
-    Scan,
-    Drift,
+    Look,
     Delivery(usize),
     Event,
     Late(usize),
@@ -320,16 +315,11 @@ impl Machine {
             return dues;
         };
         for (app, slot) in &alive.slots {
-            if let Slot::Resting(_, due) = slot {
+            if let Slot::Resting(_, due, _) = slot {
                 dues.push((*due, Choice::Worker(app.clone())));
             }
         }
-        let rounds = &alive.rounds;
-        dues.push((rounds.branches, Choice::Branches));
-        dues.push((rounds.hooks, Choice::Hooks));
-        dues.push((rounds.hooks_again, Choice::HooksAgain));
-        dues.push((rounds.scan, Choice::Scan));
-        dues.push((rounds.drift, Choice::Drift));
+        dues.extend(alive.schedule.first().map(|due| (due, Choice::Look)));
         dues.extend(alive.stream.front().map(|(due, _)| (*due, Choice::Event)));
         dues
     }
@@ -404,7 +394,7 @@ impl Machine {
             Choice::Delivery(n) => self.deliver(*n),
             Choice::Start => self.start(),
             Choice::Event => self.hear(),
-            round => self.round(round),
+            Choice::Look => self.look(),
         }
         self.after();
     }
@@ -415,45 +405,25 @@ impl Machine {
         self.rests_until = self.now() + Duration::from_secs(20);
         let until = self.rests_until;
         for slot in self.alive.iter_mut().flat_map(|a| a.slots.values_mut()) {
-            if let Slot::Resting(_, due) = slot {
+            if let Slot::Resting(_, due, _) = slot {
                 *due = until.max(*due);
             }
         }
     }
 
-    fn round(&mut self, choice: &Choice) {
-        let now = self.now();
+    /// Takes a look of the schedule; the next comes up to four seconds earlier than usual.
+    fn look(&mut self) {
         let jitter = Duration::from_millis(self.choice.u64(0..4000));
-        let Some(alive) = &mut self.alive else { return };
-        let context = alive.context.clone();
-        match choice {
-            Choice::Branches => {
-                alive.rounds.branches = now + Duration::from_mins(1).saturating_sub(jitter);
-                alive.run(alive.branches.round());
-            }
-            Choice::Hooks => {
-                alive.rounds.hooks = now + Duration::from_mins(10);
-                alive.run(alive.hooks.round(Due::All));
-            }
-            Choice::HooksAgain => {
-                alive.rounds.hooks_again = now + Duration::from_secs(30);
-                alive.run(alive.hooks.round(Due::Unreachable));
-            }
-            Choice::Scan => {
-                alive.rounds.scan = now + Duration::from_secs(30);
-                for app in alive.run(deployer::owing(&context)).unwrap_or_default() {
-                    self.wake(&app);
-                }
-            }
+        let Some(alive) = &self.alive else { return };
+        let Some(look) = alive.schedule.take() else {
+            return;
+        };
+        if look == Look::Drift && alive.is_calling() {
             // it looks at the picture that somebody is taking: it would have to wait
-            Choice::Drift if alive.is_calling() => {
-                alive.rounds.drift = now + Duration::from_secs(1);
-            }
-            Choice::Drift => {
-                alive.rounds.drift = now + context.timing.drift;
-                alive.run(deployer::look_for_drift(&context));
-            }
-            other => unreachable!("{other:?}"),
+            return alive.schedule.done(look, Some(Duration::from_secs(1)));
         }
+        let pause = alive.run(alive.schedule.look(&look));
+        let pause = pause.map(|p| p.saturating_sub(jitter));
+        alive.schedule.done(look, pause);
     }
 }

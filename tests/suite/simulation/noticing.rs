@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use dploy_observer::history::App;
 use dploy_observer::id::AppId;
-use dploy_observer::intake::Due;
 use dploy_observer::store::EventFilter;
 use serde_json::Value;
 
@@ -29,7 +27,7 @@ impl Machine {
         }
         let mut inside = self.outside.lock();
         inside.adopted.clone_from(&self.judge.adopted);
-        inside.doomed = self.judge.doomed();
+        inside.doomed = self.judge.doomed(now);
         let calls = std::mem::take(&mut inside.calls);
         let mut findings = std::mem::take(&mut inside.findings);
         // a call that comes when nobody waits for it any more is like a stranger's hand
@@ -125,14 +123,9 @@ impl Machine {
         for app in &touched {
             self.compare(app);
             self.wake(app);
-        }
-        let hookless = |a: &App| a.hook.id.is_none() && a.hook.failure.is_none() && !a.destroyed;
-        if let Some(alive) = self
-            .alive
-            .as_ref()
-            .filter(|_| self.judge.apps.values().flatten().any(hookless))
-        {
-            alive.run(alive.hooks.round(Due::Missing));
+            if let Some(alive) = &self.alive {
+                alive.run(alive.schedule.hear(app));
+            }
         }
     }
 
