@@ -76,6 +76,10 @@ pub(super) async fn begin(
     let force = held || deploy.wanted.force;
     if gift.bodies.is_empty() {
         following.left_alone = crowded;
+        if held && !following.left_alone.is_empty() {
+            // a restart would end the rollout whose lock protects what is healthy of these
+            return Ok(None);
+        }
         for deployment in running.iter().filter(|d| ours.contains(&d.id)) {
             let affected = deployment
                 .affected_apps
@@ -94,7 +98,10 @@ pub(super) async fn begin(
             .map(Some);
     }
     if held {
-        companions(job, &running, &ours, (&ids, &surplus), &mut gift).await?;
+        let goes = plan.steps.iter().map(|s| &s.planned);
+        let goes = goes.filter(|p| p.change == Action::Remove);
+        let goes = goes.map(|p| p.id.clone()).collect();
+        companions(job, &running, &ours, (&goes, &surplus), &mut gift).await?;
     }
     put(job, deploy, gift, force).await.map(Some)
 }
@@ -103,20 +110,21 @@ fn count_of(body: &Value) -> Option<u32> {
     body.get("instances")?.as_u64()?.try_into().ok()
 }
 
-/// Whoever takes over one service of a rollout takes over the others too, as that rollout gave them: else they would stay
-/// half rolled, and no lock would protect what is healthy of them.
+/// Whoever takes over one service of a rollout takes over the others too, but for those that go, as that rollout gave them: else
+/// they would stay half rolled, and no lock would protect what is healthy of them.
 async fn companions(
     job: &Job<'_>,
     running: &[crate::marathon::RunningDeployment],
     ours: &BTreeSet<String>,
-    (ids, surplus): (&BTreeSet<ServiceId>, &BTreeMap<ServiceId, u32>),
+    (goes, surplus): (&BTreeSet<ServiceId>, &BTreeMap<ServiceId, u32>),
     gift: &mut Gift,
 ) -> Result<(), StepError> {
     for deployment in running.iter().filter(|d| ours.contains(&d.id)) {
         let affected = deployment.affected_apps.iter();
+        let is_given = |id: &ServiceId| gift.services.iter().any(|s| s.id == *id);
         let others: BTreeSet<ServiceId> = affected
             .filter_map(|a| a.parse().ok())
-            .filter(|id| !ids.contains(id))
+            .filter(|id| !goes.contains(id) && !is_given(id))
             .collect();
         if others.is_empty() {
             continue;
@@ -201,7 +209,10 @@ pub(super) async fn restart(
     let journal = Logged { job, number };
     match make_room(&job.view(), &ids, |id| ours.contains(id), &journal).await? {
         Room::Unknown => Ok(Next::After(job.context.timing.look)),
-        Room::Made { crowded, .. } if crowded.contains(id) => {
+        // what a rollout protects that would have to be ended is left alone too
+        Room::Made { crowded, held, .. }
+            if crowded.contains(id) || (held && !crowded.is_empty()) =>
+        {
             following.left_alone.insert(id.clone());
             Ok(Next::Again)
         }

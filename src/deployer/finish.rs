@@ -76,7 +76,7 @@ pub(super) async fn finish(
     for outcome in &mut services {
         outcome.rendering = look.apps.get(&outcome.id).map(|a| rendering(&a.raw));
     }
-    let sentence = format!(
+    let mut sentence = format!(
         "{}{}",
         what_changed(deploy),
         what_goes_on(job, deploy, following, look)
@@ -87,6 +87,7 @@ pub(super) async fn finish(
         && let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await
     {
         left = orphans(job, &commit).await?;
+        sentence.push_str(&owner::strays(job.app, &left));
         services.extend(met(job, deploy, &commit).await?);
     }
     job.record(

@@ -36,7 +36,15 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
             );
             return ending(job, deploy, Sentence::new(Code::NotOurs, sentence)).await;
         }
-        return apply::restart(job, deploy, following, (&id, spec), live.as_ref()).await;
+        // what this deploy gave it holds others too: it is not ended for the restart of one
+        let own = deploy.life.rollout().iter();
+        let own: Vec<&str> = own
+            .filter_map(|a| a.marathon_deployment.as_deref())
+            .collect();
+        let holding = live.iter().flat_map(LiveApp::deployments);
+        if holding.filter(|d| own.contains(d)).count() == 0 {
+            return apply::restart(job, deploy, following, (&id, spec), live.as_ref()).await;
+        }
     }
     if let Some(next) = companion::restart(job, deploy, following).await? {
         return Ok(next);

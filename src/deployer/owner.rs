@@ -121,6 +121,19 @@ pub(super) fn rollouts(app: &App, running: &[RunningDeployment]) -> String {
     said
 }
 
+/// Services that left the repository and are still as a deploy left them that did not come to its end, in words.
+pub(super) fn strays(app: &App, orphans: &[ServiceId]) -> String {
+    let is_dirty = |id: &&ServiceId| app.services.get(*id).is_some_and(|r| r.dirty);
+    let mut said = String::new();
+    for id in orphans.iter().filter(is_dirty) {
+        let _ = write!(
+            said,
+            "; {id}, which left the repository, stays as a deploy left it that did not succeed"
+        );
+    }
+    said
+}
+
 /// Whose deployment holds a service.
 pub(super) async fn locked(
     job: &Job<'_>,

@@ -336,6 +336,7 @@ async fn unchanged(
         let running = job.context.marathon.deployments().await?;
         sentence.push_str(&owner::rollouts(job.app, &running));
     }
+    sentence.push_str(&owner::strays(job.app, &plan.orphans));
     let fact = Fact::DeployUnchanged {
         services: services.to_vec(),
         orphans: plan.orphans.clone(),

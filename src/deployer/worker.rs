@@ -164,7 +164,11 @@ impl Worker {
                     .await?;
                 Ok(next)
             }
-            other @ Err(StepError::Store(_)) => other,
+            other @ Err(StepError::Store(_)) => {
+                // nothing was looked at as long as nothing can be written
+                self.following.loses_sight();
+                other
+            }
         }
     }
 }

@@ -124,11 +124,7 @@ impl HookKeeper {
     }
 
     /// The hook that apps of the repository know of, if GitHub knows it too.
-    async fn known(
-        &self,
-        repository: u64,
-        apps: &[App],
-    ) -> Result<Option<HookState>, GithubError> {
+    async fn known(&self, repository: u64, apps: &[App]) -> Result<Option<HookState>, GithubError> {
         let known: BTreeSet<u64> = apps.iter().filter_map(|app| app.hook.id).collect();
         for id in known {
             let found = self.context.github.hook(repository, id).await?;

@@ -15,8 +15,14 @@ use crate::store::StoreError;
 /// Asks branches.
 pub struct Branches {
     context: Context,
-    /// The head that is known of each app, and when it was first met here: by the clock that only grows.
-    met: Mutex<BTreeMap<AppId, (CommitId, Duration)>>,
+    /// The head that is known of each app with the time it was seen, and when it was first met here: by the clock that only grows.
+    met: Mutex<BTreeMap<AppId, Met>>,
+}
+
+struct Met {
+    commit: CommitId,
+    seen_at: String,
+    at: Duration,
 }
 
 impl Branches {
@@ -36,16 +42,20 @@ impl Branches {
         };
         let now = self.context.clock.elapsed();
         let mut met = self.met();
-        let known = met
-            .entry(app.id.clone())
-            .or_insert_with(|| (head.commit.clone(), now));
-        if known.0 != head.commit {
-            *known = (head.commit.clone(), now);
+        // a head that comes back is met anew
+        let fresh = || Met {
+            commit: head.commit.clone(),
+            seen_at: head.seen_at.clone(),
+            at: now,
+        };
+        let known = met.entry(app.id.clone()).or_insert_with(fresh);
+        if known.commit != head.commit || known.seen_at != head.seen_at {
+            *known = fresh();
         }
-        now.saturating_sub(known.1)
+        now.saturating_sub(known.at)
     }
 
-    fn met(&self) -> MutexGuard<'_, BTreeMap<AppId, (CommitId, Duration)>> {
+    fn met(&self) -> MutexGuard<'_, BTreeMap<AppId, Met>> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

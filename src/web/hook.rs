@@ -73,11 +73,7 @@ async fn remove_hook(web: &Web, app: &App, id: u64) -> Result<(), KeepError> {
         sentence: "the webhook was removed by an operator; register it again when pushes shall arrive at once.".to_owned(),
     };
     // the hook was there for all apps of the repository
-    let apps = web
-        .context
-        .store
-        .apps_of(app.source.repository_id)
-        .await?;
+    let apps = web.context.store.apps_of(app.source.repository_id).await?;
     for app in apps.iter().filter(|app| app.destroying.is_none()) {
         let facts = vec![removed.clone(), stays_so.clone()];
         let log = web.context.store.log();

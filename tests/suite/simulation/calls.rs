@@ -28,12 +28,24 @@ struct Intent {
     services: BTreeMap<String, Option<String>>,
     /// How many such calls arrived since.
     arrived: usize,
+    /// Whether one of them made a version: what says what runs already makes none, and cannot be seen.
+    changed: bool,
 }
 
 impl Intent {
     fn is(&self, arrival: &Arrival) -> bool {
         let same = self.body.as_ref().is_none_or(|b| *b == arrival.body);
         self.call == arrival.call && same
+    }
+
+    /// Such calls arrived before this look at the cluster.
+    fn arrives(&mut self, times: usize, cluster: &Cluster) {
+        self.arrived += times;
+        let changed = |(id, before): (&String, &Option<String>)| {
+            let seen = cluster.seen(id);
+            seen.is_some_and(|s| before.as_ref().and_then(|b| b.parse().ok()) != Some(s.version))
+        };
+        self.changed |= times > 0 && self.services.iter().any(changed);
     }
 }
 
@@ -55,7 +67,7 @@ pub struct Calls {
 
 impl Calls {
     /// Calls arrived since the events before the next ones.
-    pub fn arrive(&mut self, arrivals: Vec<Arrival>) {
+    pub fn arrive(&mut self, arrivals: Vec<Arrival>, cluster: &Cluster) {
         self.news = arrivals;
         for arrival in &self.news {
             let Ok(app) = arrival.app.parse::<AppId>() else {
@@ -64,7 +76,7 @@ impl Calls {
             if let Some(intent) = self.intents.get_mut(&app)
                 && intent.is(arrival)
             {
-                intent.arrived += 1;
+                intent.arrives(1, cluster);
             }
             if let Some(deployment) = &arrival.deployment {
                 self.begun.insert(deployment.clone(), app);
@@ -84,10 +96,11 @@ impl Calls {
                         .map(|s| (s.id.to_string(), s.version.clone()))
                         .collect(),
                     arrived: 0,
+                    changed: false,
                 };
                 let ours = self.news.iter().filter(|a| a.app == moment.id.as_str());
                 let news: Vec<&Arrival> = ours.filter(|a| intent.is(a)).collect();
-                intent.arrived = news.len();
+                intent.arrives(news.len(), moment.cluster);
                 let before = self.suspected.get(moment.id);
                 if before
                     .is_some_and(|(b, _)| b.arrived <= news.len() && news.iter().all(|a| b.is(a)))
@@ -116,17 +129,10 @@ impl Calls {
                     !touched.contains(id)
                         && seen.is_some_and(|s| s.label.as_deref() == Some(moment.id.as_str()))
                 };
-                // what says what runs already makes no version, and cannot be seen
-                let changed = |(id, before): (&String, &Option<String>)| {
-                    let seen = moment.cluster.seen(id);
-                    seen.is_some_and(|s| {
-                        before.as_ref().and_then(|b| b.parse().ok()) != Some(s.version)
-                    })
-                };
                 let untrue = code == "NOT_APPLIED"
                     && intent.arrived > 0
-                    && intent.services.keys().all(ours)
-                    && intent.services.iter().any(changed);
+                    && intent.changed
+                    && intent.services.keys().all(ours);
                 if untrue {
                     let how = "Marathon does not show it, and it was carried out";
                     let finding = misread(moment, *call, how);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dploy_observer::event::{Call, Fact, Scale};
+use dploy_observer::id::ServiceId;
 
 use super::finding::{Check, Finding};
 use super::judge::Moment;
@@ -60,10 +61,12 @@ impl Counts {
                 services,
                 ..
             } => {
-                let services = services.iter().map(ToString::to_string);
-                for service in services.filter(|s| self.changing.contains(s)) {
-                    self.given.remove(&service);
+                for service in services.iter().map(ToString::to_string) {
+                    if self.changing.contains(&service) {
+                        self.given.remove(&service);
+                    }
                 }
+                self.fulfilled(moment, services);
             }
             Fact::ApplyAccepted {
                 call: Call::Scale,
@@ -76,12 +79,32 @@ impl Counts {
                     }
                 }
             }
+            // who comes back begins anew
+            Fact::AppDestroyed { removed, kept, .. } => {
+                for service in removed.iter().chain(kept).map(ToString::to_string) {
+                    self.given.remove(&service);
+                    self.wished.remove(&service);
+                    self.specs.remove(&service);
+                }
+            }
             Fact::DeploySucceeded { .. } | Fact::DeployUnchanged { .. } => {
                 return self.kept(moment, touched);
             }
             _ => {}
         }
         None
+    }
+
+    /// A deploy that gives what an operator wanted grants the wish.
+    fn fulfilled(&mut self, moment: &Moment<'_>, services: &[ServiceId]) {
+        for id in services {
+            let record = moment.after.and_then(|a| a.services.get(id));
+            if record.is_some_and(|r| r.scale.is_none())
+                && let Some(count) = self.wished.remove(id.as_str())
+            {
+                self.given.insert(id.to_string(), count);
+            }
+        }
     }
 
     fn kept(&mut self, moment: &Moment<'_>, touched: &BTreeSet<String>) -> Option<Finding> {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dploy_observer::history::{App, Held};
-use dploy_observer::id::AppId;
-use dploy_observer::sentence::Code;
+use dploy_observer::id::{AppId, ServiceId};
+use dploy_observer::sentence::{Code, Sentence};
 
 use super::acting::block_on;
 use super::coverage::phase;
@@ -88,7 +88,7 @@ impl Machine {
             if app.destroyed {
                 continue;
             }
-            if app.owes_work() && self.waits_for_others(app) {
+            if app.owes_work() && (self.waits_for_others(app) || waits_for_a_person(app)) {
                 continue;
             }
             if app.owes_work() {
@@ -172,18 +172,8 @@ impl Machine {
         if app.pin.is_some() || app.lock.is_some() || waits {
             return None;
         }
-        // what only a person can decide ends with a sentence that says so
-        if app.trouble.as_ref().is_some_and(|t| {
-            [
-                "NOT_OURS",
-                "OF_ANOTHER_APP",
-                "OWN",
-                "NOT_ALLOWED",
-                "CANCELLED",
-            ]
-            .contains(&t.code.as_str())
-                || excused.contains(&t.code.as_str())
-        }) {
+        let excused = |t: &Sentence| excused.contains(&t.code.as_str());
+        if for_a_person(app) || app.trouble.as_ref().is_some_and(excused) {
             return None;
         }
         let live = app.live.as_ref().map(|l| l.commit.as_str());
@@ -232,7 +222,9 @@ impl Machine {
         let inside = self.outside.lock();
         let quiet = |a: &&App| !a.destroyed && !a.owes_work() && a.trouble.is_none();
         for app in self.judge.apps.values().flatten().filter(quiet) {
-            for id in app.services.keys().map(ToString::to_string) {
+            // of what left the repository it was said how it stays
+            let is_here = |id: &&ServiceId| !app.orphans.contains(*id);
+            for id in app.services.keys().filter(is_here).map(ToString::to_string) {
                 let Some(seen) = inside
                     .cluster
                     .seen(&id)
@@ -302,4 +294,26 @@ impl Machine {
         }
         None
     }
+}
+
+/// What only a person can decide ends with a sentence that says so.
+fn for_a_person(app: &App) -> bool {
+    let codes = [
+        "NOT_OURS",
+        "OF_ANOTHER_APP",
+        "OWN",
+        "NOT_ALLOWED",
+        "CANCELLED",
+    ];
+    let trouble = app.trouble.as_ref();
+    trouble.is_some_and(|t| codes.contains(&t.code.as_str()))
+}
+
+/// All that is owed are counts, and services do not become well before a person decided.
+fn waits_for_a_person(app: &App) -> bool {
+    let only_debts = app.running.is_none()
+        && app.destroying.is_none()
+        && app.intents.is_empty()
+        && app.services.values().all(|s| s.scale.is_none());
+    only_debts && for_a_person(app)
 }

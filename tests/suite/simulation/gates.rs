@@ -94,8 +94,12 @@ fn lagging(moment: &Moment<'_>, pushed: &CommitId, branch: &[String]) -> Option<
     let at: jiff::Timestamp = moment.event.at.parse().ok()?;
     let soon = at.duration_since(seen).unsigned_abs() < LAG;
     let place = |commit: &CommitId| branch.iter().position(|c| c == commit.as_str());
-    let lags =
-        head.previous.as_ref() == Some(pushed) && soon && place(pushed) < place(&head.commit);
+    // a delivery that came out of order may tell of a head from elsewhere: then the branch is believed
+    let told = head.pushed_onto.as_ref() == Some(pushed);
+    let lags = head.previous.as_ref() == Some(pushed)
+        && told
+        && soon
+        && place(pushed) < place(&head.commit);
     lags.then(|| Finding {
         check: Check::HeadUntrue,
         sentence: format!(

@@ -135,10 +135,7 @@ impl Incarnation {
         })
     }
 
-    async fn build(
-        outside: &Arc<Outside>,
-        kept: &Kept,
-    ) -> anyhow::Result<(Context, Router, Ear)> {
+    async fn build(outside: &Arc<Outside>, kept: &Kept) -> anyhow::Result<(Context, Router, Ear)> {
         let clock: dploy_observer::clock::SharedClock = outside.clock.clone();
         let store = match kept {
             Kept::File(folder) => {

@@ -88,9 +88,8 @@ impl Machine {
                 inside.blurred_until = now + BLURRED;
             }
             self.judge.blurred_until = inside.blurred_until;
-            self.judge
-                .calls
-                .arrive(std::mem::take(&mut inside.arrivals));
+            let arrivals = std::mem::take(&mut inside.arrivals);
+            self.judge.calls.arrive(arrivals, &inside.cluster);
             for branch in &self.branches {
                 if let Ok(id) = branch.shape.name.parse() {
                     self.judge.branches.insert(id, branch.commits.clone());
