@@ -6,6 +6,7 @@ mod bad_requests;
 mod kill;
 mod local_killed;
 mod local_sample;
+mod looks;
 mod marathon_access;
 mod mesos_dns;
 mod on_marathon;

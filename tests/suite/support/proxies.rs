@@ -22,6 +22,7 @@ enum Kind {
     Basic { authorization: String },
     Dcos { user: String, password: String },
     Standby { to: String },
+    Silent { about: Mutex<Option<String>> },
 }
 
 struct Inner {
@@ -72,6 +73,19 @@ impl Gate {
     /// The same, but the event stream is redirected to `to`, whoever leads.
     pub fn redirecting(upstream: &str, to: &str) -> Self {
         Self::start(Kind::Standby { to: to.to_owned() }, upstream, false)
+    }
+
+    /// Everything goes on, until it is to be [`silent_about`](Self::silent_about) something.
+    pub fn talking(upstream: &str) -> Self {
+        let about = Mutex::default();
+        Self::start(Kind::Silent { about }, upstream, false)
+    }
+
+    /// Paths with this word in them are never answered any more.
+    pub fn silent_about(&self, word: &str) {
+        if let Kind::Silent { about } = &self.inner.kind {
+            *about.lock().unwrap() = Some(word.to_owned());
+        }
     }
 
     fn start(kind: Kind, upstream: &str, leads: bool) -> Self {
@@ -177,6 +191,13 @@ impl Inner {
             Kind::Standby { to } if target.starts_with("/v2/events") => {
                 let there = format!("{to}{target}");
                 (StatusCode::FOUND, [(header::LOCATION, there)]).into_response()
+            }
+            Kind::Silent { about } => {
+                let word = about.lock().unwrap().clone();
+                if word.is_some_and(|word| target.contains(&word)) {
+                    return std::future::pending().await;
+                }
+                self.forward(&target, request).await
             }
             Kind::Basic { .. } | Kind::Standby { .. } => self.forward(&target, request).await,
             Kind::Dcos { .. } if target == LOGIN => self.login(request).await,

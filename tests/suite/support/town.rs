@@ -195,11 +195,11 @@ impl Town {
             format!("--pat={PAT}"),
             format!("--token={TOKEN}"),
             format!("--data={data}"),
-            format!("--github-api={github}"),
         ];
         arguments.extend(values.iter().map(String::as_str));
         let marathon = format!("--marathon-url={marathon}");
-        for usual in ["--repo=shop", marathon.as_str()] {
+        let github = format!("--github-api={github}");
+        for usual in ["--repo=shop", marathon.as_str(), github.as_str()] {
             let (flag, _) = usual.split_at(usual.find('=').unwrap() + 1);
             if !self.extra.iter().any(|e| e.starts_with(flag)) {
                 arguments.push(usual);
