@@ -93,6 +93,7 @@ pub(super) async fn begin(
             return Ok(None);
         };
         let live = apps.get(&id);
+        following.begins();
         return replace(job, deploy, (&id, spec), force, live)
             .await
             .map(Some);
@@ -103,6 +104,7 @@ pub(super) async fn begin(
         let goes = goes.map(|p| p.id.clone()).collect();
         companions(job, &running, &ours, (&goes, &surplus), &mut gift).await?;
     }
+    following.begins();
     put(job, deploy, gift, force).await.map(Some)
 }
 
@@ -216,7 +218,10 @@ pub(super) async fn restart(
             following.left_alone.insert(id.clone());
             Ok(Next::Again)
         }
-        Room::Made { held, .. } => replace(job, deploy, (id, spec), held, live).await,
+        Room::Made { held, .. } => {
+            following.begins();
+            replace(job, deploy, (id, spec), held, live).await
+        }
     }
 }
 

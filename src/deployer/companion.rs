@@ -53,8 +53,7 @@ pub(super) async fn restart(
     };
     let intended = plain(Call::Restart, false, vec![service]);
     match make(job, Some(deploy.number), intended, None, &|_| None).await? {
-        // it has just begun: how long it takes is counted from the next look
-        Made::Accepted => following.progress_at = None,
+        Made::Accepted => following.begins(),
         Made::Refused => {
             following.left_alone.insert(id);
         }

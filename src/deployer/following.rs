@@ -82,6 +82,11 @@ impl Following {
         }
     }
 
+    /// Marathon is given something new: how long that takes is counted from the next look.
+    pub fn begins(&mut self) {
+        self.progress_at = None;
+    }
+
     /// Marathon did not answer: the time until it does again is not observed.
     pub fn loses_sight(&mut self) {
         self.seen_at = None;

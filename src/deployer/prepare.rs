@@ -85,33 +85,39 @@ async fn check_head(
     let may_lag = |head: &CommitId| {
         deploy.wanted.before.as_ref() == Some(head) || forced.is_some_and(|(from, _)| from == head)
     };
-    match head {
-        Some(head) if !may_lag(&head) => {
-            job.command(Command::HeadMoved {
-                deploy: deploy.number,
-                head,
-            })
-            .await?;
-            Ok(Some(Next::Again))
-        }
-        // GitHub may lag behind its own webhook
-        head => {
-            let now = context.clock.elapsed();
-            let waited = now.saturating_sub(*following.lags_since.get_or_insert(now));
-            if waited < context.timing.lag {
-                let left = context.timing.lag.saturating_sub(waited);
-                return Ok(Some(Next::WaitAtMost(left)));
-            }
-            let sentence = lag_sentence(&source.branch.to_string(), head.as_ref(), commit);
-            job.command(Command::HeadLags {
-                deploy: deploy.number,
-                head,
-                sentence,
-            })
-            .await?;
-            Ok(Some(Next::Again))
+    let lags = |head: &CommitId| may_lag(head) || was_pushed_onto(job, commit, head);
+    if head.as_ref().is_none_or(lags) {
+        let now = context.clock.elapsed();
+        let waited = now.saturating_sub(*following.lags_since.get_or_insert(now));
+        if waited < context.timing.lag {
+            let left = context.timing.lag.saturating_sub(waited);
+            return Ok(Some(Next::WaitAtMost(left)));
         }
     }
+    let deploy = deploy.number;
+    let seen = match head {
+        Some(head) if !may_lag(&head) => Command::HeadMoved { deploy, head },
+        head => Command::HeadLags {
+            deploy,
+            sentence: lag_sentence(&source.branch.to_string(), head.as_ref(), commit),
+            head,
+        },
+    };
+    job.command(seen).await?;
+    Ok(Some(Next::Again))
+}
+
+/// Whether the branch was at `before` until it was pushed to this commit a short while ago: GitHub may still say so, also where it is
+/// not the push that is deployed, but a person who wants its head.
+fn was_pushed_onto(job: &Job<'_>, commit: &CommitId, before: &CommitId) -> bool {
+    let Some(head) = job.app.head.as_ref().filter(|h| h.commit == *commit) else {
+        return false;
+    };
+    let age = head.seen_at.parse().map(|seen: jiff::Timestamp| {
+        let age = job.context.clock.now().duration_since(seen);
+        age.unsigned_abs()
+    });
+    head.pushed_onto.as_ref() == Some(before) && age.is_ok_and(|age| age < job.context.timing.lag)
 }
 
 fn lag_sentence(branch: &str, head: Option<&CommitId>, commit: &CommitId) -> String {

@@ -115,7 +115,9 @@ impl Calls {
                 ..
             } => {
                 let intent = self.intents.remove(moment.id)?;
-                let never = intent.arrived == 0;
+                // what somebody else did to the same service looks the same
+                let alone = intent.services.keys().all(|id| !touched.contains(id));
+                let never = intent.arrived == 0 && alone;
                 never.then(|| misread(moment, *call, "Marathon accepted it, and it never arrived"))
             }
             Fact::ApplyRefused {

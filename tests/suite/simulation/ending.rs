@@ -315,5 +315,5 @@ fn waits_for_a_person(app: &App) -> bool {
         && app.destroying.is_none()
         && app.intents.is_empty()
         && app.services.values().all(|s| s.scale.is_none());
-    only_debts && for_a_person(app)
+    only_debts && (app.lock.is_some() || for_a_person(app))
 }
