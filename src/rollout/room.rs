@@ -299,11 +299,13 @@ pub async fn make_room<J: Journal>(
         .filter(|id| unwell(id))
         .cloned()
         .partition(|id| locked.contains(id));
-    // where no lock is left, a wipe is safe only if as many as are wanted remain
+    // where no lock is left, a wipe is safe only if as many as are wanted remain, and no more: Marathon looks at the first death how
+    // many there are, and takes the surplus away, healthy ones first
     let coverable = |a: &LiveApp| {
         let well = a.tasks.iter().filter(|t| a.is_well(t)).count();
         let known = a.tasks.iter().all(|t| !a.is_unknown(t));
-        known && u32::try_from(well).unwrap_or(0) >= a.instances && seen.hidden(a) == 0
+        let enough = u32::try_from(well).unwrap_or(0) >= a.instances;
+        known && enough && seen.hidden(a) == 0 && seen.active(a) <= a.instances.saturating_add(1)
     };
     let (wipeable, mut left): (BTreeSet<_>, BTreeSet<_>) = free
         .into_iter()

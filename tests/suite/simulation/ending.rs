@@ -279,7 +279,7 @@ impl Machine {
                     });
                 }
                 let count = inside.cluster.seen(id).map_or(0, |s| s.instances);
-                let kept = self.judge.adopted.contains(id);
+                let kept = self.judge.adopted.contains(id) || self.judge.edited.contains(id);
                 if !self.scaled && !kept && count != wanted.shape.instances {
                     let sentence = format!(
                         "{id} has {count} instances, its spec says {}, and nobody scaled it",

@@ -67,6 +67,8 @@ pub struct Judge {
     most_services: usize,
     /// Services that somebody else touched since our last success.
     pub touched: BTreeSet<String>,
+    /// Services that somebody else changed at any time: the count that they were given with it is theirs.
+    pub edited: BTreeSet<String>,
     /// When somebody else touched services last: a look that had just been taken cannot show it.
     touched_at: BTreeMap<String, Duration>,
     /// Until when looks are taken slowly: what dies meanwhile cannot be seen.
@@ -96,6 +98,7 @@ impl Judge {
     /// Somebody else changes a service: what it should be is not for us to say until we deployed it again.
     pub fn touch(&mut self, service: &str, now: Duration) {
         self.touched.insert(service.to_owned());
+        self.edited.insert(service.to_owned());
         self.touched_at.insert(service.to_owned(), now);
         self.counts.touch(service);
         self.changes.touch(service);
