@@ -182,8 +182,12 @@ pub(super) fn head_lags(
         sentence: sentence.clone(),
         head: head.cloned(),
     };
-    // the head was overtaken by what the branch never came to: it has its turn now
-    let overtaken = head.filter(|head| app.overtaken.as_ref() == Some(head));
+    // the head was overtaken by what the branch never came to, or somebody wants the head deployed and it was taken for that: it has
+    // its turn now
+    let next = app.waiting.as_ref().map(|next| &next.wanted);
+    let wants_head =
+        next.is_some_and(|w| w.cause == Cause::Cli && w.commit == deploy.wanted.commit);
+    let overtaken = head.filter(|head| app.overtaken.as_ref() == Some(head) || wants_head);
     if let Some(back) = overtaken.filter(|head| hold(app, true, head).is_none()) {
         draft.app(ignored);
         let number = draft.queue(app, wanted(back, Cause::Push, None, None));

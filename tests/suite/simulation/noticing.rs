@@ -27,6 +27,8 @@ impl Machine {
         }
         let mut inside = self.outside.lock();
         inside.adopted.clone_from(&self.judge.adopted);
+        let destroyed = self.judge.apps.values().flatten().filter(|a| a.destroyed);
+        inside.destroyed = destroyed.map(|a| a.id.to_string()).collect();
         inside.doomed = self.judge.doomed(now);
         let calls = std::mem::take(&mut inside.calls);
         let mut findings = std::mem::take(&mut inside.findings);

@@ -139,6 +139,8 @@ pub struct Inside {
     pub acting: Option<String>,
     /// Services that the observer said it takes over.
     pub adopted: BTreeSet<String>,
+    /// Apps that were destroyed: what they kept is theirs by its label alone.
+    pub destroyed: BTreeSet<String>,
     /// Services that somebody wants gone.
     pub doomed: BTreeSet<String>,
     /// Until when looks are taken slowly: what dies meanwhile cannot be seen.
@@ -177,6 +179,7 @@ impl Outside {
             late: Vec::new(),
             acting: None,
             adopted: BTreeSet::new(),
+            destroyed: BTreeSet::new(),
             doomed: BTreeSet::new(),
             blurred_until: Duration::ZERO,
             findings: Vec::new(),
@@ -472,7 +475,11 @@ impl Inside {
             let Some(seen) = self.cluster.seen(&id) else {
                 continue;
             };
-            if seen.label != call.app && !self.adopted.contains(&id) && !stale {
+            // who came and went while we looked slowly cannot be seen
+            let owner = seen.label.as_ref();
+            let gone = owner.is_some_and(|l| self.destroyed.contains(l));
+            let unseen = gone && now < self.blurred_until;
+            if seen.label != call.app && !self.adopted.contains(&id) && !stale && !unseen {
                 let whose = seen
                     .label
                     .map_or("nobody's".to_owned(), |l| format!("{l}'s"));
