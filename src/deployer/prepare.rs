@@ -85,7 +85,7 @@ async fn check_head(
     let may_lag = |head: &CommitId| {
         deploy.wanted.before.as_ref() == Some(head) || forced.is_some_and(|(from, _)| from == head)
     };
-    let lags = |head: &CommitId| may_lag(head) || was_pushed_onto(job, commit, head);
+    let lags = |head: &CommitId| may_lag(head) || was_pushed_onto(job.app, commit, head);
     if head.as_ref().is_none_or(lags) {
         let now = context.clock.elapsed();
         let waited = now.saturating_sub(*following.lags_since.get_or_insert(now));
@@ -107,17 +107,11 @@ async fn check_head(
     Ok(Some(Next::Again))
 }
 
-/// Whether the branch was at `before` until it was pushed to this commit a short while ago: GitHub may still say so, also where it is
-/// not the push that is deployed, but a person who wants its head.
-fn was_pushed_onto(job: &Job<'_>, commit: &CommitId, before: &CommitId) -> bool {
-    let Some(head) = job.app.head.as_ref().filter(|h| h.commit == *commit) else {
-        return false;
-    };
-    let age = head.seen_at.parse().map(|seen: jiff::Timestamp| {
-        let age = job.context.clock.now().duration_since(seen);
-        age.unsigned_abs()
-    });
-    head.pushed_onto.as_ref() == Some(before) && age.is_ok_and(|age| age < job.context.timing.lag)
+/// Whether the branch was at `before` until it was pushed to this commit, its head: GitHub may still say so, also where it is not
+/// the push that is deployed, but a person who wants the head.
+fn was_pushed_onto(app: &App, commit: &CommitId, before: &CommitId) -> bool {
+    let head = app.head.as_ref().filter(|h| h.commit == *commit);
+    head.is_some_and(|h| h.pushed_onto.as_ref() == Some(before))
 }
 
 fn lag_sentence(branch: &str, head: Option<&CommitId>, commit: &CommitId) -> String {

@@ -8,8 +8,17 @@ use std::time::Duration;
 pub(super) struct Due<K> {
     at: BTreeMap<K, Duration>,
     order: BTreeSet<(Duration, K)>,
-    /// Handed out and not done yet; when it was wanted again meanwhile.
-    under_way: BTreeMap<K, Option<Duration>>,
+    /// Handed out and not done yet.
+    under_way: BTreeMap<K, Again>,
+}
+
+/// What was said of a thing while it was under way.
+#[derive(Debug, Default)]
+struct Again {
+    /// It is due again, whatever comes of it.
+    due: Option<Duration>,
+    /// It stays, also where it was found to be gone.
+    stays: Option<Duration>,
 }
 
 impl<K> Default for Due<K> {
@@ -26,16 +35,20 @@ impl<K: Ord + Clone> Due<K> {
     /// It is due then, or sooner if it was before.
     pub(super) fn at_the_latest(&mut self, thing: K, at: Duration) {
         if let Some(again) = self.under_way.get_mut(&thing) {
-            *again = Some(again.map_or(at, |known| known.min(at)));
+            again.due = Some(again.due.map_or(at, |known| known.min(at)));
             return;
         }
         let sooner = self.at.get(&thing).map_or(at, |known| at.min(*known));
         self.put(thing, sooner);
     }
 
-    /// Whether it stands in here, or is under way.
-    pub(super) fn knows(&self, thing: &K) -> bool {
-        self.at.contains_key(thing) || self.under_way.contains_key(thing)
+    /// It is due then, if it is not in here yet.
+    pub(super) fn if_new(&mut self, thing: K, at: Duration) {
+        if let Some(again) = self.under_way.get_mut(&thing) {
+            again.stays = Some(at);
+        } else if !self.at.contains_key(&thing) {
+            self.put(thing, at);
+        }
     }
 
     /// When the first is due.
@@ -51,15 +64,15 @@ impl<K: Ord + Clone> Due<K> {
         }
         self.order.pop_first();
         self.at.remove(&thing);
-        self.under_way.insert(thing.clone(), None);
+        self.under_way.insert(thing.clone(), Again::default());
         Some(thing)
     }
 
     /// It was done; it is due again then, or never.
     pub(super) fn done(&mut self, thing: K, again: Option<Duration>) {
-        let wanted = self.under_way.remove(&thing).flatten();
-        let next = [again, wanted].into_iter().flatten().min();
-        if let Some(at) = next {
+        let said = self.under_way.remove(&thing).unwrap_or_default();
+        let next = [again, said.due].into_iter().flatten().min();
+        if let Some(at) = next.or(said.stays) {
             self.put(thing, at);
         }
     }
@@ -100,12 +113,25 @@ mod tests {
         due.at_the_latest("a", s(0));
         assert_eq!(due.take(s(0)), Some("a"));
         due.at_the_latest("a", s(1));
-        assert!(due.knows(&"a"));
         assert_eq!(due.take(s(1)), None);
         due.done("a", Some(s(60)));
         assert_eq!(due.take(s(1)), Some("a"));
         due.done("a", None);
-        assert!(!due.knows(&"a"));
         assert_eq!(due.first(), None);
+    }
+
+    #[test]
+    fn what_comes_back_while_it_is_found_to_be_gone_stays() {
+        let mut due = Due::default();
+        due.if_new("a", s(5));
+        due.if_new("a", s(1));
+        assert_eq!(due.first(), Some(s(5)));
+        assert_eq!(due.take(s(5)), Some("a"));
+        due.if_new("a", s(6));
+        due.done("a", None);
+        assert_eq!(due.take(s(6)), Some("a"));
+        due.if_new("a", s(7));
+        due.done("a", Some(s(60)));
+        assert_eq!(due.first(), Some(s(60)), "it is known: no reason to hurry");
     }
 }

@@ -27,12 +27,14 @@ const AT_GITHUB: usize = 16;
 /// A look that takes longer is broken off; its turn comes again.
 const LONGEST_LOOK: Duration = Duration::from_mins(2);
 
-/// A hook that GitHub could not be asked about is looked at again after so long at most.
+/// Where GitHub or the log could not be asked, it is tried again after so long at most.
 const SOON: Duration = Duration::from_secs(30);
 
 /// Something that is looked at again and again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Look {
+    /// The log, for the apps that there are: at the start, and where it was told so much at once that names were lost.
+    Apps,
     /// What runs in Marathon, for changes that somebody else made: one look for all apps.
     Drift,
     /// The branch of an app, for a push that GitHub never delivered.
@@ -65,11 +67,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Only the look for drift is due yet.
+    /// The looks for apps and for drift are due.
     #[must_use]
     pub fn new(context: Context, every: Every) -> Self {
         let now = context.clock.elapsed();
         let mut due = Due::default();
+        due.at_the_latest(Look::Apps, now);
         due.at_the_latest(Look::Drift, now);
         Self {
             branches: Branches::new(context.clone()),
@@ -90,7 +93,6 @@ impl Schedule {
         let schedule = Arc::new(self);
         let looks = TaskTracker::new();
         let mut touched = schedule.context.store.log().touched();
-        schedule.enter_all().await;
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -99,7 +101,7 @@ impl Schedule {
                 }
                 event = touched.recv() => match event {
                     Ok(touched) => schedule.hear(&touched.app).await,
-                    Err(RecvError::Lagged(_)) => schedule.enter_all().await,
+                    Err(RecvError::Lagged(_)) => schedule.wants_apps(),
                     Err(RecvError::Closed) => break,
                 },
             }
@@ -108,23 +110,33 @@ impl Schedule {
         looks.wait().await;
     }
 
-    /// Every app stands in the schedule.
-    pub async fn enter_all(&self) {
-        let mut after = String::new();
-        loop {
-            match self.context.store.next_apps(&mut after).await {
-                Ok(apps) if apps.is_empty() => return,
-                Ok(apps) => apps.iter().for_each(|app| self.enter(app)),
-                Err(error) => return tracing::error!(%error, "the apps cannot be read"),
-            }
-        }
-    }
-
     /// Something happened to an app: it may be new, or its hook is missing.
     pub async fn hear(&self, id: &AppId) {
         match self.context.store.app(id).await {
             Ok(app) => app.iter().for_each(|app| self.enter(app)),
-            Err(error) => tracing::error!(app.id = %id, %error, "the app cannot be read"),
+            Err(error) => {
+                tracing::error!(app.id = %id, %error, "the app cannot be read");
+                self.wants_apps();
+            }
+        }
+    }
+
+    fn wants_apps(&self) {
+        let now = self.context.clock.elapsed();
+        self.due().at_the_latest(Look::Apps, now);
+        self.sooner.notify_one();
+    }
+
+    async fn enter_all(&self) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let apps = self.context.store.next_apps(&mut after).await?;
+            if apps.is_empty() {
+                return Ok(());
+            }
+            for app in &apps {
+                self.enter(app);
+            }
         }
     }
 
@@ -140,11 +152,11 @@ impl Schedule {
         );
         let hook_is_missing = app.hook.id.is_none() && app.hook.failure.is_none();
         let mut due = self.due();
-        if !due.knows(&branch) {
-            due.at_the_latest(branch, now);
-        }
-        if hook_is_missing || !due.knows(&hook) {
+        due.if_new(branch, now);
+        if hook_is_missing {
             due.at_the_latest(hook, hooks_from);
+        } else {
+            due.if_new(hook, hooks_from);
         }
         drop(due);
         self.sooner.notify_one();
@@ -177,6 +189,7 @@ impl Schedule {
 
     async fn try_look(&self, look: &Look) -> Result<Option<Duration>, StoreError> {
         match look {
+            Look::Apps => self.enter_all().await.map(|()| None),
             Look::Drift => {
                 deployer::look_for_drift(&self.context).await;
                 Ok(Some(self.usual(look)))
@@ -200,6 +213,7 @@ impl Schedule {
 
     fn usual(&self, look: &Look) -> Duration {
         match look {
+            Look::Apps => SOON,
             Look::Drift => self.context.timing.drift,
             Look::Branch(_) => self.every.branch,
             Look::Hook(_) => self.every.hook,
@@ -233,7 +247,7 @@ impl Schedule {
     async fn make(self: Arc<Self>, look: Look, stop: CancellationToken) {
         let looking = async {
             let _place = match look {
-                Look::Drift => None,
+                Look::Apps | Look::Drift => None,
                 Look::Branch(_) | Look::Hook(_) => self.at_github.acquire().await.ok(),
             };
             let looking = AssertUnwindSafe(self.look(&look)).catch_unwind();

@@ -222,9 +222,11 @@ impl Machine {
         let inside = self.outside.lock();
         let quiet = |a: &&App| !a.destroyed && !a.owes_work() && a.trouble.is_none();
         for app in self.judge.apps.values().flatten().filter(quiet) {
-            // of what left the repository it was said how it stays
-            let is_here = |id: &&ServiceId| !app.orphans.contains(*id);
-            for id in app.services.keys().filter(is_here).map(ToString::to_string) {
+            // what left the repository may stay so, if it was said
+            let said = self.judge.last_words.get(&app.id);
+            let is_said = |id: &ServiceId| said.is_some_and(|s| s.contains(id.as_str()));
+            let unsaid = |id: &&ServiceId| !app.orphans.contains(*id) || !is_said(id);
+            for id in app.services.keys().filter(unsaid).map(ToString::to_string) {
                 let Some(seen) = inside
                     .cluster
                     .seen(&id)

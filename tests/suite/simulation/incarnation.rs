@@ -121,7 +121,6 @@ impl Incarnation {
         };
         let touched = context.store.log().touched();
         let schedule = Schedule::new(context.clone(), every());
-        runtime.block_on(schedule.enter_all());
         Ok(Self {
             slots: BTreeMap::new(),
             seen: BTreeMap::new(),

@@ -69,6 +69,8 @@ pub struct Judge {
     pub touched: BTreeSet<String>,
     /// Services that somebody else changed at any time: the count that they were given with it is theirs.
     pub edited: BTreeSet<String>,
+    /// What was said at the end of each app's last deploy that ended well.
+    pub last_words: BTreeMap<AppId, String>,
     /// When somebody else touched services last: a look that had just been taken cannot show it.
     touched_at: BTreeMap<String, Duration>,
     /// Until when looks are taken slowly: what dies meanwhile cannot be seen.
@@ -247,6 +249,9 @@ impl Judge {
                 for service in services {
                     self.touched.remove(service.id.as_str());
                 }
+                let ended: Value = serde_json::from_str(event.payload.get()).unwrap();
+                let sentence = ended["sentence"].as_str().unwrap_or_default();
+                self.last_words.insert(id.clone(), sentence.to_owned());
                 let untrue = self.ends_well(moment);
                 if untrue.is_some() {
                     return untrue;
