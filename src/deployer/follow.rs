@@ -37,12 +37,8 @@ pub(super) async fn step(job: &Job<'_>, deploy: &Deploy, following: &mut Followi
             return ending(job, deploy, Sentence::new(Code::NotOurs, sentence)).await;
         }
         // what this deploy gave it holds others too: it is not ended for the restart of one
-        let own = deploy.life.rollout().iter();
-        let own: Vec<&str> = own
-            .filter_map(|a| a.marathon_deployment.as_deref())
-            .collect();
-        let holding = live.iter().flat_map(LiveApp::deployments);
-        if holding.filter(|d| own.contains(d)).count() == 0 {
+        let mut holding = live.iter().flat_map(LiveApp::deployments);
+        if !holding.any(|d| deploy.began(d)) {
             return apply::restart(job, deploy, following, (&id, spec), live.as_ref()).await;
         }
     }
@@ -165,10 +161,13 @@ fn left_old(deploy: &Deploy, planned: &[&Planned], look: &Look, following: &mut 
     };
     let ids = planned.iter().map(|p| &p.id);
     let old = ids.filter(|id| look.apps.get(*id).is_some_and(stays_old));
-    let known = following.companions.len();
-    let fresh = old.filter(|id| !deploy.has_restarted(id)).cloned();
-    following.companions.extend(fresh);
-    following.companions.len() > known
+    let companions = &following.companions;
+    let fresh = old.filter(|id| !deploy.has_restarted(id) && !companions.contains(*id));
+    let fresh: Vec<ServiceId> = fresh.cloned().collect();
+    // what was too crowded to be restarted is not any more
+    following.left_alone.retain(|id| !fresh.contains(id));
+    following.companions.extend(fresh.iter().cloned());
+    !fresh.is_empty()
 }
 
 /// The specs of the services that the deploy is about.

@@ -126,6 +126,13 @@ impl Deploy {
         self.plan.iter().flatten().any(|p| p.id == *id)
     }
 
+    /// Whether a call of it began this Marathon deployment.
+    #[must_use]
+    pub fn began(&self, marathon_deployment: &str) -> bool {
+        let mut calls = self.life.rollout().iter();
+        calls.any(|a| a.marathon_deployment.as_deref() == Some(marathon_deployment))
+    }
+
     /// Whether Marathon took a restart of a service.
     #[must_use]
     pub fn has_restarted(&self, id: &ServiceId) -> bool {

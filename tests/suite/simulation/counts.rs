@@ -32,13 +32,13 @@ impl Counts {
             Fact::ServiceScaled { id, new, .. } => {
                 self.wished.insert(id.to_string(), *new);
             }
-            // it is not given any more
+            // it is not given any more, unless it is still wanted
             Fact::ApplyRefused {
                 call: Call::Scale,
                 services,
                 ..
             } => {
-                for service in services {
+                for service in services.iter().filter(|id| !is_wished(moment, id)) {
                     self.wished.remove(service.as_str());
                 }
             }
@@ -98,8 +98,7 @@ impl Counts {
     /// A deploy that gives what an operator wanted grants the wish.
     fn fulfilled(&mut self, moment: &Moment<'_>, services: &[ServiceId]) {
         for id in services {
-            let record = moment.after.and_then(|a| a.services.get(id));
-            if record.is_some_and(|r| r.scale.is_none())
+            if !is_wished(moment, id)
                 && let Some(count) = self.wished.remove(id.as_str())
             {
                 self.given.insert(id.to_string(), count);
@@ -139,4 +138,9 @@ impl Counts {
         }
         lost
     }
+}
+
+fn is_wished(moment: &Moment<'_>, id: &ServiceId) -> bool {
+    let record = moment.after.and_then(|a| a.services.get(id));
+    record.is_some_and(|r| r.scale.is_some())
 }
