@@ -13,7 +13,7 @@ use crate::secret::Secret;
 pub struct Shown {
     /// The value; `••••` for a secret.
     pub value: String,
-    /// `flag`, `environment` or `default`.
+    /// `flag`, `environment`, `default` or `local world`.
     pub from: &'static str,
 }
 

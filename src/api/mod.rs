@@ -15,7 +15,7 @@ pub use deploy::{DeployBody, ServiceBody};
 pub use problem::{Problem, ProblemCode};
 
 use crate::event::ResumeWhen;
-use crate::history::{App, AppState, Deploy, DeployState, Lock, Pin};
+use crate::history::{App, AppState, Deploy, DeployState, Destroying, Lock, Pin};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::sentence::{Code, Sentence};
 
@@ -149,7 +149,10 @@ impl From<&Pin> for PinBody {
 /// How well an app is, by its state.
 #[must_use]
 pub fn health(app: &App) -> Health {
-    if app
+    if app.destroyed || app.destroying.is_some() {
+        // how its last deploy ended says nothing of what is left
+        Health::Unknown
+    } else if app
         .running
         .as_ref()
         .is_some_and(|d| d.state() != DeployState::Queued || app.live.is_none())
@@ -175,27 +178,40 @@ pub fn health(app: &App) -> Health {
     }
 }
 
+/// What is to be known of an app: of the deploy that runs, else how the last one ended.
 fn sentence(app: &App) -> Option<String> {
-    let waits = app
-        .running
-        .as_ref()
-        .and_then(|d| d.waiting.as_ref())
-        .map(|w| w.sentence.clone());
-    let ends = app
-        .running
-        .as_ref()
-        .and_then(|d| d.life.ending())
-        .map(|e| e.why.sentence.clone());
-    let slow = app
-        .running
-        .as_ref()
-        .and_then(|d| d.progress.values().find_map(|p| p.sentence.clone()));
-    waits
-        .or(ends)
-        .or(slow)
-        .or_else(|| app.held.as_ref().map(|h| h.why.sentence.clone()))
-        .or_else(|| app.trouble.as_ref().map(|t| t.sentence.clone()))
-        .or_else(|| app.drift.first().map(|d| d.sentence.clone()))
+    if app.destroyed {
+        return None;
+    }
+    if let Some(destroy) = &app.destroying {
+        return Some(format!("It is being taken down: {}", still_to_go(destroy)));
+    }
+    let held = app.held.as_ref().map(|h| &h.why.sentence);
+    if let Some(deploy) = &app.running {
+        let waits = deploy.waiting.as_ref().map(|w| &w.sentence);
+        let ends = deploy.life.ending().map(|e| &e.why.sentence);
+        let slow = deploy.progress.values().find_map(|p| p.sentence.as_ref());
+        return waits.or(ends).or(slow).or(held).cloned();
+    }
+    held.or_else(|| app.trouble.as_ref().map(|t| &t.sentence))
+        .or_else(|| app.drift.first().map(|d| &d.sentence))
+        .cloned()
+}
+
+fn still_to_go(destroy: &Destroying) -> String {
+    let services = match destroy.services.len() {
+        0 => None,
+        1 => Some("1 service".to_owned()),
+        n => Some(format!("{n} services")),
+    };
+    let left: Vec<String> = services
+        .into_iter()
+        .chain(destroy.hook.map(|_| "the webhook".to_owned()))
+        .collect();
+    match left.as_slice() {
+        [] => "nothing is left to remove".to_owned(),
+        _ => format!("{} still to go", left.join(" and ")),
+    }
 }
 
 fn open(deploy: &Deploy) -> OpenDeploy {
@@ -267,7 +283,7 @@ pub struct HookBody {
 pub struct SettingBody {
     /// The value, as text.
     pub value: String,
-    /// `flag`, `environment`, `dploy.app`, `default`.
+    /// `flag`, `environment`, `dploy.app`, `default`, `local world`.
     pub from: String,
 }
 

@@ -44,6 +44,7 @@ async fn wish(job: &Job<'_>, id: &ServiceId, count: u32) -> Step {
             "{id} does not carry the label of {}; it is not scaled",
             job.app.id
         );
+        job.memory.is_scaled(id);
         return lapses(job, id, Code::NotOurs, why).await;
     };
     let now = job.context.clock.elapsed();

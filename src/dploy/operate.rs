@@ -123,15 +123,13 @@ fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
         let number = d.deploy.map(|n| format!(" ({n})")).unwrap_or_default();
         format!("{}{number}", d.commit.short())
     };
-    let from = plan
-        .from
-        .as_ref()
-        .map_or_else(|| "nothing".to_owned(), name);
-    terminal.say(format!(
-        "{}: from {from} back to {}",
-        plan.app,
-        name(&plan.to)
-    ));
+    let to = name(&plan.to);
+    terminal.say(match &plan.from {
+        // what is to be left behind never came to be live
+        Some(from) if from.commit == plan.to.commit => format!("{}: back to {to}", plan.app),
+        Some(from) => format!("{}: from {} back to {to}", plan.app, name(from)),
+        None => format!("{}: from nothing back to {to}", plan.app),
+    });
     if !plan.undoes.is_empty() {
         let undone: Vec<&str> = plan
             .undoes

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::phase::{Accepted, DeployState, Phase, begins_rollout};
-use crate::event::{Call, Cause, DeployQueued, DeployRef, Outcome, Planned, SpecFile};
+use crate::event::{Action, Call, Cause, DeployQueued, DeployRef, Outcome, Planned, SpecFile};
 use crate::id::{DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
@@ -124,6 +124,20 @@ impl Deploy {
     #[must_use]
     pub fn plans(&self, id: &ServiceId) -> bool {
         self.plan.iter().flatten().any(|p| p.id == *id)
+    }
+
+    /// Whether its plan changes a service.
+    #[must_use]
+    pub fn changes(&self, id: &ServiceId) -> bool {
+        let mut plan = self.plan.iter().flatten();
+        plan.any(|p| p.id == *id && p.change != Action::Unchanged)
+    }
+
+    /// Whether Marathon took a call for a service.
+    #[must_use]
+    pub fn called_for(&self, id: &ServiceId) -> bool {
+        let mut calls = self.life.rollout().iter();
+        calls.any(|a| a.services.contains(id))
     }
 
     /// Whether a call of it began this Marathon deployment.

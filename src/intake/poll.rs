@@ -7,22 +7,31 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::event::Via;
 use crate::github::GithubError;
-use crate::history::{App, Command, Push};
-use crate::id::{AppId, CommitId};
+use crate::history::{App, Command, Head, Push};
+use crate::id::AppId;
 use crate::sentence::Sentence;
 use crate::store::StoreError;
 
 /// Asks branches.
 pub struct Branches {
     context: Context,
-    /// The head that is known of each app with the time it was seen, and when it was first met here: by the clock that only grows.
-    met: Mutex<BTreeMap<AppId, Met>>,
+    met: Mutex<Meetings>,
 }
 
-struct Met {
-    commit: CommitId,
-    seen_at: String,
-    at: Duration,
+/// The head that is known of each app, and when it was first met here, by the clock that only grows.
+#[derive(Debug, Default)]
+struct Meetings(BTreeMap<AppId, (Head, Duration)>);
+
+impl Meetings {
+    /// For how long a head has been met; one that comes back is met anew.
+    fn met_for(&mut self, app: &AppId, head: &Head, now: Duration) -> Duration {
+        let met = self.0.entry(app.clone());
+        let (known, since) = met.or_insert_with(|| (head.clone(), now));
+        if known.commit != head.commit || known.seen_at != head.seen_at {
+            (*known, *since) = (head.clone(), now);
+        }
+        now.saturating_sub(*since)
+    }
 }
 
 impl Branches {
@@ -35,27 +44,7 @@ impl Branches {
         }
     }
 
-    /// For how long the head that is known has been met here.
-    fn met_for(&self, app: &App) -> Duration {
-        let Some(head) = &app.head else {
-            return Duration::ZERO;
-        };
-        let now = self.context.clock.elapsed();
-        let mut met = self.met();
-        // a head that comes back is met anew
-        let fresh = || Met {
-            commit: head.commit.clone(),
-            seen_at: head.seen_at.clone(),
-            at: now,
-        };
-        let known = met.entry(app.id.clone()).or_insert_with(fresh);
-        if known.commit != head.commit || known.seen_at != head.seen_at {
-            *known = fresh();
-        }
-        now.saturating_sub(known.at)
-    }
-
-    fn met(&self) -> MutexGuard<'_, BTreeMap<AppId, Met>> {
+    fn met(&self) -> MutexGuard<'_, Meetings> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -68,7 +57,7 @@ impl Branches {
             Some(app) if app.destroying.is_none() && !app.destroyed => self.ask(&app).await?,
             Some(app) if !app.destroyed => {}
             Some(_) | None => {
-                self.met().remove(id);
+                self.met().0.remove(id);
                 return Ok(false);
             }
         }
@@ -77,8 +66,9 @@ impl Branches {
 
     async fn ask(&self, app: &App) -> Result<(), StoreError> {
         let context = &self.context;
-        let met_for = self.met_for(app);
         let known = app.head.as_ref();
+        let now = context.clock.elapsed();
+        let met_for = known.map_or(Duration::ZERO, |h| self.met().met_for(&app.id, h, now));
         let asked = context
             .github
             .head(
@@ -137,4 +127,36 @@ async fn trouble(context: &Context, app: &App, error: &GithubError) -> Result<()
         .store
         .observe(&app.id, "trouble", &why.to_string())
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(commit: char, seen_at: &str) -> Head {
+        Head {
+            commit: commit.to_string().repeat(40).parse().unwrap(),
+            seen_at: seen_at.to_owned(),
+            previous: None,
+            pushed_onto: None,
+        }
+    }
+
+    #[test]
+    fn a_head_that_comes_back_is_met_anew() {
+        let mut met = Meetings::default();
+        let app: AppId = "shop".parse().unwrap();
+        let mut after = |head: &Head, seconds| {
+            let now = Duration::from_secs(seconds);
+            met.met_for(&app, head, now).as_secs()
+        };
+        let first = head('a', "2026-01-01T00:00:00Z");
+        assert_eq!(after(&first, 10), 0);
+        assert_eq!(after(&first, 70), 60);
+        assert_eq!(after(&head('b', "2026-01-01T00:01:10Z"), 80), 0);
+        // nobody looked while another head was there
+        assert_eq!(after(&head('b', "2026-01-01T00:02:00Z"), 500), 0);
+        assert_eq!(after(&first, 510), 0);
+        assert_eq!(after(&first, 511), 1);
+    }
 }

@@ -183,7 +183,7 @@ impl World {
             &token,
             listener.local_addr()?.port(),
         )?;
-        let surroundings = Surroundings::usual(&settings, shown.clone());
+        let surroundings = Surroundings::usual(&settings, as_local(shown, &settings));
         let observer = app::start(listener, settings, surroundings).await?;
         let world = Self {
             marathon,
@@ -309,4 +309,33 @@ fn observer_settings(
         }
     }
     Ok(settings)
+}
+
+/// The settings as they are shown: what the local world gave is no default.
+fn as_local(shown: &BTreeMap<String, Shown>, settings: &Settings) -> BTreeMap<String, Shown> {
+    let mut shown = shown.clone();
+    let given = |value: String| Shown {
+        value,
+        from: "local world",
+    };
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    for (name, value) in [
+        ("listen", settings.listen.clone()),
+        ("data", settings.data.display().to_string()),
+        ("marathon-url", text(&settings.marathon_url)),
+        ("github-api", settings.github_api.clone()),
+        ("public-url", text(&settings.public_url)),
+    ] {
+        shown.insert(name.to_owned(), given(value));
+    }
+    for (name, seconds) in [
+        ("poll", settings.poll),
+        ("deadline", settings.deadline),
+        ("settle", settings.settle),
+    ] {
+        if shown.get(name).is_none_or(|s| s.from == "default") {
+            shown.insert(name.to_owned(), given(seconds.to_string()));
+        }
+    }
+    shown
 }

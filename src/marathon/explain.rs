@@ -141,14 +141,15 @@ pub fn crashing(app: &LiveApp, failures: u32) -> Sentence {
     let (host, what) = last.map_or((String::new(), "no reason is known".to_owned()), |f| {
         (format!(" on {}", f.host), exit_text(&f.message, &f.state))
     });
-    let times = if failures == 1 {
-        "once".to_owned()
+    // who looks once sees the last failure and not how many there were
+    let times = if failures > 1 {
+        format!(" {failures} times")
     } else {
-        format!("{failures} times")
+        String::new()
     };
     Sentence::new(
         Code::Crashing,
-        plain(&format!("{} crashed {times}{host}: {what}", app.id), 1000),
+        plain(&format!("{} crashed{times}{host}: {what}", app.id), 1000),
     )
 }
 

@@ -14,12 +14,12 @@ use crate::api::{
 };
 use crate::deployer::Preview;
 use crate::event::{Action, CommitInfo, DeployRef, Event};
-use crate::history::{App, Deploy};
-use crate::id::{AppId, CommitId, ServiceId};
+use crate::history::{App, Deploy, DeployState};
+use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::marathon::LiveApp;
 use crate::plan::Step;
 use crate::secret::{fingerprint, looks_secret};
-use crate::spec::{Change, diff};
+use crate::spec::{Change, Service, diff};
 
 /// How long a page waits for Marathon before it shows what the log knows.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -144,6 +144,10 @@ impl Web {
             && let Some(counts) = self.counts(app).await
         {
             for service in body.services.iter_mut().flatten() {
+                // before its call, what runs says nothing of this deploy
+                if deploy.changes(&service.id) && !deploy.called_for(&service.id) {
+                    service.state = Some("waiting".to_owned());
+                }
                 if let Some(live) = counts.get(&service.id) {
                     fill(service, live);
                 }
@@ -254,7 +258,8 @@ impl Web {
         Ok(undone)
     }
 
-    /// What a deploy changed, field by field, against the deploy before it that had specs.
+    /// What a deploy changed, field by field, against what the nearest deploy before it left of each service: of one
+    /// that failed too.
     pub(super) async fn deploy_diff(
         &self,
         app: &App,
@@ -269,13 +274,6 @@ impl Web {
             .store
             .deploys(&app.id, Some(deploy.number), 50)
             .await?;
-        let before = earlier.into_iter().find(|d| {
-            d.files.is_some()
-                && matches!(
-                    d.state(),
-                    crate::history::DeployState::Succeeded | crate::history::DeployState::Unchanged
-                )
-        });
         let read = |files: Vec<crate::event::SpecFile>| async move {
             self.context
                 .stored_commit(&app.id, files)
@@ -284,33 +282,45 @@ impl Web {
                 .unwrap_or_default()
         };
         let new = read(files.clone()).await;
-        let old = match before.and_then(|d| d.files) {
-            Some(files) => read(files).await,
-            None => Vec::new(),
-        };
-        let lines = plan
-            .iter()
-            .filter(|p| p.change != Action::Unchanged)
-            .map(|p| {
-                let spec = |from: &[crate::spec::Service]| {
-                    from.iter().find(|s| s.id == p.id).map(|s| s.spec.clone())
-                };
-                let fields = match (spec(&old), spec(&new)) {
-                    (Some(a), Some(b)) => diff(&a, &b)
-                        .into_iter()
-                        .map(|c| self.shown(c, operator))
-                        .collect(),
-                    _ => Vec::new(),
-                };
-                DiffLine {
-                    service: p.id.to_string(),
-                    change: p.change.word().to_owned(),
-                    fields,
-                    hidden: !operator,
-                }
+        let mut specs_of: BTreeMap<DeployNumber, Vec<Service>> = BTreeMap::new();
+        let mut lines = Vec::new();
+        for p in plan.iter().filter(|p| p.change != Action::Unchanged) {
+            let before = earlier.iter().find(|d| left(d, &p.id));
+            if let Some((d, files)) = before.and_then(|d| d.files.clone().map(|f| (d, f)))
+                && !specs_of.contains_key(&d.number)
+            {
+                specs_of.insert(d.number, read(files).await);
+            }
+            let old = before.and_then(|d| specs_of.get(&d.number));
+            let spec = |from: &[Service]| {
+                let found = from.iter().find(|s| s.id == p.id);
+                found.map(|s| s.spec.clone())
+            };
+            let fields = match (old.and_then(|o| spec(o)), spec(&new)) {
+                (Some(a), Some(b)) => diff(&a, &b)
+                    .into_iter()
+                    .map(|c| self.shown(c, operator))
+                    .collect(),
+                _ => Vec::new(),
+            };
+            lines.push(DiffLine {
+                service: p.id.to_string(),
+                change: p.change.word().to_owned(),
+                fields,
+                hidden: !operator,
             });
-        Ok(lines.collect())
+        }
+        Ok(lines)
     }
+}
+
+/// Whether a deploy left a service as its specs say, or as far as it came: one that failed before its call did not.
+fn left(deploy: &Deploy, id: &ServiceId) -> bool {
+    let well = matches!(
+        deploy.state(),
+        DeployState::Succeeded | DeployState::Unchanged
+    ) && deploy.wanted.only.as_ref().is_none_or(|o| o == id);
+    deploy.files.is_some() && (well || deploy.outcome.iter().any(|o| o.id == *id))
 }
 
 /// The services of an app: what the log knows, and what Marathon says now.

@@ -79,6 +79,20 @@ async fn the_local_world_is_pushed_to_with_the_commands_it_prints_and_leaves_not
     let version = format!("observer {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(String::from_utf8(lent.stdout).unwrap(), version);
     deploy_is_live(&url, 1).await;
+    let app = get(&format!("{url}/apps/hello.json")).await.unwrap();
+    let (deadline, asked) = (
+        &app["settings"]["deadline"],
+        &app["settings"]["marathon-url"],
+    );
+    assert_eq!(
+        (&deadline["value"], &deadline["from"], &asked["value"]),
+        (
+            &"60".into(),
+            &"local world".into(),
+            &local["marathon"]["url"]
+        ),
+        "settings are shown as they are"
+    );
     let commands = commands(&world.said);
     assert_eq!(commands.len(), 3, "{}", world.said);
     for command in &commands {

@@ -14,5 +14,6 @@ mod operators;
 mod pages;
 mod push_to_deploy;
 mod safe_end;
+mod said;
 mod secrets;
 mod views;
