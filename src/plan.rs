@@ -277,7 +277,9 @@ fn change(
     // a label that only adopting made ours is still to be written
     let labelled = live.app.as_ref().is_some_and(|l| l == app.id.as_str());
     let right = labelled && (as_left || as_specified(live, service));
-    match (right, after == live.instances) {
+    // what only makes room for a rollout is given back once that is over
+    let makes_room = !live.settled && app.owed(&service.id, live.instances) == Some(after);
+    match (right, after == live.instances || makes_room) {
         (true, true) if live.old || (record.dirty && !live.settled) => Action::Restart,
         (true, true) => Action::Unchanged,
         (false, _) if record.applied.as_ref() == Some(&service.hash) && !record.dirty => {

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::call::{self, Made, make, plain};
 use super::following::Following;
 use super::job::Job;
-use super::{Next, StepError};
+use super::{Next, StepError, deadline, retreat};
 use crate::event::{Call, Intended};
 use crate::history::Deploy;
 use crate::id::ServiceId;
-use crate::rollout;
+use crate::rollout::{self, Look};
 
 /// Services whose rollout was taken over with that of another, and which have no rollout of their own yet.
 pub(super) fn all(deploy: &Deploy, following: &Following) -> BTreeSet<ServiceId> {
@@ -66,4 +66,44 @@ pub(super) async fn restart(
         }
     }
     Ok(Some(Next::Again))
+}
+
+/// What the deploy is about is done, and its rollout goes on for others that share it. Who of them does not come up is not waited for
+/// for long: the rollout is ended where that loses nothing that is healthy. `None`: nobody shares it, or it cannot be ended.
+pub(super) async fn outlast(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    following: &mut Following,
+    look: &Look,
+) -> Result<Option<Next>, StepError> {
+    let ours = look.deployments.iter().filter(|d| deploy.began(&d.id));
+    let affected = ours.flat_map(|d| &d.affected_apps);
+    let affected: BTreeSet<ServiceId> = affected.filter_map(|a| a.parse().ok()).collect();
+    let mut shared = affected.clone();
+    shared.retain(|id| !deploy.plans(id));
+    if shared.is_empty() {
+        return Ok(None);
+    }
+    let timing = &job.context.timing;
+    let now = job.context.clock.elapsed();
+    let since = *following.done_since.get_or_insert(now);
+    let around = job.look(shared.clone()).await?;
+    let mut standings = shared.iter().map(|id| {
+        let seen = &mut following.standings;
+        seen.of(id, None, &around, now, timing.settle)
+    });
+    let patience = if standings.any(|s| s.trouble.is_some()) {
+        timing.overtake
+    } else {
+        deadline::set(job)
+    };
+    if now.saturating_sub(since) < patience {
+        return Ok(Some(Next::After(timing.look)));
+    }
+    let ids = retreat::still_ours(job, affected).await?;
+    match retreat::end_rollouts(job, Some(deploy.number), &ids).await? {
+        None => Ok(Some(Next::After(timing.look))),
+        Some(stays) if stays.is_empty() => Ok(Some(Next::Again)),
+        Some(_) => Ok(None),
+    }
 }

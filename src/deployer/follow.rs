@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::following::Following;
 use super::job::Job;
-use super::{Next, Step, StepError, apply, companion, finish};
+use super::{Next, Step, StepError, apply, companion, deadline, finish};
 use crate::event::{Action, Call, Fact, Planned};
 use crate::history::{Accepted, Deploy};
 use crate::id::ServiceId;
@@ -147,6 +147,12 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
         }
         return finish::finish(job, deploy, following, &look).await;
     }
+    if !ours_gone
+        && standings.iter().all(|(_, s)| s.done)
+        && let Some(next) = companion::outlast(job, deploy, following, &look).await?
+    {
+        return Ok(next);
+    }
     following.done_since = None;
     judge(job, deploy, following, &standings, &look).await
 }
@@ -261,16 +267,11 @@ async fn judge(
         .await?;
         return Ok(Next::Again);
     }
-    let deadline = job
-        .app
-        .settings
-        .deadline
-        .map_or(timing.deadline, Duration::from_secs);
     let quiet = following
         .progress_at
         .map(|p| now.saturating_sub(p))
         .unwrap_or_default();
-    if quiet >= deadline.max(longest_grace(job, deploy).await?) {
+    if quiet >= deadline::of(job, deploy, standings).await? {
         let why = trouble.unwrap_or_else(|| late(standings, quiet));
         return gives_up(job, deploy, standings, why).await;
     }
@@ -298,32 +299,6 @@ async fn gives_up(
     facts.push(Fact::fails(why));
     job.record(deploy.number, facts).await?;
     Ok(Next::Again)
-}
-
-/// A task inside its grace period is not late yet.
-async fn longest_grace(job: &Job<'_>, deploy: &Deploy) -> Result<Duration, StepError> {
-    let Some(files) = &deploy.files else {
-        return Ok(Duration::ZERO);
-    };
-    let Ok(commit) = job.context.stored_commit(&job.app.id, files.clone()).await else {
-        return Ok(Duration::ZERO);
-    };
-    let grace = commit
-        .services
-        .iter()
-        .filter(|s| deploy.plans(&s.id))
-        .flat_map(|s| {
-            let checks = s
-                .spec
-                .get("healthChecks")
-                .and_then(serde_json::Value::as_array);
-            checks.into_iter().flatten().map(|c| {
-                c.get("gracePeriodSeconds")
-                    .and_then(serde_json::Value::as_u64)
-                    .unwrap_or(300)
-            })
-        });
-    Ok(Duration::from_secs(grace.max().unwrap_or(0)))
 }
 
 fn late(standings: &[(&Planned, Standing)], quiet: Duration) -> Sentence {

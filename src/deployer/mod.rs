@@ -4,6 +4,7 @@
 mod apply;
 mod call;
 mod companion;
+mod deadline;
 mod debt;
 mod destroy;
 mod drift;

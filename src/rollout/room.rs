@@ -4,20 +4,14 @@
 //! the one call that goes on or ends it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::doubts::Doubts;
 use super::look::{Look, look};
 use crate::id::ServiceId;
 use crate::marathon::{Client, LiveApp, MarathonError, Task, Watched, kept};
-
-/// How often what turns bad meanwhile is wiped again.
-const ROUNDS: usize = 3;
-
-/// For how long an instance may be without a name: what waits and what runs are two questions, and names come by events.
-const UNNAMED: Duration = Duration::from_secs(2);
 
 /// How many tasks one call takes away.
 const AT_ONCE: usize = 100;
@@ -54,58 +48,6 @@ pub enum Room {
     },
     /// Nobody knows yet how some tasks are; nothing was taken away.
     Unknown,
-}
-
-/// Tasks of which nobody knows how they are.
-#[derive(Default)]
-pub struct Doubts {
-    /// Since when they are seen.
-    since: Mutex<BTreeMap<String, Duration>>,
-    /// Services with an instance that cannot be named, and since when.
-    unnamed: Mutex<BTreeMap<ServiceId, Duration>>,
-    /// Tasks that were seen well: a Marathon that comes back does not know it any more.
-    well: Mutex<BTreeMap<ServiceId, BTreeSet<String>>>,
-}
-
-impl Doubts {
-    /// For how long nobody knows how a task is.
-    fn of(&self, task: &Task, now: Duration) -> Duration {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        now.saturating_sub(*since.entry(task.id.clone()).or_insert(now))
-    }
-
-    /// Whether a service has had an instance without a name for so long that none will come.
-    fn stays_unnamed(&self, id: &ServiceId, unnamed: bool, now: Duration) -> bool {
-        let mut since = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !unnamed {
-            since.remove(id);
-            return false;
-        }
-        now.saturating_sub(*since.entry(id.clone()).or_insert(now)) >= UNNAMED
-    }
-
-    /// Keeps in mind which tasks of these services are well, or were before nobody knew.
-    pub fn sees(&self, look: &Look) {
-        let mut all = self.well.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, app) in &look.apps {
-            let before = all.remove(id).unwrap_or_default();
-            let was_well = |t: &&Task| app.is_unknown(t) && before.contains(&t.id);
-            let tasks = app.tasks.iter();
-            let well = tasks.filter(|t| app.is_well(t) || was_well(t));
-            all.insert(id.clone(), well.map(|t| t.id.clone()).collect());
-        }
-    }
-
-    fn was_well(&self, task: &Task) -> bool {
-        let all = self.well.lock().unwrap_or_else(PoisonError::into_inner);
-        all.values().any(|tasks| tasks.contains(&task.id))
-    }
-
-    /// Marathon does not answer: what was observed before does not count.
-    pub fn forget(&self) {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.clear();
-    }
 }
 
 /// How Marathon is looked at.
@@ -148,13 +90,10 @@ async fn wipe_with<J: Journal>(
     journal: &J,
 ) -> Result<Wiped, J::Error> {
     let mut left = BTreeSet::new();
-    for round in 0..=ROUNDS {
-        if ids.is_empty() {
-            break;
-        }
+    while !ids.is_empty() {
         let look = look(view.marathon, ids.clone()).await?;
         left.clear();
-        let (mut bad, mut still) = (Vec::new(), BTreeSet::new());
+        let mut bad = Vec::new();
         for (id, app) in &look.apps {
             // once no deployment holds it, Marathon takes away what is more than wanted: what is not costs nothing
             let counts = patience == Patience::Round || look.active(app) > app.instances;
@@ -170,23 +109,17 @@ async fn wipe_with<J: Journal>(
                 continue;
             }
             match bad_tasks(view, app, &look, patience) {
-                Bad::These(tasks) if tasks.is_empty() => {}
-                Bad::These(tasks) => {
-                    bad.extend(tasks);
-                    if counts && has_something_to_lose(app, view.doubts) {
-                        still.insert(id.clone());
-                    }
+                Bad::These(tasks) if tasks.is_empty() => view.doubts.is_clean(id),
+                Bad::These(tasks) if view.doubts.may_wipe(id, view.now) => bad.extend(tasks),
+                Bad::These(_) if counts && has_something_to_lose(app, view.doubts) => {
+                    left.insert(id.clone());
                 }
+                Bad::These(_) => {}
                 Bad::CountsAsActive => drop(left.insert(id.clone())),
                 Bad::Unknown => return Ok(Wiped::Unknown),
             }
         }
         if bad.is_empty() {
-            break;
-        }
-        // Marathon starts them again as fast as they are taken away
-        if round == ROUNDS {
-            left.extend(still);
             break;
         }
         for some in bad.chunks(AT_ONCE) {

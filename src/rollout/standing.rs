@@ -18,10 +18,14 @@ const FAILURES: u32 = 5;
 /// So long Marathon keeps an offer back that it declined (its flag `min_revive_offers_interval`).
 const OFFERS: Duration = Duration::from_secs(30);
 
+/// After so long at most Marathon counts the instances of all apps and takes away those too many: its flag
+/// `scale_apps_interval` (300 s), and what the look takes.
+const SCALE_CHECK: Duration = Duration::from_secs(330);
+
 /// How a service stands.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four things that are seen, each by itself"
+    reason = "five things that are seen, each by itself"
 )]
 pub struct Standing {
     /// Nothing is left to wait for.
@@ -42,6 +46,8 @@ pub struct Standing {
     pub hopeless: bool,
     /// Somebody else changed it: it does not say what it was given.
     pub alien: bool,
+    /// All are well, and more than are wanted, and no deployment takes them away: Marathon does when it counts the next time.
+    has_surplus: bool,
 }
 
 impl Standing {
@@ -49,6 +55,16 @@ impl Standing {
     #[must_use]
     pub fn reason(&self) -> Option<&Sentence> {
         self.trouble.as_ref().or(self.waits.as_ref())
+    }
+
+    /// How long what it waits for may take Marathon, however soon the deadline is.
+    #[must_use]
+    pub fn takes(&self) -> Duration {
+        if self.has_surplus {
+            SCALE_CHECK
+        } else {
+            Duration::ZERO
+        }
     }
 }
 
@@ -101,6 +117,7 @@ impl Standings {
                 waits: None,
                 hopeless: false,
                 alien: false,
+                has_surplus: false,
             };
         };
         let current: Vec<_> = app.tasks.iter().filter(|t| app.is_current(t)).collect();
@@ -125,6 +142,9 @@ impl Standings {
         };
         let mixed = look.mixed.contains(id);
         let (trouble, waits) = seen.lacks_offers(app, mixed, trouble, waits, now);
+        let surplus = surplus(app).filter(|_| trouble.is_none() && waits.is_none());
+        let has_surplus = surplus.is_some();
+        let waits = waits.or(surplus);
         let stage = match (&trouble, all, settled) {
             (_, true, true) => "healthy",
             (_, true, false) => "running",
@@ -143,6 +163,7 @@ impl Standings {
             waits,
             hopeless: failures >= FAILURES && well == 0,
             alien: given.is_some_and(|given| !given.is_still_in(app)),
+            has_surplus,
         }
     }
 }
@@ -252,22 +273,41 @@ fn waits(app: &LiveApp, look: &Look) -> Option<Sentence> {
     })
 }
 
+/// Instances that are too many, all of them well, where nothing is under way: where a rollout was cut short.
+fn surplus(app: &LiveApp) -> Option<Sentence> {
+    let number = app.tasks.len();
+    let more = u32::try_from(number).is_ok_and(|n| n > app.instances);
+    let waits = more && app.deployments().is_empty() && app.tasks.iter().all(|t| app.is_well(t));
+    waits.then(|| {
+        let sentence = format!(
+            "{} has {number} instances where {} are wanted; Marathon takes those too many away when it counts them next, within 5 min",
+            app.id, app.instances
+        );
+        Sentence::new(Code::Deadline, sentence)
+    })
+}
+
 /// No service got on for so long.
 #[must_use]
 pub fn deadline_sentence(standings: &[(&ServiceId, &Standing)], quiet: Duration) -> Sentence {
     if let Some(waits) = standings.iter().find_map(|(_, s)| s.waits.clone()) {
         let sentence = format!("no progress for {} s: {}", quiet.as_secs(), waits.sentence);
-        return Sentence::new(Code::NoOffers, sentence);
+        return Sentence {
+            code: waits.code,
+            sentence,
+        };
     }
-    let late: Vec<String> = standings
-        .iter()
-        .filter(|(_, s)| !s.done)
+    let late = standings.iter().filter(|(_, s)| !s.done);
+    let late: Vec<String> = late
         .map(|(id, s)| format!("{id} {} well", s.well))
         .collect();
-    Sentence::new(
-        Code::Deadline,
-        format!("no progress for {} s: {}", quiet.as_secs(), late.join(", ")),
-    )
+    let what = if late.is_empty() {
+        "all are well, and their Marathon deployment does not end".to_owned()
+    } else {
+        late.join(", ")
+    };
+    let sentence = format!("no progress for {} s: {what}", quiet.as_secs());
+    Sentence::new(Code::Deadline, sentence)
 }
 
 #[cfg(test)]

@@ -116,7 +116,8 @@ impl Direct<'_> {
             let why = worst.trouble.clone();
             return Some(why.unwrap_or_else(|| deadline_sentence(&named, quiet)));
         }
-        (quiet >= self.rules.deadline)
+        let takes = now.iter().map(|(_, s)| s.takes()).max();
+        (quiet >= self.rules.deadline.max(takes.unwrap_or_default()))
             .then(|| trouble.unwrap_or_else(|| deadline_sentence(&named, quiet)))
     }
 

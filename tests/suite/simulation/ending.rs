@@ -311,12 +311,14 @@ fn for_a_person(app: &App) -> bool {
     trouble.is_some_and(|t| codes.contains(&t.code.as_str()))
 }
 
-/// All that is owed are counts of services that do not become well before a person decided, or that left the repository.
+/// All that is owed are counts of services that do not become well before a person decided (who pinned what does not
+/// run, for one), or that left the repository.
 fn waits_for_a_person(app: &App) -> bool {
     let only_debts = app.running.is_none()
         && app.destroying.is_none()
         && app.intents.is_empty()
         && app.services.values().all(|s| s.scale.is_none());
     let strays = app.debts.keys().all(|id| app.orphans.contains(id));
-    only_debts && (app.lock.is_some() || strays || for_a_person(app))
+    let pinned_ill = app.pin.is_some() && app.trouble.is_some();
+    only_debts && (app.lock.is_some() || strays || pinned_ill || for_a_person(app))
 }

@@ -352,6 +352,11 @@ impl Machine {
             self.outside.clock.is(first);
         }
         let now = now.max(first);
+        // a step may take time itself: what had to arrive meanwhile has arrived
+        let overdue = self.outside.lock().late.iter().position(|l| l.due < now);
+        if let Some(n) = overdue {
+            return Choice::Late(n);
+        }
         let due: Vec<&Choice> = dues
             .iter()
             .filter(|(due, _)| *due <= now)
