@@ -79,33 +79,8 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
         })
         .collect();
     progress(job, deploy, &standings).await?;
-    let of_others = |p: &&&Planned| {
-        let app = look.apps.get(&p.id);
-        app.is_some_and(|a| !rollout::is_of(a, &job.app.id))
-    };
-    if let Some(lost) = planned.iter().find(of_others) {
-        let sentence = format!(
-            "{} does not carry the label of {} any more: somebody else changed it in Marathon while it was rolling",
-            lost.id, job.app.id
-        );
-        return ending(job, deploy, Sentence::new(Code::NotOurs, sentence)).await;
-    }
-    if let Some((alien, _)) = standings.iter().find(|(_, s)| s.alien) {
-        let sentence = format!(
-            "somebody else changed {} in Marathon while it was rolling",
-            alien.id
-        );
-        return ending(job, deploy, Sentence::new(Code::Cancelled, sentence)).await;
-    }
-    if let Some(gone) = planned.iter().find(|p| {
-        // what was accepted is there at once
-        version_given(deploy, &p.id).is_some() && !look.apps.contains_key(&p.id)
-    }) {
-        let sentence = format!(
-            "somebody else removed {} in Marathon while it was rolling",
-            gone.id
-        );
-        return ending(job, deploy, Sentence::new(Code::Cancelled, sentence)).await;
+    if let Some(why) = taken(job, deploy, &standings, &look) {
+        return ending(job, deploy, why).await;
     }
     let of_the_plan = |a: &&Accepted| a.services.iter().any(|id| deploy.plans(id));
     let ours_gone = deploy
@@ -155,6 +130,37 @@ pub(super) async fn watch(job: &Job<'_>, deploy: &Deploy, following: &mut Follow
     }
     following.done_since = None;
     judge(job, deploy, following, &standings, &look).await
+}
+
+/// What somebody else did to a service while it was rolling.
+fn taken(
+    job: &Job<'_>,
+    deploy: &Deploy,
+    standings: &[(&Planned, Standing)],
+    look: &Look,
+) -> Option<Sentence> {
+    let ids = || standings.iter().map(|(p, _)| &p.id);
+    let of_others = |id: &&ServiceId| {
+        let app = look.apps.get(*id);
+        app.is_some_and(|a| !rollout::is_of(a, &job.app.id))
+    };
+    if let Some(lost) = ids().find(of_others) {
+        let sentence = format!(
+            "{lost} does not carry the label of {} any more: somebody else changed it in Marathon while it was rolling",
+            job.app.id
+        );
+        return Some(Sentence::new(Code::NotOurs, sentence));
+    }
+    let (what, id) = if let Some((alien, _)) = standings.iter().find(|(_, s)| s.alien) {
+        ("changed", &alien.id)
+    } else {
+        // what was accepted is there at once
+        let is_gone =
+            |id: &&ServiceId| version_given(deploy, id).is_some() && !look.apps.contains_key(*id);
+        ("removed", ids().find(is_gone)?)
+    };
+    let sentence = format!("somebody else {what} {id} in Marathon while it was rolling");
+    Some(Sentence::new(Code::Cancelled, sentence))
 }
 
 /// Whether old tasks stay where nothing is under way and all instances are there: where only the count was left to change,
