@@ -52,8 +52,10 @@ pub(super) async fn restart(
         count: Some(live.instances),
     };
     let intended = plain(Call::Restart, false, vec![service]);
+    // also where the answer is lost and found later
+    following.begins();
     match make(job, Some(deploy.number), intended, None, &|_| None).await? {
-        Made::Accepted => following.begins(),
+        Made::Accepted => {}
         Made::Refused => {
             following.left_alone.insert(id);
         }

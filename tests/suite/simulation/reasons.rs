@@ -33,6 +33,8 @@ pub struct Reasons {
     no_offers: Option<Duration>,
     /// When GitHub named a wrong head last.
     wrong_head: Option<Duration>,
+    /// Marathon does not answer.
+    away: bool,
     /// GitHub names a head of long ago.
     pub errs: bool,
     /// By deploy: when it first told Marathon something, and how long Marathon had answered then.
@@ -59,9 +61,8 @@ impl Reasons {
                 Trouble::MarathonAway | Trouble::MarathonRefuses(401 | 429 | 503)
             )
         };
-        if !trouble.keys().any(away) {
-            self.answered += now.saturating_sub(self.counted);
-        }
+        self.away = trouble.keys().any(away);
+        self.answered = self.answered_until(now);
         self.counted = now;
         if trouble.contains_key(&Trouble::NoOffers) {
             self.no_offers = Some(now);
@@ -69,6 +70,15 @@ impl Reasons {
         self.errs = trouble.contains_key(&Trouble::GithubErrs);
         if self.errs || trouble.contains_key(&Trouble::GithubLags) {
             self.wrong_head = Some(now);
+        }
+    }
+
+    /// How long Marathon has answered until now: a step may take time itself.
+    fn answered_until(&self, now: Duration) -> Duration {
+        if self.away {
+            self.answered
+        } else {
+            self.answered + now.saturating_sub(self.counted)
         }
     }
 
@@ -93,7 +103,7 @@ impl Reasons {
         if let Fact::DeployWaiting { sentence, .. } = fact {
             return self.called_somebody_elses(id, sentence);
         }
-        let rollout = self.rollout(id, event, app)?;
+        let rollout = self.rollout(id, event, app, moment.now)?;
         let commit = contents.get(rollout.deploy.wanted.commit.as_str())?;
         match fact {
             Fact::ServiceProgressed {
@@ -128,14 +138,20 @@ impl Reasons {
         }
     }
 
-    fn rollout<'a>(&self, id: &AppId, event: &Event, app: Option<&'a App>) -> Option<Rollout<'a>> {
+    fn rollout<'a>(
+        &self,
+        id: &AppId,
+        event: &Event,
+        app: Option<&'a App>,
+        now: Duration,
+    ) -> Option<Rollout<'a>> {
         let number = event.deploy?;
         let (since, answered) = *self.begun.get(&(id.clone(), number.0))?;
         Some(Rollout {
             name: format!("{id} #{}", number.0),
             deploy: app?.open_deploy(number)?,
             since,
-            lasted: self.answered.saturating_sub(answered),
+            lasted: self.answered_until(now).saturating_sub(answered),
         })
     }
 
