@@ -9,7 +9,7 @@ use super::job::Job;
 use super::{Next, Step, StepError, apply, call, follow, owner};
 use crate::context::Context;
 use crate::context::{Commit, ReadError};
-use crate::event::{DeployQueued, Fact, Planned};
+use crate::event::{Action, DeployQueued, Fact, Planned};
 use crate::github::GithubError;
 use crate::history::{App, Command, Deploy, plan_token};
 use crate::id::{CommitId, ServiceId};
@@ -293,8 +293,10 @@ async fn make_plan(
         .await;
     }
     let planned: Vec<Planned> = plan.steps.iter().map(|s| s.planned.clone()).collect();
-    let same = deploy.plan.as_ref() == Some(&planned);
-    if deploy.life.intent().is_some() && !same {
+    let called = deploy.life.intent().is_some();
+    let before = deploy.plan.as_ref();
+    let same = before.is_some_and(|before| *before == planned || called && alike(before, &planned));
+    if called && !same {
         call::drop_unsent(job).await?;
         return Ok(Next::Again);
     }
@@ -322,6 +324,17 @@ async fn make_plan(
         Some(next) => Ok(next),
         None => follow::without_calls(job, deploy, following).await,
     }
+}
+
+/// Whether two plans differ only in what is to be restarted: what crashes and comes up in turn is not planned anew as long as
+/// Marathon does not take the call.
+fn alike(before: &[Planned], now: &[Planned]) -> bool {
+    let stays = |p: &Planned| matches!(p.change, Action::Restart | Action::Unchanged);
+    let same = |(a, b): (&Planned, &Planned)| {
+        let of_same = (&a.id, &a.spec, a.instances) == (&b.id, &b.spec, b.instances);
+        of_same && (a.change == b.change || stays(a) && stays(b))
+    };
+    before.len() == now.len() && before.iter().zip(now).all(same)
 }
 
 async fn unchanged(
