@@ -7,19 +7,20 @@
 //! | row | modules | for |
 //! |---|---|---|
 //! | 0 | `id` `clock` `secret` `sentence` | ids parsed once, time, redaction, codes with their sentences |
-//! | 1 | `signature` `event` `descriptor` `settings` `spec` `transport` | what is signed, written to the log, read from files and the environment; the way out |
+//! | 1 | `signature` `event` `descriptor` `settings` `spec` `transport` `reach` | what is signed, written to the log, read from files and the environment; the way out, and whether it leads anywhere |
 //! | 2 | `history` | pure: events → state; (state, command) → events or a refusal |
 //! | 3 | `plan` | pure: what a deploy will change |
 //! | 4 | `api` | bodies of the HTTP API |
 //! | 5 | `store` `github` `marathon` `client` `discovery` | SQLite, the two services we talk to, and our own API |
 //! | 6 | `context` `rollout` | the handles to these, and reading a commit; what runs in Marathon and how well |
 //! | 7 | `intake` `deployer` | pushes come in, deploys go out |
-//! | 8 | `schedule` `web` | what is looked at again and again; pages, API, webhook route |
+//! | 8 | `schedule` `web` `announce` | what is looked at again and again; pages, API, webhook route; the lines of the process's own log |
 //! | 9 | `app` | composition root |
 //! | 10 | `local` | the local world |
 //! | 11 | `cli` | the command line of `observer` |
 //! | 12 | `dploy` | the command line of `dploy` |
 
+pub mod announce;
 pub mod api;
 pub mod app;
 pub mod cli;
@@ -39,6 +40,7 @@ pub mod intake;
 pub mod local;
 pub mod marathon;
 pub mod plan;
+pub mod reach;
 pub mod rollout;
 pub mod schedule;
 pub mod secret;

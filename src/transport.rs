@@ -65,8 +65,26 @@ impl Way {
     /// # Errors
     /// See [`TransportError`].
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, TransportError> {
-        self.transport.clone().oneshot(request.build()?).await
+        let request = request.build()?;
+        let (method, url) = (request.method().clone(), plainly(request.url()));
+        let begun = tokio::time::Instant::now();
+        let answer = self.transport.clone().oneshot(request).await;
+        let took = begun.elapsed().as_millis();
+        let duration_ms = u64::try_from(took).unwrap_or(u64::MAX);
+        match &answer {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                tracing::debug!(%method, url, status, duration_ms, "called");
+            }
+            Err(error) => tracing::debug!(%method, url, %error, duration_ms, "called in vain"),
+        }
+        answer
     }
+}
+
+/// Where a call goes, without what could be a secret in it: no user, no query.
+fn plainly(url: &reqwest::Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

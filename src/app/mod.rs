@@ -1,5 +1,7 @@
 //! Composition root: settings in, a running observer out.
 
+mod configured;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,19 +14,18 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::announce;
 use crate::clock::SharedClock;
 use crate::context::{Context, Timing};
 use crate::deployer;
 use crate::discovery;
 use crate::github;
-use crate::history::Refusal;
-use crate::id::{Branch, RepositoryName};
-use crate::intake::{self, HookKeeper};
+use crate::intake::HookKeeper;
 use crate::marathon::{self, Credentials};
 use crate::schedule::{Every, Schedule};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
-use crate::store::{OnFatal, Store, StoreError};
+use crate::store::{OnFatal, Store};
 use crate::web::{self, Web};
 
 /// How long a stop may take.
@@ -41,6 +42,8 @@ pub struct Surroundings {
     pub timing: Timing,
     /// Time between two comparisons of the webhook.
     pub hooks_every: Duration,
+    /// Whether the lines of the first release are said on standard output.
+    pub greets: bool,
     /// Called when the log's state on the disk is not known any more.
     pub on_fatal: OnFatal,
 }
@@ -57,6 +60,7 @@ impl Surroundings {
                 ..Timing::default()
             },
             hooks_every: Duration::from_mins(10),
+            greets: true,
             on_fatal: Arc::new(|why| {
                 tracing::error!("{why}");
                 eprintln!("observer: {why}");
@@ -113,6 +117,9 @@ pub async fn start(
     settings: Settings,
     surroundings: Surroundings,
 ) -> anyhow::Result<Observer> {
+    if surroundings.greets {
+        configured::greet_with(&settings);
+    }
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
     let port = listener.local_addr()?.port();
@@ -128,6 +135,13 @@ pub async fn start(
     .await?;
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
+    let told = *store.head().borrow();
+    tasks.spawn(announce::run(
+        store.clone(),
+        told,
+        surroundings.greets,
+        stop.clone(),
+    ));
     learn_secrets(&store, &settings, github_token.as_ref()).await?;
     operator_token(&store, &settings).await?;
     let timing = Timing {
@@ -135,18 +149,7 @@ pub async fn start(
         settle: Duration::from_secs(settings.settle),
         ..surroundings.timing.clone()
     };
-    let credentials = Credentials::given(
-        &marathon_url,
-        settings.marathon_user.as_deref(),
-        settings.marathon_password.as_ref(),
-        settings.marathon_token.as_ref(),
-    )?;
-    let marathon = marathon::Client::new(
-        &marathon_url,
-        credentials,
-        surroundings.clock.clone(),
-        timing.http,
-    )?;
+    let marathon = marathon_client(&marathon_url, &settings, &surroundings.clock, timing.http)?;
     let watch = marathon::Watch::start(marathon.clone(), stop.clone());
     let clock = surroundings.clock.clone();
     let label = crate::spec::LABEL_APP;
@@ -187,21 +190,15 @@ pub async fn start(
     };
     tasks.spawn(Schedule::new(context.clone(), every).run(stop.clone()));
     let private = web.private_repository.clone();
-    let seeding = seed_app(context, settings.clone(), private, stop.clone());
-    tasks.spawn(after(delay, stop.clone(), seeding));
-    let serving = axum::serve(
-        listener,
-        web::router(web).into_make_service_with_connect_info::<SocketAddr>(),
+    let registering = configured::register(
+        context,
+        settings.clone(),
+        private,
+        surroundings.greets,
+        stop.clone(),
     );
-    let closing = stop.clone();
-    tasks.spawn(async move {
-        if let Err(error) = serving
-            .with_graceful_shutdown(closing.cancelled_owned())
-            .await
-        {
-            tracing::error!(%error, "serving ended");
-        }
-    });
+    tasks.spawn(after(delay, stop.clone(), registering));
+    tasks.spawn(serve(listener, web, stop.clone()));
     tracing::info!(url = %public_url, marathon = %marathon_url, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
     Ok(Observer {
         url: public_url,
@@ -209,6 +206,29 @@ pub async fn start(
         stop,
         tasks,
     })
+}
+
+fn marathon_client(
+    url: &str,
+    settings: &Settings,
+    clock: &SharedClock,
+    timeout: Duration,
+) -> anyhow::Result<marathon::Client> {
+    let credentials = Credentials::given(
+        url,
+        settings.marathon_user.as_deref(),
+        settings.marathon_password.as_ref(),
+        settings.marathon_token.as_ref(),
+    )?;
+    marathon::Client::new(url, credentials, clock.clone(), timeout)
+}
+
+async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) {
+    let router = web::router(web).into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "serving ended");
+    }
 }
 
 async fn after(delay: Duration, stop: CancellationToken, work: impl Future<Output = ()>) {
@@ -312,57 +332,4 @@ fn write_private(file: &std::path::Path, text: &str) -> std::io::Result<()> {
         .open(file)?;
     writeln!(file, "{text}")?;
     file.sync_all()
-}
-
-/// The seed's way: with owner and repo set, the app of that branch is registered at the start.
-async fn seed_app(
-    context: Context,
-    settings: Settings,
-    private: Arc<AtomicBool>,
-    stop: CancellationToken,
-) {
-    let mut pause = Duration::from_secs(1);
-    while let Some(repository) = seeded(&settings) {
-        match register_seed(&context, &settings, repository, &private).await {
-            Ok(()) => break,
-            Err(error) => {
-                tracing::error!(%error, "the app could not be registered; trying again in {} s", pause.as_secs());
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-        pause = (pause * 2).min(Duration::from_mins(1));
-    }
-}
-
-fn seeded(settings: &Settings) -> Option<String> {
-    let (owner, repo) = (settings.owner.as_ref()?, settings.repo.as_ref()?);
-    (!owner.is_empty() && !repo.is_empty()).then(|| format!("{owner}/{repo}"))
-}
-
-async fn register_seed(
-    context: &Context,
-    settings: &Settings,
-    name: String,
-    private: &AtomicBool,
-) -> anyhow::Result<()> {
-    let name: RepositoryName = name.parse()?;
-    let branch: Branch = settings.branch.parse()?;
-    let repository = context.github.repository(&name).await?;
-    private.store(repository.private, std::sync::atomic::Ordering::Relaxed);
-    if context.store.was_destroyed(repository.id, &branch).await? {
-        tracing::info!(repository = %name, branch = %branch, "this app was destroyed; POST /apps brings it back");
-        return Ok(());
-    }
-    let (app, new) = match intake::register(context, &name, &branch, "observer").await {
-        Err(intake::RegisterError::Store(StoreError::Refused(Refusal::Destroying))) => {
-            tracing::info!(repository = %name, branch = %branch, "this app is being destroyed; POST /apps brings it back afterwards");
-            return Ok(());
-        }
-        other => other?,
-    };
-    tracing::info!(app.id = %app, repository = %name, branch = %branch, new, "observing");
-    Ok(())
 }

@@ -3,11 +3,12 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use super::repeats::Repeats;
 use crate::settings::Settings;
 
 /// Libraries that say more than a person wants to know.
@@ -31,9 +32,11 @@ pub(super) fn start(settings: &Settings) -> anyhow::Result<()> {
     };
     let quiet = TALKATIVE.map(|library| (library, level.min(LevelFilter::WARN)));
     let filter = Targets::new().with_default(level).with_targets(quiet);
+    let filter = filter.and(Repeats::default());
     let lines = layer().with_writer(std::io::stderr);
     let lines = if settings.log_format == "json" {
-        lines.json().with_filter(filter).boxed()
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        lines.with_filter(filter).boxed()
     } else {
         let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let lines = lines.with_ansi(colours).with_target(false);

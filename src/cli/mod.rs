@@ -5,6 +5,7 @@ mod flags;
 mod local;
 mod logging;
 mod maintain;
+mod repeats;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -14,7 +14,8 @@ use crate::sentence::Sentence;
 
 /// What happened. The tag is the event's `kind`, the content its payload.
 ///
-/// A new kind is a variant here. The compiler then names the fold (`history::fold`) and the sentence (`web::html::summary`), a test
+/// A new kind is a variant here. The compiler then names the fold (`history::fold`) and the sentence (`summary`) and
+/// the line of the process's log (`announce`), a test
 /// the fixture (`tests/data/events/`) and the row in ARCHITECTURE.md; the filter of `/events` has it by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, VariantNames)]
 #[strum(serialize_all = "snake_case")]

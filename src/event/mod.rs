@@ -7,11 +7,15 @@
 mod fact;
 mod listed;
 mod payload;
+mod phrase;
+mod summary;
 mod word;
 
 pub use fact::Fact;
 pub use listed::{Lists, split};
 pub use payload::*;
+pub use phrase::count;
+pub use summary::summary;
 pub use word::{Action, Call, Cause, Ending, ResumeWhen, Scale, Via};
 
 use serde::{Deserialize, Serialize};

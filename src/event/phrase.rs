@@ -1,6 +1,6 @@
 //! Phrases that several summaries share.
 
-use crate::event::{Call, ResumeWhen};
+use super::{Call, ResumeWhen};
 use crate::id::{CommitId, ServiceId};
 
 /// How long a pin holds.
@@ -54,4 +54,14 @@ pub(super) fn because(reason: Option<&str>) -> String {
         .filter(|r| !r.is_empty())
         .map(|r| format!(", because “{r}”"))
         .unwrap_or_default()
+}
+
+/// A number of things, in words.
+#[must_use]
+pub fn count(number: usize, one: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {one}s")
+    }
 }

@@ -1,8 +1,7 @@
 //! One plain sentence for each kind of event.
 
-use super::part::count;
-use super::phrase::{again, because, head_of, ids, until, verb};
-use crate::event::{
+use super::phrase::{again, because, count, head_of, ids, until, verb};
+use super::{
     Action, ApplyIntended, Call, Cause, DeployQueued, DeployRef, Fact, Outcome, Planned,
     PushReceived, Registration, ResumeWhen, RollbackRequested, Via,
 };
@@ -222,7 +221,8 @@ fn changed(old: &Registration, new: &Registration) -> String {
 }
 
 fn rollback(wish: &RollbackRequested) -> String {
-    let from = wish.from.as_ref();
+    // what is left behind may never have come to be live
+    let from = wish.from.as_ref().filter(|f| f.commit != wish.to.commit);
     format!(
         "Rollback{} to {}{}{}; {}.",
         wish.only
@@ -341,7 +341,7 @@ fn intended(intent: &ApplyIntended) -> String {
     )
 }
 
-fn drift(services: &[crate::event::Drift]) -> String {
+fn drift(services: &[super::Drift]) -> String {
     let parts: Vec<String> = services
         .iter()
         .map(|d| {

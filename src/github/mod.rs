@@ -4,8 +4,10 @@ mod client;
 mod content;
 mod error;
 mod hook;
+mod repository;
 
-pub use client::{Client, Repository};
+pub use client::Client;
 pub use content::{CommitTree, Entry};
 pub use error::GithubError;
 pub use hook::{HookState, hook_differs};
+pub use repository::Repository;

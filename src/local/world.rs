@@ -183,7 +183,10 @@ impl World {
             &token,
             listener.local_addr()?.port(),
         )?;
-        let surroundings = Surroundings::usual(&settings, as_local(shown, &settings));
+        let surroundings = Surroundings {
+            greets: false,
+            ..Surroundings::usual(&settings, as_local(shown, &settings))
+        };
         let observer = app::start(listener, settings, surroundings).await?;
         let world = Self {
             marathon,

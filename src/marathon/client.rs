@@ -13,6 +13,7 @@ use super::queue::QueueItem;
 use super::wire::{Deployed, LiveApp, RunningDeployment};
 use crate::clock::SharedClock;
 use crate::id::ServiceId;
+use crate::reach::Reach;
 use crate::secret::plain;
 use crate::transport::{TransportError, Way};
 
@@ -25,6 +26,8 @@ pub struct Client {
     way: Way,
     base: String,
     access: Arc<Access>,
+    clock: SharedClock,
+    reach: Reach,
 }
 
 impl Client {
@@ -60,7 +63,9 @@ impl Client {
         Ok(Self {
             way,
             base: base.trim_end_matches('/').to_owned(),
-            access: Arc::new(Access::new(base, credentials, clock)?),
+            access: Arc::new(Access::new(base, credentials, clock.clone())?),
+            clock,
+            reach: Reach::of("Marathon"),
         })
     }
 
@@ -78,6 +83,20 @@ impl Client {
     /// Sends a request with what shows who we are. Where that ran out, it is renewed once and the request is repeated:
     /// a call that was answered with 401 was not carried out.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, MarathonError> {
+        let sent = self.send_with_pass(request).await;
+        let now = self.clock.elapsed();
+        match &sent {
+            Ok(answer) if is_no_answer(answer.status()) => {
+                let why = format!("Marathon at {} answers {}", self.base, answer.status());
+                self.reach.fails(now, &why);
+            }
+            Ok(_) => self.reach.answers(now),
+            Err(error) => self.reach.fails(now, error),
+        }
+        sent
+    }
+
+    async fn send_with_pass(&self, request: RequestBuilder) -> Result<Response, MarathonError> {
         let again = request.try_clone().filter(|_| self.access.renews());
         let pass = self.access.pass(&self.way, None).await?;
         let sent = self.way.send(pass.on(request)).await;
@@ -354,6 +373,11 @@ impl Client {
             Err(other) => Err(other),
         }
     }
+}
+
+/// Answers of a proxy before it, or of one that does not know us.
+fn is_no_answer(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::UNAUTHORIZED
 }
 
 async fn read_capped(mut answer: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {

@@ -63,7 +63,6 @@ impl Web {
         let Some(count) = self.refusals.count(reason, self.context.clock.elapsed()) else {
             return;
         };
-        tracing::warn!(route, reason, count, "a call was refused");
         let command = Command::Refused {
             route: route.to_owned(),
             reason: reason.to_owned(),

@@ -13,7 +13,7 @@ use crate::api::{
     SettingBody,
 };
 use crate::deployer::Preview;
-use crate::event::{Action, CommitInfo, DeployRef, Event};
+use crate::event::{Action, CommitInfo, DeployRef, Event, summary};
 use crate::history::{App, Deploy, DeployState};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::marathon::LiveApp;
@@ -372,9 +372,7 @@ fn fill(body: &mut ServiceBody, live: &LiveApp) {
 
 /// An event as pages show it.
 pub(super) fn line(event: &Event) -> EventLine {
-    let summary = event
-        .fact()
-        .map_or_else(|e| e.to_string(), |f| super::html::summary(&f));
+    let summary = event.fact().map_or_else(|e| e.to_string(), |f| summary(&f));
     let payload = serde_json::from_str::<Value>(event.payload.get())
         .ok()
         .and_then(|v| serde_json::to_string_pretty(&v).ok());

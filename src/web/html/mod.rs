@@ -13,11 +13,9 @@ mod hook;
 mod login;
 mod overview;
 mod part;
-mod phrase;
 mod problem;
 mod rollback;
 mod status;
-mod summary;
 mod when;
 mod why;
 
@@ -32,5 +30,4 @@ pub use login::login;
 pub use overview::overview;
 pub use problem::problem;
 pub use rollback::rollback;
-pub use summary::summary;
 pub use why::{WhyLine, why};

@@ -4,6 +4,7 @@ use askama::Template;
 use askama::filters::HtmlSafe;
 
 use crate::api::{AppBody, OpenDeploy, ServiceBody};
+pub(super) use crate::event::count;
 use crate::event::{CommitInfo, ResumeWhen};
 use crate::history::AppState;
 use crate::id::CommitId;
@@ -121,15 +122,6 @@ pub(super) fn who(actor: &str) -> String {
         Some(("github", name)) => format!("{name} (GitHub)"),
         Some(("operator", name)) => format!("{name} (operator)"),
         _ => actor.to_owned(),
-    }
-}
-
-/// `1 service`, `2 services`.
-pub(super) fn count(number: usize, one: &str) -> String {
-    if number == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {one}s")
     }
 }
 

@@ -4,6 +4,7 @@ mod bad_commits;
 mod bad_pushes;
 mod bad_requests;
 mod kill;
+mod lines;
 mod local_killed;
 mod local_sample;
 mod looks;

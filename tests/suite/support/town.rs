@@ -210,6 +210,7 @@ impl Town {
         let mut surroundings =
             Surroundings::usual(&settings, std::collections::BTreeMap::default());
         surroundings.timing = self.timing.clone();
+        surroundings.greets = false;
         let observer = app::start(listener().await, settings, surroundings)
             .await
             .unwrap();

@@ -11,7 +11,7 @@ use dploy_observer::history::{AppState, DeployState, Lock, Waiting};
 use dploy_observer::id::{CommitId, DeployNumber};
 use dploy_observer::sentence::Sentence;
 use dploy_observer::spec::Change;
-use dploy_observer::web::html::{self, Banner, Chrome, EventLine, EventsPage};
+use dploy_observer::web::html::{Banner, Chrome, EventLine, EventsPage};
 use serde_json::json;
 
 /// A commit.
@@ -243,7 +243,7 @@ pub fn line(seq: i64, words: &str) -> EventLine {
         kind: "push_received".into(),
         actor: "github:ana".into(),
         deploy: Some(42),
-        summary: html::summary(&fact),
+        summary: dploy_observer::event::summary(&fact),
         payload: serde_json::to_string_pretty(&fact).unwrap(),
         hash: "3b".repeat(32),
         prev_hash: "4c".repeat(32),
