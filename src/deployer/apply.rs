@@ -99,10 +99,7 @@ pub(super) async fn begin(
             .map(Some);
     }
     if held {
-        let goes = plan.steps.iter().map(|s| &s.planned);
-        let goes = goes.filter(|p| p.change == Action::Remove);
-        let goes = goes.map(|p| p.id.clone()).collect();
-        companions(job, &running, &ours, (&goes, &surplus), &mut gift).await?;
+        companions(job, &running, &ours, &surplus, &mut gift).await?;
     }
     following.begins();
     put(job, deploy, gift, force).await.map(Some)
@@ -112,13 +109,13 @@ fn count_of(body: &Value) -> Option<u32> {
     body.get("instances")?.as_u64()?.try_into().ok()
 }
 
-/// Whoever takes over one service of a rollout takes over the others too, but for those that go, as that rollout gave them: else
-/// they would stay half rolled, and no lock would protect what is healthy of them.
+/// Whoever takes over one service of a rollout takes over the others too, those that go at the end as well, as that rollout gave
+/// them: else they would stay half rolled, and no lock would protect what is healthy of them.
 async fn companions(
     job: &Job<'_>,
     running: &[crate::marathon::RunningDeployment],
     ours: &BTreeSet<String>,
-    (goes, surplus): (&BTreeSet<ServiceId>, &BTreeMap<ServiceId, u32>),
+    surplus: &BTreeMap<ServiceId, u32>,
     gift: &mut Gift,
 ) -> Result<(), StepError> {
     for deployment in running.iter().filter(|d| ours.contains(&d.id)) {
@@ -126,7 +123,7 @@ async fn companions(
         let is_given = |id: &ServiceId| gift.services.iter().any(|s| s.id == *id);
         let others: BTreeSet<ServiceId> = affected
             .filter_map(|a| a.parse().ok())
-            .filter(|id| !goes.contains(id) && !is_given(id))
+            .filter(|id| !is_given(id))
             .collect();
         if others.is_empty() {
             continue;

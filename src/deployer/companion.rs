@@ -6,7 +6,7 @@ use super::call::{self, Made, make, plain};
 use super::following::Following;
 use super::job::Job;
 use super::{Next, StepError, deadline, retreat};
-use crate::event::{Call, Intended};
+use crate::event::{Action, Call, Intended};
 use crate::history::Deploy;
 use crate::id::ServiceId;
 use crate::rollout::{self, Look};
@@ -81,8 +81,14 @@ pub(super) async fn outlast(
     let ours = look.deployments.iter().filter(|d| deploy.began(&d.id));
     let affected = ours.flat_map(|d| &d.affected_apps);
     let affected: BTreeSet<ServiceId> = affected.filter_map(|a| a.parse().ok()).collect();
+    let stays = deploy
+        .plan
+        .iter()
+        .flatten()
+        .filter(|p| p.change != Action::Remove);
+    let stays: BTreeSet<&ServiceId> = stays.map(|p| &p.id).collect();
     let mut shared = affected.clone();
-    shared.retain(|id| !deploy.plans(id));
+    shared.retain(|id| !stays.contains(id));
     if shared.is_empty() {
         return Ok(None);
     }

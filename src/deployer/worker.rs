@@ -132,6 +132,8 @@ impl Worker {
             return Ok(Next::Idle);
         }
         let memory = &self.memory;
+        let proven = app.services.iter().filter(|(_, s)| !s.dirty);
+        memory.doubts.trusts(proven.map(|(id, _)| id));
         let job = Job {
             context,
             app: &app,

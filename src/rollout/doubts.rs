@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::look::Look;
 use crate::id::ServiceId;
-use crate::marathon::Task;
+use crate::marathon::{LiveApp, Task};
 
 /// How often what turns bad meanwhile is wiped again, within [`ROUNDS_IN`].
 const ROUNDS: usize = 3;
@@ -27,6 +27,8 @@ pub struct Doubts {
     unnamed: Mutex<BTreeMap<ServiceId, Duration>>,
     /// Tasks that were seen well: a Marathon that comes back does not know it any more.
     well: Mutex<BTreeMap<ServiceId, BTreeSet<String>>>,
+    /// Services whose present definition has run well: so may their tasks, of which nobody knows how they are.
+    proven: Mutex<BTreeSet<String>>,
     /// How often each service was wiped since nothing bad was seen of it, and since when.
     wipes: Mutex<BTreeMap<ServiceId, (usize, Duration)>>,
 }
@@ -60,9 +62,17 @@ impl Doubts {
         }
     }
 
-    pub(super) fn was_well(&self, task: &Task) -> bool {
+    /// The present definitions of these services have run well.
+    pub fn trusts<'a>(&self, services: impl Iterator<Item = &'a ServiceId>) {
+        let mut proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        *proven = services.map(ToString::to_string).collect();
+    }
+
+    /// Whether a task of which nobody knows how it is was well, or is of a definition that was.
+    pub(super) fn may_be_well(&self, app: &LiveApp, task: &Task) -> bool {
+        let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
         let all = self.well.lock().unwrap_or_else(PoisonError::into_inner);
-        all.values().any(|tasks| tasks.contains(&task.id))
+        proven.contains(&app.id) || all.values().any(|tasks| tasks.contains(&task.id))
     }
 
     /// Whether what is bad of a service is to be taken away once more: Marathon may start it again as fast.

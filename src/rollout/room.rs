@@ -145,7 +145,7 @@ enum Bad {
 
 /// Whether there are tasks that are well, or may be: they were, or are of the old version, of which nobody knows anything else.
 fn has_something_to_lose(app: &LiveApp, doubts: &Doubts) -> bool {
-    let may_be = |t: &Task| app.is_unknown(t) && (!app.is_current(t) || doubts.was_well(t));
+    let may_be = |t: &Task| app.is_unknown(t) && (!app.is_current(t) || doubts.may_be_well(app, t));
     app.tasks.iter().any(|t| app.is_well(t) || may_be(t))
 }
 
