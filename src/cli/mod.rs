@@ -16,7 +16,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use flags::go_style;
+pub use flags::{command_first, go_style};
 
 use crate::app;
 use crate::settings::Settings;

@@ -12,7 +12,7 @@ pub(super) const USUAL_MESOS_DNS: &str = "http://leader.mesos:8123";
 /// Deploys apps to Marathon, launches their observer and operates it.
 ///
 /// An app is a folder with a descriptor dploy.app and Marathon specs in specs/. Flags may be written as Go does
-/// (-workspace=x, -workspace x) or with two dashes. Exit codes: 0 done or nothing to do, 1 error, 2 usage or "would
+/// (-workspace=x, -workspace x) or with two dashes, before the command or after it. Exit codes: 0 done or nothing to do, 1 error, 2 usage or "would
 /// change", 3 the deploy failed, 4 held or locked.
 #[derive(Parser)]
 #[command(name = "dploy", version, arg_required_else_help = true)]

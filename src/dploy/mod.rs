@@ -28,7 +28,7 @@ use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Command, Dploy, Shell};
 use self::session::Session;
-use crate::cli::go_style;
+use crate::cli::{command_first, go_style};
 
 /// Something would change, or the workspace is not what the branch has.
 const CHANGES: u8 = 2;
@@ -40,7 +40,8 @@ const HELD: u8 = 4;
 /// Runs the program. `arguments` begin with its name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let matches = match Dploy::command().try_get_matches_from(go_style(arguments)) {
+    let arguments = command_first(go_style(arguments), &Dploy::command());
+    let matches = match Dploy::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
             let _ = error.print();
