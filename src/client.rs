@@ -12,6 +12,7 @@ use crate::api::{
 };
 use crate::id::{AppId, DeployNumber};
 use crate::secret::{Secret, plain};
+use crate::transport::client_of;
 
 /// Answers larger than this are not the observer's.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -70,10 +71,9 @@ impl Client {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(base: &str, token: Option<Secret>, timeout: Duration) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
+        let http = client_of(base)
             .connect_timeout(Duration::from_secs(5).min(timeout))
             .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("dploy/", env!("CARGO_PKG_VERSION")))
             .build()?;
         let base = base.trim_end_matches('/').to_owned();

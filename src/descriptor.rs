@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::id::AppId;
 use crate::secret::plain;
 
 /// The keys that a descriptor may have.
@@ -95,7 +96,48 @@ impl Descriptor {
                 ));
             }
         }
-        serde_yaml::from_str(text).map_err(|e| located(&e))
+        let read: Self = serde_yaml::from_str(text).map_err(|e| located(&e))?;
+        if let Err(why) = read.app_name.parse::<AppId>() {
+            let (line, column) = place_of_value(text, "app_name");
+            let instead = usable(&read.app_name);
+            return Err(at(
+                line,
+                column,
+                format!("app_name {why}; {instead:?} would do"),
+            ));
+        }
+        Ok(read)
+    }
+}
+
+/// Line and column of what a key says.
+fn place_of_value(text: &str, key: &str) -> (usize, usize) {
+    let number = line_of(text, key);
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let before = line.split_inclusive(':').next().unwrap_or_default();
+    let spaces = line[before.len()..]
+        .chars()
+        .take_while(|c| *c == ' ')
+        .count();
+    (number, before.chars().count() + spaces + 1)
+}
+
+/// The name for an app that is nearest to what somebody wrote.
+fn usable(name: &str) -> String {
+    let plain = |c: char| {
+        let c = c.to_ascii_lowercase();
+        if c.is_ascii_lowercase() || c.is_ascii_digit() {
+            c
+        } else {
+            '-'
+        }
+    };
+    let spelled: String = name.chars().map(plain).collect();
+    let parts: Vec<&str> = spelled.split('-').filter(|p| !p.is_empty()).collect();
+    let joined: String = parts.join("-").chars().take(63).collect();
+    match joined.trim_end_matches('-') {
+        "" => "app".to_owned(),
+        name => name.to_owned(),
     }
 }
 
@@ -171,6 +213,21 @@ mod tests {
             error("app_name: a\napp_name: b\n")
         );
         assert!(error("marathon_url: x\n").contains("app_name"));
+        let changeme = error("marathon_url: x\napp_name: CHANGEME\n");
+        assert!(
+            changeme
+                .starts_with("dploy.app:2:11: app_name \"CHANGEME\" is not an app name: 1 to 63")
+                && changeme.ends_with("\"changeme\" would do"),
+            "{changeme}"
+        );
+        for (name, instead) in [
+            ("Mh9 test_App", "mh9-test-app"),
+            ("'-ä-'", "app"),
+            ("a/b", "a-b"),
+        ] {
+            let error = error(&format!("app_name: {name}\n"));
+            assert!(error.ends_with(&format!("{instead:?} would do")), "{error}");
+        }
         assert!(
             error("app_name: [\n").starts_with("dploy.app:2:"),
             "{}",

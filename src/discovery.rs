@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::settings::Settings;
+use crate::transport::client_of;
 
 /// The record of the observer's own service, as the original looked it up.
 const OWN_SERVICE: &str = "_dploy-observer._tcp.marathon.mesos.";
@@ -111,10 +112,7 @@ fn only_port(observers: &[(String, u16)]) -> Option<u16> {
 }
 
 async fn ask(base: &str, path: &str) -> anyhow::Result<Value> {
-    let http = reqwest::Client::builder()
-        .timeout(Duration::from_secs(3))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()?;
+    let http = client_of(base).timeout(Duration::from_secs(3)).build()?;
     let answer = http
         .get(format!("{}{path}", base.trim_end_matches('/')))
         .send()

@@ -34,6 +34,29 @@ impl From<reqwest::Error> for TransportError {
     }
 }
 
+/// What a client of a server at `base` is built from. What is on this machine is asked without the proxy of the environment
+/// (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`), as Go's clients do.
+#[must_use]
+pub fn client_of(base: &str) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    if is_on_this_machine(base) {
+        builder.no_proxy()
+    } else {
+        builder
+    }
+}
+
+/// Whether an address leads to this very machine.
+fn is_on_this_machine(base: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(base) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|a| a.is_loopback())
+}
+
 /// What makes requests, and what carries them.
 #[derive(Clone)]
 pub struct Way {
@@ -93,4 +116,29 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     crate::secret::plain(&cause.to_string(), 200)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_on_this_machine;
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        for base in [
+            "http://localhost:8080",
+            "http://127.0.0.1",
+            "https://127.1.2.3:443/service/marathon",
+            "http://[::1]:8080",
+        ] {
+            assert!(is_on_this_machine(base), "{base}");
+        }
+        for base in [
+            "https://api.github.com",
+            "http://localhost.example:8080",
+            "http://10.0.0.1",
+            "nowhere",
+        ] {
+            assert!(!is_on_this_machine(base), "{base}");
+        }
+    }
 }

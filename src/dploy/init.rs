@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::args::InitArgs;
 use super::session::{Session, TOKEN_FILE, repository};
+use super::workspace::ignoring;
 use crate::descriptor::Descriptor;
 use crate::discovery;
 use crate::id::{AppId, Branch};
@@ -43,7 +44,7 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
     if empty {
         write("specs/hello.json", &hello(&name))?;
     }
-    if let Some(ignored) = ignored(folder) {
+    if let Some(ignored) = ignoring(folder, &[".pat", TOKEN_FILE]) {
         write(".gitignore", &ignored)?;
     }
     write("dploy.app", &text)?;
@@ -168,21 +169,4 @@ fn hello(name: &AppId) -> String {
         "upgradeStrategy": {"minimumHealthCapacity": 1, "maximumOverCapacity": 1}
     });
     format!("{spec:#}\n")
-}
-
-/// `.gitignore` with the files that hold tokens; `None` where it has them already.
-fn ignored(folder: &Path) -> Option<String> {
-    let mut text = std::fs::read_to_string(folder.join(".gitignore")).unwrap_or_default();
-    let missing: Vec<&str> = [".pat", TOKEN_FILE]
-        .into_iter()
-        .filter(|file| text.lines().all(|l| l.trim() != *file))
-        .collect();
-    if missing.is_empty() {
-        return None;
-    }
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text.push_str(&(missing.join("\n") + "\n"));
-    Some(text)
 }

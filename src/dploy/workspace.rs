@@ -215,6 +215,27 @@ pub(super) fn not_brought_along(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether git would take a file of this folder into its repository, if it has not already; not where there is none.
+pub(super) fn git_takes(folder: &Path, file: &str) -> bool {
+    let inside = git(folder, &["rev-parse", "--is-inside-work-tree"]).is_ok();
+    inside && git(folder, &["check-ignore", "--quiet", "--", file]).is_err()
+}
+
+/// What `.gitignore` says, with these files in it; `None` where it has them already.
+pub(super) fn ignoring(folder: &Path, files: &[&str]) -> Option<String> {
+    let mut text = std::fs::read_to_string(folder.join(".gitignore")).unwrap_or_default();
+    let has = |file: &&&str| text.lines().any(|l| l.trim() == **file);
+    let missing: Vec<&str> = files.iter().filter(|f| !has(f)).copied().collect();
+    if missing.is_empty() {
+        return None;
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&(missing.join("\n") + "\n"));
+    Some(text)
+}
+
 /// The first line of a file that holds a secret; `None` where there is no such file or nothing in it.
 ///
 /// # Errors

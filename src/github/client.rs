@@ -10,7 +10,7 @@ use super::error::GithubError;
 use crate::clock::SharedClock;
 use crate::reach::Reach;
 use crate::secret::{Secret, plain};
-use crate::transport::{TransportError, Way};
+use crate::transport::{TransportError, Way, client_of};
 
 /// The API version that is spoken.
 const VERSION: &str = "2022-11-28";
@@ -53,10 +53,9 @@ impl Client {
         clock: SharedClock,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
+        let http = client_of(base)
             .connect_timeout(Duration::from_secs(5).min(timeout))
             .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self::through(Way::network(http), base, token, clock))

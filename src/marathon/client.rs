@@ -15,7 +15,7 @@ use crate::clock::SharedClock;
 use crate::id::ServiceId;
 use crate::reach::Reach;
 use crate::secret::plain;
-use crate::transport::{TransportError, Way};
+use crate::transport::{TransportError, Way, client_of};
 
 /// Answers larger than this are cut off.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -41,9 +41,8 @@ impl Client {
         clock: SharedClock,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
+        let http = client_of(base)
             .connect_timeout(Duration::from_secs(5).min(timeout))
-            .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
             .read_timeout(timeout)
             .build()?;

@@ -8,11 +8,12 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args;
-use super::session::{Marathon, Session, heard, is_loopback};
+use super::session::{Marathon, Session, TOKEN_FILE, heard, is_loopback};
 use super::terminal::{GREEN, RED, YELLOW, paint};
-use super::workspace::Workspace;
+use super::workspace::{Workspace, git_takes};
 use crate::clock;
 use crate::discovery;
+use crate::transport::client_of;
 
 /// Clocks further apart than this confuse people, GitHub's signatures and TLS.
 const APART: i64 = 30;
@@ -100,6 +101,14 @@ impl Doctor<'_> {
         match workspace.services() {
             Ok(services) => self.note(Mark::Good, "specs", specs_sentence(services.len())),
             Err(error) => self.note(Mark::Bad, "specs", format!("{error:#}")),
+        }
+        for file in [".pat", TOKEN_FILE] {
+            let here = self.session.folder.join(file).exists();
+            if here && git_takes(&self.session.folder, file) {
+                let why =
+                    format!("git would take {file} into the repository: put it into .gitignore");
+                self.note(Mark::Bad, "secrets", why);
+            }
         }
         self.github(&workspace).await;
         let marathon = match self.session.unheard_marathon(Some(&workspace)).await {
@@ -239,9 +248,8 @@ impl Doctor<'_> {
     /// The `Date` of an answer: nothing secret is asked with.
     async fn clock(&mut self, url: &str) {
         let asked = async {
-            let http = reqwest::Client::builder()
+            let http = client_of(url)
                 .timeout(Duration::from_secs(5))
-                .redirect(reqwest::redirect::Policy::none())
                 .build()
                 .ok()?;
             let answer = http.get(format!("{url}/ping")).send().await.ok()?;

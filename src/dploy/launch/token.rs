@@ -3,9 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use anyhow::{Context as _, bail};
+
 use crate::dploy::session::TOKEN_FILE;
 use crate::dploy::terminal::Terminal;
-use crate::dploy::workspace::{not_brought_along, secret_in, write_private};
+use crate::dploy::workspace::{git_takes, ignoring, not_brought_along, secret_in, write_private};
 use crate::secret::Secret;
 
 /// The operator token of a file that is this user's alone; where there is none, one is made.
@@ -19,6 +21,7 @@ pub(super) fn token_in(file: &Path, terminal: Terminal) -> anyhow::Result<Secret
         .as_ref()
         .is_ok_and(|a| a.is_file() && a.permissions().mode().trailing_zeros() >= 6);
     not_brought_along(file)?;
+    keep_out_of_git(file, terminal)?;
     if private && let Some(kept) = secret_in(file)? {
         return Ok(Secret::new(kept));
     }
@@ -30,4 +33,62 @@ pub(super) fn token_in(file: &Path, terminal: Terminal) -> anyhow::Result<Secret
     let token = Secret::random()?;
     write_private(file, &format!("{}\n", token.expose()))?;
     Ok(token)
+}
+
+/// Who may read the repository must not find the token there: git is told not to take its file.
+fn keep_out_of_git(file: &Path, terminal: Terminal) -> anyhow::Result<()> {
+    let Some(folder) = file.parent().filter(|_| file.ends_with(TOKEN_FILE)) else {
+        return Ok(());
+    };
+    if !git_takes(folder, TOKEN_FILE) {
+        return Ok(());
+    }
+    let list = folder.join(".gitignore");
+    // a link may lead to a file that is no list
+    if !list.is_symlink()
+        && let Some(text) = ignoring(folder, &[TOKEN_FILE])
+    {
+        std::fs::write(&list, text).context("writing .gitignore")?;
+        terminal.note(format!("{TOKEN_FILE} was put into .gitignore; commit that"));
+    }
+    if git_takes(folder, TOKEN_FILE) {
+        bail!(
+            "git would take {TOKEN_FILE} into the repository, and no token is written there: let .gitignore name it, in a line after all that bring it back"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_kept_out_of_git_or_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(TOKEN_FILE);
+        let list = dir.path().join(".gitignore");
+        let terminal = Terminal::new(true);
+        token_in(&file, terminal).unwrap();
+        assert!(!list.exists(), "there is no repository");
+        let git = Command::new("git")
+            .args(["init", "-q"])
+            .current_dir(dir.path())
+            .status();
+        assert!(git.unwrap().success());
+        std::fs::write(&list, "target").unwrap();
+        let token = token_in(&file, terminal).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&list).unwrap(),
+            "target\n.dploy-token\n"
+        );
+        assert_eq!(token_in(&file, terminal).unwrap().expose(), token.expose());
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&list, ".dploy-token\n!.dploy-token\n").unwrap();
+        let error = token_in(&file, terminal).unwrap_err().to_string();
+        assert!(error.contains("git would take .dploy-token"), "{error}");
+        assert!(!file.exists());
+    }
 }

@@ -15,7 +15,8 @@ pub const DPLOY: &str = env!("CARGO_BIN_EXE_dploy");
 /// Exit code, standard output, standard error.
 pub type Ran = (i32, String, String);
 
-/// A program in a folder and with a home, with nothing of this machine's environment but where programs are, and nobody to ask.
+/// A program in a folder and with a home, with nothing of this machine's environment but where programs are, with a dead proxy, and
+/// nobody to ask.
 pub fn alone(program: &str, dir: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -25,6 +26,9 @@ pub fn alone(program: &str, dir: &Path, home: &Path) -> Command {
         .env("HOME", home)
         .env("XDG_CONFIG_HOME", home.join("config"))
         .env("GIT_CONFIG_NOSYSTEM", "1")
+        // a proxy that answers nobody: what is on this machine is not asked through it
+        .env("HTTP_PROXY", "http://127.0.0.1:9")
+        .env("HTTPS_PROXY", "http://127.0.0.1:9")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
