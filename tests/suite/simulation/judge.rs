@@ -129,7 +129,8 @@ impl Judge {
 
     /// Services that somebody wants gone; or wants fewer of for so long that it is done although some are not well, where Marathon
     /// takes away healthy ones first.
-    pub fn doomed(&mut self, now: Duration) -> BTreeSet<String> {
+    /// By service, from when on.
+    pub fn doomed(&mut self, now: Duration) -> BTreeMap<String, Duration> {
         let apps = self.apps.values().flatten();
         let going = apps
             .clone()
@@ -141,12 +142,14 @@ impl Judge {
         for id in wished {
             self.wished.entry(id).or_insert(now);
         }
-        let long = |since: Duration| now.saturating_sub(since) >= timing().overtake;
-        let wished = self.wished.iter().filter(|(_, since)| long(**since));
+        let from = |since: &Duration| *since + timing().overtake;
+        let wished = self
+            .wished
+            .iter()
+            .map(|(id, since)| (id.clone(), from(since)));
         let going = going.flat_map(|a| a.services.keys().chain(&a.orphans));
-        going
-            .map(ToString::to_string)
-            .chain(wished.map(|(id, _)| id.clone()))
+        wished
+            .chain(going.map(|id| (id.to_string(), Duration::ZERO)))
             .collect()
     }
 

@@ -142,7 +142,7 @@ pub struct Inside {
     /// Apps that were destroyed: what they kept is theirs by its label alone.
     pub destroyed: BTreeSet<String>,
     /// Services that somebody wants gone.
-    pub doomed: BTreeSet<String>,
+    pub doomed: BTreeMap<String, Duration>,
     /// Until when looks are taken slowly: what dies meanwhile cannot be seen.
     pub blurred_until: Duration,
     pub findings: Vec<Finding>,
@@ -180,7 +180,7 @@ impl Outside {
             acting: None,
             adopted: BTreeSet::new(),
             destroyed: BTreeSet::new(),
-            doomed: BTreeSet::new(),
+            doomed: BTreeMap::new(),
             blurred_until: Duration::ZERO,
             findings: Vec::new(),
             calls: Vec::new(),
@@ -524,7 +524,8 @@ impl Inside {
     fn judge_kills(&mut self, by_call: bool, now: Duration) {
         let kills = std::mem::take(&mut self.cluster.kills);
         for kill in kills {
-            let stays = !self.doomed.contains(&kill.service);
+            let doomed = self.doomed.get(&kill.service);
+            let stays = doomed.is_none_or(|from| now < *from);
             let seen = now >= self.blurred_until;
             let ours = stays && seen && kill.hand == Hand::Ours && (by_call || kill.free);
             if ours && kill.left < kill.wanted {
