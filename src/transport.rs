@@ -36,7 +36,6 @@ impl From<reqwest::Error> for TransportError {
 
 /// What a client of a server at `base` is built from. What is on this machine is asked without the proxy of the environment
 /// (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`), as Go's clients do.
-#[must_use]
 pub fn client_of(base: &str) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
     if is_on_this_machine(base) {
