@@ -115,7 +115,7 @@ async fn what_is_wrong_in_a_file_is_named_with_line_and_column() {
             "dploy.app:2:1: unknown key \"triger_branch\"; did you mean \"trigger_branch\"?",
         ),
         ("app_name: hello\napp_name: other\n", "dploy.app:"),
-        ("app_name: UP/per\n", "dploy.app: app_name"),
+        ("app_name: UP/per\n", "dploy.app:1:11: app_name \"UP/per\""),
         ("", "app_name"),
     ] {
         shell.write("dploy.app", text);

@@ -138,10 +138,15 @@ async fn a_descriptor_that_is_wrong_is_named_with_line_and_column() {
             "an app keeps its name",
             |t| t.write("dploy.app", "app_name: store\n"),
         ),
-        bad("an endless name", "dploy.app: app_name is", "cut", |t| {
-            let text = format!("app_name: {}\n", "n".repeat(100_000));
-            t.write("dploy.app", &text);
-        }),
+        bad(
+            "an endless name",
+            "dploy.app:1:11: app_name",
+            "would do",
+            |t| {
+                let text = format!("app_name: {}\n", "n".repeat(100_000));
+                t.write("dploy.app", &text);
+            },
+        ),
         bad("a bomb", "dploy.app:", "", |t| {
             let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned();
             for i in 1..12 {
