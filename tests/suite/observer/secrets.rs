@@ -239,10 +239,7 @@ async fn no_secret_is_in_a_page_an_event_an_error_a_log_or_a_table() {
     conn.close().await.unwrap();
     town.end().await;
     let logs = String::from_utf8_lossy(&logs.0.lock().unwrap()).into_owned();
-    assert!(
-        logs.contains("Refused a call of "),
-        "the logs were kept"
-    );
+    assert!(logs.contains("Refused a call of "), "the logs were kept");
     let lines: Vec<&str> = logs
         .lines()
         .filter(|l| !search.found(l).is_empty())
