@@ -45,6 +45,8 @@ impl Counts {
             // who comes back is given what its spec says
             Fact::ServiceRemoved { id, .. } => {
                 self.given.remove(id.as_str());
+                self.wished.remove(id.as_str());
+                self.specs.remove(id.as_str());
             }
             Fact::ApplyIntended(intended) if intended.call == Call::Put => {
                 // another count of a spec, once it arrived, is what was given last
@@ -64,6 +66,8 @@ impl Counts {
                 for service in services.iter().map(ToString::to_string) {
                     if self.changing.contains(&service) {
                         self.given.remove(&service);
+                        // whatever becomes of it, the next spec is not what was said before
+                        self.specs.remove(&service);
                     }
                 }
                 self.fulfilled(moment, services);
