@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
 
 use crate::event::{Action, Cause, Event, Fact, summary};
 use crate::id::CommitId;
@@ -38,10 +39,10 @@ pub async fn run(store: Store, mut told: i64, greets: bool, stop: CancellationTo
     let mut head = store.head();
     loop {
         let stops = stop.is_cancelled();
-        match tell(&store, told, greets).await {
-            Ok(seq) if seq > told => told = seq,
-            Ok(_) if stops => return,
-            Ok(_) => {
+        match tell(&store, &mut told, greets).await {
+            Ok(true) => {}
+            Ok(false) if stops => return,
+            Ok(false) => {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     changed = head.changed() => if changed.is_err() { return },
@@ -58,30 +59,47 @@ pub async fn run(store: Store, mut told: i64, greets: bool, stop: CancellationTo
     }
 }
 
-/// Says what comes after `told`; answers how far it came.
-async fn tell(store: &Store, told: i64, greets: bool) -> Result<i64, StoreError> {
+/// Says what comes after `told`, which goes on with each line; answers whether there was anything.
+async fn tell(store: &Store, told: &mut i64, greets: bool) -> Result<bool, StoreError> {
     let filter = EventFilter {
-        since: Some(told),
+        since: Some(*told),
         limit: AT_ONCE,
         ..EventFilter::default()
     };
-    let mut seq = told;
-    for event in store.events(&filter).await? {
-        seq = event.seq;
-        // a kind of a later release is told by that
-        let Ok(fact) = event.fact() else { continue };
-        if greets && matches!(fact, Fact::HookRegistered { .. }) {
-            greet("Webhook registered");
+    let events = store.events(&filter).await?;
+    for event in &events {
+        // what this release does not know is for a later one to say
+        if let Ok(fact) = event.fact() {
+            tell_one(store, event, &fact, greets).await?;
         }
-        let about = About::of(store, &event, &fact).await?;
-        say(level(&fact), &event, code(&fact), &about, &summary(&fact));
-        if let Fact::PlanMade { warnings, .. } = &fact {
-            for Sentence { code, sentence } in warnings.iter().take(WARNINGS) {
-                say(Level::WARN, &event, Some(code), &about, sentence);
-            }
+        *told = event.seq;
+    }
+    Ok(!events.is_empty())
+}
+
+async fn tell_one(
+    store: &Store,
+    event: &Event,
+    fact: &Fact,
+    greets: bool,
+) -> Result<(), StoreError> {
+    let warnings = match fact {
+        Fact::PlanMade { warnings, .. } => warnings.as_slice(),
+        _ => &[],
+    };
+    let level = level(fact);
+    // what nobody is shown is not looked up
+    if level <= LevelFilter::current() || !warnings.is_empty() {
+        let about = About::of(store, event, fact).await?;
+        say(level, event, code(fact), &about, &summary(fact));
+        for Sentence { code, sentence } in warnings.iter().take(WARNINGS) {
+            say(Level::WARN, event, Some(code), &about, sentence);
         }
     }
-    Ok(seq)
+    if greets && matches!(fact, Fact::HookRegistered { .. }) {
+        greet("Webhook registered");
+    }
+    Ok(())
 }
 
 /// What an event is about, as far as it does not say so itself.

@@ -38,7 +38,7 @@ impl From<reqwest::Error> for TransportError {
 /// (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`), as Go's clients do.
 pub fn client_of(base: &str) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    if is_on_this_machine(base) {
+    if is_loopback(base) {
         builder.no_proxy()
     } else {
         builder
@@ -46,7 +46,8 @@ pub fn client_of(base: &str) -> reqwest::ClientBuilder {
 }
 
 /// Whether an address leads to this very machine.
-fn is_on_this_machine(base: &str) -> bool {
+#[must_use]
+pub fn is_loopback(base: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(base) else {
         return false;
     };
@@ -119,7 +120,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::is_on_this_machine;
+    use super::is_loopback;
 
     #[test]
     fn this_machine_is_known_by_its_names() {
@@ -129,7 +130,7 @@ mod tests {
             "https://127.1.2.3:443/service/marathon",
             "http://[::1]:8080",
         ] {
-            assert!(is_on_this_machine(base), "{base}");
+            assert!(is_loopback(base), "{base}");
         }
         for base in [
             "https://api.github.com",
@@ -137,7 +138,7 @@ mod tests {
             "http://10.0.0.1",
             "nowhere",
         ] {
-            assert!(!is_on_this_machine(base), "{base}");
+            assert!(!is_loopback(base), "{base}");
         }
     }
 }

@@ -91,7 +91,8 @@ async fn try_once(
         other => other?,
     };
     tracing::info!(app.id = %app, repository = %name, branch = %branch, new, "observing");
-    let state = context.store.app(&app).await?;
+    // that of a new app is said when it is registered
+    let state = context.store.app(&app).await?.filter(|_| !new);
     if greets && state.is_some_and(|a| a.hook.id.is_some()) {
         greet("Webhook registered");
     }

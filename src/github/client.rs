@@ -92,7 +92,7 @@ impl Client {
         accept: &str,
         etag: Option<&str>,
     ) -> Result<Reply, GithubError> {
-        self.call(Method::GET, path, accept, etag, None).await
+        self.noted(self.call(Method::GET, path, accept, etag, None).await)
     }
 
     pub(super) async fn send(
@@ -101,19 +101,12 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Reply, GithubError> {
-        self.call(method, path, "application/vnd.github+json", None, body)
-            .await
+        let accept = "application/vnd.github+json";
+        self.noted(self.call(method, path, accept, None, body).await)
     }
 
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        accept: &str,
-        etag: Option<&str>,
-        body: Option<&Value>,
-    ) -> Result<Reply, GithubError> {
-        let reply = self.ask(method, path, accept, etag, body).await;
+    /// The process's log is told whether GitHub answers.
+    fn noted(&self, reply: Result<Reply, GithubError>) -> Result<Reply, GithubError> {
         let now = self.clock.elapsed();
         match &reply {
             Err(error @ (GithubError::Unreachable(_) | GithubError::Limited(..))) => {
@@ -124,7 +117,7 @@ impl Client {
         reply
     }
 
-    async fn ask(
+    async fn call(
         &self,
         method: Method,
         path: &str,

@@ -320,7 +320,7 @@ fn left(deploy: &Deploy, id: &ServiceId) -> bool {
         deploy.state(),
         DeployState::Succeeded | DeployState::Unchanged
     ) && deploy.wanted.only.as_ref().is_none_or(|o| o == id);
-    deploy.files.is_some() && (well || deploy.outcome.iter().any(|o| o.id == *id))
+    deploy.files.is_some() && (well || deploy.called_for(id))
 }
 
 /// The services of an app: what the log knows, and what Marathon says now.

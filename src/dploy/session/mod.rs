@@ -22,6 +22,7 @@ use crate::github;
 use crate::id::RepositoryName;
 use crate::marathon::{self, Credentials, MarathonError};
 use crate::secret::Secret;
+pub(super) use crate::transport::is_loopback;
 
 /// One call of `dploy`.
 pub(super) struct Session {
@@ -84,14 +85,6 @@ pub(super) struct Github {
     pub api: String,
     pub name: RepositoryName,
     pub token: Option<Secret>,
-}
-
-/// Whether an address is of this machine.
-pub(super) fn is_loopback(url: &str) -> bool {
-    let host = Url::parse(url)
-        .ok()
-        .and_then(|u| u.host_str().map(str::to_owned));
-    host.is_some_and(|h| matches!(h.as_str(), "localhost" | "127.0.0.1" | "[::1]"))
 }
 
 /// What a Marathon says of itself, as far as it is one.
