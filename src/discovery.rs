@@ -3,24 +3,23 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
 
 use crate::settings::Settings;
-use crate::transport::client_of;
+use crate::transport::{TransportError, client_of};
 
 /// The record of the observer's own service, as the original looked it up.
 const OWN_SERVICE: &str = "_dploy-observer._tcp.marathon.mesos.";
 
-/// Marathon's base address.
+/// Marathon's base address, where a setting names it.
 ///
 /// # Errors
-/// When no setting names it and Mesos-DNS does not know it.
-pub async fn marathon_url(settings: &Settings) -> anyhow::Result<String> {
-    if let Some(url) = &settings.marathon_url {
-        return address(url, "DPLOY_MARATHON_URL");
-    }
-    marathon_in_mesos_dns(&settings.mesos_dns).await
+/// When the setting is no address.
+pub fn marathon_in_settings(settings: &Settings) -> anyhow::Result<Option<String>> {
+    let url = settings.marathon_url.as_deref().filter(|u| !u.is_empty());
+    url.map(|url| address(url, "DPLOY_MARATHON_URL"))
+        .transpose()
 }
 
 /// Marathon's base address as Mesos-DNS knows it: the leader's, with the port that Marathon has everywhere.
@@ -28,8 +27,8 @@ pub async fn marathon_url(settings: &Settings) -> anyhow::Result<String> {
 /// # Errors
 /// When Mesos-DNS does not answer or does not know it.
 pub async fn marathon_in_mesos_dns(mesos_dns: &str) -> anyhow::Result<String> {
-    let answer = ask(mesos_dns, "/v1/hosts/marathon.mesos").await.with_context(|| {
-        format!("Marathon is not known: set DPLOY_MARATHON_URL, or DPLOY_MESOS_DNS to a Mesos-DNS that answers (asked {mesos_dns})")
+    let answer = ask(mesos_dns, "/v1/hosts/marathon.mesos").await.map_err(|error| {
+        anyhow!("Marathon's address is not known: Mesos-DNS at {mesos_dns} {error}; set DPLOY_MARATHON_URL, or DPLOY_MESOS_DNS to one that answers")
     })?;
     let ip = answer.as_array().and_then(|a| {
         a.iter()
@@ -113,12 +112,13 @@ fn only_port(observers: &[(String, u16)]) -> Option<u16> {
 
 async fn ask(base: &str, path: &str) -> anyhow::Result<Value> {
     let http = client_of(base).timeout(Duration::from_secs(3)).build()?;
-    let answer = http
-        .get(format!("{}{path}", base.trim_end_matches('/')))
-        .send()
-        .await?
-        .error_for_status()?;
-    Ok(answer.json().await?)
+    let sent = http.get(format!("{}{path}", base.trim_end_matches('/')));
+    let answer = sent.send().await.map_err(TransportError::from)?;
+    if !answer.status().is_success() {
+        bail!("answers {}", answer.status());
+    }
+    let answer = answer.json().await;
+    answer.map_err(|_| anyhow!("answers what is not Mesos-DNS's"))
 }
 
 /// The address `url` that the setting `name` gives, without a slash at the end.

@@ -27,6 +27,13 @@ impl Reach {
         }
     }
 
+    /// Whether the last that was heard is that it did not answer as it should.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        let silence = self.silence.lock();
+        silence.unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// It answered at `now` ([`Clock::elapsed`](crate::clock::Clock::elapsed)).
     pub fn answers(&self, now: Duration) {
         let mut silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);

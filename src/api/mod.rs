@@ -259,6 +259,24 @@ pub struct AppsBody {
     pub next: Option<String>,
     /// The apps.
     pub apps: Vec<AppBody>,
+    /// The app of the observer's settings, as long as it cannot be registered.
+    #[serde(default)]
+    pub registering: Option<RegisteringBody>,
+}
+
+/// An app that cannot be registered yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RegisteringBody {
+    /// The repository as the settings name it.
+    pub repository: String,
+    /// The trigger branch.
+    pub branch: String,
+    /// Why not, and what would put it right.
+    pub sentence: String,
+    /// Since when it is tried, RFC 3339.
+    pub since: String,
+    /// Whether its webhook is registered already.
+    pub webhook: bool,
 }
 
 /// The webhook.
@@ -320,7 +338,7 @@ pub struct StatusBody {
     pub branch: String,
     /// Address of the public node.
     pub pubnode: String,
-    /// When the last deploy ended, or empty.
+    /// When the last deploy that changed what runs ended, RFC 3339; Go's zero time, `0001-01-01T00:00:00Z`, before any.
     pub lastdeploy: String,
 }
 

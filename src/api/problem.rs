@@ -24,6 +24,7 @@ pub enum ProblemCode {
     Login,
     Marathon,
     Method,
+    Moved,
     NameTaken,
     NoHook,
     NotFound,
@@ -72,6 +73,7 @@ impl ProblemCode {
             | Self::LogUnavailable
             | Self::Marathon
             | Self::Method
+            | Self::Moved
             | Self::NameTaken
             | Self::NoHook
             | Self::NotFound
@@ -107,6 +109,7 @@ impl ProblemCode {
             Self::Login => "this needs an operator: a token, or a login",
             Self::Marathon => "Marathon refused, or did not answer",
             Self::Method => "the route does not take this method",
+            Self::Moved => "the route of the first release is another one now; `detail` names it",
             Self::NameTaken => "another source has an app of this name",
             Self::NoHook => "the app has no webhook yet",
             Self::NotFound => "there is nothing of this name",

@@ -1,82 +1,106 @@
-//! The app of the settings: with owner and repo set, that of the trigger branch is registered at the start.
+//! The app of the settings: with owner and repo set, that of the trigger branch is registered at the start. Its webhook is there
+//! as soon as GitHub allows, also before branch and descriptor are as they must be.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::announce::greet;
+use crate::clock::stamp;
 use crate::context::Context;
 use crate::history::Refusal;
 use crate::id::{Branch, RepositoryName};
-use crate::intake;
+use crate::intake::{self, Configured, RegisterError};
 use crate::settings::Settings;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 /// Says what is begun, as the first release said it.
-pub(super) fn greet_with(settings: &Settings) {
+pub(super) fn greet_with(configured: &Configured) {
     let version = env!("CARGO_PKG_VERSION");
     greet(&format!("This is dploy observer version {version}"));
-    if let Some(repository) = repository(settings) {
-        let branch = &settings.branch;
+    if let Some(repository) = configured.repository() {
+        let branch = &configured.branch;
         greet(&format!(
             "I'm observing branch {branch} of repo {repository}"
         ));
     }
 }
 
+pub(super) fn of(settings: &Settings) -> Arc<Configured> {
+    let text = |s: &Option<String>| s.clone().unwrap_or_default();
+    let (owner, repo) = (text(&settings.owner), text(&settings.repo));
+    Arc::new(Configured::new(&owner, &repo, &settings.branch))
+}
+
+/// Finds it among the apps of the log.
+pub(super) async fn recall(configured: &Configured, store: &Store) -> Result<(), StoreError> {
+    let mut after = String::new();
+    loop {
+        let apps = store.next_apps(&mut after).await?;
+        let found = |a: &&crate::history::App| {
+            configured.is(&a.source.repository.to_string(), &a.source.branch)
+        };
+        if let Some(app) = apps.iter().find(found) {
+            configured.now(|s| s.app = Some(app.id.clone()));
+            return Ok(());
+        }
+        if apps.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
 /// Registers it, trying until it is.
 pub(super) async fn register(
     context: Context,
-    settings: Settings,
-    private: Arc<AtomicBool>,
+    configured: Arc<Configured>,
     mut greets: bool,
     stop: CancellationToken,
 ) {
     let mut pause = Duration::from_secs(1);
     let mut attempts = 0_u32;
-    let mut told = None;
-    while let Some(repository) = repository(&settings) {
+    while let Some(repository) = configured.repository() {
+        let pushed = configured.next_push();
         attempts += 1;
-        match try_once(&context, &settings, repository, &private, &mut greets).await {
+        match try_once(&context, &configured, &repository, &mut greets).await {
             Ok(()) => break,
             Err(error) => {
                 let why = error.to_string();
+                let before = configured.standing().waits;
                 // once for each cause: trying goes on
-                if told.as_ref() != Some(&why) {
-                    tracing::error!(error = %why, attempts, "the app could not be registered; it is tried again, at least once a minute");
-                    told = Some(why);
+                if before.as_ref().map(|(told, _)| told) != Some(&why) {
+                    tracing::error!(repository, error = %why, attempts, "the app could not be registered; it is tried again, at each push and at least once a minute");
+                    let since = before.map_or_else(|| stamp(context.clock.now()), |(_, at)| at);
+                    configured.now(|s| s.waits = Some((why, since)));
                 }
             }
         }
         tokio::select! {
             () = stop.cancelled() => return,
+            () = pushed => {}
             () = tokio::time::sleep(pause) => {}
         }
         pause = (pause * 2).min(Duration::from_mins(1));
     }
-}
-
-/// The repository of the settings, where they name one.
-pub(super) fn repository(settings: &Settings) -> Option<String> {
-    let (owner, repo) = (settings.owner.as_ref()?, settings.repo.as_ref()?);
-    (!owner.is_empty() && !repo.is_empty()).then(|| format!("{owner}/{repo}"))
+    configured.now(|s| s.waits = None);
 }
 
 async fn try_once(
     context: &Context,
-    settings: &Settings,
-    name: String,
-    private: &AtomicBool,
+    configured: &Configured,
+    name: &str,
     greets: &mut bool,
 ) -> anyhow::Result<()> {
     let name: RepositoryName = name.parse()?;
-    let branch: Branch = settings.branch.parse()?;
+    let branch: Branch = configured.branch.parse()?;
     let repository = context.github.repository(&name).await?;
-    private.store(repository.private, Ordering::Relaxed);
-    let greets = std::mem::take(greets);
-    if greets && context.github.has_token() {
+    configured.now(|s| {
+        s.private = Some(repository.private);
+        s.repository = Some(repository.id);
+    });
+    let greeted = std::mem::take(greets);
+    if greeted && context.github.has_token() {
         greet("Authentication against GitHub done");
     }
     if context.store.was_destroyed(repository.id, &branch).await? {
@@ -84,17 +108,45 @@ async fn try_once(
         return Ok(());
     }
     let (app, new) = match intake::register(context, &name, &branch, "observer").await {
-        Err(intake::RegisterError::Store(StoreError::Refused(Refusal::Destroying))) => {
+        Err(RegisterError::Store(StoreError::Refused(Refusal::Destroying))) => {
             tracing::info!(repository = %name, branch = %branch, "this app is being destroyed; POST /apps brings it back afterwards");
             return Ok(());
+        }
+        Err(RegisterError::Invalid(why)) => {
+            hook_meanwhile(context, configured, repository.id).await;
+            anyhow::bail!(why);
         }
         other => other?,
     };
     tracing::info!(app.id = %app, repository = %name, branch = %branch, new, "observing");
     // that of a new app is said when it is registered
     let state = context.store.app(&app).await?.filter(|_| !new);
-    if greets && state.is_some_and(|a| a.hook.id.is_some()) {
+    if greeted && state.is_some_and(|a| a.hook.id.is_some()) {
         greet("Webhook registered");
     }
+    configured.now(|s| s.app = Some(app));
     Ok(())
+}
+
+/// Registers the webhook of an app that cannot be registered yet, once: the push that puts it right then comes at once. It is
+/// compared and repaired when there is an app.
+async fn hook_meanwhile(context: &Context, configured: &Configured, repository: u64) {
+    if configured.standing().hook.is_some() || !context.github.has_token() {
+        return;
+    }
+    let made = async {
+        let secret = context.store.make_hook_secret(repository).await?;
+        context.store.log().redactor().learn(secret.expose());
+        let made = context
+            .github
+            .create_hook(repository, &context.hook_url, &secret);
+        anyhow::Ok(made.await?)
+    };
+    match made.await {
+        Ok(id) => {
+            configured.now(|s| s.hook = Some(id));
+            tracing::info!(hook = id, url = %context.hook_url, "the webhook is registered, before the app is");
+        }
+        Err(error) => tracing::warn!(%error, "the webhook could not be registered"),
+    }
 }

@@ -1,11 +1,11 @@
 //! Composition root: settings in, a running observer out.
 
 mod configured;
+mod seek;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -20,7 +20,7 @@ use crate::context::{Context, Timing};
 use crate::deployer;
 use crate::discovery;
 use crate::github;
-use crate::intake::HookKeeper;
+use crate::intake::{Configured, HookKeeper};
 use crate::marathon::{self, Credentials};
 use crate::schedule::{Every, Schedule};
 use crate::secret::Secret;
@@ -117,8 +117,9 @@ pub async fn start(
     settings: Settings,
     surroundings: Surroundings,
 ) -> anyhow::Result<Observer> {
+    let configured = configured::of(&settings);
     if surroundings.greets {
-        configured::greet_with(&settings);
+        configured::greet_with(&configured);
     }
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -126,7 +127,7 @@ pub async fn start(
     let public_url = discovery::public_url(&settings, port).await?;
     let github_token = settings.github_token()?;
     let github_api = discovery::github_api(&settings)?;
-    let marathon_url = discovery::marathon_url(&settings).await?;
+    let marathon_url = discovery::marathon_in_settings(&settings)?;
     let store = Store::open(
         &settings.data,
         surroundings.clock.clone(),
@@ -144,12 +145,18 @@ pub async fn start(
     ));
     learn_secrets(&store, &settings, github_token.as_ref()).await?;
     operator_token(&store, &settings).await?;
+    configured::recall(&configured, &store).await?;
     let timing = Timing {
         deadline: Duration::from_secs(settings.deadline),
         settle: Duration::from_secs(settings.settle),
         ..surroundings.timing.clone()
     };
-    let marathon = marathon_client(&marathon_url, &settings, &surroundings.clock, timing.http)?;
+    let clock = &surroundings.clock;
+    let marathon = marathon_client(marathon_url.as_deref(), &settings, clock, timing.http)?;
+    if marathon_url.is_none() {
+        let (client, dns) = (marathon.clone(), settings.mesos_dns.clone());
+        tasks.spawn(seek::run(client, dns, timing.http, stop.clone()));
+    }
     let watch = marathon::Watch::start(marathon.clone(), stop.clone());
     let clock = surroundings.clock.clone();
     let label = crate::spec::LABEL_APP;
@@ -180,7 +187,7 @@ pub async fn start(
     let hooks = HookKeeper {
         context: context.clone(),
     };
-    let web = web(&settings, &surroundings, &context, &hooks, &public_url).await?;
+    let web = web(&settings, &surroundings, &hooks, &configured, &public_url).await?;
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
     let delay = Duration::from_secs(settings.delay_registration);
     let every = Every {
@@ -189,17 +196,11 @@ pub async fn start(
         hooks_rest: delay,
     };
     tasks.spawn(Schedule::new(context.clone(), every).run(stop.clone()));
-    let private = web.private_repository.clone();
-    let registering = configured::register(
-        context,
-        settings.clone(),
-        private,
-        surroundings.greets,
-        stop.clone(),
-    );
+    let registering = configured::register(context, configured, surroundings.greets, stop.clone());
     tasks.spawn(after(delay, stop.clone(), registering));
     tasks.spawn(serve(listener, web, stop.clone()));
-    tracing::info!(url = %public_url, marathon = %marathon_url, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
+    let place = marathon_url.unwrap_or_else(|| format!("looked for in {}", settings.mesos_dns));
+    tracing::info!(url = %public_url, marathon = %place, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
     Ok(Observer {
         url: public_url,
         store,
@@ -208,19 +209,24 @@ pub async fn start(
     })
 }
 
+/// The client of the Marathon that a setting names, or of the one that is to be found.
 fn marathon_client(
-    url: &str,
+    url: Option<&str>,
     settings: &Settings,
     clock: &SharedClock,
     timeout: Duration,
 ) -> anyhow::Result<marathon::Client> {
     let credentials = Credentials::given(
-        url,
+        url.unwrap_or("http://marathon.mesos:8080"),
         settings.marathon_user.as_deref(),
         settings.marathon_password.as_ref(),
         settings.marathon_token.as_ref(),
     )?;
-    marathon::Client::new(url, credentials, clock.clone(), timeout)
+    if let Some(url) = url {
+        return marathon::Client::new(url, credentials, clock.clone(), timeout);
+    }
+    let why = seek::sought(&settings.mesos_dns);
+    marathon::Client::sought(&why, credentials, clock.clone())
 }
 
 async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) {
@@ -241,10 +247,11 @@ async fn after(delay: Duration, stop: CancellationToken, work: impl Future<Outpu
 async fn web(
     settings: &Settings,
     surroundings: &Surroundings,
-    context: &Context,
     hooks: &HookKeeper,
+    configured: &Arc<Configured>,
     public_url: &str,
 ) -> anyhow::Result<Web> {
+    let context = &hooks.context;
     let trusted_proxy = settings.trusted_proxy.as_deref().filter(|p| !p.is_empty());
     let trusted_proxy = trusted_proxy
         .map(|p| {
@@ -259,7 +266,7 @@ async fn web(
         public_node: settings.public_node.clone().unwrap_or_default(),
         settings: Arc::new(surroundings.shown.clone()),
         private: settings.private,
-        private_repository: Arc::new(AtomicBool::new(false)),
+        configured: configured.clone(),
         plain_login: settings.allow_plain_login,
         trusted_proxy,
         poll_seconds: settings.poll,

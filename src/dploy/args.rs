@@ -29,7 +29,7 @@ pub(super) struct Global {
     /// The folder with dploy.app and specs/
     #[arg(short, long, global = true, value_name = "folder", default_value = ".")]
     pub workspace: PathBuf,
-    /// Everything there is to show, not only what belongs to this app
+    /// All there is to show: more columns in ls and ps, groups in ls, every app in status, every deploy in history
     #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
     pub all: bool,
     /// JSON instead of text

@@ -21,19 +21,17 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
     let folder = &session.folder;
     std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let specs = folder.join("specs");
-    for taken in [folder.join("dploy.app"), specs.join("hello.json")] {
-        if taken.exists() {
-            bail!(
-                "{} exists already and stays as it is; nothing was written (`dploy dryrun` says what it would do)",
-                taken.display()
-            );
-        }
-    }
-    let name = name(folder, args.name.as_deref())?;
-    let marathon = session.global.marathon_url.as_deref();
-    let marathon = discovery::address(marathon.unwrap_or(USUAL_MARATHON), "-marathon-url")?;
-    let text = descriptor(&name, &marathon, args);
-    readable(&text, args)?;
+    let kept = kept(session, args)?;
+    let given = session.global.marathon_url.as_deref();
+    let (name, text) = if let Some(name) = kept {
+        (name, None)
+    } else {
+        let name = name(folder, args.name.as_deref())?;
+        let marathon = discovery::address(given.unwrap_or(USUAL_MARATHON), "-marathon-url")?;
+        let text = descriptor(&name, &marathon, args);
+        readable(&text, args)?;
+        (name, Some(text))
+    };
     std::fs::create_dir_all(&specs).with_context(|| format!("making {}", specs.display()))?;
     let mut made = Vec::new();
     let mut write = |name: &str, text: &str| {
@@ -47,19 +45,65 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
     if let Some(ignored) = ignoring(folder, &[".pat", TOKEN_FILE]) {
         write(".gitignore", &ignored)?;
     }
-    write("dploy.app", &text)?;
-    remember(session, &marathon, args)?;
+    let was_there = text.is_none();
+    if let Some(text) = text {
+        write("dploy.app", &text)?;
+    }
+    remember(session, given, args)?;
     if session.terminal.json {
         session.terminal.data(&json!({"app": name, "made": made}))?;
         return Ok(ExitCode::SUCCESS);
     }
-    session
-        .terminal
-        .say(format!("Made the app {name}: {}", made.join(", ")));
+    let made = made.join(", ");
+    session.terminal.say(match (was_there, made.as_str()) {
+        (false, made) => format!("Made the app {name}: {made}"),
+        (true, "") => format!("The app {name} is here already; everything stays as it is."),
+        (true, made) => format!("The app {name} is here already, dploy.app stays as it is; made what was missing: {made}"),
+    });
     session
         .terminal
         .hint("Look into dploy.app and specs/, then `dploy dryrun` shows what would be deployed.");
     Ok(ExitCode::SUCCESS)
+}
+
+/// The app that is here already, where there is one: its descriptor is never written over, so what is given must be what
+/// stands in it.
+fn kept(session: &Session, args: &InitArgs) -> anyhow::Result<Option<AppId>> {
+    if !session.folder.join("dploy.app").exists() {
+        return Ok(None);
+    }
+    let there = session.workspace()?;
+    let descriptor = &there.descriptor;
+    let name = Some(descriptor.app_name.clone());
+    for (flag, given, stands) in [
+        ("-name", &args.name, &name),
+        (
+            "-marathon-url",
+            &session.global.marathon_url,
+            &descriptor.marathon_url,
+        ),
+        ("-repo-url", &args.repo_url, &descriptor.repo_url),
+        ("-public-node", &args.public_node, &descriptor.public_node),
+        (
+            "-trigger-branch",
+            &args.trigger_branch,
+            &descriptor.trigger_branch,
+        ),
+    ] {
+        let key = match flag {
+            "-name" => "app_name".to_owned(),
+            other => other.trim_start_matches('-').replace('-', "_"),
+        };
+        if given.is_some() && given != stands {
+            let says = stands
+                .as_ref()
+                .map_or("nothing".to_owned(), |s| format!("{s:?}"));
+            bail!(
+                "dploy.app is here already, and for {key} it says {says}, not what {flag} says; nothing was written: change it in dploy.app"
+            );
+        }
+    }
+    Ok(Some(there.app))
 }
 
 /// What is written must say what was meant, also to YAML.
@@ -99,9 +143,11 @@ fn readable(text: &str, args: &InitArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who makes a descriptor has confirmed the hosts that stand in it.
-fn remember(session: &Session, marathon: &str, args: &InitArgs) -> anyhow::Result<()> {
-    session.hosts.remember(marathon)?;
+/// Who names hosts has confirmed them; those that stand in the descriptor by default nobody has.
+fn remember(session: &Session, marathon: Option<&str>, args: &InitArgs) -> anyhow::Result<()> {
+    if let Some(marathon) = marathon {
+        session.hosts.remember(marathon)?;
+    }
     if let Some(node) = &args.public_node {
         session.hosts.remember(&format!("http://{node}"))?;
     }

@@ -1,4 +1,4 @@
-//! `dploy ls`, `ps` and `scale`: what the specs describe, what runs, and how many of it.
+//! `dploy ps` and `scale`: what runs, and how many of it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,6 +9,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::args::ScaleArgs;
+use super::ls;
 use super::session::{Marathon, Observer, Session};
 use super::workspace::Workspace;
 use crate::api::ActBody;
@@ -17,55 +18,10 @@ use crate::history::AppState;
 use crate::id::ServiceId;
 use crate::marathon::{LiveApp, MarathonError};
 use crate::rollout::{self, Standings};
-use crate::spec::{LABEL_APP, Service};
+use crate::spec::LABEL_APP;
 
 /// How long `scale` waits for the new number.
 const SCALED: Duration = Duration::from_mins(10);
-
-pub(super) fn ls(session: &Session) -> anyhow::Result<ExitCode> {
-    let workspace = session.workspace()?;
-    let services = workspace.services()?;
-    let runs = |service: &Service| {
-        let image = service.spec.pointer("/container/docker/image");
-        let text = image
-            .or_else(|| service.spec.get("cmd"))
-            .and_then(Value::as_str);
-        let first = text
-            .unwrap_or("args")
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        if session.global.all || first.chars().count() <= 40 {
-            return first;
-        }
-        first.chars().take(39).chain(['…']).collect()
-    };
-    if session.terminal.json {
-        let list: Vec<Value> = services
-            .iter()
-            .map(|s| json!({"id": s.id, "file": s.path, "instances": s.instances, "spec_hash": s.hash, "spec": s.spec}))
-            .collect();
-        session
-            .terminal
-            .data(&json!({"app": workspace.app, "services": list}))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let rows = services
-        .iter()
-        .map(|s| {
-            let instances = s.instances.map_or("1".to_owned(), |n| n.to_string());
-            vec![s.id.to_string(), s.path.clone(), instances, runs(s)]
-        })
-        .collect();
-    session
-        .terminal
-        .table(&["SERVICE", "FILE", "INSTANCES", "RUNS"], rows);
-    session
-        .terminal
-        .hint("Now `dploy dryrun` shows what would change, `dploy ps` what runs.");
-    Ok(ExitCode::SUCCESS)
-}
 
 /// A service as `ps` shows it.
 struct Shown {
@@ -78,14 +34,10 @@ struct Shown {
 
 async fn running(session: &Session, workspace: &Workspace) -> anyhow::Result<Vec<Shown>> {
     let marathon = session.marathon(Some(workspace)).await?;
-    let listed = if session.global.all {
-        marathon.client.apps_with_label(LABEL_APP).await?
-    } else {
-        marathon
-            .client
-            .apps_labelled(LABEL_APP, workspace.app.as_str())
-            .await?
-    };
+    let listed = marathon
+        .client
+        .apps_labelled(LABEL_APP, workspace.app.as_str())
+        .await?;
     let ids = listed.iter().filter_map(|a| a.id.parse().ok()).collect();
     let look = rollout::look(&marathon.client, ids).await?;
     let mut standings = Standings::default();
@@ -124,11 +76,17 @@ pub(super) async fn ps(session: &Session) -> anyhow::Result<ExitCode> {
         session.terminal.hint("`dploy run` deploys it.");
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = services.iter().map(row).collect();
-    session.terminal.table(
-        &["SERVICE", "HEALTHY", "STATE", "VERSION", "ENDPOINTS"],
-        rows,
-    );
+    let head = ["SERVICE", "HEALTHY", "STATE", "VERSION", "ENDPOINTS"];
+    if session.global.all {
+        let head = [&head[..], &ls::MORE].concat();
+        let more = |s: &Shown| [row(s), ls::more(&s.live.raw, usize::MAX).to_vec()].concat();
+        session
+            .terminal
+            .table(&head, services.iter().map(more).collect());
+    } else {
+        let rows = services.iter().map(row).collect();
+        session.terminal.table(&head, rows);
+    }
     for shown in &services {
         if let Some(sentence) = shown.sentence.clone().or_else(|| last_failure(&shown.live)) {
             session.terminal.say(format!("\n{sentence}"));

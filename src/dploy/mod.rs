@@ -10,6 +10,7 @@ mod follow;
 mod init;
 mod launch;
 mod list;
+mod ls;
 mod operate;
 mod preview;
 mod progress;
@@ -82,7 +83,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Dryrun(args) => dryrun::run(&session, args).await,
         Command::Run(args) => run::run(&session, args).await,
         Command::Destroy(args) => destroy::run(&session, args).await,
-        Command::Ls => list::ls(&session),
+        Command::Ls => ls::run(&session),
         Command::Ps => list::ps(&session).await,
         Command::Scale(args) => list::scale(&session, args).await,
         Command::History(args) => show::history(&session, args).await,

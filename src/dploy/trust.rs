@@ -25,14 +25,15 @@ pub(super) struct Hosts {
     file: Option<PathBuf>,
 }
 
-/// What is remembered: scheme and host, whatever the port, since tasks move from port to port.
+/// What is remembered: scheme and host, whatever the port, since tasks move from port to port. `localhost` and `127.0.0.1`
+/// are one host.
 fn key(url: &str) -> Option<String> {
     let url = Url::parse(url).ok()?;
-    Some(format!(
-        "{}://{}",
-        url.scheme(),
-        url.host_str()?.to_ascii_lowercase()
-    ))
+    let host = match url.host_str()?.to_ascii_lowercase() {
+        name if name == "localhost" => "127.0.0.1".to_owned(),
+        other => other,
+    };
+    Some(format!("{}://{host}", url.scheme()))
 }
 
 /// Where things of this user are remembered: `$XDG_CONFIG_HOME/dploy`, else `~/.config/dploy`.
@@ -59,7 +60,8 @@ impl Hosts {
             .as_ref()
             .and_then(|f| std::fs::read_to_string(f).ok());
         let text = text.unwrap_or_default();
-        text.lines().map(|l| l.trim().to_owned()).collect()
+        // as they were written by earlier releases, too
+        text.lines().filter_map(|l| key(l.trim())).collect()
     }
 
     /// Whether somebody confirmed the host of this address.
@@ -83,7 +85,7 @@ impl Hosts {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("making {}", folder.display()))?;
         }
-        let lines: Vec<String> = hosts.into_iter().filter(|h| !h.is_empty()).collect();
+        let lines: Vec<String> = hosts.into_iter().collect();
         super::workspace::write_private(file, &(lines.join("\n") + "\n"))
     }
 
@@ -144,5 +146,16 @@ mod tests {
         );
         assert!(!hosts.knows("https://a.example.evil"));
         assert!(!hosts.knows("https://a.example@evil.example"));
+        assert!(!hosts.knows("http://localhost:8080"));
+        hosts.remember("http://localhost:8080").unwrap();
+        for url in ["http://127.0.0.1:8080", "http://LOCALHOST"] {
+            assert!(hosts.knows(url), "{url}");
+        }
+        assert!(!hosts.knows("http://127.0.0.1.example"));
+        std::fs::write(hosts.file.as_ref().unwrap(), "http://localhost\n").unwrap();
+        assert!(
+            hosts.knows("http://127.0.0.1:1"),
+            "an earlier release wrote it so"
+        );
     }
 }

@@ -145,6 +145,13 @@ pub async fn receive(
     Ok(Ok(received))
 }
 
+/// The branch of a push, where it has one.
+#[must_use]
+pub fn branch(json: &[u8]) -> Option<String> {
+    let push: Payload = serde_json::from_slice(json).ok()?;
+    push.git_ref.strip_prefix("refs/heads/").map(str::to_owned)
+}
+
 /// Why a push cannot be read, with the field.
 fn unreadable(json: &[u8], error: &serde_json::Error) -> String {
     let read = &mut serde_json::Deserializer::from_slice(json);

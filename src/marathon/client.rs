@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 
 use super::access::{Access, Credentials};
 use super::error::MarathonError;
-use super::explain;
+use super::place::{Known, Place};
 use super::queue::QueueItem;
 use super::wire::{Deployed, LiveApp, RunningDeployment};
 use crate::clock::SharedClock;
 use crate::id::ServiceId;
 use crate::reach::Reach;
-use crate::secret::plain;
-use crate::transport::{TransportError, Way, client_of};
+use crate::transport::Way;
 
 /// Answers larger than this are cut off.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -23,8 +22,7 @@ const LARGEST: usize = 64 * 1024 * 1024;
 /// The client. Its clones share one login.
 #[derive(Clone)]
 pub struct Client {
-    way: Way,
-    base: String,
+    place: Place,
     access: Arc<Access>,
     clock: SharedClock,
     reach: Reach,
@@ -41,15 +39,20 @@ impl Client {
         clock: SharedClock,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
-        let http = client_of(base)
-            .connect_timeout(Duration::from_secs(5).min(timeout))
-            .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
-            .read_timeout(timeout)
-            .build()?;
-        Self::through(Way::network(http), base, credentials, clock)
+        let place = Place::sought("");
+        place.is(Ok(Known::over_network(base, timeout)?));
+        Self::with(place, base, credentials, clock)
     }
 
-    /// The same by a way that there is already.
+    /// A client of a Marathon that is yet to be found; see [`Self::found`]. Until then each call answers `why` it is not.
+    ///
+    /// # Errors
+    /// When the credentials cannot be sent.
+    pub fn sought(why: &str, credentials: Credentials, clock: SharedClock) -> anyhow::Result<Self> {
+        Self::with(Place::sought(why), "", credentials, clock)
+    }
+
+    /// The same as [`Self::new`] by a way that there is already.
     ///
     /// # Errors
     /// When the credentials cannot be sent.
@@ -59,34 +62,78 @@ impl Client {
         credentials: Credentials,
         clock: SharedClock,
     ) -> anyhow::Result<Self> {
+        Self::with(Place::at(base, way), base, credentials, clock)
+    }
+
+    fn with(
+        place: Place,
+        base: &str,
+        credentials: Credentials,
+        clock: SharedClock,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
-            way,
-            base: base.trim_end_matches('/').to_owned(),
+            place,
             access: Arc::new(Access::new(base, credentials, clock.clone())?),
             clock,
             reach: Reach::of("Marathon"),
         })
     }
 
-    /// Where this Marathon is.
-    #[must_use]
-    pub fn base(&self) -> &str {
-        &self.base
+    /// Marathon is at `base` from now on.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn found(&self, base: &str, timeout: Duration) -> anyhow::Result<()> {
+        self.place.is(Ok(Known::over_network(base, timeout)?));
+        Ok(())
     }
 
-    /// A request that is to be sent by [`Self::send`].
-    pub(super) fn request(&self, method: Method, url: &str) -> RequestBuilder {
-        self.way.request(method, url)
+    /// It was not found, for this reason.
+    pub fn not_found(&self, why: &str) {
+        self.place.is(Err(why.to_owned()));
+    }
+
+    /// Whether the last call was not answered as it should be.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.reach.is_silent()
+    }
+
+    /// What is said of a Marathon that does not answer.
+    #[must_use]
+    pub fn silence(&self) -> String {
+        match self.place.known() {
+            Ok(known) => format!("Marathon at {} does not answer", known.base),
+            Err(why) => why,
+        }
+    }
+
+    /// Where this Marathon is; nothing while that is not known.
+    #[must_use]
+    pub fn base(&self) -> Option<String> {
+        self.place.known().ok().map(|known| known.base.clone())
+    }
+
+    /// The place that a call goes to.
+    pub(super) fn place(&self) -> Result<Arc<Known>, MarathonError> {
+        self.place.known().map_err(|why| {
+            self.reach.fails(self.clock.elapsed(), &why);
+            MarathonError::Unreachable(why)
+        })
     }
 
     /// Sends a request with what shows who we are. Where that ran out, it is renewed once and the request is repeated:
     /// a call that was answered with 401 was not carried out.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, MarathonError> {
-        let sent = self.send_with_pass(request).await;
+    pub(super) async fn send(
+        &self,
+        place: &Known,
+        request: RequestBuilder,
+    ) -> Result<Response, MarathonError> {
+        let sent = self.send_with_pass(place, request).await;
         let now = self.clock.elapsed();
         match &sent {
             Ok(answer) if is_no_answer(answer.status()) => {
-                let why = format!("Marathon at {} answers {}", self.base, answer.status());
+                let why = format!("Marathon at {} answers {}", place.base, answer.status());
                 self.reach.fails(now, &why);
             }
             Ok(_) => self.reach.answers(now),
@@ -95,22 +142,21 @@ impl Client {
         sent
     }
 
-    async fn send_with_pass(&self, request: RequestBuilder) -> Result<Response, MarathonError> {
+    async fn send_with_pass(
+        &self,
+        place: &Known,
+        request: RequestBuilder,
+    ) -> Result<Response, MarathonError> {
         let again = request.try_clone().filter(|_| self.access.renews());
-        let pass = self.access.pass(&self.way, None).await?;
-        let sent = self.way.send(pass.on(request)).await;
-        let answer = sent.map_err(|e| self.unreachable(&e))?;
+        let pass = self.access.pass(&place.way, None).await?;
+        let sent = place.way.send(pass.on(request)).await;
+        let answer = sent.map_err(|e| place.unreachable(&e))?;
         let Some(again) = again.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) else {
             return Ok(answer);
         };
-        let pass = self.access.pass(&self.way, Some(&pass)).await?;
-        let sent = self.way.send(pass.on(again)).await;
-        sent.map_err(|e| self.unreachable(&e))
-    }
-
-    /// Sends a request as it is, with nothing that shows who we are.
-    pub(super) async fn send_bare(&self, request: RequestBuilder) -> Option<Response> {
-        self.way.send(request).await.ok()
+        let pass = self.access.pass(&place.way, Some(&pass)).await?;
+        let sent = place.way.send(pass.on(again)).await;
+        sent.map_err(|e| place.unreachable(&e))
     }
 
     pub(super) async fn call(
@@ -120,80 +166,28 @@ impl Client {
         body: Option<&str>,
         services: &[String],
     ) -> Result<Value, MarathonError> {
-        let mut request = self
-            .request(method, &format!("{}{path}", self.base))
+        let place = self.place()?;
+        let mut request = place
+            .way
+            .request(method, &format!("{}{path}", place.base))
             .header(header::ACCEPT, "application/json");
         if let Some(body) = body {
             request = request
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body.to_owned());
         }
-        let answer = self.send(request).await?;
+        let answer = self.send(&place, request).await?;
         let status = answer.status();
         let bytes = read_capped(answer)
             .await
-            .map_err(|e| self.unreachable(&e.into()))?;
+            .map_err(|e| place.unreachable(&e.into()))?;
         let value = serde_json::from_slice(&bytes);
         if status.is_success() {
             return Ok(value.unwrap_or_default());
         }
         let text = || Value::from(String::from_utf8_lossy(&bytes));
         let value = self.access.clean(value.unwrap_or_else(|_| text()));
-        Err(self.refusal(status, &value, services))
-    }
-
-    /// What an answer without success means; `value` is a text where it is not JSON.
-    fn refusal(&self, status: StatusCode, value: &Value, services: &[String]) -> MarathonError {
-        let message = match value.get("message").and_then(Value::as_str) {
-            Some(message) => plain(message, 500),
-            None => plain(
-                &value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned),
-                200,
-            ),
-        };
-        match status.as_u16() {
-            401 => MarathonError::Unauthorized(format!(
-                "Marathon at {} wants credentials, or does not take these: set DPLOY_MARATHON_USER and DPLOY_MARATHON_PASSWORD, or DPLOY_MARATHON_TOKEN",
-                self.base
-            )),
-            403 if message.contains("running deployments") => MarathonError::Busy(format!(
-                "Marathon runs as many deployments as it can: {message}"
-            )),
-            403 => MarathonError::Unauthorized(format!(
-                "Marathon at {} does not let us: {message}",
-                self.base
-            )),
-            404 => MarathonError::Missing(message),
-            // whether it names the deployments or not, nothing was changed
-            409 => {
-                let ids = value["deployments"].as_array().into_iter().flatten();
-                MarathonError::Locked(
-                    ids.filter_map(|d| d["id"].as_str().map(str::to_owned))
-                        .collect(),
-                )
-            }
-            // not Marathon's own words, but those of a proxy before it
-            408 => MarathonError::Unreachable(format!(
-                "Marathon at {} answers {status}: {message}",
-                self.base
-            )),
-            429 => MarathonError::Busy(format!("Marathon at {} answers {status}", self.base)),
-            400..=499 => MarathonError::Refused(explain::refused(services, status.as_u16(), value)),
-            300..=399 => MarathonError::Unreachable(format!(
-                "{} redirects elsewhere; name the Marathon itself",
-                self.base
-            )),
-            _ => MarathonError::Unreachable(format!(
-                "Marathon at {} answers {status}: {message}",
-                self.base
-            )),
-        }
-    }
-
-    fn unreachable(&self, error: &TransportError) -> MarathonError {
-        MarathonError::Unreachable(format!("Marathon at {} {error}", self.base))
+        Err(place.refusal(status, &value, services))
     }
 
     /// The app, with tasks, deployments and its last failure; `None` where there is none.
@@ -239,7 +233,7 @@ impl Client {
     fn unreadable(&self, error: &serde_json::Error) -> MarathonError {
         MarathonError::Unreachable(format!(
             "{} answers what is not Marathon's: {error}",
-            self.base
+            self.base().unwrap_or_default()
         ))
     }
 

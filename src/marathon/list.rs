@@ -32,8 +32,11 @@ impl Client {
     /// # Errors
     /// When nothing answers.
     pub async fn local_info(&self) -> Result<Option<Value>, MarathonError> {
-        let request = self.request(Method::GET, &format!("{}/local/info", self.base()));
-        let answer = self.send(request).await?;
+        let place = self.place()?;
+        let url = format!("{}/local/info", place.base);
+        let answer = self
+            .send(&place, place.way.request(Method::GET, &url))
+            .await?;
         if answer.status() != StatusCode::OK {
             return Ok(None);
         }

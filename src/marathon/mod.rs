@@ -7,6 +7,7 @@ mod explain;
 mod group;
 mod list;
 mod picture;
+mod place;
 mod queue;
 mod turns;
 mod watch;

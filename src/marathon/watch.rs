@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
+use crate::transport::Way;
 
 /// How many instances are remembered over all apps.
 const REMEMBERED: usize = 20_000;
@@ -180,31 +181,33 @@ async fn listen(client: &Client, ear: &Ear) -> bool {
 /// A standby redirects this one route to the leader; credentials go along only to the leader that it names itself, and
 /// not without TLS where they came with it.
 async fn connect(client: &Client) -> Option<reqwest::Response> {
-    let own = subscription(client, &format!("{}/v2/events", client.base()));
-    let answer = client.send(own).await.ok()?;
+    let place = client.place().ok()?;
+    let base = &place.base;
+    let own = subscription(&place.way, &format!("{base}/v2/events"));
+    let answer = client.send(&place, own).await.ok()?;
     if answer.status().is_success() {
         return Some(answer);
     }
     let location = answer.headers().get(header::LOCATION)?.to_str().ok()?;
     let target = reqwest::Url::parse(location).ok()?;
-    let leader = client.request(Method::GET, &format!("{}/v2/leader", client.base()));
-    let leader: Value = client.send(leader).await.ok()?.json().await.ok()?;
+    let leader = place.way.request(Method::GET, &format!("{base}/v2/leader"));
+    let leader: Value = client.send(&place, leader).await.ok()?.json().await.ok()?;
     let named = format!("{}:{}", target.host_str()?, target.port_or_known_default()?);
     if leader.get("leader").and_then(Value::as_str) != Some(named.as_str()) {
         return None;
     }
-    let there = subscription(client, location);
-    let answer = if loses_tls(client.base(), &target) {
-        client.send_bare(there).await
+    let there = subscription(&place.way, location);
+    let answer = if loses_tls(base, &target) {
+        // as it is, with nothing that shows who we are
+        place.way.send(there).await.ok()
     } else {
-        client.send(there).await.ok()
+        client.send(&place, there).await.ok()
     };
     answer.filter(|a| a.status().is_success())
 }
 
-fn subscription(client: &Client, url: &str) -> reqwest::RequestBuilder {
-    client
-        .request(Method::GET, url)
+fn subscription(way: &Way, url: &str) -> reqwest::RequestBuilder {
+    way.request(Method::GET, url)
         .header(header::ACCEPT, "text/event-stream")
         .timeout(Duration::from_hours(1))
 }

@@ -201,7 +201,14 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
 
 /// The repository whose secret must have signed: the one GitHub names, or the only one that is known.
 async fn repository(web: &Web, headers: &HeaderMap) -> Result<Option<u64>, Failure> {
-    let known = web.context.store.repositories().await?;
+    let mut known = web.context.store.repositories().await?;
+    // its webhook can be there before its app
+    let standing = web.configured.standing();
+    known.extend(
+        standing
+            .repository
+            .filter(|id| standing.hook.is_some() && !known.contains(id)),
+    );
     Ok(
         match (
             headers.contains_key("x-github-hook-installation-target-id"),
@@ -326,10 +333,9 @@ impl FromRequestParts<Web> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
         let operator = who(web, parts).await?;
-        let private = web.private.unwrap_or_else(|| {
-            web.private_repository
-                .load(std::sync::atomic::Ordering::Relaxed)
-        });
+        let private = web
+            .private
+            .unwrap_or_else(|| web.configured.standing().private == Some(true));
         if private && operator.is_none() {
             return Err(Failure::new(
                 StatusCode::UNAUTHORIZED,

@@ -13,6 +13,7 @@ mod negotiate;
 mod operate;
 mod pages;
 mod routes;
+mod seed;
 mod session;
 mod target;
 mod view;
@@ -28,7 +29,7 @@ pub use extract::Refusals;
 pub use routes::router;
 
 use crate::context::Context;
-use crate::intake::HookKeeper;
+use crate::intake::{Configured, HookKeeper};
 use crate::secret::Secret;
 use crate::settings::Shown;
 
@@ -50,8 +51,8 @@ pub struct Web {
     pub settings: Arc<BTreeMap<String, Shown>>,
     /// Whether everything asks for a login; `None`: when a repository is private.
     pub private: Option<bool>,
-    /// Whether one of the repositories is private.
-    pub private_repository: Arc<std::sync::atomic::AtomicBool>,
+    /// The app that the settings name.
+    pub configured: Arc<Configured>,
     /// Logins and tokens are taken on plain HTTP.
     pub plain_login: bool,
     /// A proxy that ends TLS and is believed.

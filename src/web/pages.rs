@@ -9,9 +9,9 @@ use super::Web;
 use super::error::Failure;
 use super::extract::Viewer;
 use super::html::{self, WhyLine};
-use super::negotiate::{json, respond, wants};
+use super::negotiate::{respond, wants};
 use super::view::line;
-use crate::api::{AppBody, AppsBody, ProblemCode, StatusBody, WhyBody, WhyLineBody};
+use crate::api::{AppBody, AppsBody, ProblemCode, WhyBody, WhyLineBody};
 use crate::event::Fact;
 use crate::history::App;
 use crate::id::{AppId, CommitId, DeployNumber};
@@ -52,6 +52,7 @@ pub(super) async fn list_apps(
         seq,
         next,
         apps: apps.iter().take(1000).map(AppBody::from).collect(),
+        registering: web.registering(&viewer),
     };
     let mut chrome = web.chrome(viewer.operator, "/");
     for app in apps.iter().filter(|a| a.hook.failure.is_some()).take(3) {
@@ -83,10 +84,8 @@ pub(super) async fn show_app(
         .iter()
         .any(|s| s.wanted.is_none() && s.state.as_deref() != Some("missing"))
     {
-        let text = format!(
-            "Marathon at {} does not answer; counts are not known.",
-            web.context.marathon.base()
-        );
+        let silence = web.context.marathon.silence();
+        let text = format!("{silence}; counts are not known.");
         chrome.banners.push(html::Banner {
             level: "warn",
             text,
@@ -250,34 +249,6 @@ fn why_body(line: &WhyLine) -> WhyLineBody {
     }
 }
 
-/// The seed's status, of the first app.
-pub(super) async fn show_status(State(web): State<Web>) -> Result<Response, Failure> {
-    let app = web.context.store.apps("", 1).await?.into_iter().next();
-    let source = app.as_ref().map(|a| &a.source);
-    let last = match &app {
-        Some(app) => web
-            .context
-            .store
-            .deploys(&app.id, None, 1)
-            .await?
-            .into_iter()
-            .next(),
-        None => None,
-    };
-    let body = StatusBody {
-        owner: source
-            .map(|s| s.repository.owner().to_owned())
-            .unwrap_or_default(),
-        repo: source
-            .map(|s| s.repository.name().to_owned())
-            .unwrap_or_default(),
-        branch: source.map(|s| s.branch.to_string()).unwrap_or_default(),
-        pubnode: web.public_node.clone(),
-        lastdeploy: last.and_then(|d| d.ended_at).unwrap_or_default(),
-    };
-    Ok(json(StatusCode::OK, &body))
-}
-
 pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
@@ -299,11 +270,10 @@ pub(super) async fn readyz(State(web): State<Web>) -> Response {
     match marathon {
         Ok(Ok(_)) => "ready\n".into_response(),
         Ok(Err(error)) => format!("ready\ndegraded: {error}\n").into_response(),
-        Err(_) => format!(
-            "ready\ndegraded: Marathon at {} does not answer\n",
-            web.context.marathon.base()
-        )
-        .into_response(),
+        Err(_) => {
+            let silence = web.context.marathon.silence();
+            format!("ready\ndegraded: {silence}\n").into_response()
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tower_http::trace::TraceLayer;
 use super::error::{Failure, Rendered};
 use super::extract::Operator;
 use super::negotiate::{Wants, wants};
-use super::{Web, events, hook, html, lifecycle, operate, pages, session, webhook};
+use super::{Web, events, hook, html, lifecycle, operate, pages, seed, session, webhook};
 use crate::api::{Problem, ProblemCode};
 
 /// All routes.
@@ -48,7 +48,9 @@ pub fn router(web: Web) -> Router {
         .route("/login", get(session::show_login).post(session::log_in))
         .route("/logout", post(session::log_out))
         .route("/static/{name}", get(asset))
-        .route("/status", get(pages::show_status))
+        .route("/status", get(seed::show_status))
+        .route("/register", get(seed::moved))
+        .route("/reset", get(seed::moved))
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
         .fallback(elsewhere)

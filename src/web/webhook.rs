@@ -49,6 +49,12 @@ pub(super) async fn receive_push(
     )
     .await
     .map_err(unreadable)??;
+    let followed = received.iter().any(|r| r.app.is_some());
+    let branch = intake::branch(&json).filter(|_| !followed);
+    let why = branch.and_then(|b| web.configured.pushed(signed.repository, &b));
+    let meanwhile = why.map(|why| {
+        format!("It is tried again now; until then the app cannot be registered: {why}.")
+    });
     let queued = received.iter().any(|r| r.queued.is_some());
     let lines: Vec<String> = received
         .iter()
@@ -59,6 +65,7 @@ pub(super) async fn receive_push(
             ),
             _ => r.sentence.clone(),
         })
+        .chain(meanwhile)
         .collect();
     let status = if queued {
         StatusCode::ACCEPTED

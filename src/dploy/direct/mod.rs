@@ -94,7 +94,7 @@ pub(super) async fn deploy(
 ) -> anyhow::Result<End> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
-    let begun_before = Begun::of_user(marathon.base(), &workspace.app);
+    let begun_before = Begun::of_user(&marathon.base().unwrap_or_default(), &workspace.app);
     let mut direct = Direct {
         terminal,
         marathon,

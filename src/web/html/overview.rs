@@ -5,7 +5,7 @@ use askama::Template;
 use super::chrome::Chrome;
 use super::part::{self, render};
 use super::status;
-use crate::api::{AppBody, AppsBody, Health};
+use crate::api::{AppBody, AppsBody, Health, RegisteringBody};
 use crate::history::AppState;
 
 #[derive(Template)]
@@ -16,6 +16,7 @@ struct View<'a> {
     json: Option<String>,
     apps: Vec<&'a AppBody>,
     next: Option<&'a String>,
+    registering: Option<&'a RegisteringBody>,
 }
 
 impl View<'_> {
@@ -64,5 +65,6 @@ pub fn overview(chrome: &Chrome, page: &AppsBody) -> String {
         json: Some("/apps.json".to_owned()),
         apps,
         next: page.next.as_ref(),
+        registering: page.registering.as_ref(),
     })
 }

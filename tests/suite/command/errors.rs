@@ -164,20 +164,34 @@ async fn init_overwrites_nothing() {
     assert_eq!(read(".gitignore"), "target\n.pat\n.dploy-token\n");
     shell.write("dploy.app", "app_name: mine\n");
     shell.write("specs/hello.json", "mine");
-    fails(
-        &shell,
-        &["init", "-name=other"],
-        1,
-        &["dploy.app exists already", "nothing was written"],
-    )
-    .await;
+    let words = [
+        "for app_name it says \"mine\", not what -name says",
+        "nothing was written",
+    ];
+    fails(&shell, &["init", "-name=other"], 1, &words).await;
+    let words = ["for repo_url it says nothing, not what -repo-url says"];
+    let repo = "-repo-url=https://github.com/you/this";
+    fails(&shell, &["init", repo], 1, &words).await;
+    let out = shell.ok(&["init", "-name=mine"]).await;
+    assert_eq!(
+        out,
+        "The app mine is here already; everything stays as it is.\n"
+    );
     assert_eq!(
         (read("dploy.app"), read("specs/hello.json")),
         ("app_name: mine\n".to_owned(), "mine".to_owned())
     );
+    std::fs::remove_dir_all(shell.dir.join("specs")).unwrap();
+    let out = shell.ok(&["init"]).await;
+    let made = "The app mine is here already, dploy.app stays as it is; made what was missing: specs/hello.json\n";
+    assert_eq!(out, made);
+    assert!(read("specs/hello.json").contains("/mine/hello"));
+    shell.write("specs/hello.json", "mine");
     std::fs::remove_file(shell.dir.join("dploy.app")).unwrap();
-    fails(&shell, &["init"], 1, &["hello.json exists already"]).await;
-    assert!(!shell.dir.join("dploy.app").exists());
+    shell.ok(&["init", "-name=again"]).await;
+    assert_eq!(read("specs/hello.json"), "mine");
+    shell.write("dploy.app", "app_name: [\n");
+    fails(&shell, &["init"], 1, &["dploy.app:"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -270,8 +270,11 @@ async fn another_host_or_scheme_is_asked_for_again() {
     let (code, said) = shell.typed(&["ps"], "y\n", 200).await;
     assert_eq!(code, 0, "{said}");
     let port = gate.url().rsplit(':').next().unwrap().to_owned();
+    let same = format!("app_name: hello\nmarathon_url: http://localhost:{port}\n");
+    shell.write("dploy.app", &same);
+    let (code, said) = shell.typed(&["ps"], "n\n", 200).await;
+    assert_eq!((code, said.contains("[y/N]")), (0, false), "{said}");
     for other in [
-        format!("http://localhost:{port}"),
         format!("https://127.0.0.1:{port}"),
         format!("http://127.0.0.1.nip.example:{port}"),
         format!("http://[::1]:{port}"),

@@ -82,7 +82,7 @@ async fn looked_at(town: &Town, commit: &str) -> Vec<(&'static View, String, u16
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_observer_shows_a_stranger_its_health_and_the_login_and_nothing_else() {
-    const SHOWN: [&str; 5] = ["/login", "/static/{name}", "/status", "/healthz", "/readyz"];
+    const SHOWN: [&str; 4] = ["/login", "/static/{name}", "/healthz", "/readyz"];
     let specs = [("web", service("/shop/web", 1, ""))];
     let town = Town::founded(&specs, &["--private=true"], quick()).await;
     until("the first deploy is there", async || {

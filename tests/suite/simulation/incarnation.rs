@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use axum::Router;
 use dploy_observer::context::{Context, Timing};
 use dploy_observer::deployer::{Due, Worker};
 use dploy_observer::id::AppId;
-use dploy_observer::intake::HookKeeper;
+use dploy_observer::intake::{Configured, HookKeeper};
 use dploy_observer::marathon::{self, Credentials, Ear, Watch};
 use dploy_observer::schedule::{Every, Schedule};
 use dploy_observer::secret::Secret;
@@ -178,7 +178,7 @@ impl Incarnation {
             public_node: "node".to_owned(),
             settings: Arc::default(),
             private: Some(false),
-            private_repository: Arc::new(AtomicBool::new(false)),
+            configured: Arc::new(Configured::new("", "", "dcos")),
             plain_login: true,
             trusted_proxy: None,
             poll_seconds: 60,

@@ -63,6 +63,8 @@ pub const VIEWS: &[View] = &[
     open("/login", "/login", Some("login")),
     open("/static/{name}", "/static/app.css", None),
     open("/status", "/status", None),
+    open("/register", "/register", None),
+    open("/reset", "/reset", None),
     open("/healthz", "/healthz", None),
     open("/readyz", "/readyz", None),
 ];

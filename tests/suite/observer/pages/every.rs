@@ -1,6 +1,6 @@
 //! Every page, with the sample data.
 
-use dploy_observer::api::{AppBody, AppsBody, Health};
+use dploy_observer::api::{AppBody, AppsBody, Health, RegisteringBody};
 use dploy_observer::history::{AppState, DeployState};
 use dploy_observer::web::html::{self, DiffLine, EventsPage, WhyLine};
 
@@ -35,6 +35,23 @@ fn fleet(words: &str) -> AppsBody {
                 Health::Ok,
             ),
         ],
+        registering: None,
+    }
+}
+
+/// An app that cannot be registered yet.
+fn registering(words: &str) -> AppsBody {
+    AppsBody {
+        seq: 0,
+        next: None,
+        apps: Vec::new(),
+        registering: Some(RegisteringBody {
+            repository: "acme/shop".into(),
+            branch: "dcos".into(),
+            sentence: words.into(),
+            since: "2026-11-22T09:57:00Z".into(),
+            webhook: true,
+        }),
     }
 }
 
@@ -62,6 +79,7 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         seq: 0,
         next: None,
         apps: Vec::new(),
+        registering: None,
     };
     let lines = [line(7, words), line(8, words), line(9, "Fix cart total")];
     let why = |live| WhyLine {
@@ -92,6 +110,10 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
     let mut all = vec![
         ("overview", html::overview(c, &fleet(words))),
         ("overview-empty", html::overview(c, &none)),
+        (
+            "overview-registering",
+            html::overview(c, &registering(words)),
+        ),
         ("app", html::app(c, &page(words, failed("shop", words)))),
         (
             "app-ok",

@@ -1,0 +1,121 @@
+//! What the first release answered: its status, and where what it did without asking who asks is now.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use super::Web;
+use super::error::Failure;
+use super::extract::Viewer;
+use super::negotiate::json;
+use crate::api::{ProblemCode, RegisteringBody, StatusBody};
+use crate::history::App;
+
+/// Go's zero time, which its clients parse.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// Seconds after which it is worth asking again.
+const AGAIN: &str = "10";
+
+impl Web {
+    /// The app of the settings, as long as it cannot be registered. Whether its repository is private decides who is told.
+    pub(super) fn registering(&self, viewer: &Viewer) -> Option<RegisteringBody> {
+        let standing = self.configured.standing();
+        let (sentence, since) = standing.waits.filter(|_| self.shows_configured(viewer))?;
+        Some(RegisteringBody {
+            repository: self.configured.repository()?,
+            branch: self.configured.branch.clone(),
+            sentence,
+            since,
+            webhook: standing.hook.is_some(),
+        })
+    }
+
+    /// Whether this viewer may see the app of the settings: nobody but an operator may before GitHub said that it is public.
+    fn shows_configured(&self, viewer: &Viewer) -> bool {
+        let private = self.private.or(self.configured.standing().private);
+        viewer.operator.is_some() || private == Some(false)
+    }
+
+    /// The app of the settings; without such settings, the only one there is.
+    async fn seeds_app(&self) -> Result<Option<App>, Failure> {
+        let store = &self.context.store;
+        if let Some(id) = self.configured.standing().app {
+            return Ok(store.app(&id).await?);
+        }
+        let mut apps = store.apps("", 2).await?;
+        let only = self.configured.repository().is_none() && apps.len() == 1;
+        Ok(only.then(|| apps.remove(0)))
+    }
+}
+
+/// `GET /status`.
+pub(super) async fn show_status(
+    State(web): State<Web>,
+    viewer: Viewer,
+) -> Result<Response, Failure> {
+    let configured = &web.configured;
+    if configured.repository().is_some() && !web.shows_configured(&viewer) {
+        let failure = Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            ProblemCode::Github,
+            "GitHub has not said yet whether the repository is private",
+        )
+        .hint("try again in a moment, or log in");
+        let mut answer = failure.into_response();
+        let again = HeaderValue::from_static(AGAIN);
+        answer.headers_mut().insert(header::RETRY_AFTER, again);
+        return Ok(answer);
+    }
+    let app = web.seeds_app().await?;
+    let (owner, repo, branch) = match (&app, configured.repository()) {
+        (_, Some(_)) => (
+            configured.owner.clone(),
+            configured.repo.clone(),
+            configured.branch.clone(),
+        ),
+        (Some(app), None) => (
+            app.source.repository.owner().to_owned(),
+            app.source.repository.name().to_owned(),
+            app.source.branch.to_string(),
+        ),
+        (None, None) => {
+            let what = "no -owner and -repo are set, so this status is of no app";
+            return Err(Failure::missing(what).hint("GET /apps.json lists the apps"));
+        }
+    };
+    let last = app.and_then(|a| a.live).map(|live| live.since);
+    let body = StatusBody {
+        owner,
+        repo,
+        branch,
+        pubnode: web.public_node.clone(),
+        lastdeploy: last.unwrap_or_else(|| NEVER.to_owned()),
+    };
+    Ok(json(StatusCode::OK, &body))
+}
+
+/// `/register` and `/reset`, which anybody could call.
+pub(super) async fn moved(State(web): State<Web>, viewer: Viewer, uri: Uri) -> Failure {
+    let action = match uri.path() {
+        "/register" => "register",
+        _ => "remove",
+    };
+    let app = web.configured.standing().app;
+    let app = app
+        .filter(|_| web.shows_configured(&viewer))
+        .map_or("<app>".to_owned(), |id| id.to_string());
+    Failure::new(
+        StatusCode::GONE,
+        ProblemCode::Moved,
+        format!(
+            "{} of the first release is now POST /apps/{app}/hook/{action}, for operators only; nothing was done",
+            uri.path()
+        ),
+    )
+    .hint(format!(
+        "the webhook is kept by itself; its page is /apps/{app}/hook. With the operator token: \
+         curl -X POST -H 'Authorization: Bearer <operator token>' {}/apps/{app}/hook/{action}",
+        web.public_url
+    ))
+}
