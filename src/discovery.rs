@@ -15,11 +15,12 @@ const OWN_SERVICE: &str = "_dploy-observer._tcp.marathon.mesos.";
 /// Marathon's base address, where a setting names it.
 ///
 /// # Errors
-/// When the setting is no address.
+/// When the setting is no address, or where there is none, that of Mesos-DNS.
 pub fn marathon_in_settings(settings: &Settings) -> anyhow::Result<Option<String>> {
-    let url = settings.marathon_url.as_deref().filter(|u| !u.is_empty());
-    url.map(|url| address(url, "DPLOY_MARATHON_URL"))
-        .transpose()
+    match settings.marathon_url.as_deref().filter(|u| !u.is_empty()) {
+        Some(url) => Ok(Some(address(url, "DPLOY_MARATHON_URL")?)),
+        None => address(&settings.mesos_dns, "DPLOY_MESOS_DNS").map(|_| None),
+    }
 }
 
 /// Marathon's base address as Mesos-DNS knows it: the leader's, with the port that Marathon has everywhere.

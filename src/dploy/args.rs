@@ -206,6 +206,8 @@ pub(super) struct DryrunArgs {
     /// Services that dploy did not make become this app's
     #[arg(long)]
     pub adopt: bool,
+    #[command(flatten)]
+    pub launch: LaunchArgs,
 }
 
 #[derive(Args)]
@@ -243,6 +245,15 @@ pub(super) struct LaunchArgs {
         help_heading = "Launching the observer"
     )]
     pub observer_image: Option<String>,
+    /// Where agents fetch an archive with the observer's program, tar.gz with `observer` at its top: it runs without an image
+    #[arg(
+        long,
+        value_name = "url",
+        env = "DPLOY_OBSERVER_ARTIFACT",
+        help_heading = "Launching the observer",
+        conflicts_with = "observer_image"
+    )]
+    pub observer_artifact: Option<String>,
     /// A Marathon app spec to launch the observer from, instead of the built-in one
     #[arg(long, value_name = "file", help_heading = "Launching the observer")]
     pub observer_spec: Option<PathBuf>,

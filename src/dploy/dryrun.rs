@@ -5,12 +5,16 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::args::DryrunArgs;
-use super::preview::{self, preview};
-use super::session::{Marathon, Session};
+use super::launch;
+use super::preview::{self, Preview, preview};
+use super::session::{Marathon, Observer, Session};
+use super::terminal::{RED, paint};
 use super::workspace::{Compared, Workspace};
 use crate::api::{ActBody, AppPage, PlanBody, PlanService};
 use crate::client::Acted;
 use crate::history::AppState;
+use crate::marathon::MarathonError;
+use crate::secret::plain;
 
 pub(super) async fn run(session: &Session, args: &DryrunArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
@@ -19,21 +23,36 @@ pub(super) async fn run(session: &Session, args: &DryrunArgs) -> anyhow::Result<
     let plan = &preview.plan;
     let mut services = preview.bodies();
     let mut changes = plan.changes() || preview.foreign(workspace.app.as_str()) > 0;
-    let observed = observed(session, &workspace, &marathon).await?;
+    let found = session.observer(Some(&workspace), &marathon).await?;
+    let mut stops = refused(&marathon, &preview).await?;
+    if found.is_none() {
+        stops.extend(launch::stops(session, &workspace, &marathon, &args.launch).await?);
+    }
+    let observed = observed(session, &workspace, found).await?;
     if let Some((_, Some(by_observer))) = &observed {
         changes = by_observer.services.iter().any(|s| s.change != "unchanged");
         services = merged(services, by_observer);
     }
     if session.terminal.json {
         let body = json!({"app": workspace.app, "marathon": marathon.url, "changes": changes, "services": services,
-            "left": plan.orphans, "warnings": plan.warnings});
+            "left": plan.orphans, "warnings": plan.warnings, "stops": stops});
         session.terminal.data(&body)?;
     } else {
         preview::show(session.terminal, &services, &plan.orphans, &plan.warnings);
+        for stop in &stops {
+            let sign = paint(RED, "✖ run would stop:");
+            session
+                .terminal
+                .say(format!("{sign} {}", plain(stop, 1000)));
+        }
         let page = observed.map(|(page, _)| page);
-        session
-            .terminal
-            .hint(next_step(&workspace, page.as_ref(), changes));
+        if stops.is_empty() {
+            let next = next_step(&workspace, page.as_ref(), changes);
+            session.terminal.hint(next);
+        }
+    }
+    if !stops.is_empty() {
+        return Ok(ExitCode::FAILURE);
     }
     let would = args.detailed_exitcode && changes;
     Ok(if would {
@@ -43,14 +62,30 @@ pub(super) async fn run(session: &Session, args: &DryrunArgs) -> anyhow::Result<
     })
 }
 
+/// What Marathon would refuse of the services that change.
+async fn refused(marathon: &Marathon, preview: &Preview) -> anyhow::Result<Vec<String>> {
+    let mut refused = Vec::new();
+    for step in &preview.plan.steps {
+        let service = preview.services.iter().find(|s| s.id == step.planned.id);
+        let Some(service) = service else { continue };
+        match marathon.client.would_take(&service.spec).await {
+            Ok(()) => {}
+            Err(MarathonError::Refused(why)) => {
+                refused.push(format!("{}: {}", service.path, why.sentence));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(refused)
+}
+
 /// The app as an observer knows it, and where the workspace is what would be deployed, the observer's own plan: it knows
 /// which counts stay. Without an operator token that it takes there is none, and the labels in Marathon have to do.
 async fn observed(
     session: &Session,
     workspace: &Workspace,
-    marathon: &Marathon,
+    found: Option<Observer>,
 ) -> anyhow::Result<Option<(AppPage, Option<Box<PlanBody>>)>> {
-    let found = session.observer(Some(workspace), marathon).await?;
     let Some(observer) = found.filter(|o| o.alive) else {
         return Ok(None);
     };

@@ -251,7 +251,16 @@ impl Client {
     /// # Errors
     /// When Marathon does not answer.
     pub async fn queue(&self) -> Result<Vec<QueueItem>, MarathonError> {
-        let mut value = self.call(Method::GET, "/v2/queue", None, &[]).await?;
+        let queue = self.queue_by("/v2/queue").await?;
+        if !queue.iter().any(QueueItem::lacks_role) {
+            return Ok(queue);
+        }
+        // which roles there are stands in the offers alone
+        self.queue_by("/v2/queue?embed=lastUnusedOffers").await
+    }
+
+    async fn queue_by(&self, path: &str) -> Result<Vec<QueueItem>, MarathonError> {
+        let mut value = self.call(Method::GET, path, None, &[]).await?;
         serde_json::from_value(value["queue"].take()).map_err(|e| self.unreadable(&e))
     }
 

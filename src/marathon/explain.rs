@@ -66,7 +66,10 @@ pub fn refused(services: &[String], status: u16, body: &Value) -> Sentence {
 fn field(path: &str, services: &[String]) -> String {
     let path = path.trim_start_matches('/');
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    // in a list of apps, or in that of a group
     let index = first
+        .strip_prefix("apps")
+        .unwrap_or(first)
         .strip_prefix('(')
         .and_then(|f| f.strip_suffix(')'))
         .and_then(|n| n.parse::<usize>().ok());
@@ -114,7 +117,10 @@ pub fn no_offers(item: &QueueItem) -> Sentence {
             "InsufficientDisk" => "lacked disk",
             "InsufficientGpus" => "lacked GPUs",
             "InsufficientPorts" => "lacked ports",
-            "UnfulfilledRole" => "had another role",
+            "UnfulfilledRole" => {
+                lacks.push(format!("{} {}", reject.declined, other_role(item)));
+                continue;
+            }
             "UnfulfilledConstraint" => "did not meet the constraints",
             other => other,
         };
@@ -129,6 +135,21 @@ pub fn no_offers(item: &QueueItem) -> Sentence {
     Sentence::new(
         Code::NoOffers,
         format!("{} waits for resources: {why}", item.app()),
+    )
+}
+
+/// Offers of other roles than are accepted, with those that there are.
+fn other_role(item: &QueueItem) -> String {
+    let offered = item.roles_offered();
+    let there = if offered.is_empty() {
+        String::new()
+    } else {
+        let roles: Vec<&str> = offered.into_iter().collect();
+        format!("; there is {}", roles.join(" and "))
+    };
+    format!(
+        "had another role (acceptedResourceRoles wants {}{there})",
+        item.roles_wanted()
     )
 }
 
@@ -243,6 +264,27 @@ mod tests {
         assert_eq!(
             no_offers(&item).sentence,
             "/a waits for resources: of the last 2 offers 2 lacked CPUs (needs 1000)"
+        );
+    }
+
+    #[test]
+    fn a_role_that_nobody_has_is_named_with_those_that_are_there() {
+        let queued = |roles: &[&str], offers: serde_json::Value| {
+            let item = json!({"app": {"id": "/a", "acceptedResourceRoles": roles}, "count": 1, "delay": {"overdue": true},
+                "lastUnusedOffers": offers, "processedOffersSummary":
+                {"unusedOffersCount": 2, "rejectSummaryLastOffers": [{"reason": "UnfulfilledRole", "declined": 2, "processed": 2}]}});
+            no_offers(&serde_json::from_value(item).unwrap()).sentence
+        };
+        assert_eq!(
+            queued(
+                &["prod"],
+                json!([{"offer": {"resources": [{"name": "cpus", "role": "*"}, {"name": "cpus", "role": "slave_public"}]}}])
+            ),
+            "/a waits for resources: of the last 2 offers 2 had another role (acceptedResourceRoles wants prod; there is * and slave_public)"
+        );
+        assert_eq!(
+            queued(&[], json!([])),
+            "/a waits for resources: of the last 2 offers 2 had another role (acceptedResourceRoles wants *)"
         );
     }
 

@@ -1,4 +1,5 @@
-//! Groups that are left when their last service is gone: Marathon makes them by itself, and never takes them away.
+//! Groups that are left when their last service is gone: Marathon makes them by itself, and never takes them away. And a group that
+//! never is: in a dry run Marathon says what it would refuse.
 
 use std::collections::BTreeSet;
 
@@ -34,6 +35,28 @@ impl Client {
             }
         }
         Ok(found)
+    }
+
+    /// Whether Marathon would take a spec. It is asked for the dry run of a group that nobody has, with this one app and without what it
+    /// depends on: nothing is stored, and no lock is looked at (recorded of Marathon 1.8). Where groups may not be touched, nothing
+    /// is known, and that is no error.
+    ///
+    /// # Errors
+    /// [`MarathonError::Refused`] with the reason, or when Marathon does not answer.
+    pub async fn would_take(&self, spec: &Value) -> Result<(), MarathonError> {
+        let id = spec["id"].as_str().unwrap_or_default().to_owned();
+        let group = format!("/dploy-dryrun-{}", std::process::id());
+        let mut app = spec.clone();
+        app["id"] = format!("{group}/app").into();
+        if let Some(app) = app.as_object_mut() {
+            app.remove("dependencies");
+        }
+        let body = serde_json::json!({ "id": group, "apps": [app] }).to_string();
+        let path = format!("/v2/groups{group}?dryRun=true");
+        match self.call(Method::PUT, &path, Some(&body), &[id]).await {
+            Err(error @ (MarathonError::Refused(_) | MarathonError::Unreachable(_))) => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What waits to be launched, as Marathon says it, and whether it waits for resources.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 /// An entry of `GET /v2/queue`.
@@ -17,11 +19,33 @@ pub struct QueueItem {
     since: Option<jiff::Timestamp>,
     #[serde(default)]
     processed_offers_summary: Offers,
+    /// Only where they were asked for.
+    #[serde(default)]
+    last_unused_offers: Vec<Unused>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Unused {
+    offer: Offer,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Offer {
+    #[serde(default)]
+    resources: Vec<Resource>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Resource {
+    #[serde(default)]
+    role: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct QueuedApp {
     id: String,
+    #[serde(default, rename = "acceptedResourceRoles")]
+    roles: Option<Vec<String>>,
     #[serde(default)]
     cpus: Option<f64>,
     #[serde(default)]
@@ -99,6 +123,30 @@ impl QueueItem {
 
     pub(super) fn rejects(&self) -> &[Reject] {
         &self.processed_offers_summary.reject_summary_last_offers
+    }
+
+    /// Whether offers were declined for their role.
+    #[must_use]
+    pub fn lacks_role(&self) -> bool {
+        let declined = |r: &Reject| r.reason == "UnfulfilledRole" && r.declined > 0;
+        self.rejects().iter().any(declined)
+    }
+
+    /// The roles that it accepts; where it says nothing, what is reserved for nobody.
+    pub(super) fn roles_wanted(&self) -> String {
+        let roles = self.app.roles.as_deref().unwrap_or_default();
+        if roles.is_empty() {
+            "*".to_owned()
+        } else {
+            roles.join(" or ")
+        }
+    }
+
+    /// The roles of the offers that it did not take, as far as they are known.
+    pub(super) fn roles_offered(&self) -> BTreeSet<&str> {
+        let offers = self.last_unused_offers.iter();
+        let resources = offers.flat_map(|u| &u.offer.resources);
+        resources.filter_map(|r| r.role.as_deref()).collect()
     }
 
     pub(super) fn needs(&self, reason: &str) -> Option<String> {

@@ -1,5 +1,6 @@
 //! Launching the observer in Marathon: from the built-in template that this Marathon can run, or from a file.
 
+mod foresee;
 mod spec;
 mod token;
 
@@ -9,6 +10,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+pub(super) use self::foresee::stops;
 use super::args::LaunchArgs;
 use super::session::{Github, LABEL, Marathon, Observer, Session, TOKEN_FILE, is_loopback};
 use super::terminal::{GREEN, Progress, paint};
@@ -74,7 +76,9 @@ pub(super) async fn launch(
             "For push-to-deploy put a GitHub token into .pat (and .pat into .gitignore), then `dploy run` launches the observer.",
         );
     };
-    ready_to_push(workspace, &github).await?;
+    ready_to_push(workspace, &github)
+        .await
+        .map_err(|why| anyhow::anyhow!("the app runs, and its observer was not launched: {why}"))?;
     let what = "your GitHub token, in the environment of the observer's app";
     let flag = "-marathon-url or DPLOY_MARATHON_URL";
     session.hosts.confirm(
@@ -100,29 +104,24 @@ pub(super) async fn launch(
 /// The observer reads the head of the branch when it starts: it must be there.
 async fn ready_to_push(workspace: &Workspace, github: &Github) -> anyhow::Result<()> {
     let branch = workspace.branch();
-    let repository = github
-        .client
-        .repository(&github.name)
-        .await
-        .map_err(|error| {
-            anyhow::anyhow!(
-                "the app runs, and its observer was not launched: {}: {error}",
-                github.name
-            )
-        })?;
+    let repository = github.client.repository(&github.name).await;
+    let repository = repository.map_err(|error| anyhow::anyhow!("{}: {error}", github.name))?;
     let parsed = branch
         .parse()
         .map_err(|e| anyhow::anyhow!("dploy.app: trigger_branch: {e}"))?;
     match github.client.head(repository.id, &parsed, None).await {
-        Ok(_) => Ok(()),
-        Err(GithubError::Missing(_)) => bail!(
-            "the app runs, and its observer was not launched: {} has no branch {branch} yet; `git push origin HEAD:{branch}`, then `dploy run` again",
+        Ok(Some(_)) => Ok(()),
+        Ok(None) | Err(GithubError::Missing(_)) => bail!(
+            "{} has no branch {branch} yet; `git push origin HEAD:{branch}`, then `dploy run` again",
             github.name
         ),
-        Err(error) => bail!(
-            "the app runs, and its observer was not launched: {error}; `dploy run` again when GitHub answers"
-        ),
+        Err(error) => bail!("{error}; `dploy run` again when GitHub answers"),
     }
+}
+
+/// Whether an app of Marathon is an observer that `dploy` knows.
+fn is_observer(app: &LiveApp) -> bool {
+    app.labels.get(LABEL).is_some_and(|l| l == "true")
 }
 
 struct Launch<'a> {
@@ -138,14 +137,13 @@ struct Launch<'a> {
 impl Launch<'_> {
     async fn run(&self) -> anyhow::Result<Launched> {
         let terminal = self.session.terminal;
-        let mut spec = self.spec().await?;
+        let (mut spec, local) = self.spec().await?;
         let id: ServiceId = spec["id"]
             .as_str()
             .unwrap_or_default()
             .parse()
             .map_err(|e| anyhow::anyhow!("the observer's spec: id: {e}"))?;
         let there = self.marathon.client.app(&id).await?;
-        let is_observer = |app: &LiveApp| app.labels.get(LABEL).is_some_and(|l| l == "true");
         let again = self.args.relaunch && there.as_ref().is_some_and(is_observer);
         if there.as_ref().is_some_and(is_observer) && !again {
             bail!(
@@ -172,11 +170,20 @@ impl Launch<'_> {
             ));
         }
         terminal.note(format!("launching the observer as {id}"));
-        let body = Value::Array(vec![spec.clone()]).to_string();
-        let names = [id.to_string()];
+        let host = there.as_ref().filter(|_| !local).and_then(host_of);
+        let kept = host.is_some_and(|host| self.keeps(&mut spec, &host));
         // the launch that failed holds it still
-        self.marathon.client.put_apps(&body, &names, again).await?;
+        self.told(&spec, &id, again).await?;
         self.healthy(&id).await?;
+        if !local && !kept {
+            let app = self.marathon.client.app(&id).await?;
+            if let Some(host) = app.as_ref().and_then(host_of)
+                && self.keeps(&mut spec, &host)
+            {
+                self.told(&spec, &id, false).await?;
+                self.healthy(&id).await?;
+            }
+        }
         let found = self
             .session
             .observer(Some(self.workspace), self.marathon)
@@ -191,6 +198,25 @@ impl Launch<'_> {
         let url = url.unwrap_or(observer.client.base()).trim_end_matches('/');
         let hook = self.pinged(&observer, url).await?;
         Ok(self.done(url, &spec["env"], own, hook.as_ref()))
+    }
+
+    /// Its log is in a folder of one agent: there it stays. Answers whether that had to be said.
+    fn keeps(&self, spec: &mut Value, host: &str) -> bool {
+        let kept = spec::kept_on(spec, host);
+        if kept {
+            let id = spec["id"].as_str().unwrap_or_default();
+            self.session.terminal.note(format!(
+                "{id} stays on {host}, where its log is (a constraint on hostname; `dploy run -relaunch` after that agent is gone takes another)"
+            ));
+        }
+        kept
+    }
+
+    async fn told(&self, spec: &Value, id: &ServiceId, force: bool) -> anyhow::Result<()> {
+        let body = Value::Array(vec![spec.clone()]).to_string();
+        let names = [id.to_string()];
+        self.marathon.client.put_apps(&body, &names, force).await?;
+        Ok(())
     }
 
     async fn healthy(&self, id: &ServiceId) -> anyhow::Result<()> {
@@ -338,6 +364,12 @@ impl Launch<'_> {
             trouble,
         }
     }
+}
+
+/// The agent that the one task of an app runs on.
+fn host_of(app: &LiveApp) -> Option<String> {
+    let running = app.tasks.iter().find(|t| t.state == "TASK_RUNNING");
+    running.and_then(|t| t.host.clone())
 }
 
 /// Whether the observer takes tokens where browsers reach it.

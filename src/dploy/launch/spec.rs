@@ -12,13 +12,24 @@ use crate::secret::Secret;
 /// For Docker: what a cluster runs.
 const DOCKER: &str = include_str!("../../../observer.json");
 
+/// For a program that the agent fetches: no image is needed.
+const ARTIFACT: &str = include_str!("../observer-artifact.json");
+
+/// Where the log lies on a node of a cluster.
+const ON_NODE: &str = "/var/lib/dploy-observer";
+
+/// The observer of the first release.
+const FIRST_RELEASE: &str = "mhausenblas/dploy-observer";
+
 /// For a Marathon whose tasks are processes of this machine.
 const PROCESS: &str = include_str!("../observer-process.json");
 
 impl Launch<'_> {
-    /// The template, filled in.
-    pub(super) async fn spec(&self) -> anyhow::Result<Value> {
+    /// The template, filled in, and whether its tasks are processes of this machine.
+    pub(super) async fn spec(&self) -> anyhow::Result<(Value, bool)> {
         let local = self.marathon.client.local_info().await?;
+        let artifact = self.args.observer_artifact.clone().unwrap_or_default();
+        let built_in = || "the built-in spec".to_owned();
         let (text, file) = match (&self.args.observer_spec, &local) {
             (Some(file), _) => {
                 let shown = file.display().to_string();
@@ -26,17 +37,15 @@ impl Launch<'_> {
                     std::fs::read_to_string(file).with_context(|| format!("reading {shown}"))?;
                 (text, shown)
             }
-            (None, Some(_)) => (PROCESS.to_owned(), "the built-in spec".to_owned()),
-            (None, None) => (DOCKER.to_owned(), "the built-in spec".to_owned()),
+            (None, _) if !artifact.is_empty() => (ARTIFACT.to_owned(), built_in()),
+            (None, Some(_)) => (PROCESS.to_owned(), built_in()),
+            (None, None) => (DOCKER.to_owned(), built_in()),
         };
-        let volumes = local
-            .as_ref()
-            .and_then(|l| l["volumes"].as_str())
-            .unwrap_or_default();
-        let data = Path::new(volumes)
-            .join("dploy-observer")
-            .display()
-            .to_string();
+        let volumes = local.as_ref().and_then(|l| l["volumes"].as_str());
+        let data = volumes.map_or_else(
+            || ON_NODE.to_owned(),
+            |v| Path::new(v).join("dploy-observer").display().to_string(),
+        );
         let image = self.args.observer_image.clone().unwrap_or_default();
         let name = &self.github.name;
         let values = [
@@ -45,11 +54,12 @@ impl Launch<'_> {
             ("<DPLOY_OBSERVER_GITHUB_OWNER>", name.owner().to_owned()),
             ("<DPLOY_OBSERVER_GITHUB_REPO>", name.name().to_owned()),
             ("<DPLOY_OBSERVER_DATA>", data),
-            ("<DPLOY_OBSERVER_IMAGE>", image),
+            ("<DPLOY_OBSERVER_IMAGE>", image.clone()),
+            ("<DPLOY_OBSERVER_ARTIFACT>", artifact),
         ];
-        if text.contains("<DPLOY_OBSERVER_IMAGE>") && values[5].1.is_empty() {
+        if text.contains("<DPLOY_OBSERVER_IMAGE>") && image.is_empty() {
             bail!(
-                "which image is the observer's? Build it with `docker build -t <registry>/dploy-observer .`, push it, and name it with -observer-image"
+                "which image is the observer's? Build it with `docker build -t <registry>/dploy-observer .`, push it, and name it with -observer-image; or name an archive with the program by -observer-artifact, which needs no image"
             );
         }
         let mut spec: Value = serde_json::from_str(&text).map_err(|e| {
@@ -60,13 +70,31 @@ impl Launch<'_> {
         let Some(map) = spec.as_object_mut() else {
             bail!("{file}:1:1: the observer's spec is no JSON object");
         };
+        absolute(map);
+        if let Some(named) = map
+            .get_mut("container")
+            .and_then(|c| c.pointer_mut("/docker/image"))
+        {
+            if !image.is_empty() {
+                *named = image.into();
+            }
+            let first_release = named.as_str().is_some_and(|n| n.starts_with(FIRST_RELEASE));
+            if first_release {
+                bail!(
+                    "{file}: {named} is the observer of the first release, which keeps no log and takes hooks from anybody; name an image of this one with -observer-image"
+                );
+            }
+        }
         for key in ["env", "labels"] {
             let part = map.entry(key).or_insert_with(|| json!({}));
             let Some(part) = part.as_object_mut() else {
                 bail!("{file}:1:1: {key} of the observer's spec is no JSON object");
             };
             match key {
-                "env" => self.environment(part, local.is_some()),
+                "env" => {
+                    self.run_time(part, &file);
+                    self.environment(part, local.is_some());
+                }
                 // how it is found again
                 _ => part
                     .insert(LABEL.to_owned(), json!("true"))
@@ -78,7 +106,33 @@ impl Launch<'_> {
             let name = left.split('>').next().unwrap_or_default();
             bail!("{file}: nothing is known to fill <DPLOY_{name}> in with");
         }
-        Ok(spec)
+        Ok((spec, local.is_some()))
+    }
+
+    /// The four run-time parameters of the first release: empty or not there, they are filled in. A repository that is not the
+    /// workspace's stands in the template that the first release came with, and was filled in too.
+    fn run_time(&self, env: &mut Map<String, Value>, file: &str) {
+        let name = &self.github.name;
+        for (key, value) in [
+            ("DPLOY_PUBLIC_NODE", self.node),
+            ("DPLOY_OBSERVER_GITHUB_PAT", self.pat.expose()),
+            ("DPLOY_OBSERVER_GITHUB_OWNER", name.owner()),
+            ("DPLOY_OBSERVER_GITHUB_REPO", name.name()),
+        ] {
+            let says = env.get(key).and_then(Value::as_str).unwrap_or_default();
+            let is_repository = key.ends_with("OWNER") || key.ends_with("REPO");
+            let other =
+                is_repository && !says.starts_with('<') && !says.eq_ignore_ascii_case(value);
+            if other && !says.is_empty() {
+                let note = format!(
+                    "{file}: {key} is {value} here, as in repo_url of dploy.app, and not {says}"
+                );
+                self.session.terminal.note(note);
+            }
+            if other || (says.is_empty() && !env.contains_key(&format!("{key}_FILE"))) {
+                env.insert(key.to_owned(), value.into());
+            }
+        }
     }
 
     /// What the template does not name. What it names itself stays.
@@ -116,6 +170,28 @@ impl Launch<'_> {
                 }
             }
         }
+    }
+}
+
+/// Adds the constraint that keeps the observer on the agent where its log is, unless the spec says itself where it runs.
+pub(super) fn kept_on(spec: &mut Value, host: &str) -> bool {
+    let constraints = spec["constraints"].as_array();
+    let says = constraints.is_some_and(|all| all.iter().any(|c| c[0] == "hostname"));
+    if !says {
+        let mut all = constraints.cloned().unwrap_or_default();
+        all.push(json!(["hostname", "CLUSTER", host]));
+        spec["constraints"] = all.into();
+    }
+    !says
+}
+
+/// Marathon takes a relative id at the root, and so did the first release.
+fn absolute(spec: &mut Map<String, Value>) {
+    if let Some(Value::String(id)) = spec.get_mut("id")
+        && !id.is_empty()
+        && !id.starts_with('/')
+    {
+        id.insert(0, '/');
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::desk::{Desk, OBSERVER, Workspace};
+use crate::support::program;
+use crate::support::proxies::Gate;
 use crate::support::town::{PAT, WEAK_PAT, service};
 use test_kit::wait::until;
 
@@ -424,5 +426,149 @@ async fn with_json_standard_output_is_one_document() {
     assert_eq!(observer["url"], url);
     assert!(observer["hook"]["pinged_at"].is_string(), "{observer}");
     assert!(!said.text().contains(PAT));
+    desk.end().await;
+}
+
+/// A spec as the first release came with one: a relative id, and run-time parameters that are filled in.
+fn seeds_spec(desk: &Desk) -> Value {
+    let mut spec = own_spec(&desk.town.dir.path().join("own data").display().to_string());
+    spec["id"] = "dploy-observer".into();
+    spec["acceptedResourceRoles"] = json!(["slave_public"]);
+    spec["env"]["DPLOY_PUBLIC_NODE"] = "".into();
+    spec["env"]["DPLOY_OBSERVER_GITHUB_PAT"] = "".into();
+    spec["env"]["DPLOY_OBSERVER_GITHUB_OWNER"] = "mhausenblas".into();
+    spec["env"]["DPLOY_OBSERVER_GITHUB_REPO"] = "s4d".into();
+    spec
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spec_of_the_first_release_is_filled_in_and_taken() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let mut spec = seeds_spec(&desk);
+    let image = json!({"type": "DOCKER", "docker": {"image": "mhausenblas/dploy-observer:1.0.3"}});
+    let mut docker = spec.clone();
+    docker["container"] = image;
+    shop.write("observer.json", &docker.to_string());
+    let run = ["run", "-observer-spec", "observer.json"];
+    let said = desk.run(&shop, &run).await.code(1);
+    said.says(&["is the observer of the first release", "-observer-image"]);
+    spec["labels"] = Value::Null;
+    spec.as_object_mut().unwrap().remove("labels");
+    shop.write("observer.json", &spec.to_string());
+    let said = desk.run(&shop, &run).await.code(0);
+    said.says(&[
+        "launching the observer as /dploy-observer",
+        "observer.json: DPLOY_OBSERVER_GITHUB_OWNER is acme here, as in repo_url of dploy.app, and not mhausenblas",
+    ]);
+    let app = desk.observer().await;
+    for (key, value) in [("OWNER", "acme"), ("REPO", "shop"), ("PAT", PAT)] {
+        assert_eq!(app["env"][format!("DPLOY_OBSERVER_GITHUB_{key}")], value);
+    }
+    assert_eq!(app["tasks"][0]["host"], "localhost", "the public agent");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_with_the_program_needs_no_image() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let dir = desk.town.dir.path();
+    // the program of the tests is large: what is fetched leads to it
+    let program = format!("#!/bin/sh\nexec '{}' \"$@\"\n", program::OBSERVER);
+    std::fs::write(dir.join("observer"), program).unwrap();
+    let packed = format!(
+        "cd '{dir}' && chmod 755 observer && tar -czf dploy-observer.tgz observer && rm observer",
+        dir = dir.display()
+    );
+    desk.shell(&shop, &packed).await.code(0);
+    let url = format!("file://{}/dploy-observer.tgz", dir.display());
+    let said = desk
+        .run(&shop, &["run", "-observer-artifact", &url])
+        .await
+        .code(0);
+    said.says(&["The observer runs."]);
+    let app = desk.observer().await;
+    assert_eq!(app["fetch"][0]["uri"], url.as_str());
+    assert_eq!(app["cmd"], "exec ./observer -listen 0.0.0.0:$PORT0");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_cluster_the_observer_stays_where_its_log_is() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let gate = Gate::cluster(&desk.town.marathon_url);
+    shop.describe("marathon_url", &format!("marathon_url: {}", gate.url()));
+    shop.commit();
+    shop.push("dcos");
+    let mut spec = seeds_spec(&desk);
+    // behind a tunnel its address is not passed on
+    spec["env"]["DPLOY_MARATHON_URL"] = desk.town.marathon_url.clone().into();
+    shop.write("observer.json", &spec.to_string());
+    let run = ["run", "-observer-spec", "observer.json"];
+    let said = desk.run(&shop, &run).await.code(0);
+    said.says(&["/dploy-observer stays on localhost, where its log is"]);
+    let constraint = json!([["hostname", "CLUSTER", "localhost"]]);
+    assert_eq!(desk.observer().await["constraints"], constraint);
+    let versions = async || {
+        let path = format!("/v2/apps{OBSERVER}/versions");
+        desk.town.marathon(&path).await["versions"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    let before = versions().await;
+    let again = [&run[..], &["-relaunch"]].concat();
+    desk.run(&shop, &again).await.code(0);
+    assert_eq!(desk.observer().await["constraints"], constraint);
+    assert!(versions().await <= before + 1, "it is known beforehand");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_run_would_stop_at() {
+    let desk = Desk::new().await;
+    let shop = desk.unpushed("shop", "acme/bare", "dcos").await;
+    let mut bad = service("/shop/web", 1, "");
+    bad["upgradeStrategy"]["minimumHealthCapacity"] = 2.into();
+    shop.write("specs/web.json", &bad.to_string());
+    let before = desk.apps().await;
+    let gate = Gate::cluster(&desk.town.marathon_url);
+    shop.describe("marathon_url", &format!("marathon_url: {}", gate.url()));
+    let refused = "✖ run would stop: specs/web.json: Marathon refused /shop/web: upgradeStrategy";
+    // without a token no observer is launched
+    let said = desk.run(&shop, &["dryrun"]).await.code(1);
+    let said = said.says(&[refused, "minimumHealthCapacity"]);
+    assert!(!said.text().contains("image"), "{said:?}");
+    shop.write(".pat", WEAK_PAT);
+    let said = desk.run(&shop, &["dryrun"]).await.code(1);
+    said.says(&[
+        refused,
+        "✖ run would stop: acme/bare has no branch dcos yet; `git push origin HEAD:dcos`",
+        "✖ run would stop: which image is the observer's?",
+    ]);
+    shop.write("specs/web.json", &service("/shop/web", 1, "").to_string());
+    shop.commit();
+    shop.push("dcos");
+    let image = ["dryrun", "-json", "-observer-image=x/observer:1"];
+    let said = desk.run(&shop, &image).await.code(1);
+    let plan: Value = serde_json::from_str(&said.out).unwrap();
+    let stops = plan["stops"].as_array().unwrap();
+    assert_eq!(stops.len(), 1, "{stops:?}");
+    assert!(
+        stops[0].as_str().unwrap().contains("needs admin:repo_hook"),
+        "{stops:?}"
+    );
+    shop.pat();
+    let said = desk.run(&shop, &image).await.code(0);
+    let plan: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(plan["stops"], json!([]));
+    assert_eq!(desk.apps().await, before, "nothing was changed");
+    let groups = desk.town.marathon("/v2/groups").await;
+    assert_eq!(groups["groups"], json!([]), "nor was a group made");
     desk.end().await;
 }

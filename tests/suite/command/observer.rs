@@ -82,8 +82,8 @@ async fn a_setting_that_is_wrong_is_named_with_the_way_out() {
             &["DPLOY_MARATHON_URL", "password"],
         ),
         (
-            &["-mesos-dns", NOWHERE],
-            &["DPLOY_MARATHON_URL", "DPLOY_MESOS_DNS"],
+            &["-mesos-dns", "nonsense"],
+            &["DPLOY_MESOS_DNS", "http://host:port"],
         ),
         (
             &[&marathon, "-public-url=here"],

@@ -23,6 +23,7 @@ enum Kind {
     Dcos { user: String, password: String },
     Standby { to: String },
     Silent { about: Mutex<Option<String>> },
+    Cluster,
 }
 
 struct Inner {
@@ -79,6 +80,11 @@ impl Gate {
     pub fn talking(upstream: &str) -> Self {
         let about = Mutex::default();
         Self::start(Kind::Silent { about }, upstream, false)
+    }
+
+    /// It does not say that it is a local one.
+    pub fn cluster(upstream: &str) -> Self {
+        Self::start(Kind::Cluster, upstream, false)
     }
 
     /// Paths with this word in them are never answered any more.
@@ -199,7 +205,10 @@ impl Inner {
                 }
                 self.forward(&target, request).await
             }
-            Kind::Basic { .. } | Kind::Standby { .. } => self.forward(&target, request).await,
+            Kind::Cluster if target.starts_with("/local/") => StatusCode::NOT_FOUND.into_response(),
+            Kind::Basic { .. } | Kind::Standby { .. } | Kind::Cluster => {
+                self.forward(&target, request).await
+            }
             Kind::Dcos { .. } if target == LOGIN => self.login(request).await,
             Kind::Dcos { .. } => {
                 let Some(path) = target.strip_prefix(SERVICE) else {

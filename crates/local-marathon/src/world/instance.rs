@@ -213,6 +213,8 @@ pub struct Agent {
     pub id: String,
     /// Its host name.
     pub host: &'static str,
+    /// The roles that its resources are offered to; `*` is everybody's.
+    pub roles: &'static [&'static str],
 }
 
 /// Since when the first of these waits.

@@ -140,11 +140,9 @@ pub struct Offers {
     pub all: [(u64, u64); 10],
 }
 
-/// How long the next launch of an app waits after failures.
+/// How long the next launch of a configuration of an app waits after failures.
 #[derive(Clone, Copy, Debug)]
 pub struct Delay {
-    /// Version of the configuration that failed.
-    pub configured: Timestamp,
     /// When the next launch may be.
     pub until: Timestamp,
     /// The present length in seconds of app definitions.
@@ -189,7 +187,7 @@ pub struct World {
     /// What became of offers, by app.
     pub offers: BTreeMap<Id, Offers>,
     /// Delays after failures, by app.
-    pub delays: BTreeMap<Id, Delay>,
+    pub delays: BTreeMap<(Id, Timestamp), Delay>,
     /// `lastTaskFailure` by app.
     pub failures: BTreeMap<Id, Value>,
     /// Where each agent looks for a free port next. It begins anywhere, so that several Marathons on one machine keep
@@ -220,9 +218,10 @@ impl World {
     #[must_use]
     pub fn new(pace: Pace, resources: Resources, seed: u64) -> Self {
         let mut chance = fastrand::Rng::with_seed(seed);
-        let agent = |number: usize, host| Agent {
+        let agent = |number: usize, host, roles| Agent {
             id: format!("{MASTER}-S{number}"),
             host,
+            roles,
         };
         let tree = Arc::new(Tree::default());
         let next_port = [
@@ -235,7 +234,10 @@ impl World {
             now: Timestamp::UNIX_EPOCH,
             pace,
             resources,
-            agents: [agent(0, "127.0.0.1"), agent(1, "localhost")],
+            agents: [
+                agent(0, "127.0.0.1", &["*"]),
+                agent(1, "localhost", &["*", "slave_public"]),
+            ],
             roots: vec![Arc::clone(&tree)],
             tree,
             archive: BTreeMap::new(),

@@ -55,10 +55,7 @@ impl World {
     /// Whether the next launch of the app has to wait, and until when.
     #[must_use]
     pub fn delayed_until(&self, app: &App) -> Option<Timestamp> {
-        let delay = self
-            .delays
-            .get(&app.id)
-            .filter(|d| d.configured == app.configured)?;
+        let delay = self.delays.get(&(app.id.clone(), app.configured))?;
         Some(delay.until).filter(|until| *until > self.now)
     }
 
@@ -158,7 +155,12 @@ impl World {
             .body
             .get("acceptedResourceRoles")
             .and_then(|r| r.as_array());
-        if roles.is_some_and(|r| !r.iter().any(|role| role == "*")) {
+        // where nothing is said, what is reserved for nobody
+        let accepts = |role: &&str| match roles {
+            Some(roles) => roles.iter().any(|r| r == *role),
+            None => *role == "*",
+        };
+        if !self.agents[agent].roles.iter().any(accepts) {
             return Err(0);
         }
         let hosts = [self.agents[0].host, self.agents[1].host];
@@ -220,10 +222,6 @@ impl World {
     /// What an agent has to offer at the moment.
     #[must_use]
     pub fn offered(&self, agent: usize) -> Value {
-        let scalar = |name: &str, key: &str, most: f64| {
-            let left = ((most - self.used(agent, key)) * 1000.0).round() / 1000.0;
-            plain(json!({ "name": name, "role": "*", "scalar": left }))
-        };
         let tasks = self.all().filter(|i| i.condition.is_alive());
         let tasks = tasks.filter_map(|i| i.task.as_ref().filter(|t| t.agent == agent));
         let taken: BTreeSet<u16> = tasks.flat_map(|t| t.ports.iter().copied()).collect();
@@ -239,12 +237,21 @@ impl World {
             }
             begin = port.saturating_add(1);
         }
-        json!([
-            scalar("cpus", "cpus", self.resources.cpus),
-            scalar("mem", "mem", self.resources.mem),
-            scalar("disk", "disk", self.resources.disk),
-            { "name": "ports", "role": "*", "ranges": ranges },
-        ])
+        let scalars = [
+            ("cpus", self.resources.cpus),
+            ("mem", self.resources.mem),
+            ("disk", self.resources.disk),
+        ];
+        let of_role = |role: &&str| {
+            let scalar = |(name, most): (&str, f64)| {
+                let left = ((most - self.used(agent, name)) * 1000.0).round() / 1000.0;
+                plain(json!({ "name": name, "role": role, "scalar": left }))
+            };
+            let mut all = scalars.map(scalar).to_vec();
+            all.push(json!({ "name": "ports", "role": role, "ranges": ranges }));
+            all
+        };
+        self.agents[agent].roles.iter().flat_map(of_role).collect()
     }
 
     fn note_offer(&mut self, app: &App, agent: usize, rejected: Option<usize>) {

@@ -1,5 +1,6 @@
 //! What tasks report: that they begin, run and end, and what follows from it.
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::instance::{Condition, Instance};
@@ -101,13 +102,14 @@ impl World {
         }));
     }
 
-    /// Makes the next launch wait, longer from failure to failure.
+    /// Makes the next launch of this configuration wait, longer from failure to failure.
     fn add_delay(&mut self, app: &App) {
-        let before = self
-            .delays
-            .get(&app.id)
-            .filter(|d| d.configured == app.configured);
-        let seconds = match before {
+        let used: Vec<Timestamp> = self.of(&app.id).iter().map(|i| i.app.configured).collect();
+        // what no instance is of is not launched any more
+        self.delays
+            .retain(|(id, configured), _| *id != app.id || used.contains(configured));
+        let key = (app.id.clone(), app.configured);
+        let seconds = match self.delays.get(&key) {
             None => app.number("backoffSeconds"),
             Some(delay) => (delay.seconds * app.number("backoffFactor"))
                 .min(app.number("maxLaunchDelaySeconds")),
@@ -116,18 +118,11 @@ impl World {
             .now
             .saturating_add(self.span(seconds))
             .unwrap_or(self.now);
-        self.delays.insert(
-            app.id.clone(),
-            Delay {
-                configured: app.configured,
-                until,
-                seconds,
-            },
-        );
+        self.delays.insert(key, Delay { until, seconds });
     }
 
     /// The next launch of this app need not wait any more.
     pub fn reset_delay(&mut self, app: &Id) {
-        self.delays.remove(app);
+        self.delays.retain(|(id, _), _| id != app);
     }
 }

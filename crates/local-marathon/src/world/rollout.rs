@@ -121,7 +121,7 @@ impl World {
         self.tell("app_terminated_event", json!({ "appId": id.as_str() }));
         if !self.tree.apps.contains_key(id) {
             self.failures.remove(id);
-            self.delays.remove(id);
+            self.delays.retain(|(of, _), _| of != id);
             self.offers.remove(id);
             self.archive.remove(id);
         }

@@ -103,6 +103,15 @@ impl Driven {
                 writeln!(self.trace, "{} begins at {:?}", launch.task, launch.ports).unwrap();
                 world.task_is(&launch.task, Condition::Starting);
                 world.task_is(&launch.task, Condition::Running);
+                if let Some(code) = launch.app.body["cmd"]
+                    .as_str()
+                    .unwrap()
+                    .strip_prefix("exit ")
+                {
+                    writeln!(self.trace, "exit {code}").unwrap();
+                    let message = format!("Command exited with status {code}");
+                    world.task_ended(&launch.task, false, &message);
+                }
             }),
             Effect::Kill { task, .. } => self.marathon.with(|world| {
                 writeln!(self.trace, "{task} is killed").unwrap();
@@ -137,6 +146,25 @@ fn web(cmd: &str) -> Value {
         "id": "/web", "cmd": cmd, "instances": 2, "cpus": 0.1, "mem": 16,
         "healthChecks": [{"protocol": "HTTP", "path": "/", "gracePeriodSeconds": 5, "intervalSeconds": 1, "maxConsecutiveFailures": 3}],
     })
+}
+
+/// A bad version replaces a bad version, and both crash: each backs off for itself.
+#[tokio::test]
+async fn two_versions_that_crash_do_not_reset_each_others_delay() {
+    let mut driven = Driven::new(1);
+    let crashing = |cmd: &str| json!({"id": "/web", "cmd": cmd, "cpus": 0.1, "mem": 16, "backoffSeconds": 1, "backoffFactor": 2});
+    driven.call("PUT", "/v2/apps/web", crashing("exit 3")).await;
+    driven.seconds(1);
+    let path = "/v2/apps/web?force=true";
+    driven.call("PUT", path, crashing("exit 4")).await;
+    driven.seconds(120);
+    for code in ["exit 3", "exit 4"] {
+        let crashes = driven.trace.matches(code).count();
+        assert!(
+            (4..=9).contains(&crashes),
+            "{code}: {crashes} in two minutes, doubling from 1 s"
+        );
+    }
 }
 
 /// An app, a sick version of it, and the way back; everything that Marathon told meanwhile.

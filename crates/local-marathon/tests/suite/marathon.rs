@@ -711,3 +711,34 @@ async fn a_persistent_volume_makes_an_app_resident_and_a_resident_app_takes_no_r
     }
     marathon.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_reserved_for_public_services_runs_on_the_public_agent() {
+    let marathon = Marathon::start().await;
+    let app = json!({"id": "/public", "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": 3, "acceptedResourceRoles": ["slave_public"]});
+    marathon.ok("POST", "/v2/apps", app).await;
+    let runs = |app: &Value| app["app"]["tasksRunning"] == 3;
+    let app = marathon.until("three run", "/v2/apps/public", runs).await;
+    for task in app["app"]["tasks"].as_array().unwrap() {
+        assert_eq!(task["host"], "localhost");
+    }
+    let app = json!({"id": "/prod", "cmd": "exec sleep 1000", "cpus": 0.1, "mem": 16, "acceptedResourceRoles": ["prod"]});
+    marathon.ok("POST", "/v2/apps", app).await;
+    let declined = |queue: &Value| {
+        let reasons = &queue["queue"][0]["processedOffersSummary"]["rejectSummaryLastOffers"];
+        reasons[0] == json!({"reason": "UnfulfilledRole", "declined": 2, "processed": 2})
+    };
+    let path = "/v2/queue?embed=lastUnusedOffers";
+    let queue = marathon
+        .until("both agents were declined", path, declined)
+        .await;
+    let mut roles: Vec<&str> = Vec::new();
+    for unused in queue["queue"][0]["lastUnusedOffers"].as_array().unwrap() {
+        let resources = unused["offer"]["resources"].as_array().unwrap();
+        roles.extend(resources.iter().map(|r| r["role"].as_str().unwrap()));
+    }
+    roles.sort_unstable();
+    roles.dedup();
+    assert_eq!(roles, ["*", "slave_public"]);
+    marathon.stop().await;
+}
