@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::event::{Action, DeployQueued, Outcome, Planned, Scale};
 use crate::history::{App, ServiceRecord};
 use crate::id::{AppId, ServiceId, SpecHash};
+use crate::secret::plain;
 use crate::sentence::{Code, Sentence};
 use crate::spec::{LABEL_APP, LABEL_SPEC, Service, deviation, sha256_hex, warnings};
 
@@ -237,13 +238,7 @@ fn step(
         None => Action::Create,
         Some(live) => {
             if live.app.as_deref() != Some(app.id.as_str()) && !record.adopted {
-                return Err(fails(
-                    Code::NotOurs,
-                    format!(
-                        "{} exists in Marathon and was not made by dploy for {}; adopt it (POST /apps/{}/adopt) or change the id",
-                        service.id, app.id, app.id
-                    ),
-                ));
+                return Err(fails(Code::NotOurs, not_ours(app, &service.id, live)));
             }
             change(app, service, record, live, after)
         }
@@ -261,6 +256,23 @@ fn step(
         after,
         body,
     })
+}
+
+/// Whose a service is that does not carry our label, and how it becomes ours.
+fn not_ours(app: &App, id: &ServiceId, live: &Running) -> String {
+    match &live.app {
+        None => format!(
+            "{id} exists in Marathon and was not made by dploy; adopt it (POST /apps/{}/adopt) or change the id",
+            app.id
+        ),
+        Some(other) => {
+            let other = plain(other, 80);
+            format!(
+                "{id} is of the app {other}, by its label; if that app is gone, take it over (POST /apps/{}/adopt with {{\"from\": \"{other}\"}}), else change the id",
+                app.id
+            )
+        }
+    }
 }
 
 fn change(
@@ -360,15 +372,22 @@ fn first_start(
             Some(_) => {}
         }
     }
-    let is_foreign = |s: &&&Service| {
-        let running = live.get(&s.id);
-        running.is_some_and(|r| r.app.as_deref() != Some(app.id.as_str()))
-    };
-    for service in services.iter().filter(is_foreign) {
-        differ.push(format!(
-            "{} runs without the label of {}",
-            service.id, app.id
-        ));
+    for service in services {
+        let label = live.get(&service.id).map(|running| running.app.as_deref());
+        match label {
+            Some(None) => differ.push(format!(
+                "{} runs without the label of {}",
+                service.id, app.id
+            )),
+            Some(Some(other)) if other != app.id.as_str() => {
+                differ.push(format!(
+                    "{} is of the app {}, by its label",
+                    service.id,
+                    plain(other, 80)
+                ));
+            }
+            _ => {}
+        }
     }
     for service in services.iter().filter(|s| !live.contains_key(&s.id)) {
         differ.push(format!("{} does not run", service.id));

@@ -75,7 +75,7 @@ impl Code {
         match self {
             Self::SpecInvalid => "specs/web.json:3:3: invalid JSON: expected `,` or `}`",
             Self::NotOurs => {
-                "/shop/web exists in Marathon and was not made by dploy for shop; adopt it (POST /apps/shop/adopt) or change the id"
+                "/shop/web exists in Marathon and was not made by dploy; adopt it (POST /apps/shop/adopt) or change the id"
             }
             Self::OfAnotherApp => "/blog/web belongs to the app blog; change the id",
             Self::Own => "/dploy-observer is this observer itself; change the id",

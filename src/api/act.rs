@@ -56,6 +56,9 @@ pub struct ActBody {
     /// Services, for `adopt`.
     #[serde(default)]
     pub services: Option<Vec<String>>,
+    /// For `adopt`: the app that is gone and whose label they carry.
+    #[serde(default)]
+    pub from: Option<String>,
     /// A number of instances, for `scale`.
     #[serde(default)]
     pub instances: Option<u32>,

@@ -4,7 +4,7 @@ mod read;
 
 use std::time::Duration;
 
-pub use read::{Commit, ReadError};
+pub use read::{Commit, ReadError, renamed};
 
 use crate::clock::SharedClock;
 use crate::github;

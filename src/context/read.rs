@@ -63,6 +63,16 @@ fn invalid(what: impl Into<String>) -> ReadError {
     ReadError::Invalid(what.into())
 }
 
+/// What somebody can do whose commit calls an app by another name.
+#[must_use]
+pub fn renamed(app: &AppId, name: &str) -> String {
+    let name = crate::secret::plain(name, 80);
+    format!(
+        "dploy.app: app_name is {name:?}, and this app is {app}; an app keeps its name: put it back. To rename it for good: DELETE /apps/{app}?keep_services=true, \
+         POST /apps with its repository and branch, POST /apps/{name}/adopt with {{\"from\": \"{app}\"}}"
+    )
+}
+
 impl Context {
     /// The descriptor and the message of a commit, for an app that is about to be registered.
     ///
@@ -186,10 +196,7 @@ impl Context {
     fn settings(app: &AppId, bytes: &[u8]) -> Result<AppSettings, ReadError> {
         let descriptor = Descriptor::parse(bytes).map_err(|e| invalid(e.to_string()))?;
         if descriptor.app_name != app.as_str() {
-            return Err(invalid(format!(
-                "dploy.app: app_name is {:?}, and this app is {app}; an app keeps its name: put it back, or register the branch as another app",
-                crate::secret::plain(&descriptor.app_name, 80)
-            )));
+            return Err(invalid(renamed(app, &descriptor.app_name)));
         }
         Ok(AppSettings {
             prune: descriptor.prune,

@@ -203,9 +203,8 @@ pub(super) struct DryrunArgs {
     /// Exit with 2 when something would change
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Services that dploy did not make become this app's
-    #[arg(long)]
-    pub adopt: bool,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
     #[command(flatten)]
     pub launch: LaunchArgs,
 }
@@ -218,9 +217,8 @@ pub(super) struct RunArgs {
     /// Override somebody else's Marathon deployment
     #[arg(long)]
     pub force: bool,
-    /// Services that dploy did not make become this app's
-    #[arg(long)]
-    pub adopt: bool,
+    #[command(flatten)]
+    pub adopt: AdoptArgs,
     /// Seconds without progress after which the rollout has failed; without it, deadline of dploy.app, or 600
     #[arg(long, value_name = "seconds")]
     pub deadline: Option<u64>,
@@ -229,6 +227,32 @@ pub(super) struct RunArgs {
     pub settle: u64,
     #[command(flatten)]
     pub launch: LaunchArgs,
+}
+
+/// Which services become this app's that are not.
+#[derive(Args, Clone)]
+pub(super) struct AdoptArgs {
+    /// Services that dploy did not make become this app's
+    #[arg(long)]
+    pub adopt: bool,
+    /// The same for those with the label of this app, which must be gone
+    #[arg(long, value_name = "app")]
+    pub adopt_from: Option<String>,
+}
+
+impl AdoptArgs {
+    /// Whether any do.
+    pub fn any(&self) -> bool {
+        self.adopt || self.adopt_from.is_some()
+    }
+
+    /// Whether a service with this label, or none, becomes this app's.
+    pub fn takes(&self, label: Option<&str>) -> bool {
+        match label {
+            None => self.adopt,
+            Some(label) => self.adopt_from.as_deref() == Some(label),
+        }
+    }
 }
 
 /// How the observer is launched.

@@ -19,7 +19,7 @@ use crate::secret::plain;
 pub(super) async fn run(session: &Session, args: &DryrunArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
     let marathon = session.marathon(Some(&workspace)).await?;
-    let preview = preview(&marathon.client, &workspace, args.adopt).await?;
+    let preview = preview(&marathon.client, &workspace, &args.adopt).await?;
     let plan = &preview.plan;
     let mut services = preview.bodies();
     let mut changes = plan.changes() || preview.foreign(workspace.app.as_str()) > 0;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::bail;
 use serde_json::Value;
 
+use super::args::AdoptArgs;
 use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, paint};
 use super::workspace::Workspace;
 use crate::api::{PlanInstances, PlanService};
@@ -83,7 +84,7 @@ fn record(service: &Service, live: &LiveApp, running: &Running, look: &Look) -> 
 pub(super) async fn preview(
     marathon: &Client,
     workspace: &Workspace,
-    adopt: bool,
+    adopt: &AdoptArgs,
 ) -> anyhow::Result<Preview> {
     let services = workspace.services()?;
     let mut app = unlogged(workspace)?;
@@ -95,26 +96,31 @@ pub(super) async fn preview(
         .iter()
         .map(|(id, a)| (id.clone(), rollout::running(a)))
         .collect();
-    let foreign = |s: &&Service| {
-        live.get(&s.id)
-            .is_some_and(|r| r.app.as_deref() != Some(app.id.as_str()))
-    };
-    if let Some(first) = services.iter().find(foreign).filter(|_| !adopt) {
-        let owner = live.get(&first.id).and_then(|r| r.app.clone());
-        let whose = owner.map_or_else(
-            || "was not made by dploy".to_owned(),
-            |owner| format!("belongs to the app {owner}"),
-        );
-        bail!(
-            "{} exists in Marathon and {whose}; change its id, or take it over with -adopt",
-            first.id
-        );
+    let label = |s: &Service| live.get(&s.id).map(|r| r.app.as_deref());
+    for service in &services {
+        match label(service) {
+            Some(None) if !adopt.takes(None) => bail!(
+                "{} exists in Marathon and was not made by dploy; change its id, or take it over with -adopt",
+                service.id
+            ),
+            Some(Some(owner)) if owner != app.id.as_str() && !adopt.takes(Some(owner)) => bail!(
+                "{} exists in Marathon and belongs to the app {owner}, by its label; change its id, or if that app is gone, take it over with -adopt-from={owner}",
+                service.id
+            ),
+            _ => {}
+        }
     }
+    let foreign = |s: &Service| label(s).is_some_and(|l| l != Some(app.id.as_str()));
+    let foreign: BTreeSet<ServiceId> = services
+        .iter()
+        .filter(|s| foreign(s))
+        .map(|s| s.id.clone())
+        .collect();
     for service in &services {
         if let (Some(running), Some(app_live)) = (live.get(&service.id), look.apps.get(&service.id))
         {
             let mut known = record(service, app_live, running, &look);
-            known.adopted = adopt;
+            known.adopted = foreign.contains(&service.id);
             app.services.insert(service.id.clone(), known);
         }
     }

@@ -121,7 +121,7 @@ async fn apply(
     let deadline = args.deadline.or(written).unwrap_or(600).max(1);
     let rules = Rules {
         force: args.force,
-        adopt: args.adopt,
+        adopt: args.adopt.clone(),
         deadline: Duration::from_secs(deadline),
         settle: Duration::from_secs(args.settle),
     };
@@ -228,7 +228,7 @@ async fn deploy_head(
         .find(|d| Some(&d.commit) == head.as_ref());
     // nothing to ask for where the push did it already
     let done = page.app.live.as_ref().filter(|live| {
-        Some(&live.commit) == head.as_ref() && page.app.health == Health::Ok && !args.adopt
+        Some(&live.commit) == head.as_ref() && page.app.health == Health::Ok && !args.adopt.any()
     });
     let known = under_way.map(|d| d.deploy).or(done.map(|d| d.deploy));
     if let Some(number) = known {
@@ -238,9 +238,10 @@ async fn deploy_head(
         return held(session, page);
     }
     let client = session.operator(observer)?;
-    let action = if args.adopt { "adopt" } else { "deploy" };
+    let action = if args.adopt.any() { "adopt" } else { "deploy" };
     let body = ActBody {
         force: args.force,
+        from: args.adopt.adopt_from.clone(),
         ..ActBody::default()
     };
     let acted = client.act(&workspace.app, action, &body).await;

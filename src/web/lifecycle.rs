@@ -15,6 +15,7 @@ use super::html;
 use super::negotiate::{Wants, json as json_answer, wants_page};
 use super::pages::destroyed_sentence;
 use crate::api::{AppBody, DestroyedBody, ProblemCode, RegisterBody};
+use crate::context::renamed;
 use crate::event::Fact;
 use crate::history::{App, Command, Refusal};
 use crate::id::{Branch, RepositoryName, ServiceId};
@@ -50,10 +51,13 @@ pub(super) async fn register_app(
         RegisterError::Invalid(why) => Failure::unprocessable(ProblemCode::NotRegistrable, why),
         RegisterError::Store(error) => error.into(),
     })?;
+    let app = web.app_named(id.as_str()).await?;
+    if !new && let Some(why) = called_otherwise(&web, &app).await {
+        return Err(Failure::unprocessable(ProblemCode::NotRegistrable, why));
+    }
     if act.form {
         return Ok(Redirect::to(&format!("/apps/{id}")).into_response());
     }
-    let app = web.app_named(id.as_str()).await?;
     let status = if new {
         StatusCode::CREATED
     } else {
@@ -64,6 +68,15 @@ pub(super) async fn register_app(
         answer.headers_mut().insert(header::LOCATION, location);
     }
     Ok(answer)
+}
+
+/// The branch is followed already, and its head calls the app by another name: what to do about it.
+async fn called_otherwise(web: &Web, app: &App) -> Option<String> {
+    let head = app.head.as_ref()?;
+    let repository = app.source.repository_id;
+    let read = web.context.descriptor(repository, &head.commit).await;
+    let (descriptor, _) = read.ok()?;
+    (descriptor.app_name != app.id.as_str()).then(|| renamed(&app.id, &descriptor.app_name))
 }
 
 /// A misspelt option must not destroy more than was meant.

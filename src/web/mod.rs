@@ -2,6 +2,7 @@
 
 mod acting;
 mod action_body;
+mod adopt;
 mod banner;
 mod error;
 mod events;

@@ -10,17 +10,17 @@ use serde_json::Value;
 use super::Web;
 use super::acting::Acting;
 use super::action_body::Act;
+use super::adopt::adopt;
 use super::error::Failure;
 use super::extract::Operator;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants};
 use super::target::{Resolved, Wanted, target, wanted, would_queue};
 use crate::api::{ActBody, AppBody, PlanBody, ProblemCode};
-use crate::event::{Action, Cause, Outcome};
+use crate::event::Cause;
 use crate::history::{App, Command, Target};
 use crate::id::{DeployNumber, ServiceId};
-use crate::plan::{self, Obstacle};
-use crate::spec::LABEL_APP;
+use crate::plan::Obstacle;
 
 /// The app of a name, or the app of a service: a name with a slash in it is a service, which acts alone.
 async fn app_or_service(web: &Web, name: &str) -> Result<(App, Option<ServiceId>), Failure> {
@@ -266,75 +266,6 @@ async fn scale(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure>
         .await?;
     Ok(acting.answer(&answer))
 }
-
-async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure> {
-    let (web, app) = (acting.web, &acting.app);
-    let resolved = web.resolve(app, &Wanted::Head).await?;
-    let wanted = |id: &ServiceId| {
-        body.services
-            .as_ref()
-            .is_none_or(|list| list.iter().any(|s| s == id.as_str()))
-    };
-    let has_spec = |id: &&String| {
-        let mut specs = resolved.commit.services.iter();
-        specs.any(|s| s.id.as_str() == id.as_str())
-    };
-    if let Some(other) = body.services.iter().flatten().find(|id| !has_spec(id)) {
-        let commit = resolved.to.commit.short();
-        let why =
-            format!("{other} has no spec at {commit}; only what the head names can be adopted");
-        return Err(Failure::unprocessable(ProblemCode::Invalid, why));
-    }
-    let live = web.context.live(app, &resolved.commit.services).await?;
-    let bounds = web
-        .context
-        .bounds(&app.id, &resolved.commit.services)
-        .await?;
-    let chosen = resolved.commit.services.iter().filter(|s| wanted(&s.id));
-    for service in chosen {
-        let label = live.get(&service.id).and_then(|l| l.labels.get(LABEL_APP));
-        let refused = plan::allowed(&service.id, &bounds).err();
-        if let Some(Obstacle::Fails(why)) = refused {
-            return Err(Failure::unprocessable(ProblemCode::Invalid, why.sentence));
-        }
-        if let Some(owner) = label.filter(|l| **l != *app.id.as_str()) {
-            let why = format!(
-                "{} carries the label of the app {owner}: only what nobody owns can be adopted; take the label DPLOY away first",
-                service.id
-            );
-            return Err(Failure::unprocessable(ProblemCode::Invalid, why));
-        }
-    }
-    let mut running = 0;
-    let services: Vec<Outcome> = resolved
-        .commit
-        .services
-        .iter()
-        .filter(|s| wanted(&s.id))
-        .filter_map(|s| live.get(&s.id).map(|l| (s, l)))
-        .inspect(|_| running += 1)
-        // what is ours already keeps what is known of it
-        .filter(|(_, l)| !l.labels.contains_key(LABEL_APP))
-        .map(|(s, l)| Outcome {
-            id: s.id.clone(),
-            change: Action::Unchanged,
-            new: l.instances,
-            old: 0,
-            spec: None,
-            instances: s.instances,
-            rendering: None,
-        })
-        .collect();
-    if running == 0 {
-        return Err(Failure::unprocessable(
-            ProblemCode::Invalid,
-            "none of these services runs in Marathon; there is nothing to adopt",
-        ));
-    }
-    let answer = acting.command(Command::Adopt { services }).await?;
-    Ok(acting.answer(&answer))
-}
-
 #[derive(Deserialize)]
 pub(super) struct RollbackQuery {
     to: Option<String>,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::args::AdoptArgs;
 use super::begun::Begun;
 use super::preview::{self, Preview, preview};
 use super::terminal::{Progress, Shown, Terminal};
@@ -29,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How a rollout is followed, and what may be done.
 pub(super) struct Rules {
     pub force: bool,
-    pub adopt: bool,
+    pub adopt: AdoptArgs,
     pub deadline: Duration,
     pub settle: Duration,
 }
@@ -112,7 +113,7 @@ pub(super) async fn deploy(
     let mut progress = Progress::new(terminal);
     let begun = Instant::now();
     loop {
-        let preview = preview(marathon, workspace, rules.adopt).await?;
+        let preview = preview(marathon, workspace, &rules.adopt).await?;
         if !shown && !terminal.json {
             let (plan, services) = (&preview.plan, preview.bodies());
             preview::show(terminal, &services, &plan.orphans, &plan.warnings);

@@ -393,9 +393,19 @@ async fn a_spec_that_marathon_refuses_is_a_deploy_that_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_of_another_app_or_of_nobody_is_left_alone_until_it_is_adopted() {
-    for (labels, whose) in [
-        (json!({}), "was not made by dploy"),
-        (json!({"DPLOY": "theirs"}), "belongs to the app theirs"),
+    for (labels, whose, adopts, not) in [
+        (
+            json!({}),
+            "was not made by dploy",
+            "-adopt",
+            "-adopt-from=theirs",
+        ),
+        (
+            json!({"DPLOY": "theirs"}),
+            "belongs to the app theirs",
+            "-adopt-from=theirs",
+            "-adopt",
+        ),
     ] {
         let marathon = Marathon::start().await;
         let shell = workspace(&marathon.url());
@@ -419,7 +429,7 @@ async fn a_service_of_another_app_or_of_nobody_is_left_alone_until_it_is_adopted
                 &[
                     "/hello/web exists in Marathon",
                     whose,
-                    "-adopt",
+                    adopts,
                     "change its id",
                 ],
             )
@@ -427,9 +437,10 @@ async fn a_service_of_another_app_or_of_nobody_is_left_alone_until_it_is_adopted
         }
         let app = marathon.get("/v2/apps/hello/web").await;
         assert_eq!(app["app"]["labels"], labels);
-        let (code, _, err) = shell.run(&["dryrun", "-adopt", "-detailed-exitcode"]).await;
+        fails(&shell, &["run", not], 1, &[whose, adopts]).await;
+        let (code, _, err) = shell.run(&["dryrun", adopts, "-detailed-exitcode"]).await;
         assert_eq!(code, 2, "{err}");
-        shell.ok(&["run", "-adopt"]).await;
+        shell.ok(&["run", adopts]).await;
         let app = marathon.get("/v2/apps/hello/web").await;
         assert_eq!(app["app"]["labels"]["DPLOY"], "hello");
         shell.ok(&["dryrun", "-detailed-exitcode"]).await;

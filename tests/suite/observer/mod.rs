@@ -18,4 +18,5 @@ mod push_to_deploy;
 mod safe_end;
 mod said;
 mod secrets;
+mod takeover;
 mod views;

@@ -285,8 +285,15 @@ impl Town {
 
     /// The deploy, once it has ended.
     pub async fn ended(&self, number: u32) -> Value {
+        self.ended_of("shop", number).await
+    }
+
+    /// The same of another app.
+    pub async fn ended_of(&self, app: &str, number: u32) -> Value {
         until(&format!("deploy {number} ends"), async || {
-            let deploy = self.deploy(number).await;
+            let deploy = self
+                .get(&format!("/apps/{app}/deploys/{number}.json"))
+                .await;
             if deploy["ended_at"].is_string() {
                 Ok(deploy)
             } else {
