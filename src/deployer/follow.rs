@@ -262,15 +262,13 @@ async fn judge(
         && since.is_some_and(|s| now.saturating_sub(s) >= timing.overtake)
     {
         let sentence = format!("{}; overtaken by {}", why.sentence, next.number);
-        job.record(
-            deploy.number,
-            vec![Fact::DeployFailed {
-                code: why.code.clone(),
-                sentence,
-                services: Vec::new(),
-            }],
-        )
-        .await?;
+        let mut facts = last_words(deploy, standings);
+        facts.push(Fact::DeployFailed {
+            code: why.code.clone(),
+            sentence,
+            services: Vec::new(),
+        });
+        job.record(deploy.number, facts).await?;
         return Ok(Next::Again);
     }
     let quiet = following
@@ -284,13 +282,21 @@ async fn judge(
     Ok(Next::After(timing.look))
 }
 
-/// Ends it; what is said of the services that are in trouble is as it is now, not as it was when that began.
+/// Ends it.
 async fn gives_up(
     job: &Job<'_>,
     deploy: &Deploy,
     standings: &[(&Planned, Standing)],
     why: Sentence,
 ) -> Step {
+    let mut facts = last_words(deploy, standings);
+    facts.push(Fact::fails(why));
+    job.record(deploy.number, facts).await?;
+    Ok(Next::Again)
+}
+
+/// At its end, what is said of the services that are in trouble is as it is now, not as it was when that began.
+fn last_words(deploy: &Deploy, standings: &[(&Planned, Standing)]) -> Vec<Fact> {
     let changed = standings.iter().filter_map(|(planned, standing)| {
         let now = standing.trouble.as_ref()?;
         let before = deploy.progress.get(&planned.id)?;
@@ -301,10 +307,7 @@ async fn gives_up(
             sentence: Some(now.sentence.clone()),
         })
     });
-    let mut facts: Vec<Fact> = changed.take(MOST_LAST_WORDS).collect();
-    facts.push(Fact::fails(why));
-    job.record(deploy.number, facts).await?;
-    Ok(Next::Again)
+    changed.take(MOST_LAST_WORDS).collect()
 }
 
 fn late(standings: &[(&Planned, Standing)], quiet: Duration) -> Sentence {

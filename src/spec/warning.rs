@@ -95,16 +95,25 @@ fn mutable_tag(service: &Service) -> Option<Sentence> {
     }
     let name = image.rsplit('/').next().unwrap_or(image);
     let tag = name.split_once(':').map_or("latest", |(_, tag)| tag);
-    let moves = matches!(
-        tag,
-        "latest" | "stable" | "edge" | "main" | "master" | "dev" | "nightly"
-    );
+    let moves = !tag.split(['-', '_']).any(fixed);
     moves.then(|| {
         Sentence::new(
             Code::MutableTag,
             format!("the tag of {image} ({}) can move: a rollback may not bring back the same image; name a version or a digest", service.id),
         )
     })
+}
+
+/// Whether a part of a tag names one build: a version (`1.2`, `v1.2.3`), a commit, a date, a number of three digits or more.
+/// `3`, `20`, `latest` and `main` move on.
+fn fixed(part: &str) -> bool {
+    let number = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    let digits = part.bytes().filter(u8::is_ascii_digit).count();
+    let version = part.strip_prefix('v').unwrap_or(part);
+    let mut numbers = version.split('.');
+    let dotted = numbers.next().is_some_and(number) && numbers.next().is_some_and(number);
+    let commit = part.len() >= 7 && digits > 0 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    dotted || commit || (number(part) && digits >= 3)
 }
 
 fn restarts_anyway(service: &Service, old: &Value) -> Option<Sentence> {
@@ -150,7 +159,35 @@ mod tests {
         );
         let good = r#"{"id": "/a", "healthChecks": [{"portIndex": 0}], "container": {"docker": {"image": "r:5000/x:1.2"}}}"#;
         assert!(codes(good, None).is_empty());
-        assert_eq!(codes(&good.replace("x:1.2", "x"), None), ["MUTABLE_TAG"]);
+        for moves in [
+            "x",
+            "x:latest",
+            "x:3",
+            "x:20-alpine",
+            "x:main",
+            "x:v2",
+            "x:slim",
+        ] {
+            assert_eq!(
+                codes(&good.replace("x:1.2", moves), None),
+                ["MUTABLE_TAG"],
+                "{moves}"
+            );
+        }
+        for stays in [
+            "x:v1.2.3",
+            "x:3.12-slim",
+            "x:5145891",
+            "x:main-5145891",
+            "x:2026-11-28",
+            "x:417",
+            "x:3@sha256:00",
+        ] {
+            assert!(
+                codes(&good.replace("x:1.2", stays), None).is_empty(),
+                "{stays}"
+            );
+        }
         let old = serde_json::json!({"id": "/a", "labels": {"x": "1"}, "healthChecks": [{"portIndex": 0}]});
         let new = r#"{"id": "/a", "healthChecks": [{"portIndex": 0}]}"#;
         assert_eq!(codes(new, Some(&old)), ["RESTARTS_ANYWAY"]);

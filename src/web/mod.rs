@@ -14,6 +14,7 @@ mod negotiate;
 mod operate;
 mod pages;
 mod routes;
+mod running;
 mod seed;
 mod session;
 mod target;

@@ -8,15 +8,14 @@ use serde_json::Value;
 use super::Web;
 use super::error::Failure;
 use super::html::{DiffLine, EventLine};
+use super::running::{Counts, fill, services};
 use crate::api::{
-    AppBody, AppPage, DeployBody, HookBody, PlanBody, PlanInstances, PlanService, ServiceBody,
-    SettingBody,
+    AppBody, AppPage, DeployBody, HookBody, PlanBody, PlanInstances, PlanService, SettingBody,
 };
 use crate::deployer::Preview;
 use crate::event::{Action, CommitInfo, DeployRef, Event, summary};
 use crate::history::{App, Deploy, DeployState};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
-use crate::marathon::LiveApp;
 use crate::plan::Step;
 use crate::secret::{fingerprint, looks_secret};
 use crate::spec::{Change, Service, diff};
@@ -26,9 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Fields whose values anybody may see.
 const OPEN_FIELDS: &[&str] = &["/container/docker/image", "/instances", "/cpus", "/mem"];
-
-/// Counts of a service as Marathon shows it now.
-pub(super) type Counts = BTreeMap<ServiceId, LiveApp>;
 
 impl Web {
     /// The services as they run now; `None` when Marathon does not say in time.
@@ -321,53 +317,6 @@ fn left(deploy: &Deploy, id: &ServiceId) -> bool {
         DeployState::Succeeded | DeployState::Unchanged
     ) && deploy.wanted.only.as_ref().is_none_or(|o| o == id);
     deploy.files.is_some() && (well || deploy.called_for(id))
-}
-
-/// The services of an app: what the log knows, and what Marathon says now.
-fn services(app: &App, counts: Option<&Counts>) -> Vec<ServiceBody> {
-    let mut ids: std::collections::BTreeSet<&ServiceId> =
-        app.services.keys().chain(&app.orphans).collect();
-    ids.extend(counts.into_iter().flatten().map(|(id, _)| id));
-    ids.into_iter()
-        .map(|id| {
-            let planned = app.running.as_ref().and_then(|d| d.plan.iter().flatten().find(|p| p.id == *id));
-            let progress = app.running.as_ref().and_then(|d| d.progress.get(id));
-            let mut body = ServiceBody {
-                id: id.clone(),
-                change: planned.map(|p| p.change.word().to_owned()),
-                state: progress.map(|p| p.stage.clone()),
-                wanted: None,
-                running: None,
-                healthy: None,
-                sentence: progress.and_then(|p| p.sentence.clone()),
-            };
-            if app.orphans.contains(id) {
-                body.sentence = Some("its spec left the repository; it still runs (prune: true removes such services)".to_owned());
-            }
-            match counts.map(|c| c.get(id)) {
-                Some(Some(live)) => fill(&mut body, live),
-                Some(None) => body.state = Some("missing".to_owned()),
-                None => {}
-            }
-            body
-        })
-        .collect()
-}
-
-fn fill(body: &mut ServiceBody, live: &LiveApp) {
-    let count = |n: usize| Some(u32::try_from(n).unwrap_or(u32::MAX));
-    body.wanted = Some(live.instances);
-    body.running = count(
-        live.tasks
-            .iter()
-            .filter(|t| t.state == "TASK_RUNNING")
-            .count(),
-    );
-    body.healthy = count(live.tasks.iter().filter(|t| live.is_well(t)).count());
-    if body.state.is_none() {
-        let well = body.healthy == body.wanted && live.deployments().is_empty();
-        body.state = Some(if well { "healthy" } else { "starting" }.to_owned());
-    }
 }
 
 /// An event as pages show it.

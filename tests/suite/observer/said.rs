@@ -104,3 +104,35 @@ async fn how_the_last_deploy_ended_says_nothing_of_an_app_that_is_destroyed() {
     assert_eq!(begun.await.unwrap().unwrap().status().as_u16(), 200);
     town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_left_the_repository_and_crashes_is_not_said_to_run() {
+    let old = service("/shop/old", 1, "");
+    let town = Town::with(&[("web", service("/shop/web", 1, "")), ("old", old)]).await;
+    std::fs::remove_file(town.clone.join("specs/old.json")).unwrap();
+    town.push("old is gone");
+    town.ended(2).await;
+    let said = async |part: &str| {
+        until(&format!("it is said to be {part:?}"), async || {
+            let app = town.app().await;
+            let mut services = app["services"].as_array().unwrap().iter();
+            let old = services.find(|s| s["id"] == "/shop/old").unwrap();
+            let sentence = old["sentence"].as_str().unwrap_or_default().to_owned();
+            if sentence.contains(part) {
+                Ok(())
+            } else {
+                Err(sentence)
+            }
+        })
+        .await;
+    };
+    said("; it still runs (prune: true").await;
+    let none = json!({"minimumHealthCapacity": 0, "maximumOverCapacity": 0});
+    let crashes = json!({"cmd": "exit 3", "labels": {"DPLOY": "shop"}, "upgradeStrategy": none});
+    let (status, _) = town
+        .marathon_send("PUT", "/v2/apps//shop/old?force=true", &crashes)
+        .await;
+    assert_eq!(status, 200);
+    said("; it is left in Marathon and does not run: Command exited with status 3").await;
+    town.end().await;
+}
