@@ -1,15 +1,19 @@
-//! The tiny web server that tasks of the local world run: enough to look at, to check and to break.
+//! The tiny web server that tasks of the local world run: enough to look at, to check and to break, also while it runs.
 
+use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use askama::Template;
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 /// One page on one port.
@@ -92,45 +96,109 @@ pub async fn run(page: Page) -> anyhow::Result<()> {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, page: Page) -> anyhow::Result<()> {
+    let answers = AtomicU16::new(page.status);
     let app = Router::new()
         .route("/", get(show_page))
         .route("/health", get(show_health))
         .route("/version", get(show_version))
-        .with_state(page);
+        .route("/status/{code}", post(answer_so))
+        .route("/exit/{code}", post(end_so))
+        .layer(from_fn(no_page_breaks_it))
+        .with_state(Arc::new(Serving { page, answers }));
     Ok(axum::serve(listener, app).await?)
 }
 
-async fn show_page(State(page): State<Page>) -> Response {
+/// A page, and what it answers with at the moment.
+struct Serving {
+    page: Page,
+    answers: AtomicU16,
+}
+
+impl Serving {
+    fn status(&self) -> StatusCode {
+        let code = self.answers.load(Ordering::Relaxed);
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Says what was answered: on standard output, and where it is an error, on standard error. Whoever closed them reads neither.
+    fn said(&self, path: &str, status: StatusCode) {
+        let line = format!(
+            "{} {}: GET {path} {}\n",
+            self.page.title,
+            self.page.version,
+            status.as_u16()
+        );
+        let _ = if status.is_success() {
+            std::io::stdout().write_all(line.as_bytes())
+        } else {
+            std::io::stderr().write_all(line.as_bytes())
+        };
+    }
+}
+
+/// Reading is for everybody; a web page of somebody must not break what runs here.
+async fn no_page_breaks_it(request: Request, next: Next) -> Response {
+    if request.method() != Method::GET && request.headers().contains_key(header::ORIGIN) {
+        return (StatusCode::FORBIDDEN, "not from a web page\n").into_response();
+    }
+    next.run(request).await
+}
+
+/// From now on page and health answer with another status.
+async fn answer_so(State(serving): State<Arc<Serving>>, Path(code): Path<u16>) -> Response {
+    if StatusCode::from_u16(code).is_err() {
+        return (
+            StatusCode::BAD_REQUEST,
+            "a status is a number from 100 to 999\n",
+        )
+            .into_response();
+    }
+    serving.answers.store(code, Ordering::Relaxed);
+    (StatusCode::OK, format!("it answers {code} from now on\n")).into_response()
+}
+
+/// The process ends with a code, as one does that crashes.
+async fn end_so(State(serving): State<Arc<Serving>>, Path(code): Path<i32>) -> Response {
+    let why = format!(
+        "{} {}: told to exit with {code}\n",
+        serving.page.title, serving.page.version
+    );
+    let _ = std::io::stderr().write_all(why.as_bytes());
+    std::process::exit(code)
+}
+
+async fn show_page(State(serving): State<Arc<Serving>>) -> Response {
+    let page = &serving.page;
     let shown = Shown {
-        page: &page,
+        page,
         colour: css_colour(&page.colour),
     };
+    let status = serving.status();
+    serving.said("/", status);
     match shown.render() {
-        Ok(html) => (status(&page), Html(html)).into_response(),
+        Ok(html) => (status, Html(html)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-async fn show_health(State(page): State<Page>) -> Response {
-    let status = status(&page);
+/// What is well is not said: it is asked for every second.
+async fn show_health(State(serving): State<Arc<Serving>>) -> Response {
+    let status = serving.status();
     let words = if status.is_success() {
         "ok\n"
     } else {
+        serving.said("/health", status);
         "not ok\n"
     };
     (status, words).into_response()
 }
 
-async fn show_version(State(page): State<Page>) -> Response {
+async fn show_version(State(serving): State<Arc<Serving>>) -> Response {
     (
         [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-        format!("{}\n", page.version),
+        format!("{}\n", serving.page.version),
     )
         .into_response()
-}
-
-fn status(page: &Page) -> StatusCode {
-    StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The colour, or a grey where it is none: nothing else of CSS gets in.

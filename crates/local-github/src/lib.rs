@@ -20,7 +20,7 @@
 //! | 3 | `hook` | webhook requests, and sending them |
 //! | 4 | `server` | what all handlers share; making repositories |
 //! | 5 | `push` | what a push changed, told to the hooks |
-//! | 6 | `api` `page` `raw` `transport` | REST; pages; files as they are; git over HTTP |
+//! | 6 | `api` `page` `raw` `transport` | REST and archives; pages; files as they are; git over HTTP |
 //! | 7 | `routes` | all routes, in one list |
 
 mod api;

@@ -13,8 +13,8 @@ use axum::routing::{get, patch, post, put};
 use super::api::answer::Asked;
 use super::api::middleware::{RestState, pass};
 use super::api::{
-    account, commit, compare, content, content_change, delivery, hook, new_object, reference,
-    status, tree,
+    account, archive, commit, compare, content, content_change, delivery, hook, new_object,
+    reference, status, tree,
 };
 use super::render::Links;
 use super::server::Server;
@@ -72,6 +72,14 @@ pub fn routes(server: &Arc<Server>) -> Router {
         .route("/{owner}/{repo}/raw/{*rest}", get(raw::show_file))
         .route("/{owner}/{repo}/blob/{*rest}", get(raw::show_file))
         .route("/raw/{owner}/{repo}/{*rest}", get(raw::show_file))
+        .route(
+            "/{owner}/{repo}/archive/{*rest}",
+            get(archive::lead_to_archive),
+        )
+        .route(
+            "/codeload/{owner}/{repo}/{format}/{*ref}",
+            get(archive::serve_archive),
+        )
         .route(
             "/{owner}/{repo}/commit/{sha}",
             get(page::change::show_commit),
@@ -146,6 +154,10 @@ fn repository() -> Router<RestState> {
             "/statuses/{sha}",
             get(status::list_statuses).post(status::create_status),
         )
+        .route("/zipball", get(archive::lead_to_zipball))
+        .route("/zipball/{*ref}", get(archive::lead_to_zipball))
+        .route("/tarball", get(archive::lead_to_tarball))
+        .route("/tarball/{*ref}", get(archive::lead_to_tarball))
         .route("/readme", get(content::get_readme))
         .route("/contents", get(content::get_content))
         .route("/contents/", get(content::get_content))

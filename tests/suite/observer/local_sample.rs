@@ -8,6 +8,7 @@ use dploy_observer::local::serve::{Page, serve};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::support::program::{Running, observer};
 use test_kit::git::{git, git_output};
 use test_kit::github::{Bench, Receiver, reply};
 use test_kit::http::client;
@@ -180,5 +181,40 @@ async fn the_small_server_shows_its_page_health_and_version() {
     assert_eq!(
         (get("/version").await.status, get("/version").await.text),
         (200, "7\n".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_small_server_breaks_on_demand_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let serve = ["local", "serve", "--port=0", "--title=web"];
+    let mut command = observer(dir.path(), &serve);
+    let err = dir.path().join("stderr");
+    command.stderr(std::fs::File::create(&err).unwrap());
+    let mut server = Running::start(command, false);
+    let url = server.line_with("web 1 listens on ").await;
+    let get = async |path: &str| reply(client().get(format!("{url}{path}"))).await.status;
+    let post = async |path: &str| reply(client().post(format!("{url}{path}"))).await.status;
+    assert_eq!((get("/health").await, get("/").await), (200, 200));
+    server.line_with("web 1: GET / 200").await;
+    let page = client()
+        .post(format!("{url}/status/500"))
+        .header("origin", "http://evil.example");
+    assert_eq!(reply(page).await.status, 403);
+    assert_eq!(
+        (post("/status/500").await, get("/health").await),
+        (200, 500)
+    );
+    assert_eq!((post("/status/7").await, get("/health").await), (400, 500));
+    assert_eq!(
+        (post("/status/200").await, get("/health").await),
+        (200, 200)
+    );
+    let _ = client().post(format!("{url}/exit/3")).send().await;
+    assert_eq!(server.ended().await, 3);
+    let said = std::fs::read_to_string(err).unwrap();
+    assert!(
+        said.contains("web 1: GET /health 500") && said.contains("told to exit with 3"),
+        "{said}"
     );
 }

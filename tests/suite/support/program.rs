@@ -114,6 +114,12 @@ impl Running {
         panic!("no {marker:?} in {:?}; {err}", self.said)
     }
 
+    /// Waits until it ends by itself; its exit code.
+    pub async fn ended(mut self) -> i32 {
+        let status = wait::ended(self.child.wait()).await.unwrap();
+        status.unwrap().code().unwrap_or(-1)
+    }
+
     /// Sends a signal and waits for the end: the exit code, and what it said until then.
     pub async fn signal(mut self, name: &str) -> (i32, String) {
         let pid = self.child.id().unwrap().to_string();

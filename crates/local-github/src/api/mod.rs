@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod answer;
+pub mod archive;
 pub mod commit;
 pub mod compare;
 pub mod content;

@@ -112,3 +112,79 @@ fn strip<'a>(bench: &Bench, url: &'a Value) -> &'a str {
         .strip_prefix(bench.github.url())
         .unwrap()
 }
+
+/// What a program of the field makes of an archive: the names in it.
+fn listed(bytes: &[u8], how: &str) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("archive");
+    std::fs::write(&file, bytes).unwrap();
+    let mut list = std::process::Command::new("sh");
+    list.args(["-c", how]).env("FILE", &file);
+    let listed = list.output().unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_had_as_an_archive_by_branch_tag_and_id() {
+    const ZIP: &str = "unzip -Z1 \"$FILE\"";
+    const TAR: &str = "tar -tzf \"$FILE\"";
+    let bench = Bench::new().await;
+    let clone = bench.clone();
+    clone.commit("specs/web.json", "{}");
+    clone.git(&["tag", "v1.0"]);
+    clone.git(&["push", "--quiet", "origin", "main", "main:env/dev", "v1.0"]);
+    let short = clone.head()[..7].to_owned();
+    let legacy = format!("acme-shop-{short}");
+    let id = format!("shop-{}", clone.head());
+    for (path, how, folder) in [
+        ("/acme/shop/archive/main.zip", ZIP, "shop-main"),
+        ("/acme/shop/archive/main.tar.gz", TAR, "shop-main"),
+        (
+            "/acme/shop/archive/refs/heads/env/dev.zip",
+            ZIP,
+            "shop-env-dev",
+        ),
+        ("/acme/shop/archive/refs/tags/v1.0.tar.gz", TAR, "shop-1.0"),
+        (
+            &format!("/acme/shop/archive/{}.zip", clone.head()),
+            ZIP,
+            id.as_str(),
+        ),
+        ("/repos/acme/shop/zipball", ZIP, legacy.as_str()),
+        ("/repos/acme/shop/zipball/main", ZIP, legacy.as_str()),
+        ("/repos/acme/shop/tarball/env/dev", TAR, legacy.as_str()),
+        ("/api/v3/repos/acme/shop/tarball", TAR, legacy.as_str()),
+    ] {
+        let got = bench.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(got.status(), 200, "{path}");
+        assert!(
+            got.url().path().starts_with("/codeload/acme/shop/"),
+            "{}",
+            got.url()
+        );
+        let name = got.headers()["content-disposition"].to_str().unwrap();
+        assert!(
+            name.starts_with(&format!("attachment; filename={folder}.")),
+            "{name}"
+        );
+        let names = listed(&got.bytes().await.unwrap(), how);
+        assert!(
+            names.contains(&format!("{folder}/specs/web.json")),
+            "{path}: {names:?}"
+        );
+        assert!(names.iter().all(|n| n.starts_with(folder)), "{names:?}");
+    }
+    for none in [
+        "/acme/shop/archive/none.zip",
+        "/acme/shop/archive/main.rar",
+        "/acme/shop/archive/main",
+        "/acme/none/archive/main.zip",
+        "/codeload/acme/shop/zip/--output=x",
+        "/codeload/acme/shop/rar/main",
+        "/repos/acme/shop/zipball/none",
+    ] {
+        assert_eq!(fetch(&bench, none).await.status, 404, "{none}");
+    }
+}
