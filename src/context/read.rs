@@ -268,7 +268,9 @@ fn descriptor_file(entries: &[Entry]) -> Result<SpecFile, ReadError> {
     let entry = entries
         .iter()
         .find(|e| e.path == "dploy.app")
-        .ok_or_else(|| invalid("dploy.app is missing at the top of the repository"))?;
+        .ok_or_else(|| {
+            invalid("dploy.app is missing at the top of the repository; `dploy init` writes one")
+        })?;
     plain_file("", entry)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::access::{Access, Credentials};
@@ -16,16 +16,13 @@ use crate::id::ServiceId;
 use crate::reach::Reach;
 use crate::transport::Way;
 
-/// Answers larger than this are cut off.
-const LARGEST: usize = 64 * 1024 * 1024;
-
 /// The client. Its clones share one login.
 #[derive(Clone)]
 pub struct Client {
     place: Place,
-    access: Arc<Access>,
-    clock: SharedClock,
-    reach: Reach,
+    pub(super) access: Arc<Access>,
+    pub(super) clock: SharedClock,
+    pub(super) reach: Reach,
 }
 
 impl Client {
@@ -120,74 +117,6 @@ impl Client {
             self.reach.fails(self.clock.elapsed(), &why);
             MarathonError::Unreachable(why)
         })
-    }
-
-    /// Sends a request with what shows who we are. Where that ran out, it is renewed once and the request is repeated:
-    /// a call that was answered with 401 was not carried out.
-    pub(super) async fn send(
-        &self,
-        place: &Known,
-        request: RequestBuilder,
-    ) -> Result<Response, MarathonError> {
-        let sent = self.send_with_pass(place, request).await;
-        let now = self.clock.elapsed();
-        match &sent {
-            Ok(answer) if is_no_answer(answer.status()) => {
-                let why = format!("Marathon at {} answers {}", place.base, answer.status());
-                self.reach.fails(now, &why);
-            }
-            Ok(_) => self.reach.answers(now),
-            Err(error) => self.reach.fails(now, error),
-        }
-        sent
-    }
-
-    async fn send_with_pass(
-        &self,
-        place: &Known,
-        request: RequestBuilder,
-    ) -> Result<Response, MarathonError> {
-        let again = request.try_clone().filter(|_| self.access.renews());
-        let pass = self.access.pass(&place.way, None).await?;
-        let sent = place.way.send(pass.on(request)).await;
-        let answer = sent.map_err(|e| place.unreachable(&e))?;
-        let Some(again) = again.filter(|_| answer.status() == StatusCode::UNAUTHORIZED) else {
-            return Ok(answer);
-        };
-        let pass = self.access.pass(&place.way, Some(&pass)).await?;
-        let sent = place.way.send(pass.on(again)).await;
-        sent.map_err(|e| place.unreachable(&e))
-    }
-
-    pub(super) async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&str>,
-        services: &[String],
-    ) -> Result<Value, MarathonError> {
-        let place = self.place()?;
-        let mut request = place
-            .way
-            .request(method, &format!("{}{path}", place.base))
-            .header(header::ACCEPT, "application/json");
-        if let Some(body) = body {
-            request = request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(body.to_owned());
-        }
-        let answer = self.send(&place, request).await?;
-        let status = answer.status();
-        let bytes = read_capped(answer)
-            .await
-            .map_err(|e| place.unreachable(&e.into()))?;
-        let value = serde_json::from_slice(&bytes);
-        if status.is_success() {
-            return Ok(value.unwrap_or_default());
-        }
-        let text = || Value::from(String::from_utf8_lossy(&bytes));
-        let value = self.access.clean(value.unwrap_or_else(|_| text()));
-        Err(place.refusal(status, &value, services))
     }
 
     /// The app, with tasks, deployments and its last failure; `None` where there is none.
@@ -375,20 +304,4 @@ impl Client {
             Err(other) => Err(other),
         }
     }
-}
-
-/// Answers of a proxy before it, or of one that does not know us.
-fn is_no_answer(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::UNAUTHORIZED
-}
-
-async fn read_capped(mut answer: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if bytes.len() + chunk.len() > LARGEST {
-            break;
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! The client of Marathon's REST API (1.4 to 1.11; behaviour as of 1.8), and its words turned into sentences.
 
 mod access;
+mod call;
 mod client;
 mod error;
 mod explain;

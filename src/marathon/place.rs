@@ -19,7 +19,12 @@ pub(super) struct Place(Arc<RwLock<Result<Arc<Known>, String>>>);
 pub(super) struct Known {
     pub(super) base: String,
     pub(super) way: Way,
+    /// For the event stream, on which nothing may be said for a while.
+    pub(super) stream: Way,
 }
+
+/// How long the event stream may be silent: Marathon's heartbeat comes every ten seconds.
+const SILENCE: Duration = Duration::from_secs(45);
 
 impl Place {
     pub(super) fn at(base: &str, way: Way) -> Self {
@@ -46,16 +51,24 @@ impl Place {
 impl Known {
     pub(super) fn at(base: &str, way: Way) -> Arc<Self> {
         let base = base.trim_end_matches('/').to_owned();
-        Arc::new(Self { base, way })
+        let stream = way.clone();
+        Arc::new(Self { base, way, stream })
     }
 
     pub(super) fn over_network(base: &str, timeout: Duration) -> anyhow::Result<Arc<Self>> {
-        let http = client_of(base)
-            .connect_timeout(Duration::from_secs(5).min(timeout))
-            .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
-            .read_timeout(timeout)
-            .build()?;
-        Ok(Self::at(base, Way::network(http)))
+        let way = |silence: Duration| -> anyhow::Result<Way> {
+            let http = client_of(base)
+                .connect_timeout(Duration::from_secs(5).min(timeout))
+                .user_agent(concat!("dploy-observer/", env!("CARGO_PKG_VERSION")))
+                .read_timeout(silence)
+                .build()?;
+            Ok(Way::network(http))
+        };
+        Ok(Arc::new(Self {
+            base: base.trim_end_matches('/').to_owned(),
+            way: way(timeout)?,
+            stream: way(timeout.max(SILENCE))?,
+        }))
     }
 
     pub(super) fn unreachable(&self, error: &TransportError) -> MarathonError {

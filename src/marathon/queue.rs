@@ -132,6 +132,18 @@ impl QueueItem {
         self.rejects().iter().any(declined)
     }
 
+    /// Whether no offer that it did not take is of a role that it accepts: that holds for whatever version was looked at.
+    #[must_use]
+    pub fn has_no_role(&self) -> bool {
+        let accepted = self.app.roles.as_deref().unwrap_or_default();
+        let accepts = |role: &str| match accepted {
+            [] => role == "*",
+            some => some.iter().any(|r| r == role),
+        };
+        let offered = self.roles_offered();
+        self.lacks_role() && !offered.is_empty() && !offered.into_iter().any(accepts)
+    }
+
     /// The roles that it accepts; where it says nothing, what is reserved for nobody.
     pub(super) fn roles_wanted(&self) -> String {
         let roles = self.app.roles.as_deref().unwrap_or_default();

@@ -64,7 +64,9 @@ impl Watched {
         let Ok(mut scheduled) = self.scheduled.lock() else {
             return;
         };
-        if condition == "Scheduled" {
+        let known = scheduled.get(app).is_some_and(|i| i.contains_key(instance));
+        // said once more of one that was never launched, it is the last that is heard of it: it is to go, and is gone
+        if condition == "Scheduled" && !known {
             let version = text("runSpecVersion").unwrap_or_default();
             if scheduled.values().map(BTreeMap::len).sum::<usize>() < REMEMBERED {
                 scheduled
@@ -183,8 +185,8 @@ async fn listen(client: &Client, ear: &Ear) -> bool {
 async fn connect(client: &Client) -> Option<reqwest::Response> {
     let place = client.place().ok()?;
     let base = &place.base;
-    let own = subscription(&place.way, &format!("{base}/v2/events"));
-    let answer = client.send(&place, own).await.ok()?;
+    let own = subscription(&place.stream, &format!("{base}/v2/events"));
+    let answer = client.send_by(&place.stream, &place, own).await.ok()?;
     if answer.status().is_success() {
         return Some(answer);
     }
@@ -196,12 +198,12 @@ async fn connect(client: &Client) -> Option<reqwest::Response> {
     if leader.get("leader").and_then(Value::as_str) != Some(named.as_str()) {
         return None;
     }
-    let there = subscription(&place.way, location);
+    let there = subscription(&place.stream, location);
     let answer = if loses_tls(base, &target) {
         // as it is, with nothing that shows who we are
-        place.way.send(there).await.ok()
+        place.stream.send(there).await.ok()
     } else {
-        client.send(&place, there).await.ok()
+        client.send_by(&place.stream, &place, there).await.ok()
     };
     answer.filter(|a| a.status().is_success())
 }
@@ -219,6 +221,26 @@ fn loses_tls(base: &str, target: &reqwest::Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_that_is_taken_back_before_it_was_launched_waits_no_more() {
+        let watched = Watched::default();
+        let hear = |instance: &str, condition: &str| {
+            watched.hear(&serde_json::json!({
+                "eventType": "instance_changed_event", "runSpecId": "/web", "runSpecVersion": "2026-11-22T10:00:00.000Z",
+                "instanceId": instance, "condition": condition,
+            }));
+        };
+        let later = "2026-11-22T10:00:01.000Z";
+        hear("a", "Scheduled");
+        hear("b", "Scheduled");
+        assert_eq!(watched.never_launched("/web"), ["a", "b"]);
+        assert!(watched.waits_in_earlier_version("/web", later));
+        hear("a", "Provisioned");
+        hear("b", "Scheduled");
+        assert!(watched.never_launched("/web").is_empty());
+        assert!(!watched.waits_in_earlier_version("/web", later));
+    }
 
     #[test]
     fn credentials_that_came_with_tls_do_not_go_on_without() {

@@ -239,6 +239,9 @@ fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sente
     if failures > 0 && ended {
         return Some(marathon::crashing(app, failures));
     }
+    if let Some(item) = queued(app, look).filter(|q| q.has_no_role()) {
+        return Some(marathon::no_offers(item));
+    }
     let mixed = look.mixed.iter().any(|id| id.as_str() == app.id);
     let queued = queued(app, look).filter(|_| !mixed);
     if let Some(item) = queued.filter(|q| q.waits_for_offers(app.configured())) {

@@ -19,4 +19,5 @@ mod safe_end;
 mod said;
 mod secrets;
 mod takeover;
+mod twists;
 mod views;
