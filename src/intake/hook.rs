@@ -88,6 +88,16 @@ impl HookKeeper {
             let id = github.create_hook(repository, url, &secret).await?;
             let mut taken = false;
             for app in apps {
+                // known only now: to a token without the right GitHub shows nothing either
+                if let Some(lost) = app.hook.id.filter(|lost| *lost != id) {
+                    let removed = Fact::HookRemoved {
+                        id: Some(lost),
+                        sentence: format!(
+                            "GitHub does not know {lost} any more, somebody deleted it there"
+                        ),
+                    };
+                    self.note(app, removed).await?;
+                }
                 taken |= self.note(app, registered(id)).await?;
             }
             if !taken {

@@ -9,7 +9,7 @@ use crate::id::ServiceId;
 /// What a launch would stop at; nothing where the workspace asks for none.
 ///
 /// # Errors
-/// When `.pat` cannot be read.
+/// When Marathon does not answer.
 pub(in crate::dploy) async fn stops(
     session: &Session,
     workspace: &Workspace,
@@ -17,8 +17,10 @@ pub(in crate::dploy) async fn stops(
     args: &LaunchArgs,
 ) -> anyhow::Result<Vec<String>> {
     let node = workspace.descriptor.public_node.as_ref();
-    let Some(github) = session.github(workspace)? else {
-        return Ok(Vec::new());
+    let github = match session.github(workspace) {
+        Ok(Some(github)) => github,
+        Ok(None) => return Ok(Vec::new()),
+        Err(error) => return Ok(vec![format!("{error:#}")]),
     };
     let (Some(node), Some(pat)) = (node.filter(|n| !n.trim().is_empty()), &github.token) else {
         return Ok(Vec::new());

@@ -551,6 +551,17 @@ async fn a_dry_run_says_what_run_would_stop_at() {
         "✖ run would stop: acme/bare has no branch dcos yet; `git push origin HEAD:dcos`",
         "✖ run would stop: which image is the observer's?",
     ]);
+    // nor where nobody confirmed GitHub, and nobody can be asked
+    let hosts = desk.home.join("config/dploy/hosts");
+    let confirmed = std::fs::read_to_string(&hosts).unwrap();
+    std::fs::remove_file(&hosts).unwrap();
+    let said = desk.run(&shop, &["dryrun"]).await.code(1);
+    said.says(&[
+        "create     /shop/web",
+        refused,
+        "✖ run would stop: dploy.app leads to GitHub's API at",
+    ]);
+    std::fs::write(&hosts, confirmed).unwrap();
     shop.write("specs/web.json", &service("/shop/web", 1, "").to_string());
     shop.commit();
     shop.push("dcos");

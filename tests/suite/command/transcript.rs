@@ -241,9 +241,29 @@ fn host(url: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_session_of_the_command_line_goes_as_it_is_shown() {
+    type_session("docs/dploy.md", 15).await;
+}
+
+/// The flow of the first release's document, and what its observer says on standard output.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_from_the_first_release_sees_what_is_shown() {
+    let document = read("docs/coming-from-dploy-0.8.md");
+    let [said] = blocks(&document, "A session", "text")[..] else {
+        panic!("what the observer says is in the document");
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let greeting = format!(
+        "This is dploy observer version {version}\nI'm observing branch dcos of repo mhausenblas/s4d\nAuthentication against GitHub done\nWebhook registered"
+    );
+    assert_eq!(said, greeting, "as lines.rs sees it said");
+    type_session("docs/coming-from-dploy-0.8.md", 12).await;
+}
+
+/// Types the session of a document beside a local Marathon and a local GitHub.
+async fn type_session(document: &str, least: usize) {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let steps = steps(&read("docs/dploy.md"));
-    assert!(steps.len() > 15, "the session is in docs/dploy.md");
+    let steps = steps(&read(document));
+    assert!(steps.len() > least, "the session is in {document}");
     let dir = tempfile::tempdir().unwrap();
     let world = dir.path().join("dploy-local");
     let lent = world.join("tools");

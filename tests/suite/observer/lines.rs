@@ -179,6 +179,37 @@ async fn machines_read_what_happened_once_and_without_a_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_is_lost_is_a_line_and_another_one_takes_its_place() {
+    let specs = [("web", service("/shop/web", 1, ""))];
+    let town = Town::unobserved(&specs, &[], quick()).await;
+    let task = Task::start(&town, &[]);
+    task.says("GitHub's ping of webhook").await;
+    task.stops().await;
+    let hooks = format!("{}/repos/acme/shop/hooks", town.github.url());
+    let asked = |request: reqwest::RequestBuilder| {
+        request.bearer_auth(PAT).header("user-agent", "test").send()
+    };
+    let there: Value = asked(town.http.get(&hooks))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let lost = there[0]["id"].to_string();
+    let gone = asked(town.http.delete(format!("{hooks}/{lost}")))
+        .await
+        .unwrap();
+    assert_eq!(gone.status(), 204);
+    let task = Task::start(&town, &[]);
+    let line = format!("Webhook removed: GitHub does not know {lost} any more");
+    task.says(&line).await;
+    task.says("registered at GitHub; it calls").await;
+    let (_, err) = task.stops().await;
+    assert_eq!(err.matches(&line).count(), 1, "{err}");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn people_read_it_too_and_a_start_again_greets_again() {
     let specs = [("web", service("/shop/web", 1, ""))];
     let town = Town::unobserved(&specs, &[], quick()).await;

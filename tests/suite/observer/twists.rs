@@ -60,7 +60,7 @@ impl Told {
         self.town.write("dploy.app", text);
     }
 
-    fn web(&self, version: u32, change: Value) {
+    fn web(&self, version: u32, change: &Value) {
         let mut spec = service("/shop/web", version, "");
         for (key, value) in change.as_object().unwrap() {
             spec[key] = value.clone();
@@ -102,7 +102,7 @@ async fn beginning() -> Told {
 }
 
 async fn groups(told: &mut Told) {
-    told.web(1, json!({}));
+    told.web(1, &json!({}));
     told.succeeds("hello").await;
     told.descriptor("app_name: store\n");
     told.fails(
@@ -115,13 +115,13 @@ async fn groups(told: &mut Told) {
     let group =
         json!({"id": "/shop/store", "apps": [service("cache", 1, ""), service("db", 1, "")]});
     told.town.spec("store", &group);
-    told.web(1, json!({"dependencies": ["/shop/store"]}));
+    told.web(1, &json!({"dependencies": ["/shop/store"]}));
     let deploy = told.succeeds("a group, and web depends on it").await;
     assert_eq!(deploy["services"].as_array().unwrap().len(), 3, "{deploy}");
-    told.web(1, json!({"dependencies": ["/shop/stor"]}));
+    told.web(1, &json!({"dependencies": ["/shop/stor"]}));
     told.ends("a dependency that is not there", "succeeded", None)
         .await;
-    told.web(1, json!({"dependencies": ["/shop/store"]}));
+    told.web(1, &json!({"dependencies": ["/shop/store"]}));
     told.succeeds("the dependency put right").await;
     told.town.write(
         "specs/more.json",
@@ -146,16 +146,19 @@ async fn groups(told: &mut Told) {
 
 async fn what_marathon_says(told: &mut Told) {
     let deps = json!({"dependencies": ["/shop/store"]});
-    told.web(2, json!({"cmd": "echo 'no route to 10.1.2.3' >&2; exit 7"}));
+    told.web(
+        2,
+        &json!({"cmd": "echo 'no route to 10.1.2.3' >&2; exit 7"}),
+    );
     told.fails("a service that needs the network", "CRASHING", "times on ")
         .await;
-    told.web(2, json!({"acceptedResourceRoles": ["prod"]}));
+    told.web(2, &json!({"acceptedResourceRoles": ["prod"]}));
     let sentence = "acceptedResourceRoles wants prod; there is * and slave_public";
     told.fails("a role that nobody has", "NO_OFFERS", sentence)
         .await;
-    told.web(2, json!({"acceptedResourceRoles": ["slave_public"]}));
+    told.web(2, &json!({"acceptedResourceRoles": ["slave_public"]}));
     told.succeeds("the role of public services").await;
-    told.web(2, json!({"cpus": 64}));
+    told.web(2, &json!({"cpus": 64}));
     told.fails(
         "more than an agent has",
         "NO_OFFERS",
@@ -164,7 +167,7 @@ async fn what_marathon_says(told: &mut Told) {
     .await;
     told.web(
         2,
-        json!({"upgradeStrategy": {"minimumHealthCapacity": 2, "maximumOverCapacity": 1}}),
+        &json!({"upgradeStrategy": {"minimumHealthCapacity": 2, "maximumOverCapacity": 1}}),
     );
     told.fails(
         "what Marathon refuses",
@@ -184,14 +187,14 @@ async fn what_marathon_says(told: &mut Told) {
             .contains("MUTABLE_TAG"),
         "{deploy}"
     );
-    told.web(3, json!({"healthChecks": [{"protocol": "HTTP", "path": "/none", "portIndex": 0, "gracePeriodSeconds": 1, "intervalSeconds": 1, "timeoutSeconds": 1, "maxConsecutiveFailures": 2}]}));
+    told.web(3, &json!({"healthChecks": [{"protocol": "HTTP", "path": "/none", "portIndex": 0, "gracePeriodSeconds": 1, "intervalSeconds": 1, "timeoutSeconds": 1, "maxConsecutiveFailures": 2}]}));
     told.fails(
         "a path that is not there",
         "UNHEALTHY",
         "passed HTTP GET /none",
     )
     .await;
-    told.web(4, deps);
+    told.web(4, &deps);
     told.succeeds("all put right").await;
 }
 
