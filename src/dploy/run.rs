@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     workspace.services()?;
     let marathon = session.marathon(Some(&workspace)).await?;
     if args.launch.relaunch {
-        let launched = launch::launch(session, &workspace, &marathon, &args.launch).await;
+        let launched = launch::launch(session, &workspace, &marathon, &args.launch, true).await;
         return answer(session, &workspace, "relaunched", launched);
     }
     let Some(observer) = session.observer(Some(&workspace), &marathon).await? else {
@@ -32,6 +32,13 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     };
     if !observer.alive {
         let why = observer.silence();
+        if !args.direct && launch::never_ended(&marathon, &observer).await? {
+            session.terminal.note(format!(
+                "{why}: its launch never came to an end, and is begun again"
+            ));
+            let launched = launch::launch(session, &workspace, &marathon, &args.launch, true).await;
+            return answer(session, &workspace, "relaunched", launched);
+        }
         if !args.direct {
             bail!(
                 "{why}, so lock and pin are not known; `dploy doctor` looks closer, `dploy run -relaunch` launches it again, `dploy run -direct` goes around it"
@@ -86,7 +93,7 @@ async fn deploy_and_launch(
         End::Succeeded(changed) => changed,
         End::Not(code) => return Ok(code),
     };
-    let launched = launch::launch(session, workspace, marathon, &args.launch).await;
+    let launched = launch::launch(session, workspace, marathon, &args.launch, false).await;
     answer(session, workspace, word(changed), launched)
 }
 

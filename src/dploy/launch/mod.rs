@@ -39,6 +39,24 @@ pub(super) struct Launched {
     pub trouble: Option<anyhow::Error>,
 }
 
+/// Whether the launch of an observer never came to its end: what it was launched with still rolls, and nothing of it is well.
+///
+/// # Errors
+/// When Marathon does not answer.
+pub(super) async fn never_ended(
+    marathon: &Marathon,
+    observer: &Observer,
+) -> Result<bool, MarathonError> {
+    let Some(id) = &observer.id else {
+        return Ok(false);
+    };
+    let app = marathon.client.app(id).await?;
+    Ok(app.is_some_and(|app| {
+        let well = app.tasks.iter().any(|t| app.is_well(t));
+        !well && !app.deployments().is_empty()
+    }))
+}
+
 /// Launches the observer, where the descriptor and a token ask for one.
 ///
 /// # Errors
@@ -48,6 +66,7 @@ pub(super) async fn launch(
     workspace: &Workspace,
     marathon: &Marathon,
     args: &LaunchArgs,
+    repairs: bool,
 ) -> anyhow::Result<Launched> {
     let missing = |hint: &str| {
         session.terminal.hint(hint);
@@ -98,7 +117,7 @@ pub(super) async fn launch(
         pat,
         args,
     };
-    launch.run().await
+    launch.run(repairs).await
 }
 
 /// The observer reads the head of the branch when it starts: it must be there.
@@ -135,7 +154,8 @@ struct Launch<'a> {
 }
 
 impl Launch<'_> {
-    async fn run(&self) -> anyhow::Result<Launched> {
+    /// `repairs`: one that is there already is launched again.
+    async fn run(&self, repairs: bool) -> anyhow::Result<Launched> {
         let terminal = self.session.terminal;
         let (mut spec, local) = self.spec().await?;
         let id: ServiceId = spec["id"]
@@ -144,7 +164,7 @@ impl Launch<'_> {
             .parse()
             .map_err(|e| anyhow::anyhow!("the observer's spec: id: {e}"))?;
         let there = self.marathon.client.app(&id).await?;
-        let again = self.args.relaunch && there.as_ref().is_some_and(is_observer);
+        let again = (self.args.relaunch || repairs) && there.as_ref().is_some_and(is_observer);
         if there.as_ref().is_some_and(is_observer) && !again {
             bail!(
                 "the app runs, and {id}, which is an observer, is in Marathon already; `dploy run -relaunch` launches it again with what is said now"
@@ -249,7 +269,7 @@ impl Launch<'_> {
                     .trouble
                     .map_or("it takes too long".to_owned(), |t| t.sentence);
                 bail!(
-                    "the app runs, and its observer does not get healthy: {why}; Marathon keeps trying. `dploy run -relaunch` launches it again with what is said then, `dploy destroy` removes both"
+                    "the app runs, and its observer does not get healthy: {why}; Marathon keeps trying. `dploy run` launches it again with what is said then, `dploy destroy` removes both"
                 );
             }
             tokio::time::sleep(Duration::from_millis(500)).await;

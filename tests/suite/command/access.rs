@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::program::{DPLOY, ended};
-use crate::support::proxies::Gate;
+use crate::support::proxies::{Gate, Trap};
 use crate::support::shell::{Shell, shell_service};
 use test_kit::marathon::Marathon;
 use test_kit::wait::until;
@@ -195,4 +195,36 @@ async fn a_wrong_password_is_said_once_with_the_variables_and_without_the_passwo
         );
     }
     marathon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_elsewhere_is_asked_through_the_proxy_but_for_what_is_excepted() {
+    let asked = async |url: &str, except: &str| {
+        let proxy = Trap::new();
+        let shell = Shell::new()
+            .env("HTTP_PROXY", &proxy.url())
+            .env("HTTPS_PROXY", &proxy.url())
+            .env("NO_PROXY", except);
+        shell.ok(&["init", "-marathon-url", url]).await;
+        let (code, _, err) = shell.run(&["-timeout=5", "ps"]).await;
+        assert_eq!(code, 1, "{err}");
+        let seen = proxy.seen();
+        let host =
+            |s: &crate::support::proxies::Seen| s.headers["host"].to_str().unwrap().to_owned();
+        seen.iter()
+            .map(|s| (s.method.clone(), host(s)))
+            .collect::<Vec<_>>()
+    };
+    let plain = asked("http://marathon.invalid:8080", "").await;
+    assert!(
+        plain.contains(&("GET".to_owned(), "marathon.invalid:8080".to_owned())),
+        "{plain:?}"
+    );
+    let tunnel = asked("https://marathon.invalid:8443", "other.invalid").await;
+    assert!(
+        tunnel.contains(&("CONNECT".to_owned(), "marathon.invalid:8443".to_owned())),
+        "{tunnel:?}"
+    );
+    assert_eq!(asked("http://marathon.invalid:8080", ".invalid").await, []);
+    assert_eq!(asked("http://127.0.0.1:9", "").await, []);
 }

@@ -315,7 +315,11 @@ impl Trap {
                 let (head, body) = request.into_parts();
                 let seen = Seen {
                     method: head.method.to_string(),
-                    path: head.uri.path_and_query().unwrap().to_string(),
+                    // a tunnel is asked for by host and port alone
+                    path: head
+                        .uri
+                        .path_and_query()
+                        .map_or_else(|| head.uri.to_string(), ToString::to_string),
                     headers: head.headers,
                     body: whole(body).await,
                 };
