@@ -19,6 +19,7 @@ pub enum ProblemCode {
     Github,
     Internal,
     Invalid,
+    KeyReused,
     Locked,
     LogUnavailable,
     Login,
@@ -70,6 +71,7 @@ impl ProblemCode {
             | Self::Github
             | Self::Internal
             | Self::Invalid
+            | Self::KeyReused
             | Self::LogUnavailable
             | Self::Marathon
             | Self::Method
@@ -104,6 +106,9 @@ impl ProblemCode {
             Self::Github => "GitHub refused, or did not answer",
             Self::Internal => "the observer's own log says why",
             Self::Invalid => "a field does not fit; `detail` names it",
+            Self::KeyReused => {
+                "this `Idempotency-Key` came before with another action or another body"
+            }
             Self::Locked => "an operator locked the app",
             Self::LogUnavailable => "the log cannot be written now; nothing was done",
             Self::Login => "this needs an operator: a token, or a login",

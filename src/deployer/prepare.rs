@@ -202,7 +202,7 @@ impl Context {
         )
         .map(|plan| {
             let specs = digest(&commit.services);
-            let token = plan_token(app, &specs);
+            let token = plan_token(app, &specs, wanted.only.as_ref());
             Preview {
                 plan,
                 live,

@@ -196,10 +196,16 @@ pub enum Command {
 }
 
 /// What the writer looked up in the log for a command, inside the transaction.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an answer of its own"
+)]
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// The delivery or idempotency key was seen, and began this deploy.
     pub dedup: Option<Option<DeployNumber>>,
+    /// The idempotency key came before, with another action or another body.
+    pub key_reused: bool,
     /// The body was seen.
     pub body: bool,
     /// The commit of the push, or the head that is about to be deployed, was pushed before the app was pinned.
@@ -245,6 +251,9 @@ pub enum Refusal {
     /// An operator said that nobody deploys.
     #[error("locked by {}: {}", .0.by, .0.reason)]
     Locked(Box<Lock>),
+    /// The idempotency key belongs to another action or another body.
+    #[error("this Idempotency-Key came before with another action or another body")]
+    KeyReused,
     /// The plan was made of another state.
     #[error("the app changed since the plan was made")]
     PlanStale,

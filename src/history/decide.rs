@@ -35,6 +35,9 @@ pub fn decide(
         let events = Vec::new();
         return Ok(Decision { events, answer });
     }
+    if known.key_reused {
+        return Err(Refusal::KeyReused);
+    }
     let mut draft = Draft {
         id,
         actor,

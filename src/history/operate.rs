@@ -11,12 +11,12 @@ use crate::event::{Cause, DeployQueued, DeployRef, Ending, Fact, ResumeWhen, Rol
 use crate::id::{CommitId, DeployNumber, ServiceId};
 use crate::sentence::Code;
 
-/// The token of a plan: it changes with target specs, pin, lock, last deploy and drift, never with counts.
+/// The token of a plan: it changes with target specs, what it is limited to, pin, lock, last deploy and drift, never with counts.
 #[must_use]
-pub fn plan_token(app: &App, target_specs: &str) -> String {
+pub fn plan_token(app: &App, target_specs: &str, only: Option<&ServiceId>) -> String {
     let drift: Vec<&ServiceId> = app.drift.iter().map(|d| &d.id).collect();
     let text = format!(
-        "{target_specs}\n{:?}\n{:?}\n{}\n{drift:?}",
+        "{target_specs}\n{only:?}\n{:?}\n{:?}\n{}\n{drift:?}",
         app.pin, app.lock, app.last_deploy
     );
     hex::encode(&Sha256::digest(text.as_bytes())[..16])
@@ -102,15 +102,18 @@ fn idle(app: &App) -> Result<(), Refusal> {
     }
 }
 
+/// What was looked at must still be what would be done.
+fn as_planned(app: &App, target: &Target) -> Result<(), Refusal> {
+    let token = || plan_token(app, &target.specs, target.only.as_ref());
+    match &target.plan {
+        Some(plan) if *plan != token() => Err(Refusal::PlanStale),
+        _ => Ok(()),
+    }
+}
+
 fn rollback(draft: &mut Draft<'_>, app: &App, target: &Target) -> Result<Answer, Refusal> {
     unlocked(app, target.override_lock)?;
-    if target
-        .plan
-        .as_ref()
-        .is_some_and(|plan| *plan != plan_token(app, &target.specs))
-    {
-        return Err(Refusal::PlanStale);
-    }
+    as_planned(app, target)?;
     if let Some(running) = app.running.as_ref().filter(|d| d.is_rollback()) {
         let sentence = format!(
             "rollback {} to {} is under way",
@@ -201,6 +204,7 @@ fn deploy(
     cause: Cause,
 ) -> Result<Answer, Refusal> {
     unlocked(app, target.override_lock)?;
+    as_planned(app, target)?;
     if let Some(running) = app.running.as_ref().filter(|d| d.is_rollback()) {
         let sentence = format!("rollback {} is under way", running.number);
         return Err(Refusal::Busy(running.number, sentence));

@@ -25,6 +25,9 @@ impl Batch {
                 Some(began) => Some(*began),
                 None => began_by(conn.as_deref_mut(), app, key).await?,
             };
+            if known.dedup.is_none() {
+                known.key_reused = self.of_another_body(conn.as_deref_mut(), app, key).await?;
+            }
         }
         match &request.command {
             Command::Push(push) => {
@@ -83,6 +86,33 @@ impl Batch {
             _ => {}
         }
         Ok(known)
+    }
+
+    /// Whether the same idempotency key came with another action, or another body.
+    async fn of_another_body(
+        &self,
+        conn: Option<&mut SqliteConnection>,
+        app: &AppId,
+        key: &str,
+    ) -> Result<bool, StoreError> {
+        let Some(chosen) = chosen(key) else {
+            return Ok(false);
+        };
+        // all with this beginning: `$` follows `#`
+        let (from, to) = (format!("{chosen}#"), format!("{chosen}$"));
+        let batch = (app.clone(), from.clone())..(app.clone(), to.clone());
+        if self.dedups.range(batch).next().is_some() {
+            return Ok(true);
+        }
+        let Some(conn) = conn else { return Ok(false) };
+        let query =
+            "select exists (select 1 from event where app = ? and dedup >= ? and dedup < ?)";
+        Ok(sqlx::query_scalar(query)
+            .bind(app.as_str())
+            .bind(from)
+            .bind(to)
+            .fetch_one(conn)
+            .await?)
     }
 
     /// The first of these services that belongs to another app, and whose it is.
@@ -161,6 +191,12 @@ impl Batch {
     }
 }
 
+/// The part of an idempotency key that its sender chose; what follows is of the action and its body.
+fn chosen(key: &str) -> Option<&str> {
+    let (chosen, _) = key.strip_prefix("key:").and(key.split_once('#'))?;
+    Some(chosen)
+}
+
 /// Whether the key was seen, and the deploy it began.
 async fn began_by(
     conn: Option<&mut SqliteConnection>,
@@ -168,10 +204,12 @@ async fn began_by(
     key: &str,
 ) -> Result<Option<Option<DeployNumber>>, StoreError> {
     let Some(conn) = conn else { return Ok(None) };
+    // earlier releases kept a key alone
     let event: Option<(String, Option<i64>)> =
-        sqlx::query_as("select kind, deploy from event where app = ? and dedup = ?")
+        sqlx::query_as("select kind, deploy from event where app = ? and dedup in (?, ?)")
             .bind(app.as_str())
             .bind(key)
+            .bind(chosen(key).unwrap_or(key))
             .fetch_optional(conn)
             .await?;
     Ok(event.map(|(kind, deploy)| {

@@ -18,7 +18,22 @@ pub(super) struct Act<T> {
     /// Whether a browser's form sent it, and wants a page for an answer.
     pub form: bool,
     /// `Idempotency-Key`.
-    pub key: Option<String>,
+    pub key: Option<Key>,
+    /// The fields that were given.
+    pub given: Vec<String>,
+    /// All that was given, for the key.
+    pub whole: String,
+}
+
+/// An `Idempotency-Key`: it belongs to one action with one body.
+pub(super) struct Key(String);
+
+impl Key {
+    /// The key as the log keeps it.
+    pub fn of(&self, action: &str, whole: &str) -> String {
+        let digest = crate::spec::sha256_hex(format!("{action}\n{whole}").as_bytes());
+        format!("{}#{}", self.0, &digest[..16])
+    }
 }
 
 impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
@@ -36,7 +51,19 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
             .headers
             .get("idempotency-key")
             .and_then(|k| k.to_str().ok())
-            .map(|k| format!("key:{}", crate::secret::plain(k, 200)));
+            .map(|k| {
+                Key(format!(
+                    "key:{}",
+                    crate::secret::plain(k, 200).replace('#', "%23")
+                ))
+            });
+        // a program that sends a form reads JSON if it says so
+        let accept = parts
+            .headers
+            .get(header::ACCEPT)
+            .and_then(|a| a.to_str().ok());
+        let reads_json =
+            accept.is_some_and(|a| a.contains("application/json") && !a.contains("text/html"));
         let bytes = axum::body::to_bytes(body, LARGEST).await.map_err(|_| {
             Failure::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -56,6 +83,8 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
             let why = "the body: must be a JSON object, e.g. {} for no options";
             return Err(Failure::unprocessable(ProblemCode::Invalid, why));
         }
+        let given = value.as_object().map(|v| v.keys().cloned().collect());
+        let whole = value.to_string();
         let body = serde_path_to_error::deserialize(value).map_err(|e| {
             let place = match e.path().to_string() {
                 root if root == "." => "the body".to_owned(),
@@ -63,7 +92,13 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
             };
             Failure::unprocessable(ProblemCode::Invalid, format!("{place}: {}", e.inner()))
         })?;
-        Ok(Self { body, form, key })
+        Ok(Self {
+            body,
+            form: form && !reads_json,
+            key,
+            given: given.unwrap_or_default(),
+            whole,
+        })
     }
 }
 

@@ -94,6 +94,8 @@ impl From<Refusal> for Failure {
                 .hint("wait for it, or cancel it first"),
             Refusal::Locked(_) => Self::new(StatusCode::LOCKED, ProblemCode::Locked, text)
                 .hint("unlock it, or send override_lock: true"),
+            Refusal::KeyReused => Self::unprocessable(ProblemCode::KeyReused, text)
+                .hint("nothing was done; a new wish has a new key"),
             Refusal::PlanStale => Self::new(StatusCode::CONFLICT, ProblemCode::PlanStale, text)
                 .hint("look at the new plan and send its token"),
             Refusal::Stale => Self::new(StatusCode::CONFLICT, ProblemCode::Stale, text),

@@ -7,6 +7,7 @@ mod banner;
 mod error;
 mod events;
 mod extract;
+mod fields;
 mod hook;
 pub mod html;
 mod lifecycle;

@@ -13,6 +13,7 @@ use super::action_body::Act;
 use super::adopt::adopt;
 use super::error::Failure;
 use super::extract::Operator;
+use super::fields::{one_service, takes};
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants};
 use super::target::{Resolved, Wanted, target, wanted, would_queue};
@@ -79,24 +80,26 @@ async fn perform(
     action: &str,
     act: Act<ActBody>,
 ) -> Result<Response, Failure> {
+    takes(action, &act.given)?;
+    let mut body = act.body;
+    let service = one_service(&app, action, service, body.service.take())?;
     let acting = Acting {
         web,
         app,
         actor: operator.actor(),
         form: act.form,
-        key: act.key,
+        key: act.key.map(|key| key.of(action, &act.whole)),
     };
-    let body = act.body;
     let reason = body
         .reason
         .as_deref()
         .map(|r| crate::secret::plain(r, 500))
         .filter(|r| !r.trim().is_empty());
     let command = match action {
-        "rollback" => return rollback(&acting, body, service).await,
-        "deploy" => return deploy(&acting, &body, Cause::Cli).await,
-        "redeploy" => return deploy(&acting, &body, Cause::Redeploy).await,
-        "scale" => return scale(&acting, &body).await,
+        "rollback" => return rollback(&acting, &body, service).await,
+        "deploy" => return deploy(&acting, &body, service, Cause::Cli).await,
+        "redeploy" => return deploy(&acting, &body, service, Cause::Redeploy).await,
+        "scale" => return scale(&acting, &body, service).await,
         "adopt" => return adopt(&acting, &body).await,
         "destroy" => {
             return Err(Failure::missing(
@@ -147,29 +150,38 @@ fn place(body: &ActBody) -> Result<Wanted, Failure> {
 
 async fn rollback(
     acting: &Acting<'_>,
-    body: ActBody,
+    body: &ActBody,
     only: Option<ServiceId>,
 ) -> Result<Response, Failure> {
-    let wish = place(&body)?;
+    let resolved = acting.web.resolve(&acting.app, &place(body)?).await?;
+    let target = target(&resolved, body, only);
+    aim(acting, body, &resolved, target, Cause::Rollback).await
+}
+
+/// Shows what it would come to, or does it; what is not any more as it was looked at is shown anew.
+async fn aim(
+    acting: &Acting<'_>,
+    body: &ActBody,
+    resolved: &Resolved,
+    target: Target,
+    cause: Cause,
+) -> Result<Response, Failure> {
     let (web, app) = (acting.web, &acting.app);
-    let resolved = web.resolve(app, &wish).await?;
-    let target = target(&resolved, &body, only);
+    let shown = async || preview(web, app, resolved, &target, cause).await;
     if body.dry_run {
-        return Ok(json_answer(
-            StatusCode::OK,
-            &preview(web, app, &resolved, &target, Cause::Rollback).await?,
-        ));
+        return Ok(json_answer(StatusCode::OK, &shown().await?));
     }
-    match acting
-        .command(Command::Rollback(Box::new(target.clone())))
-        .await
-    {
-        Err(failure) if failure.0.is(ProblemCode::PlanStale) => Err(
-            match preview(web, app, &resolved, &target, Cause::Rollback).await {
-                Ok(plan) => failure.plan(plan),
-                Err(_) => failure,
-            },
-        ),
+    let boxed = Box::new(target.clone());
+    let command = match cause {
+        Cause::Rollback => Command::Rollback(boxed),
+        Cause::Redeploy => Command::Redeploy(boxed),
+        _ => Command::Deploy(boxed),
+    };
+    match acting.command(command).await {
+        Err(failure) if failure.0.is(ProblemCode::PlanStale) => Err(match shown().await {
+            Ok(plan) => failure.plan(plan),
+            Err(_) => failure,
+        }),
         other => Ok(acting.answer(&other?)),
     }
 }
@@ -205,42 +217,29 @@ async fn preview(
     }
 }
 
-async fn deploy(acting: &Acting<'_>, body: &ActBody, cause: Cause) -> Result<Response, Failure> {
+async fn deploy(
+    acting: &Acting<'_>,
+    body: &ActBody,
+    only: Option<ServiceId>,
+    cause: Cause,
+) -> Result<Response, Failure> {
     let app = &acting.app;
     let wish = match (wanted(body)?, cause, &app.live) {
         (Wanted::Head, Cause::Redeploy, Some(live)) => Wanted::Deploy(live.deploy),
         (wish, ..) => wish,
     };
     let resolved = acting.web.resolve(app, &wish).await?;
-    let only = body
-        .service
-        .as_deref()
-        .map(str::parse)
-        .transpose()
-        .map_err(|e| Failure::unprocessable(ProblemCode::Invalid, format!("service: {e}")))?;
     let target = target(&resolved, body, only);
-    if body.dry_run {
-        let plan = preview(acting.web, app, &resolved, &target, cause).await?;
-        return Ok(json_answer(StatusCode::OK, &plan));
-    }
-    let target = Box::new(target);
-    let command = if cause == Cause::Redeploy {
-        Command::Redeploy(target)
-    } else {
-        Command::Deploy(target)
-    };
-    let answer = acting.command(command).await?;
-    Ok(acting.answer(&answer))
+    aim(acting, body, &resolved, target, cause).await
 }
 
-async fn scale(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure> {
+async fn scale(
+    acting: &Acting<'_>,
+    body: &ActBody,
+    service: Option<ServiceId>,
+) -> Result<Response, Failure> {
     let invalid = |what: &str| Failure::unprocessable(ProblemCode::Invalid, what.to_owned());
-    let service: ServiceId = body
-        .service
-        .as_deref()
-        .ok_or_else(|| invalid("service: which one"))?
-        .parse()
-        .map_err(|e| invalid(&format!("service: {e}")))?;
+    let service = service.ok_or_else(|| invalid("service: which one"))?;
     let new = body
         .instances
         .ok_or_else(|| invalid("instances: how many, a whole number"))?;
@@ -301,6 +300,7 @@ pub(super) async fn confirm_rollback(
         &chrome,
         &AppBody::from(&app),
         &plan,
+        target.only.as_ref(),
         message.as_ref(),
         None,
     ))

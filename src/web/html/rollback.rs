@@ -6,6 +6,7 @@ use super::chrome::Chrome;
 use super::part::{self, render};
 use crate::api::{AppBody, PlanBody, PlanService};
 use crate::event::CommitInfo;
+use crate::id::ServiceId;
 
 #[derive(Template)]
 #[template(path = "rollback.html")]
@@ -15,6 +16,7 @@ struct View<'a> {
     json: Option<String>,
     app: &'a AppBody,
     plan: &'a PlanBody,
+    only: Option<&'a ServiceId>,
     message: Option<&'a CommitInfo>,
     error: Option<&'a str>,
 }
@@ -53,6 +55,7 @@ pub fn rollback(
     chrome: &Chrome,
     app: &AppBody,
     plan: &PlanBody,
+    only: Option<&ServiceId>,
     message: Option<&CommitInfo>,
     error: Option<&str>,
 ) -> String {
@@ -62,6 +65,7 @@ pub fn rollback(
         json: None,
         app,
         plan,
+        only,
         message,
         error,
     })

@@ -56,6 +56,7 @@ impl Story {
         let pin = self.app.as_ref().and_then(|a| a.pin.as_ref());
         let first = commit.and_then(|c| self.pushes.get(c));
         Known {
+            key_reused: false,
             dedup: key.map(began),
             body: matches!(command, Command::Push(p) if self.bodies().any(|b| Some(b) == p.body)),
             commit: pin
@@ -572,19 +573,19 @@ fn a_rollback_of_a_stale_plan_is_refused_and_of_a_fresh_one_is_not() {
             ..target(1)
         }))
     };
-    let fresh = plan_token(story.app(), "specs of the target");
+    let fresh = plan_token(story.app(), "specs of the target", None);
     story.does(GITHUB, pushed(2, 3));
     assert_eq!(story.is_refused(with_plan(&fresh)), Refusal::PlanStale);
-    let fresh = plan_token(story.app(), "specs of the target");
+    let fresh = plan_token(story.app(), "specs of the target", None);
     assert_eq!(story.does(OPERATOR, with_plan(&fresh)), queued(4));
 }
 
 #[test]
 fn the_plan_token_covers_specs_pin_lock_last_deploy_and_drift_and_no_counts() {
     let mut story = Story::new();
-    let mut seen = vec![plan_token(story.app(), "other specs")];
+    let mut seen = vec![plan_token(story.app(), "other specs", None)];
     let mut changed = |story: &Story| {
-        let token = plan_token(story.app(), "specs of the target");
+        let token = plan_token(story.app(), "specs of the target", None);
         assert!(!seen.contains(&token), "{:?}", story.then());
         seen.push(token);
     };
@@ -608,14 +609,14 @@ fn the_plan_token_covers_specs_pin_lock_last_deploy_and_drift_and_no_counts() {
         }]),
     );
     changed(&story);
-    let before = plan_token(story.app(), "specs of the target");
+    let before = plan_token(story.app(), "specs of the target", None);
     let scaled = Fact::ServiceScaled {
         id: service(WEB),
         old: 2,
         new: 5,
     };
     story.does(OPERATOR, Command::Note(vec![scaled]));
-    assert_eq!(plan_token(story.app(), "specs of the target"), before);
+    assert_eq!(plan_token(story.app(), "specs of the target", None), before);
 }
 
 #[test]

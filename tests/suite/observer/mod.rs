@@ -18,6 +18,7 @@ mod push_to_deploy;
 mod safe_end;
 mod said;
 mod secrets;
+mod strict;
 mod takeover;
 mod twists;
 mod views;

@@ -161,6 +161,7 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
                 c,
                 &gated(words),
                 &plan(words),
+                Some(&"/shop/web".parse().unwrap()),
                 Some(&info(words)),
                 Some(words),
             ),

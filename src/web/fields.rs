@@ -1,0 +1,92 @@
+//! Which fields each action takes, and which service it is about: what an action does not take is refused, never ignored.
+
+use super::error::Failure;
+use crate::api::ProblemCode;
+use crate::history::App;
+use crate::id::ServiceId;
+
+/// What a deploy of another commit is told.
+const PLACE: &[&str] = &["to", "commit", "deploy"];
+
+/// The fields of an action beside those of [`PLACE`], and whether it takes those too; `None` where there is no such action.
+fn fields(action: &str) -> Option<(bool, &'static [&'static str])> {
+    Some(match action {
+        "rollback" => (
+            true,
+            &[
+                "reason",
+                "resume",
+                "scale",
+                "plan",
+                "dry_run",
+                "override_lock",
+                "service",
+            ],
+        ),
+        "deploy" | "redeploy" => (
+            true,
+            &[
+                "reason",
+                "resume",
+                "scale",
+                "plan",
+                "dry_run",
+                "override_lock",
+                "force",
+                "service",
+            ],
+        ),
+        "cancel" => (true, &["reason"]),
+        "resume" | "lock" | "unlock" => (false, &["reason"]),
+        "scale" => (false, &["service", "instances"]),
+        "adopt" => (false, &["services", "from"]),
+        _ => return None,
+    })
+}
+
+/// Refuses fields that an action does not take; whoever sent them expects something of them.
+pub(super) fn takes(action: &str, given: &[String]) -> Result<(), Failure> {
+    let Some((place, own)) = fields(action) else {
+        return Ok(());
+    };
+    let place = if place { PLACE } else { &[] };
+    let taken = |field: &str| own.contains(&field) || place.contains(&field);
+    let Some(other) = given.iter().find(|field| !taken(field)) else {
+        return Ok(());
+    };
+    let all: Vec<&str> = place.iter().chain(own).copied().collect();
+    let why = format!(
+        "{}: {action} does not take it; it takes {}",
+        crate::secret::plain(other, 100),
+        all.join(", ")
+    );
+    Err(Failure::unprocessable(ProblemCode::Invalid, why).hint("nothing was done"))
+}
+
+/// The one service that an action is about, by its path or by its body; an action on the whole app is not asked for by a service.
+pub(super) fn one_service(
+    app: &App,
+    action: &str,
+    path: Option<ServiceId>,
+    body: Option<String>,
+) -> Result<Option<ServiceId>, Failure> {
+    let invalid = |why: String| Failure::unprocessable(ProblemCode::Invalid, why);
+    let body: Option<ServiceId> = body
+        .map(|id| id.parse().map_err(|e| invalid(format!("service: {e}"))))
+        .transpose()?;
+    if let Some(service) = &path
+        && fields(action).is_some_and(|(_, own)| !own.contains(&"service"))
+    {
+        return Err(invalid(format!(
+            "{action} is of a whole app, and {service} is one service of {0}; POST /apps/{0}/{action}",
+            app.id
+        ))
+        .hint("nothing was done"));
+    }
+    match (path, body) {
+        (Some(path), Some(body)) if path != body => Err(invalid(format!(
+            "service: is {body}, and the path says {path}"
+        ))),
+        (path, body) => Ok(path.or(body)),
+    }
+}
