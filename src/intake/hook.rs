@@ -9,6 +9,9 @@ use crate::history::{App, Command};
 use crate::sentence::{Code, Sentence};
 use crate::store::StoreError;
 
+/// The actor where nobody asked for it.
+const OBSERVER: &str = "observer";
+
 /// Keeps the hooks of repositories.
 #[derive(Clone)]
 pub struct HookKeeper {
@@ -42,24 +45,25 @@ impl HookKeeper {
         if apps.iter().all(|app| fails_by(app, Code::Removed)) {
             return Ok(Some(true));
         }
-        match self.keep_for(repository, &apps).await {
+        match self.keep_for(repository, &apps, OBSERVER).await {
             Ok(()) => Ok(Some(true)),
             Err(KeepError::Github(error)) => Ok(Some(error.code() != Code::GithubUnreachable)),
             Err(KeepError::Store(error)) => Err(error),
         }
     }
 
-    /// Makes the hook of a repository what it should be, also after an operator removed it. What goes wrong is an event, once.
+    /// Makes the hook of a repository what it should be, also after an operator removed it, because `actor` wants it. What goes wrong is an event, once.
     ///
     /// # Errors
     /// See [`KeepError`].
-    pub async fn keep(&self, repository: u64) -> Result<(), KeepError> {
+    pub async fn keep(&self, repository: u64, actor: &str) -> Result<(), KeepError> {
         let apps = self.context.store.apps_of(repository).await?;
-        self.keep_for(repository, &without_leaving(apps)).await
+        self.keep_for(repository, &without_leaving(apps), actor)
+            .await
     }
 
-    async fn keep_for(&self, repository: u64, apps: &[App]) -> Result<(), KeepError> {
-        match self.ensure(repository, apps).await {
+    async fn keep_for(&self, repository: u64, apps: &[App], actor: &str) -> Result<(), KeepError> {
+        match self.ensure(repository, apps, actor).await {
             Err(KeepError::Github(error)) => {
                 let why = Sentence::new(error.code(), error.to_string());
                 for app in apps.iter().filter(|app| !fails_by(app, error.code())) {
@@ -67,7 +71,7 @@ impl HookKeeper {
                         code: why.code.clone(),
                         sentence: why.sentence.clone(),
                     };
-                    self.note(app, failed).await?;
+                    self.note(app, failed, actor).await?;
                 }
                 Err(error.into())
             }
@@ -75,7 +79,7 @@ impl HookKeeper {
         }
     }
 
-    async fn ensure(&self, repository: u64, apps: &[App]) -> Result<(), KeepError> {
+    async fn ensure(&self, repository: u64, apps: &[App], actor: &str) -> Result<(), KeepError> {
         let context = &self.context;
         let (github, url) = (&context.github, &context.hook_url);
         let secret = context.store.make_hook_secret(repository).await?;
@@ -96,9 +100,9 @@ impl HookKeeper {
                             "GitHub does not know {lost} any more, somebody deleted it there"
                         ),
                     };
-                    self.note(app, removed).await?;
+                    self.note(app, removed, OBSERVER).await?;
                 }
-                taken |= self.note(app, registered(id)).await?;
+                taken |= self.note(app, registered(id), actor).await?;
             }
             if !taken {
                 self.take_back(repository, id).await?;
@@ -115,14 +119,14 @@ impl HookKeeper {
                     url: url.clone(),
                     differed: differed.clone(),
                 };
-                self.note(app, repaired).await?;
+                self.note(app, repaired, actor).await?;
             }
             return Ok(());
         }
         let news = |app: &&App| app.hook.id != Some(id) || app.hook.failure.is_some();
         let mut is_new = false;
         for app in apps.iter().filter(news) {
-            is_new |= self.note(app, registered(id)).await?;
+            is_new |= self.note(app, registered(id), actor).await?;
         }
         if is_new {
             // it was there already, so no ping comes by itself to say that it works
@@ -154,12 +158,12 @@ impl HookKeeper {
     }
 
     /// Writes it down; answers whether the app still takes it.
-    async fn note(&self, app: &App, fact: Fact) -> Result<bool, StoreError> {
+    async fn note(&self, app: &App, fact: Fact, actor: &str) -> Result<bool, StoreError> {
         match self
             .context
             .store
             .log()
-            .command(&app.id, "observer", None, Command::Note(vec![fact]))
+            .command(&app.id, actor, None, Command::Note(vec![fact]))
             .await
         {
             Ok(_) => Ok(true),

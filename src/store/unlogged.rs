@@ -46,6 +46,9 @@ impl Unlogged {
                 return Ok(());
             }
             Self::Token { name, hash } => {
+                // another token of this name: who came in with the one before is out
+                sqlx::query("delete from session where token = ? and exists (select 1 from token where name = ? and hash <> ?)")
+                    .bind(name).bind(name).bind(hash).execute(&mut *conn).await?;
                 sqlx::query("insert into token (name, hash, created_at) values (?, ?, ?) on conflict (name) do update set hash = excluded.hash")
                     .bind(name).bind(hash).bind(at).execute(conn).await
             }

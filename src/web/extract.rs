@@ -24,7 +24,7 @@ use crate::signature;
 const LARGEST_BODY: usize = 26 * 1024 * 1024;
 
 /// The name of the session cookie.
-pub(super) const COOKIE: &str = "dploy_session";
+const COOKIE: &str = "dploy_session";
 
 /// A webhook body whose signature was verified with the secret of a repository.
 pub(super) struct SignedBody {
@@ -242,6 +242,23 @@ pub(super) struct Viewer {
     pub operator: Option<String>,
 }
 
+/// The cookie of a session. Cookies reach every port of a host: it is called by ours, and over TLS nobody but this host can set it.
+pub(super) fn cookie_name(web: &Web, https: bool) -> String {
+    let url = reqwest::Url::parse(&web.public_url).ok();
+    let port = url.and_then(|u| u.port_or_known_default()).unwrap_or(0);
+    let prefix = if https { "__Host-" } else { "" };
+    format!("{prefix}{COOKIE}_{port}")
+}
+
+/// Whether a proxy that we believe says that it was TLS until there.
+pub(super) fn over_tls(web: &Web, parts: &Parts) -> bool {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|c| c.0.ip().to_canonical());
+    peer.is_some()
+        && peer == web.trusted_proxy
+        && text(&parts.headers, "x-forwarded-proto") == Some("https")
+}
+
 /// Where a request comes from, and whether others on the way can read it.
 pub(super) fn is_safe(web: &Web, parts: &Parts) -> bool {
     let peer: Option<IpAddr> = parts
@@ -249,9 +266,7 @@ pub(super) fn is_safe(web: &Web, parts: &Parts) -> bool {
         .get::<ConnectInfo<SocketAddr>>()
         .map(|c| c.0.ip());
     let local = peer.is_some_and(|p| p.to_canonical().is_loopback());
-    let by_proxy = peer.is_some()
-        && peer.map(|p| p.to_canonical()) == web.trusted_proxy
-        && text(&parts.headers, "x-forwarded-proto") == Some("https");
+    let by_proxy = over_tls(web, parts);
     // a request that a proxy on this machine hands on is not local
     let forwarded =
         parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key("forwarded");
@@ -262,12 +277,14 @@ pub(super) fn is_safe(web: &Web, parts: &Parts) -> bool {
 pub(super) const NOT_SAFE: &str = "this is plain HTTP: anybody on the way could read the token; put a TLS-terminating proxy in front and name it with \
      DPLOY_OBSERVER_TRUSTED_PROXY, use the observer from its own machine, or set DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN=true";
 
-async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
-    if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
-        let token = value.to_str().ok().and_then(|v| {
-            v.strip_prefix("Bearer ")
-                .or_else(|| v.strip_prefix("bearer "))
-        });
+/// The operator who asks, where it is one.
+pub(super) async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
+    // credentials of another kind are not for us: a browser may have them from who else was at this address
+    let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    });
+    if let Some(token) = bearer {
         if !is_safe(web, parts) {
             return Err(Failure::new(
                 StatusCode::FORBIDDEN,
@@ -275,15 +292,8 @@ async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
                 NOT_SAFE,
             ));
         }
-        let name = match token {
-            Some(token) => {
-                web.context
-                    .store
-                    .token_name(&Secret::new(token.trim()).sha256())
-                    .await?
-            }
-            None => None,
-        };
+        let hash = Secret::new(token.trim()).sha256();
+        let name = web.context.store.token_name(&hash).await?;
         if name.is_none() {
             web.refused("api", "a token that is not ours").await;
             return Err(Failure::new(
@@ -295,10 +305,11 @@ async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
         }
         return Ok(name);
     }
-    let Some(cookie) = CookieJar::from_headers(&parts.headers)
-        .get(COOKIE)
-        .map(|c| c.value().to_owned())
-    else {
+    let jar = CookieJar::from_headers(&parts.headers);
+    let cookie = [true, false]
+        .into_iter()
+        .find_map(|https| jar.get(&cookie_name(web, https)));
+    let Some(cookie) = cookie.map(|c| c.value().to_owned()) else {
         return Ok(None);
     };
     if !is_safe(web, parts) {

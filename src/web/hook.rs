@@ -17,7 +17,7 @@ use crate::sentence::Code;
 /// The hook of an app: register, repair, ping, remove.
 pub(super) async fn act_on_hook(
     State(web): State<Web>,
-    _operator: Operator,
+    operator: Operator,
     Path((name, action)): Path<(String, String)>,
     act: Act<ActBody>,
 ) -> Result<Response, Failure> {
@@ -32,12 +32,20 @@ pub(super) async fn act_on_hook(
         .hint("register it first")
     };
     let done = match action.as_str() {
-        "register" | "repair" => web.hooks.keep(repository).await,
+        "register" | "repair" => web.hooks.keep(repository, &operator.actor()).await,
         "ping" => github
             .ping_hook(repository, app.hook.id.ok_or_else(no_hook)?)
             .await
             .map_err(KeepError::from),
-        "remove" => remove_hook(&web, &app, app.hook.id.ok_or_else(no_hook)?).await,
+        "remove" => {
+            remove_hook(
+                &web,
+                &app,
+                app.hook.id.ok_or_else(no_hook)?,
+                &operator.actor(),
+            )
+            .await
+        }
         other => {
             return Err(Failure::missing(format!(
                 "a webhook has no action {other:?}"
@@ -59,7 +67,7 @@ pub(super) async fn act_on_hook(
     }
 }
 
-async fn remove_hook(web: &Web, app: &App, id: u64) -> Result<(), KeepError> {
+async fn remove_hook(web: &Web, app: &App, id: u64, actor: &str) -> Result<(), KeepError> {
     web.context
         .github
         .delete_hook(app.source.repository_id, id)
@@ -77,7 +85,7 @@ async fn remove_hook(web: &Web, app: &App, id: u64) -> Result<(), KeepError> {
     for app in apps.iter().filter(|app| app.destroying.is_none()) {
         let facts = vec![removed.clone(), stays_so.clone()];
         let log = web.context.store.log();
-        log.command(&app.id, "observer", None, Command::Note(facts))
+        log.command(&app.id, actor, None, Command::Note(facts))
             .await?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::error::{Failure, Rendered};
-use super::extract::Operator;
+use super::extract::{Operator, who};
 use super::negotiate::{Wants, wants};
 use super::{Web, events, hook, html, lifecycle, operate, pages, seed, session, webhook};
 use crate::api::{Problem, ProblemCode};
@@ -131,7 +131,11 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
         .map(ToString::to_string)
         .unwrap_or_default();
     let get = request.method() == Method::GET;
-    let response = next.run(request).await;
+    let (parts, body) = request.into_parts();
+    let mut asking = parts.clone();
+    // a token was judged by the handler
+    asking.headers.remove(header::AUTHORIZATION);
+    let response = next.run(Request::from_parts(parts, body)).await;
     let (mut response, mut problem) = in_words(response).await;
     // whoever pasted a secret where it does not belong does not get it back
     let redactor = web.context.store.log().redactor();
@@ -148,7 +152,9 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
         let next = percent_encoding::utf8_percent_encode(&path, percent_encoding::NON_ALPHANUMERIC);
         return axum::response::Redirect::to(&format!("/login?next={next}")).into_response();
     }
-    let chrome = web.chrome(None, "/");
+    // who is logged in is not asked to log in
+    let operator = who(&web, &asking).await.ok().flatten();
+    let chrome = web.chrome(operator, "/");
     let mut page = (response.status(), Html(html::problem(&chrome, &problem))).into_response();
     if let Some(allow) = response.headers().get(header::ALLOW) {
         page.headers_mut().insert(header::ALLOW, allow.clone());

@@ -2,7 +2,7 @@
 
 use axum::extract::{Query, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::Web;
 use super::error::Failure;
-use super::extract::{COOKIE, NOT_SAFE, Viewer, is_safe};
+use super::extract::{NOT_SAFE, Viewer, cookie_name, is_safe, over_tls};
 use super::html;
 use crate::api::ProblemCode;
 use crate::clock::stamp;
@@ -31,11 +31,17 @@ pub(super) struct Credentials {
     next: String,
 }
 
-/// Only a path of ours: a login must not send people elsewhere.
-fn inside(next: &str) -> &str {
-    let ours =
-        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']);
-    if ours { next } else { "/" }
+/// Only a path of ours, as a browser would read it: a login must not send people elsewhere.
+fn inside(next: &str) -> String {
+    let here = reqwest::Url::parse("http://here.invalid/");
+    let read = here.and_then(|here| Ok((here.join(next)?, here)));
+    match read {
+        Ok((read, here)) if next.starts_with('/') && read.origin() == here.origin() => {
+            let query = read.query().map(|q| format!("?{q}")).unwrap_or_default();
+            format!("{}{query}", read.path())
+        }
+        _ => "/".to_owned(),
+    }
 }
 
 pub(super) async fn show_login(
@@ -45,7 +51,7 @@ pub(super) async fn show_login(
 ) -> Response {
     let closed = (!is_safe(&web, &parts)).then_some(NOT_SAFE);
     let chrome = web.chrome(None, "/login");
-    Html(html::login(&chrome, inside(&query.next), None, closed)).into_response()
+    Html(html::login(&chrome, &inside(&query.next), None, closed)).into_response()
 }
 
 pub(super) async fn log_in(
@@ -60,7 +66,7 @@ pub(super) async fn log_in(
             NOT_SAFE,
         ));
     }
-    let next = inside(&form.next).to_owned();
+    let next = inside(&form.next);
     let Some(name) = web
         .context
         .store
@@ -100,14 +106,12 @@ pub(super) async fn log_in(
         .store
         .put_session(&session.sha256(), &name, &stamp(expires))
         .await?;
-    let https = parts
-        .headers
-        .get("x-forwarded-proto")
-        .is_some_and(|p| p == "https");
-    let cookie = Cookie::build((COOKIE, session.expose().to_owned()))
+    let https = over_tls(&web, &parts);
+    // a link from a chat comes from another site and is to find who is logged in; what changes something is no link
+    let cookie = Cookie::build((cookie_name(&web, https), session.expose().to_owned()))
         .path("/")
         .http_only(true)
-        .same_site(SameSite::Strict)
+        .same_site(SameSite::Lax)
         .secure(https)
         .build();
     Ok((CookieJar::new().add(cookie), Redirect::to(&next)).into_response())
@@ -118,13 +122,51 @@ pub(super) async fn log_out(
     headers: HeaderMap,
     _viewer: Viewer,
 ) -> Result<Response, Failure> {
-    let jar = CookieJar::from_headers(&headers);
-    if let Some(cookie) = jar.get(COOKIE) {
+    let mut jar = CookieJar::from_headers(&headers);
+    for https in [false, true] {
+        let name = cookie_name(&web, https);
+        let Some(cookie) = jar.get(&name) else {
+            continue;
+        };
         web.context
             .store
             .drop_session(&Secret::new(cookie.value()).sha256())
             .await?;
+        let gone = Cookie::build((name, "")).path("/").http_only(true);
+        jar = jar.remove(gone.same_site(SameSite::Lax).secure(https).build());
     }
-    let gone = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
-    Ok(([(header::SET_COOKIE, gone)], Redirect::to("/")).into_response())
+    Ok((jar, Redirect::to("/")).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inside;
+
+    #[test]
+    fn a_login_leads_to_no_other_site() {
+        for away in [
+            "//evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/\\evil.example",
+            "/\\/evil.example",
+            "https://evil.example/",
+            "javascript:alert(1)",
+            "evil.example",
+            "",
+        ] {
+            let led = inside(away);
+            assert!(
+                led == "/" || !led.contains("//"),
+                "{away:?} leads to {led:?}"
+            );
+            assert!(
+                !led.starts_with("//") && led.starts_with('/'),
+                "{away:?} leads to {led:?}"
+            );
+        }
+        assert_eq!(inside("/\t/evil.example"), "/");
+        assert_eq!(inside("/apps/shop?before=%2340"), "/apps/shop?before=%2340");
+        assert_eq!(inside("/apps/../events"), "/events");
+    }
 }

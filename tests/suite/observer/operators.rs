@@ -814,7 +814,7 @@ async fn a_login_gives_a_session_and_a_cross_site_post_gives_nothing() {
     assert_eq!(answer.headers()["location"], "/apps/shop");
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(
-        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"),
         "{cookie}"
     );
     let session = cookie.split(';').next().unwrap().to_owned();
@@ -842,5 +842,93 @@ async fn a_login_gives_a_session_and_a_cross_site_post_gives_nothing() {
         "the form goes back to a page"
     );
     assert_eq!(town.app().await["lock"]["by"], "operator:operator");
+    town.end().await;
+}
+
+/// Logs in; the cookie of the session.
+async fn logged_in(town: &Town, token: &str) -> String {
+    let login = town.http.post(format!("{}/login", town.url()));
+    let login = login.header("content-type", "application/x-www-form-urlencoded");
+    let answer = login.body(format!("token={token}")).send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_token_of_the_name_ends_the_sessions_of_the_one_before() {
+    let (mut town, ..) = two_versions().await;
+    let port = town.url().rsplit(':').next().unwrap().to_owned();
+    let session = logged_in(&town, TOKEN).await;
+    assert!(
+        session.starts_with(&format!("dploy_session_{port}=")),
+        "named for the port: {session}"
+    );
+    let (_, id) = session.split_once('=').unwrap();
+    let page = async |town: &Town| {
+        // a browser would find it again at the same port
+        let port = town.url().rsplit(':').next().unwrap();
+        let cookie = format!("dploy_session_{port}={id}");
+        let get = town.http.get(format!("{}/apps/shop/destroy", town.url()));
+        let get = get
+            .header("cookie", cookie)
+            .header("accept", "application/json");
+        get.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(page(&town).await, 200);
+    town.stop().await;
+    town.start().await;
+    assert_eq!(page(&town).await, 200, "a restart alone ends nothing");
+    town.stop().await;
+    town.extra = vec!["--token=another-token-of-this-name".to_owned()];
+    town.start().await;
+    assert_eq!(page(&town).await, 401);
+    let session = logged_in(&town, "another-token-of-this-name").await;
+    let get = town.http.get(format!("{}/apps/shop/destroy", town.url()));
+    let get = get.header("cookie", &session).header("accept", "text/html");
+    assert_eq!(get.send().await.unwrap().status(), 200);
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_for_somebody_else_are_none_and_who_is_logged_in_is_not_told_to_log_in() {
+    let (town, ..) = two_versions().await;
+    let basic = town.http.get(format!("{}/apps/shop", town.url()));
+    let basic = basic
+        .header("authorization", "Basic dTpw")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(basic.status(), 200, "anonymous, as without");
+    let session = logged_in(&town, TOKEN).await;
+    let stale = town.http.post(format!("{}/apps/shop/rollback", town.url()));
+    let stale = stale
+        .header("cookie", &session)
+        .header("origin", town.url())
+        .header("accept", "text/html")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body("to=%231&plan=0123&reason=x");
+    let answer = stale.send().await.unwrap();
+    assert_eq!(answer.status(), 409);
+    let page = answer.text().await.unwrap();
+    assert!(
+        page.contains("Log out") && !page.contains("Log in"),
+        "{page}"
+    );
+    // what is done to the webhook has a name in the log
+    let (status, said) = town.post("/apps/shop/hook/remove", &json!({})).await;
+    assert_eq!(status, 200, "{said}");
+    let (status, said) = town.post("/apps/shop/hook/register", &json!({})).await;
+    assert_eq!(status, 200, "{said}");
+    let events = town.get("/events.json?app=shop&limit=100").await;
+    let events = events["events"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{events}"))
+        .iter();
+    let by = |kind: &str| {
+        let mut of = events.clone().filter(|e| e["kind"] == kind);
+        of.any(|e| e["actor"] == "operator:operator")
+    };
+    assert!(by("hook_removed") && by("hook_registered"));
     town.end().await;
 }
