@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, RwLock};
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// What stands where a secret was.
@@ -102,6 +103,45 @@ pub fn password_in_url(text: &str) -> Option<&str> {
     let (user, _) = authority.rsplit_once('@')?;
     let (_, password) = user.split_once(':')?;
     Some(password)
+}
+
+/// The value of a setting written as one text, `NAME=value`, where the name says that it is secret.
+#[must_use]
+pub fn secret_setting(text: &str) -> Option<&str> {
+    let (name, value) = text.split_once('=')?;
+    let name = name.trim_start_matches('-');
+    let is_name = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    (is_name && !value.is_empty() && looks_secret(name)).then_some(value)
+}
+
+/// Replaces what is secret in a part of a spec, wherever it stands in it: what has a name that says so, passwords in addresses, and
+/// settings written as one text. `path` leads to the part, `hidden` makes of a secret what is shown.
+pub fn hide_secrets(path: &str, part: &mut Value, hidden: &dyn Fn(&str) -> String) {
+    if path.split('/').any(looks_secret) {
+        *part = hidden(&part.to_string()).into();
+        return;
+    }
+    match part {
+        Value::String(text)
+            if password_in_url(text).is_some() || secret_setting(text).is_some() =>
+        {
+            *text = hidden(&Value::from(text.as_str()).to_string());
+        }
+        Value::Object(map) => {
+            for (name, value) in map {
+                hide_secrets(name, value, hidden);
+            }
+        }
+        Value::Array(list) => {
+            for value in list {
+                hide_secrets("", value, hidden);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Knows the secrets of this process and takes them out of texts that came from elsewhere.
@@ -220,6 +260,42 @@ mod tests {
             "token ••••!"
         );
         assert_eq!(format!("{:?}", Secret::new("x")), "••••");
+    }
+
+    #[test]
+    fn what_is_secret_in_a_spec_is_hidden_at_any_depth() {
+        let shown = |path: &str, mut value: Value| {
+            hide_secrets(path, &mut value, &|_| HIDDEN.to_owned());
+            value
+        };
+        let env = serde_json::json!({"DB_PASSWORD": "sentinel-1", "URL": "pg://u:sentinel-2@db/", "COLOUR": "red"});
+        let hidden = serde_json::json!({"DB_PASSWORD": HIDDEN, "URL": HIDDEN, "COLOUR": "red"});
+        assert_eq!(shown("/env", env.clone()), hidden);
+        assert_eq!(
+            shown("", serde_json::json!({ "env": env })),
+            serde_json::json!({ "env": hidden })
+        );
+        assert_eq!(shown("/env/API_TOKEN", "sentinel-3".into()), HIDDEN);
+        assert_eq!(
+            shown("/labels/SECRETS", serde_json::json!(["sentinel-4"])),
+            HIDDEN
+        );
+        let docker = serde_json::json!([{"key": "env", "value": "AUTH_TOKEN=sentinel-5"}, {"key": "user", "value": "0:0"}]);
+        assert_eq!(
+            shown("/container/docker/parameters", docker)[0]["value"],
+            HIDDEN
+        );
+        assert_eq!(
+            shown(
+                "/args",
+                serde_json::json!(["--db-password=sentinel-6", "--port=80"])
+            ),
+            serde_json::json!([HIDDEN, "--port=80"])
+        );
+        assert_eq!(
+            shown("/cmd", "exec serve --port 80".into()),
+            "exec serve --port 80"
+        );
     }
 
     #[test]

@@ -250,6 +250,13 @@ impl Context {
     fn learn_secrets(&self, spec: &serde_json::Value) {
         let fields = ["env", "labels"].map(|field| spec.get(field).and_then(|f| f.as_object()));
         let redactor = self.store.log().redactor();
+        let parameters = spec.pointer("/container/docker/parameters");
+        for parameter in parameters.and_then(|p| p.as_array()).into_iter().flatten() {
+            let text = parameter["value"].as_str().unwrap_or_default();
+            if let Some(value) = crate::secret::secret_setting(text) {
+                redactor.learn(value);
+            }
+        }
         for (name, value) in fields.into_iter().flatten().flatten() {
             let Some(value) = value.as_str() else {
                 continue;

@@ -121,7 +121,7 @@ async fn observed(
 fn merged(services: Vec<PlanService>, plan: &PlanBody) -> Vec<PlanService> {
     let by_observer = |mut service: PlanService| {
         if let Some(planned) = plan.services.iter().find(|s| s.id == service.id) {
-            service = planned.clone();
+            service = preview::hidden(planned.clone());
         } else {
             "unchanged".clone_into(&mut service.change);
             service.diff.clear();

@@ -116,6 +116,10 @@ fn place(text: &str) -> String {
 
 fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
     let terminal = session.terminal;
+    let mut plan = plan.clone();
+    let services = std::mem::take(&mut plan.services);
+    plan.services = services.into_iter().map(preview::hidden).collect();
+    let plan = &plan;
     if terminal.json {
         return terminal.data(plan);
     }

@@ -15,7 +15,7 @@ use crate::id::{CommitId, ServiceId};
 use crate::marathon::{Client, LiveApp};
 use crate::plan::{Bounds, Obstacle, Plan, Running, as_specified, plan};
 use crate::rollout::{self, Look};
-use crate::secret::{HIDDEN, looks_secret, password_in_url};
+use crate::secret::{HIDDEN, hide_secrets};
 use crate::sentence::Sentence;
 use crate::spec::{Change, LABEL_APP, Service, diff, in_shape_of, rendering};
 
@@ -204,22 +204,16 @@ impl Preview {
 
 /// A change as it is shown in a terminal, which may be a build log that others read.
 fn hide(mut change: Change) -> Change {
-    let name = change.path.rsplit('/').next().unwrap_or_default();
     for value in [&mut change.from, &mut change.to].into_iter().flatten() {
-        hide_in(name, value);
+        hide_secrets(&change.path, value, &|_| HIDDEN.to_owned());
     }
     change
 }
 
-/// What is new as a whole, such as a first `env`, is looked through.
-fn hide_in(name: &str, value: &mut Value) {
-    match value {
-        _ if looks_secret(name) => *value = HIDDEN.into(),
-        Value::String(text) if password_in_url(text).is_some() => *value = HIDDEN.into(),
-        Value::Object(map) => map.iter_mut().for_each(|(name, v)| hide_in(name, v)),
-        Value::Array(list) => list.iter_mut().for_each(|v| hide_in(name, v)),
-        _ => {}
-    }
+/// The plan of an observer as it is shown here: what it showed an operator is not for a build log either.
+pub(super) fn hidden(mut service: PlanService) -> PlanService {
+    service.diff = service.diff.into_iter().map(hide).collect();
+    service
 }
 
 /// Shows a plan: a line a service, then the fields that change, then what to beware of.

@@ -17,7 +17,7 @@ use crate::event::{Action, CommitInfo, DeployRef, Event, summary};
 use crate::history::{App, Deploy, DeployState};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::plan::Step;
-use crate::secret::{fingerprint, looks_secret};
+use crate::secret::{fingerprint, hide_secrets, looks_secret};
 use crate::spec::{Change, Service, diff};
 
 /// How long a page waits for Marathon before it shows what the log knows.
@@ -176,30 +176,21 @@ impl Web {
 
     /// A change as this viewer may see it: values of secret-looking keys are fingerprints, of others than the
     /// open ones nothing for anonymous viewers.
-    pub(super) fn shown(&self, change: Change, operator: bool) -> Change {
-        let hide = |value: Option<Value>| {
-            value.map(|v| {
-                Value::String(format!(
-                    "•••• {}",
-                    fingerprint(&self.fingerprint, &v.to_string())
-                ))
-            })
-        };
-        if change.path.split('/').any(looks_secret) {
+    pub(super) fn shown(&self, mut change: Change, operator: bool) -> Change {
+        let secret = |value: &str| format!("•••• {}", fingerprint(&self.fingerprint, value));
+        let seen = operator || OPEN_FIELDS.contains(&change.path.as_str());
+        let hides = change.path.split('/').any(looks_secret);
+        if !seen && !hides {
             return Change {
-                from: hide(change.from),
-                to: hide(change.to),
                 path: change.path,
+                from: None,
+                to: None,
             };
         }
-        if operator || OPEN_FIELDS.contains(&change.path.as_str()) {
-            return change;
+        for value in [&mut change.from, &mut change.to].into_iter().flatten() {
+            hide_secrets(&change.path, value, &secret);
         }
-        Change {
-            path: change.path,
-            from: None,
-            to: None,
-        }
+        change
     }
 
     /// The answer to a dry run.

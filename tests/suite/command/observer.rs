@@ -173,7 +173,7 @@ async fn flags_are_read_as_go_reads_them_and_a_second_observer_is_refused() {
         .find_map(|w| w.strip_prefix("url="))
         .unwrap();
     let port = url.rsplit(':').next().unwrap();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = test_kit::http::client();
     let health = http
         .get(format!("http://127.0.0.1:{port}/healthz"))
         .send()
@@ -256,7 +256,7 @@ async fn a_full_disk_is_not_ready_until_there_is_room() {
     let mut words = said.split_whitespace();
     let url = words.find_map(|w| w.strip_prefix("url=")).unwrap();
     let port = url.rsplit(':').next().unwrap();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = test_kit::http::client();
     let ready = async |status: u16| {
         until(&format!("/readyz says {status}"), async || {
             let url = format!("http://127.0.0.1:{port}/readyz");

@@ -1,5 +1,6 @@
 //! An action does what it was asked for, all of it and nothing else: fields that it does not take, a service where it is of the whole
-//! app, a plan that is not any more, and a key that came with something else are refused, and nothing is done.
+//! app, a plan that is not any more, and a key that came with something else are refused, and nothing is done. What it shows beforehand
+//! shows no secret.
 
 use serde_json::{Value, json};
 
@@ -260,5 +261,32 @@ async fn a_key_belongs_to_one_action_with_one_body() {
     // another key, though it begins alike
     let (status, _) = keyed("k", "lock", json!({"reason": "x"})).await;
     assert_eq!(status, 200);
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_environment_shows_its_names_and_not_its_secrets() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let mut web = service("/shop/web", 1, "");
+    web["env"] = json!({
+        "DB_PASSWORD": "sentinel-of-a-password", "DB": "pg://u:sentinel-of-an-address@db/", "COLOUR": "red",
+    });
+    town.spec("web", &web);
+    town.push("an environment");
+    assert_eq!(town.ended(2).await["state"], "succeeded");
+    let page = town.http.get(format!("{}/apps/shop/deploys/2", town.url()));
+    let page = page.bearer_auth(TOKEN).header("accept", "text/html");
+    let page = page.send().await.unwrap().text().await.unwrap();
+    let (status, plan) = town
+        .post("/apps/shop/rollback", &json!({"to": "#1", "dry_run": true}))
+        .await;
+    assert_eq!(status, 200, "{plan}");
+    for shown in [page, plan.to_string()] {
+        assert!(shown.contains("COLOUR") && shown.contains("red"), "{shown}");
+        assert!(
+            shown.contains("DB_PASSWORD") && !shown.contains("sentinel-of"),
+            "{shown}"
+        );
+    }
     town.end().await;
 }
