@@ -15,13 +15,9 @@ pub fn verify<'a>(
     body: &[u8],
     header: &str,
 ) -> bool {
-    let Some(digits) = header.strip_prefix("sha256=") else {
+    let Some(given) = read(header) else {
         return false;
     };
-    let mut given = [0; 32];
-    if digits.len() != 64 || hex::decode_to_slice(digits, &mut given).is_err() {
-        return false;
-    }
     secrets.into_iter().any(|secret| {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else {
             return false;
@@ -29,6 +25,19 @@ pub fn verify<'a>(
         mac.update(body);
         !secret.expose().is_empty() && mac.verify_slice(&given).is_ok()
     })
+}
+
+/// Whether it could be a signature at all.
+#[must_use]
+pub fn has_form(header: &str) -> bool {
+    read(header).is_some()
+}
+
+fn read(header: &str) -> Option<[u8; 32]> {
+    let digits = header.strip_prefix("sha256=")?;
+    let mut given = [0; 32];
+    let reads = digits.len() == 64 && hex::decode_to_slice(digits, &mut given).is_ok();
+    reads.then_some(given)
 }
 
 /// The header value that signs `body`.

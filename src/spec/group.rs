@@ -31,6 +31,9 @@ pub struct Service {
     pub hash: SpecHash,
 }
 
+/// The label by which observers are found.
+const OBSERVERS: &str = "DPLOY_OBSERVER";
+
 /// What is wrong with a spec, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}:{line}:{column}: {message}")]
@@ -285,6 +288,12 @@ impl<'a> Document<'a> {
         let labels = labels
             .as_object()
             .ok_or_else(|| self.error(&at, "labels must be an object of texts"))?;
+        if labels.contains_key(OBSERVERS) {
+            return Err(self.error(
+                &format!("{at}/{OBSERVERS}"),
+                format!("the label {OBSERVERS} is the observer's own: by it operator tokens find their way; take it out"),
+            ));
+        }
         match labels.iter().find(|(_, v)| !v.is_string()) {
             Some((key, _)) => Err(self.error(
                 &format!("{at}/{key}"),

@@ -107,6 +107,25 @@ impl FromRequest<Web> for SignedBody {
     async fn from_request(request: Request, web: &Web) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
         let headers = &parts.headers;
+        // what the headers alone show is not worth a byte of the body
+        if announced(headers).is_some_and(|length| length > LARGEST_BODY) {
+            return Err(too_large());
+        }
+        let Some(repository) = repository(web, headers).await? else {
+            web.refused("/dploy", "unknown repository").await;
+            return Err(unsigned());
+        };
+        let given = headers.contains_key("x-hub-signature-256");
+        let reason = if given {
+            "wrong signature"
+        } else {
+            "no signature"
+        };
+        let shown = text(headers, "x-hub-signature-256").filter(|s| signature::has_form(s));
+        let Some(shown) = shown else {
+            web.refused("/dploy", reason).await;
+            return Err(unsigned());
+        };
         let busy = || {
             Failure::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -118,20 +137,9 @@ impl FromRequest<Web> for SignedBody {
             .await
             .map_err(|_| busy())?
             .map_err(|_| busy())?;
-        let body = read_body(headers, body).await?;
-        let Some(repository) = repository(web, headers).await? else {
-            web.refused("/dploy", "unknown repository").await;
-            return Err(unsigned());
-        };
+        let body = read_body(body).await?;
         let secrets = web.context.store.hook_secrets(repository).await?;
-        let signed = text(headers, "x-hub-signature-256")
-            .is_some_and(|s| signature::verify(&secrets, &body, s));
-        if !signed {
-            let reason = if headers.contains_key("x-hub-signature-256") {
-                "wrong signature"
-            } else {
-                "no signature"
-            };
+        if !signature::verify(&secrets, &body, shown) {
             web.refused("/dploy", reason).await;
             return Err(unsigned());
         }
@@ -172,18 +180,20 @@ impl FromRequest<Web> for SignedBody {
     }
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Failure> {
-    let too_large = || {
-        Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            ProblemCode::TooLarge,
-            "the body is larger than 26 MiB; GitHub sends at most 25 MB",
-        )
-    };
-    let announced = text(headers, "content-length").and_then(|l| l.parse::<usize>().ok());
-    if announced.is_some_and(|l| l > LARGEST_BODY) {
-        return Err(too_large());
-    }
+/// The length that was announced.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    text(headers, "content-length").and_then(|l| l.parse().ok())
+}
+
+fn too_large() -> Failure {
+    Failure::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        ProblemCode::TooLarge,
+        "the body is larger than 26 MiB; GitHub sends at most 25 MB",
+    )
+}
+
+async fn read_body(body: Body) -> Result<Bytes, Failure> {
     let read = tokio::time::timeout(
         Duration::from_secs(30),
         axum::body::to_bytes(body, LARGEST_BODY),

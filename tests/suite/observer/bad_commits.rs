@@ -263,6 +263,16 @@ async fn a_spec_that_is_wrong_is_named_with_file_line_and_column() {
                 &json!({"id": "/shop/pod", "containers": containers, "scaling": {"kind": "fixed", "instances": 1}}),
             );
         }),
+        bad(
+            "an observer's label",
+            "specs/web.json:1:",
+            "the label DPLOY_OBSERVER is the observer's own",
+            |t| {
+                let mut spec = service("/shop/web", 2, "");
+                spec["labels"] = json!({"DPLOY_OBSERVER": "true"});
+                t.write("specs/web.json", &spec.to_string());
+            },
+        ),
         bad("no apps", "the specs name no app", "", |t| {
             t.spec("web", &json!({"id": "/shop", "apps": []}));
         }),

@@ -326,3 +326,42 @@ async fn an_app_that_cannot_be_registered_is_refused_with_the_reason() {
     nothing_happened(&town, before).await;
     town.end().await;
 }
+
+/// What is answered to these headers, of whose body nothing comes.
+async fn answered(town: &Town, headers: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let host = town
+        .url()
+        .trim_start_matches("http://")
+        .replace("localhost", "127.0.0.1");
+    let mut stream = tokio::net::TcpStream::connect(&host).await.unwrap();
+    let head = format!("POST /dploy HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut read = vec![0; 64];
+    let n = stream.read(&mut read).await.unwrap();
+    String::from_utf8_lossy(&read[..n]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_headers_alone_show_is_answered_before_a_byte_of_the_body() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let (known, large) = (town.repository, "Content-Length: 20000000\r\n");
+    let target = |id: u64| format!("X-GitHub-Hook-Installation-Target-ID: {id}\r\n");
+    let signed = |digits: &str| format!("X-Hub-Signature-256: sha256={digits}\r\n");
+    for headers in [
+        format!("{large}{}", target(known)),
+        format!("{large}{}{}", target(known), signed("00")),
+        format!("{large}{}{}", target(known), signed(&"x".repeat(64))),
+        format!("{large}{}{}", target(known + 1), signed(&"0".repeat(64))),
+    ] {
+        let said = answered(&town, &headers).await;
+        assert!(said.starts_with("HTTP/1.1 401 "), "{headers}: {said}");
+    }
+    let huge = format!(
+        "Content-Length: 30000000\r\n{}{}",
+        target(known),
+        signed(&"0".repeat(64))
+    );
+    assert!(answered(&town, &huge).await.starts_with("HTTP/1.1 413 "));
+    town.end().await;
+}
