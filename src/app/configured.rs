@@ -10,7 +10,7 @@ use crate::announce::greet;
 use crate::clock::stamp;
 use crate::context::Context;
 use crate::history::Refusal;
-use crate::id::{Branch, RepositoryName};
+use crate::id::{AppId, Branch, RepositoryName};
 use crate::intake::{self, Configured, RegisterError};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
@@ -113,8 +113,12 @@ async fn try_once(
             return Ok(());
         }
         Err(RegisterError::Invalid(why)) => {
-            hook_meanwhile(context, configured, repository.id).await;
-            anyhow::bail!(why);
+            match hook_meanwhile(context, configured, repository.id).await {
+                Ok(()) => anyhow::bail!(why),
+                Err(error) => {
+                    anyhow::bail!("{why}; its webhook cannot be registered either: {error}")
+                }
+            }
         }
         other => other?,
     };
@@ -128,25 +132,46 @@ async fn try_once(
     Ok(())
 }
 
-/// Registers the webhook of an app that cannot be registered yet, once: the push that puts it right then comes at once. It is
-/// compared and repaired when there is an app.
-async fn hook_meanwhile(context: &Context, configured: &Configured, repository: u64) {
-    if configured.standing().hook.is_some() || !context.github.has_token() {
-        return;
+/// What the log's file remembers it by, so that a start at another port moves it and makes no second one.
+const REMEMBERED: &str = "early-hook";
+
+/// Registers the webhook of an app that cannot be registered yet: the push that puts it right then comes at once. It is compared
+/// and repaired when there is an app, and where others of the repository are, by theirs.
+async fn hook_meanwhile(
+    context: &Context,
+    configured: &Configured,
+    repository: u64,
+) -> anyhow::Result<()> {
+    let (github, store, url) = (&context.github, &context.store, &context.hook_url);
+    if !github.has_token() || !store.apps_of(repository).await?.is_empty() {
+        return Ok(());
     }
-    let made = async {
-        let secret = context.store.make_hook_secret(repository).await?;
-        context.store.log().redactor().learn(secret.expose());
-        let made = context
-            .github
-            .create_hook(repository, &context.hook_url, &secret);
-        anyhow::Ok(made.await?)
+    let nobody: AppId = "-".parse()?;
+    let of = format!("{REMEMBERED}/{repository}");
+    let remembered = store.observed(&nobody, &of).await?;
+    let remembered = remembered.and_then(|(id, _)| id.parse::<u64>().ok());
+    let known = configured.standing().hook.or(remembered);
+    let there = match known {
+        Some(id) => github.hook(repository, id).await?,
+        None => None,
     };
-    match made.await {
-        Ok(id) => {
-            configured.now(|s| s.hook = Some(id));
-            tracing::info!(hook = id, url = %context.hook_url, "the webhook is registered, before the app is");
+    let secret = store.make_hook_secret(repository).await?;
+    store.log().redactor().learn(secret.expose());
+    configured.now(|s| s.hooks = true);
+    let id = match there {
+        Some(hook) if hook.url() == url => hook.id,
+        Some(hook) => {
+            github
+                .repair_hook(repository, hook.id, url, &secret)
+                .await?;
+            hook.id
         }
-        Err(error) => tracing::warn!(%error, "the webhook could not be registered"),
+        None => github.create_hook(repository, url, &secret).await?,
+    };
+    if configured.standing().hook != Some(id) {
+        store.observe(&nobody, &of, &id.to_string()).await?;
+        configured.now(|s| s.hook = Some(id));
+        tracing::info!(hook = id, url = %url, "the webhook is registered, before the app is");
     }
+    Ok(())
 }

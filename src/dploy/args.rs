@@ -261,6 +261,9 @@ pub(super) struct LaunchArgs {
     /// Launch the observer again, with what is said here, and nothing else: after a launch that failed, or for another version
     #[arg(long, help_heading = "Launching the observer")]
     pub relaunch: bool,
+    /// With -relaunch: the agent that has the observer's log is gone for good; it may start on another one, with an empty log
+    #[arg(long, help_heading = "Launching the observer")]
+    pub another_agent: bool,
     /// The observer's Docker image
     #[arg(
         long,

@@ -25,8 +25,10 @@ pub(super) async fn run(session: &Session, args: &DryrunArgs) -> anyhow::Result<
     let mut changes = plan.changes() || preview.foreign(workspace.app.as_str()) > 0;
     let found = session.observer(Some(&workspace), &marathon).await?;
     let mut stops = refused(&marathon, &preview).await?;
-    if found.is_none() {
+    if found.is_none() || args.launch.relaunch {
         stops.extend(launch::stops(session, &workspace, &marathon, &args.launch).await?);
+    } else if let Some(observer) = &found {
+        stops.extend(kept_out(session, &workspace, &marathon, observer).await?);
     }
     let observed = observed(session, &workspace, found).await?;
     if let Some((_, Some(by_observer))) = &observed {
@@ -77,6 +79,25 @@ async fn refused(marathon: &Marathon, preview: &Preview) -> anyhow::Result<Vec<S
         }
     }
     Ok(refused)
+}
+
+/// What keeps `run` from going through the observer that is there.
+async fn kept_out(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    observer: &Observer,
+) -> anyhow::Result<Option<String>> {
+    if observer.alive {
+        return Ok(session
+            .operator(observer)
+            .err()
+            .map(|error| format!("{error:#}")));
+    }
+    let repaired = launch::never_ended(session, workspace, marathon, observer).await?;
+    let why = observer.silence();
+    Ok((!repaired)
+        .then(|| format!("{why}, so lock and pin are not known; `dploy doctor` looks closer")))
 }
 
 /// The app as an observer knows it, and where the workspace is what would be deployed, the observer's own plan: it knows

@@ -75,13 +75,13 @@ fn kept(session: &Session, args: &InitArgs) -> anyhow::Result<Option<AppId>> {
     let there = session.workspace()?;
     let descriptor = &there.descriptor;
     let name = Some(descriptor.app_name.clone());
+    // a variable of the shell is no wish for this descriptor
+    let variable = std::env::var("DPLOY_MARATHON_URL").ok();
+    let marathon = session.global.marathon_url.clone();
+    let marathon = marathon.filter(|url| Some(url) != variable.as_ref());
     for (flag, given, stands) in [
         ("-name", &args.name, &name),
-        (
-            "-marathon-url",
-            &session.global.marathon_url,
-            &descriptor.marathon_url,
-        ),
+        ("-marathon-url", &marathon, &descriptor.marathon_url),
         ("-repo-url", &args.repo_url, &descriptor.repo_url),
         ("-public-node", &args.public_node, &descriptor.public_node),
         (
@@ -94,7 +94,9 @@ fn kept(session: &Session, args: &InitArgs) -> anyhow::Result<Option<AppId>> {
             "-name" => "app_name".to_owned(),
             other => other.trim_start_matches('-').replace('-', "_"),
         };
-        if given.is_some() && given != stands {
+        let bare =
+            |text: &Option<String>| text.as_ref().map(|t| t.trim_end_matches('/').to_owned());
+        if given.is_some() && bare(given) != bare(stands) {
             let says = stands
                 .as_ref()
                 .map_or("nothing".to_owned(), |s| format!("{s:?}"));

@@ -32,7 +32,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     };
     if !observer.alive {
         let why = observer.silence();
-        if !args.direct && launch::never_ended(&marathon, &observer).await? {
+        if !args.direct && launch::never_ended(session, &workspace, &marathon, &observer).await? {
             session.terminal.note(format!(
                 "{why}: its launch never came to an end, and is begun again"
             ));
@@ -50,6 +50,9 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
     let observer = session.readable(observer, &workspace.app).await?;
+    if let Some(from) = &args.adopt.adopt_from {
+        is_gone(&observer, from).await?;
+    }
     match observer.client.app(&workspace.app).await? {
         Some(page) if page.app.state != AppState::Destroyed => {
             if args.direct {
@@ -62,6 +65,20 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
             register(session, &workspace, &observer).await
         }
         _ => deploy_directly(session, &workspace, &marathon, args).await,
+    }
+}
+
+/// What an app owns that an observer deploys is not taken over around it.
+async fn is_gone(observer: &Observer, from: &str) -> anyhow::Result<()> {
+    let id = from
+        .parse()
+        .map_err(|e| anyhow::anyhow!("-adopt-from: {e}"))?;
+    match observer.client.app(&id).await? {
+        Some(page) if page.app.state != AppState::Destroyed => bail!(
+            "-adopt-from: the app {from} is not gone, the observer at {} deploys it; destroy it there first",
+            observer.client.base()
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -71,7 +71,8 @@ fn config(url: &str, secret: &Secret) -> Value {
 }
 
 impl Client {
-    /// Registers the hook; one that is there already with this URL is taken over.
+    /// Registers the hook; one that is there already with this URL is taken over, and asked to ping: it comes by itself only from
+    /// a new one.
     ///
     /// # Errors
     /// See [`GithubError`].
@@ -88,6 +89,9 @@ impl Client {
                 let found = self.hooks(repository).await?.into_iter().find(|h| h.url == url);
                 let hook = found.ok_or(GithubError::Refused(why))?;
                 self.repair_hook(repository, hook.id, url, secret).await?;
+                if let Err(error) = self.ping_hook(repository, hook.id).await {
+                    tracing::debug!(repository, %error, "GitHub does not ping");
+                }
                 Ok(hook.id)
             }
             Err(GithubError::Missing(_)) => Err(GithubError::Token(

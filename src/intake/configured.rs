@@ -28,6 +28,8 @@ pub struct Standing {
     pub repository: Option<u64>,
     /// The webhook that was registered before the app was.
     pub hook: Option<u64>,
+    /// Whether it is being registered: GitHub may call before it has answered.
+    pub hooks: bool,
     /// Its name, where it has one.
     pub app: Option<AppId>,
     /// Why it is not registered, and since when it is tried in vain.

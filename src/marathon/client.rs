@@ -16,6 +16,9 @@ use crate::id::ServiceId;
 use crate::reach::Reach;
 use crate::transport::Way;
 
+/// Where more apps wait for a role, offers are not asked for: each comes with all that it did not take.
+const MOST_WITH_OFFERS: usize = 20;
+
 /// The client. Its clones share one login.
 #[derive(Clone)]
 pub struct Client {
@@ -181,11 +184,13 @@ impl Client {
     /// When Marathon does not answer.
     pub async fn queue(&self) -> Result<Vec<QueueItem>, MarathonError> {
         let queue = self.queue_by("/v2/queue").await?;
-        if !queue.iter().any(QueueItem::lacks_role) {
+        let lacking = queue.iter().filter(|q| q.lacks_role()).count();
+        if lacking == 0 || lacking > MOST_WITH_OFFERS {
             return Ok(queue);
         }
-        // which roles there are stands in the offers alone
-        self.queue_by("/v2/queue?embed=lastUnusedOffers").await
+        // which roles there are stands in the offers alone; without them the rest is known all the same
+        let with_offers = self.queue_by("/v2/queue?embed=lastUnusedOffers").await;
+        Ok(with_offers.unwrap_or(queue))
     }
 
     async fn queue_by(&self, path: &str) -> Result<Vec<QueueItem>, MarathonError> {

@@ -42,10 +42,12 @@ impl Client {
     /// is known, and that is no error.
     ///
     /// # Errors
-    /// [`MarathonError::Refused`] with the reason, or when Marathon does not answer.
+    /// [`MarathonError::Refused`] with the reason.
     pub async fn would_take(&self, spec: &Value) -> Result<(), MarathonError> {
         let id = spec["id"].as_str().unwrap_or_default().to_owned();
-        let group = format!("/dploy-dryrun-{}", std::process::id());
+        // below the service's own top group, which roles and rights go by
+        let top = top(&id).unwrap_or_default();
+        let group = format!("{top}/dploy-dryrun-{}", std::process::id());
         let mut app = spec.clone();
         app["id"] = format!("{group}/app").into();
         if let Some(app) = app.as_object_mut() {
@@ -54,7 +56,14 @@ impl Client {
         let body = serde_json::json!({ "id": group, "apps": [app] }).to_string();
         let path = format!("/v2/groups{group}?dryRun=true");
         match self.call(Method::PUT, &path, Some(&body), &[id]).await {
-            Err(error @ (MarathonError::Refused(_) | MarathonError::Unreachable(_))) => Err(error),
+            // of the other refusals, such as of a proxy, none is about the spec
+            Err(MarathonError::Refused(why))
+                if ["(HTTP 422)", "(HTTP 400)"]
+                    .iter()
+                    .any(|s| why.sentence.ends_with(s)) =>
+            {
+                Err(MarathonError::Refused(why))
+            }
             _ => Ok(()),
         }
     }

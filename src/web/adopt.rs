@@ -49,6 +49,17 @@ pub(super) async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Respons
             given_up(web, &service.id, owner, body.from.as_deref()).await?;
         }
     }
+    if let Some(from) = &body.from {
+        let labels = |s: &&crate::spec::Service| live.get(&s.id)?.labels.get(LABEL_APP);
+        let mut chosen = resolved.commit.services.iter().filter(|s| wanted(&s.id));
+        if !chosen.any(|s| labels(&s) == Some(from)) {
+            let why = format!(
+                "from: none of these services carries the label of the app {}",
+                plain(from, 80)
+            );
+            return Err(Failure::unprocessable(ProblemCode::Invalid, why));
+        }
+    }
     let mut running = 0;
     let services: Vec<Outcome> = resolved
         .commit

@@ -217,7 +217,7 @@ async fn repository(web: &Web, headers: &HeaderMap) -> Result<Option<u64>, Failu
     known.extend(
         standing
             .repository
-            .filter(|id| standing.hook.is_some() && !known.contains(id)),
+            .filter(|id| standing.hooks && !known.contains(id)),
     );
     Ok(
         match (

@@ -6,12 +6,17 @@ use crate::api::ServiceBody;
 use crate::history::App;
 use crate::id::ServiceId;
 use crate::marathon::LiveApp;
+use crate::secret::Redactor;
 
 /// Counts of a service as Marathon shows it now.
 pub(super) type Counts = BTreeMap<ServiceId, LiveApp>;
 
 /// The services of an app: what the log knows, and what Marathon says now.
-pub(super) fn services(app: &App, counts: Option<&Counts>) -> Vec<ServiceBody> {
+pub(super) fn services(
+    app: &App,
+    counts: Option<&Counts>,
+    redactor: &Redactor,
+) -> Vec<ServiceBody> {
     let mut ids: std::collections::BTreeSet<&ServiceId> =
         app.services.keys().chain(&app.orphans).collect();
     ids.extend(counts.into_iter().flatten().map(|(id, _)| id));
@@ -32,7 +37,7 @@ pub(super) fn services(app: &App, counts: Option<&Counts>) -> Vec<ServiceBody> {
                 sentence: progress.and_then(|p| p.sentence.clone()),
             };
             if app.orphans.contains(id) {
-                body.sentence = Some(left_behind(id, counts));
+                body.sentence = Some(redactor.clean(&left_behind(id, counts)));
             }
             match counts.map(|c| c.get(id)) {
                 Some(Some(live)) => fill(&mut body, live),

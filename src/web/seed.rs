@@ -40,7 +40,15 @@ impl Web {
     /// The app of the settings; without such settings, the only one there is.
     async fn seeds_app(&self) -> Result<Option<App>, Failure> {
         let store = &self.context.store;
-        if let Some(id) = self.configured.standing().app {
+        let standing = self.configured.standing();
+        if let Some(repository) = standing.repository {
+            let mut apps = store.apps_of(repository).await?.into_iter();
+            let found = apps.find(|a| a.source.branch.as_str() == self.configured.branch);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        if let Some(id) = standing.app {
             return Ok(store.app(&id).await?);
         }
         let mut apps = store.apps("", 2).await?;
@@ -96,16 +104,20 @@ pub(super) async fn show_status(
 }
 
 /// `/register` and `/reset`, which anybody could call.
-pub(super) async fn moved(State(web): State<Web>, viewer: Viewer, uri: Uri) -> Failure {
+pub(super) async fn moved(
+    State(web): State<Web>,
+    viewer: Viewer,
+    uri: Uri,
+) -> Result<Response, Failure> {
     let action = match uri.path() {
         "/register" => "register",
         _ => "remove",
     };
-    let app = web.configured.standing().app;
+    let app = web.seeds_app().await?.map(|a| a.id);
     let app = app
         .filter(|_| web.shows_configured(&viewer))
         .map_or("<app>".to_owned(), |id| id.to_string());
-    Failure::new(
+    Err(Failure::new(
         StatusCode::GONE,
         ProblemCode::Moved,
         format!(
@@ -117,5 +129,5 @@ pub(super) async fn moved(State(web): State<Web>, viewer: Viewer, uri: Uri) -> F
         "the webhook is kept by itself; its page is /apps/{app}/hook. With the operator token: \
          curl -X POST -H 'Authorization: Bearer <operator token>' {}/apps/{app}/hook/{action}",
         web.public_url
-    ))
+    )))
 }

@@ -76,7 +76,7 @@ impl Web {
         }
         Ok(AppPage {
             app: AppBody::from(app),
-            services: services(app, counts.as_ref()),
+            services: services(app, counts.as_ref(), self.context.store.log().redactor()),
             deploys: bodies,
             next,
             hook: self.hook(app).await?,

@@ -14,7 +14,7 @@ pub(super) use self::foresee::stops;
 use super::args::LaunchArgs;
 use super::session::{Github, LABEL, Marathon, Observer, Session, TOKEN_FILE, is_loopback};
 use super::terminal::{GREEN, Progress, paint};
-use super::workspace::Workspace;
+use super::workspace::{Workspace, secret_in};
 use crate::api::{HookBody, ProblemCode, RegisterBody};
 use crate::clock;
 use crate::github::GithubError;
@@ -39,22 +39,40 @@ pub(super) struct Launched {
     pub trouble: Option<anyhow::Error>,
 }
 
-/// Whether the launch of an observer never came to its end: what it was launched with still rolls, and nothing of it is well.
+/// Whether the launch of this workspace's observer never came to its end: what it was launched with still rolls, nothing of it is
+/// well, and it is not merely starting. One that others launched, or for another branch, is theirs to repair.
 ///
 /// # Errors
-/// When Marathon does not answer.
+/// When Marathon does not answer, or `.dploy-token` cannot be read.
 pub(super) async fn never_ended(
+    session: &Session,
+    workspace: &Workspace,
     marathon: &Marathon,
     observer: &Observer,
-) -> Result<bool, MarathonError> {
-    let Some(id) = &observer.id else {
+) -> anyhow::Result<bool> {
+    let (Some(id), Some(github)) = (&observer.id, session.github(workspace)?) else {
         return Ok(false);
     };
-    let app = marathon.client.app(id).await?;
-    Ok(app.is_some_and(|app| {
-        let well = app.tasks.iter().any(|t| app.is_well(t));
-        !well && !app.deployments().is_empty()
-    }))
+    let Some(app) = marathon.client.app(id).await? else {
+        return Ok(false);
+    };
+    let well = app.tasks.iter().any(|t| app.is_well(t));
+    let failed = app.last_task_failure.as_ref();
+    let failed = failed.is_some_and(|f| f.version.as_str() >= app.configured());
+    let configured: Option<jiff::Timestamp> = app.configured().parse().ok();
+    let long = configured.is_some_and(|at| {
+        let age = clock::system().now().duration_since(at);
+        age.unsigned_abs() > HEALTHY
+    });
+    let rolls = !well && !app.deployments().is_empty() && (failed || long);
+    let env = |name: &str| app.raw["env"][name].as_str();
+    let token = secret_in(&session.folder.join(TOKEN_FILE))?;
+    let token = token.map(|t| Secret::new(t).sha256());
+    let ours = env("DPLOY_OBSERVER_GITHUB_OWNER") == Some(github.name.owner())
+        && env("DPLOY_OBSERVER_GITHUB_REPO") == Some(github.name.name())
+        && env("DPLOY_OBSERVER_TARGETBRANCH") == Some(workspace.branch())
+        && env("DPLOY_OBSERVER_TOKEN_SHA256") == token.as_deref();
+    Ok(rolls && ours && token.is_some())
 }
 
 /// Launches the observer, where the descriptor and a token ask for one.
@@ -190,7 +208,10 @@ impl Launch<'_> {
             ));
         }
         terminal.note(format!("launching the observer as {id}"));
-        let host = there.as_ref().filter(|_| !local).and_then(host_of);
+        let there = there
+            .as_ref()
+            .filter(|_| !local && !self.args.another_agent);
+        let host = there.and_then(|there| spec::host_in(&there.raw).or_else(|| host_of(there)));
         let kept = host.is_some_and(|host| self.keeps(&mut spec, &host));
         // the launch that failed holds it still
         self.told(&spec, &id, again).await?;
@@ -226,7 +247,7 @@ impl Launch<'_> {
         if kept {
             let id = spec["id"].as_str().unwrap_or_default();
             self.session.terminal.note(format!(
-                "{id} stays on {host}, where its log is (a constraint on hostname; `dploy run -relaunch` after that agent is gone takes another)"
+                "{id} stays on {host}, where its log is (a constraint on hostname; where that agent is gone for good, `dploy run -relaunch -another-agent`)"
             ));
         }
         kept

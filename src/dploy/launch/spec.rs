@@ -71,6 +71,11 @@ impl Launch<'_> {
             bail!("{file}:1:1: the observer's spec is no JSON object");
         };
         absolute(map);
+        if keeps_a_log(map) {
+            self.session.terminal.note(format!(
+                "{file}: it keeps no log; the built-in spec's folder {ON_NODE}, health check and upgrade strategy were put in"
+            ));
+        }
         if let Some(named) = map
             .get_mut("container")
             .and_then(|c| c.pointer_mut("/docker/image"))
@@ -119,7 +124,12 @@ impl Launch<'_> {
             ("DPLOY_OBSERVER_GITHUB_OWNER", name.owner()),
             ("DPLOY_OBSERVER_GITHUB_REPO", name.name()),
         ] {
-            let says = env.get(key).and_then(Value::as_str).unwrap_or_default();
+            // what is no text, such as the name of a secret, is of whoever wrote the spec
+            let says = match env.get(key) {
+                None => "",
+                Some(Value::String(text)) => text.as_str(),
+                Some(_) => continue,
+            };
             let is_repository = key.ends_with("OWNER") || key.ends_with("REPO");
             let other =
                 is_repository && !says.starts_with('<') && !says.eq_ignore_ascii_case(value);
@@ -171,6 +181,48 @@ impl Launch<'_> {
             }
         }
     }
+}
+
+/// The agent that a constraint of a spec names.
+pub(super) fn host_in(spec: &Value) -> Option<String> {
+    let constraints = spec["constraints"].as_array()?;
+    let of_host = constraints.iter().find(|c| c[0] == "hostname")?;
+    of_host[2].as_str().map(str::to_owned)
+}
+
+/// What a Docker spec of one's own lacks of the built-in one to keep a log: the template of the first release had no log to keep.
+fn keeps_a_log(spec: &mut Map<String, Value>) -> bool {
+    let docker = |spec: &Map<String, Value>| {
+        spec.get("container")
+            .is_some_and(|c| c["docker"].is_object())
+    };
+    let mounts = spec
+        .get("container")
+        .is_some_and(|c| c["volumes"].as_array().is_some_and(|v| !v.is_empty()));
+    let data = spec
+        .get("env")
+        .is_some_and(|e| e.get("DPLOY_OBSERVER_DATA").is_some());
+    if !docker(spec) || mounts || data {
+        return false;
+    }
+    let Ok(built_in) = serde_json::from_str::<Value>(DOCKER) else {
+        return false;
+    };
+    for key in [
+        "healthChecks",
+        "upgradeStrategy",
+        "taskKillGracePeriodSeconds",
+    ] {
+        spec.entry(key).or_insert_with(|| built_in[key].clone());
+    }
+    if let Some(container) = spec.get_mut("container") {
+        container["volumes"] = built_in["container"]["volumes"].clone();
+        if container["docker"]["parameters"].is_null() {
+            container["docker"]["parameters"] =
+                built_in["container"]["docker"]["parameters"].clone();
+        }
+    }
+    true
 }
 
 /// Adds the constraint that keeps the observer on the agent where its log is, unless the spec says itself where it runs.

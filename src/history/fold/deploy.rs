@@ -238,6 +238,8 @@ impl Fold<'_> {
                 record.deploy = Some(deploy.number);
             }
             record.dirty = false;
+            // it carries our label now: whose it is says the label again
+            record.adopted = false;
             record.applied.clone_from(&outcome.spec);
             record.instances = outcome.instances;
             if outcome.rendering.is_some() {

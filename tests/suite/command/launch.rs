@@ -449,6 +449,24 @@ fn seeds_spec(desk: &Desk) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_a_secret_of_the_cluster_stays_one() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let mut spec = seeds_spec(&desk);
+    spec["env"]["DPLOY_OBSERVER_GITHUB_PAT"] = json!({"secret": "pat"});
+    spec["secrets"] = json!({"pat": {"source": "/observer/pat"}});
+    shop.write("own.json", &spec.to_string());
+    // a local Marathon has no secrets: what it refuses is what was asked for
+    let said = desk
+        .run(&shop, &["run", "-observer-spec", "own.json"])
+        .await
+        .code(1);
+    said.says(&["secrets"]);
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_spec_of_the_first_release_is_filled_in_and_taken() {
     let desk = Desk::new().await;
     let shop = desk.workspace("shop", "acme/shop", "dcos").await;
@@ -533,6 +551,16 @@ async fn on_a_cluster_the_observer_stays_where_its_log_is() {
     desk.run(&shop, &again).await.code(0);
     assert_eq!(desk.observer().await["constraints"], constraint);
     assert!(versions().await <= before + 1, "it is known beforehand");
+    // nor does it go elsewhere after a launch that failed
+    let mut bad = spec.clone();
+    bad["cmd"] = "exit 3".into();
+    shop.write("observer.json", &bad.to_string());
+    desk.run(&shop, &again).await.code(1);
+    assert_eq!(desk.observer().await["constraints"], constraint);
+    shop.write("observer.json", &spec.to_string());
+    let said = desk.run(&shop, &run).await.code(0);
+    said.says(&["is begun again"]);
+    assert_eq!(desk.observer().await["constraints"], constraint);
     desk.end().await;
 }
 

@@ -122,6 +122,37 @@ async fn hooks(town: &Town) -> Vec<Value> {
     hooks.as_array().unwrap().clone()
 }
 
+/// A start at another port moves the webhook, and makes no second one.
+async fn moves_with_a_start(town: &mut Town, before: &Value) {
+    let old = before["config"]["url"].clone();
+    town.stop().await;
+    town.start().await;
+    until("the webhook calls the new port", async || {
+        let all = hooks(town).await;
+        let moved = all[0]["config"]["url"] != old;
+        if all.len() == 1 && all[0]["id"] == before["id"] && moved {
+            Ok(())
+        } else {
+            Err(format!("{all:?}"))
+        }
+    })
+    .await;
+}
+
+/// GitHub's ping came, and none of its calls was refused.
+async fn is_pinged(town: &Town) {
+    until("GitHub's ping has come", async || {
+        let hook = town.get("/apps/shop/hook.json").await;
+        match hook["pinged_at"].as_str() {
+            Some(_) => Ok(()),
+            None => Err(hook.to_string()),
+        }
+    })
+    .await;
+    let refused = town.get("/events.json?kind=request_refused").await;
+    assert_eq!(refused["events"], json!([]), "its own hook is known");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_cannot_be_registered_says_why_and_its_hook_waits_for_the_push_that_helps() {
     let specs = [("web", service("/shop/web", 1, ""))];
@@ -192,6 +223,7 @@ async fn an_app_that_cannot_be_registered_says_why_and_its_hook_waits_for_the_pu
     })
     .await;
 
+    moves_with_a_start(&mut town, &before[0]).await;
     town.write("dploy.app", "app_name: shop\n");
     town.push("as it must be");
     assert_eq!(town.ended(1).await["state"], "succeeded");
@@ -206,6 +238,7 @@ async fn an_app_that_cannot_be_registered_says_why_and_its_hook_waits_for_the_pu
     })
     .await;
     assert_eq!(hooks(&town).await.len(), 1);
+    is_pinged(&town).await;
     let apps = town.get("/apps.json").await;
     assert_eq!(apps["registering"], Value::Null);
     let last = town.get("/status").await["lastdeploy"]

@@ -75,6 +75,14 @@ async fn an_app_is_renamed_as_its_sentence_says() {
     assert_eq!(app["app"]["labels"]["DPLOY"], "store");
     assert_eq!(app["app"]["tasksHealthy"], 1);
     assert!(!tasks.is_empty());
+    // adopted once is not owned for ever: whose it is says the label
+    let other = json!([{"id": "/shop/web", "labels": {"DPLOY": "blog"}}]);
+    let (status, said) = town.marathon_send("PATCH", "/v2/apps", &other).await;
+    assert_eq!(status, 200, "{said}");
+    town.spec("web", &service("/shop/web", 2, ""));
+    town.push("after somebody took it");
+    let deploy = town.ended_of("store", 3).await;
+    assert_eq!(deploy["failure"]["code"], "NOT_OURS", "{deploy}");
     town.end().await;
 }
 
