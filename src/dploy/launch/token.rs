@@ -40,16 +40,23 @@ fn keep_out_of_git(file: &Path, terminal: Terminal) -> anyhow::Result<()> {
     let Some(folder) = file.parent().filter(|_| file.ends_with(TOKEN_FILE)) else {
         return Ok(());
     };
-    if !git_takes(folder, TOKEN_FILE) {
+    // the GitHub token beside it is as much a secret
+    let here = |file: &&str| *file == TOKEN_FILE || folder.join(file).exists();
+    let taken = [TOKEN_FILE, ".pat"].into_iter().filter(here);
+    let taken: Vec<&str> = taken.filter(|file| git_takes(folder, file)).collect();
+    if taken.is_empty() {
         return Ok(());
     }
     let list = folder.join(".gitignore");
     // a link may lead to a file that is no list
     if !list.is_symlink()
-        && let Some(text) = ignoring(folder, &[TOKEN_FILE])
+        && let Some(text) = ignoring(folder, &taken)
     {
         std::fs::write(&list, text).context("writing .gitignore")?;
-        terminal.note(format!("{TOKEN_FILE} was put into .gitignore; commit that"));
+        terminal.note(format!(
+            "{} was put into .gitignore; commit that",
+            taken.join(" and ")
+        ));
     }
     if git_takes(folder, TOKEN_FILE) {
         bail!(
@@ -64,6 +71,20 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn the_github_token_beside_it_is_kept_out_of_git_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Command::new("git")
+            .args(["init", "-q"])
+            .current_dir(dir.path())
+            .status();
+        assert!(git.unwrap().success());
+        std::fs::write(dir.path().join(".pat"), "a-github-token").unwrap();
+        token_in(&dir.path().join(TOKEN_FILE), Terminal::new(true)).unwrap();
+        let list = std::fs::read_to_string(dir.path().join(".gitignore")).unwrap();
+        assert_eq!(list, ".dploy-token\n.pat\n");
+    }
 
     #[test]
     fn a_token_is_kept_out_of_git_or_not_written() {
