@@ -128,7 +128,6 @@ async fn try_once(
     if greeted && state.is_some_and(|a| a.hook.id.is_some()) {
         greet("Webhook registered");
     }
-    configured.now(|s| s.app = Some(app));
     Ok(())
 }
 

@@ -30,7 +30,7 @@ pub struct Standing {
     pub hook: Option<u64>,
     /// Whether it is being registered: GitHub may call before it has answered.
     pub hooks: bool,
-    /// Its name, where it has one.
+    /// Its name at the start, where the log knew it: GitHub may be away and say no id.
     pub app: Option<AppId>,
     /// Why it is not registered, and since when it is tried in vain.
     pub waits: Option<(String, String)>,

@@ -5,60 +5,46 @@ use crate::api::ProblemCode;
 use crate::history::App;
 use crate::id::ServiceId;
 
-/// What a deploy of another commit is told.
+/// Which commit or deploy is meant.
 const PLACE: &[&str] = &["to", "commit", "deploy"];
 
-/// The fields of an action beside those of [`PLACE`], and whether it takes those too; `None` where there is no such action.
-fn fields(action: &str) -> Option<(bool, &'static [&'static str])> {
-    Some(match action {
-        "rollback" => (
-            true,
-            &[
-                "reason",
-                "resume",
-                "scale",
-                "plan",
-                "dry_run",
-                "override_lock",
-                "service",
-            ],
-        ),
-        "deploy" | "redeploy" => (
-            true,
-            &[
-                "reason",
-                "resume",
-                "scale",
-                "plan",
-                "dry_run",
-                "override_lock",
-                "force",
-                "service",
-            ],
-        ),
-        "cancel" => (true, &["reason"]),
-        "resume" | "lock" | "unlock" => (false, &["reason"]),
-        "scale" => (false, &["service", "instances"]),
-        "adopt" => (false, &["services", "from"]),
+/// How it is deployed.
+const DEPLOY: &[&str] = &[
+    "reason",
+    "resume",
+    "scale",
+    "plan",
+    "dry_run",
+    "override_lock",
+    "service",
+];
+
+/// The fields of an action; `None` where there is no such action.
+fn fields(action: &str) -> Option<Vec<&'static str>> {
+    let parts: &[&[&str]] = match action {
+        "rollback" => &[PLACE, DEPLOY],
+        "deploy" | "redeploy" => &[PLACE, DEPLOY, &["force"]],
+        "cancel" => &[PLACE, &["reason"]],
+        "resume" | "lock" | "unlock" => &[&["reason"]],
+        "scale" => &[&["service", "instances"]],
+        "adopt" => &[&["services", "from"]],
         _ => return None,
-    })
+    };
+    Some(parts.concat())
 }
 
 /// Refuses fields that an action does not take; whoever sent them expects something of them.
 pub(super) fn takes(action: &str, given: &[String]) -> Result<(), Failure> {
-    let Some((place, own)) = fields(action) else {
+    let Some(taken) = fields(action) else {
         return Ok(());
     };
-    let place = if place { PLACE } else { &[] };
-    let taken = |field: &str| own.contains(&field) || place.contains(&field);
-    let Some(other) = given.iter().find(|field| !taken(field)) else {
+    let Some(other) = given.iter().find(|f| !taken.contains(&f.as_str())) else {
         return Ok(());
     };
-    let all: Vec<&str> = place.iter().chain(own).copied().collect();
     let why = format!(
         "{}: {action} does not take it; it takes {}",
         crate::secret::plain(other, 100),
-        all.join(", ")
+        taken.join(", ")
     );
     Err(Failure::unprocessable(ProblemCode::Invalid, why).hint("nothing was done"))
 }
@@ -75,7 +61,7 @@ pub(super) fn one_service(
         .map(|id| id.parse().map_err(|e| invalid(format!("service: {e}"))))
         .transpose()?;
     if let Some(service) = &path
-        && fields(action).is_some_and(|(_, own)| !own.contains(&"service"))
+        && fields(action).is_some_and(|taken| !taken.contains(&"service"))
     {
         return Err(invalid(format!(
             "{action} is of a whole app, and {service} is one service of {0}; POST /apps/{0}/{action}",

@@ -16,17 +16,16 @@ pub(in crate::dploy) async fn stops(
     marathon: &Marathon,
     args: &LaunchArgs,
 ) -> anyhow::Result<Vec<String>> {
-    let node = workspace.descriptor.public_node.as_ref();
     let github = match session.github(workspace) {
-        Ok(Some(github)) => github,
-        Ok(None) => return Ok(Vec::new()),
+        Ok(github) => github,
         Err(error) => return Ok(vec![format!("{error:#}")]),
     };
-    let (Some(node), Some(pat)) = (node.filter(|n| !n.trim().is_empty()), &github.token) else {
+    let Ok(launch) = Launch::of(session, workspace, marathon, github.as_ref(), args) else {
         return Ok(Vec::new());
     };
+    let github = launch.github;
     let mut stops = Vec::new();
-    if let Err(error) = ready_to_push(workspace, &github).await {
+    if let Err(error) = ready_to_push(workspace, github).await {
         stops.push(error.to_string());
     } else if let Ok(repository) = github.client.repository(&github.name).await
         && let Err(error) = github.client.hooks(repository.id).await
@@ -43,15 +42,6 @@ pub(in crate::dploy) async fn stops(
             marathon.url
         ));
     }
-    let launch = Launch {
-        session,
-        workspace,
-        marathon,
-        github: &github,
-        node,
-        pat,
-        args,
-    };
     match launch.spec().await {
         Err(error) => stops.push(error.to_string()),
         Ok((mut spec, _)) => {

@@ -3,33 +3,29 @@
 mod foresee;
 mod spec;
 mod token;
+mod unfinished;
+mod wait;
 
 use std::time::Duration;
 
 use anyhow::bail;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 pub(super) use self::foresee::stops;
+pub(super) use self::unfinished::never_ended;
+use self::wait::PINGED;
 use super::args::LaunchArgs;
-use super::session::{Github, LABEL, Marathon, Observer, Session, TOKEN_FILE, is_loopback};
-use super::terminal::{GREEN, Progress, paint};
-use super::workspace::{Workspace, secret_in};
-use crate::api::{HookBody, ProblemCode, RegisterBody};
-use crate::clock;
+use super::session::{Github, LABEL, Marathon, Session, TOKEN_FILE, is_loopback};
+use super::terminal::{GREEN, paint};
+use super::workspace::Workspace;
+use crate::api::HookBody;
 use crate::github::GithubError;
-use crate::history::AppState;
 use crate::id::ServiceId;
-use crate::marathon::{LiveApp, MarathonError};
-use crate::rollout::{self, Standings};
+use crate::marathon::LiveApp;
 use crate::secret::Secret;
 
-/// How long the observer may take to be healthy, and then to hear of GitHub's ping.
+/// How long the observer may take to be healthy.
 const HEALTHY: Duration = Duration::from_mins(5);
-const PINGED: Duration = Duration::from_mins(1);
-
-/// When GitHub is asked for another ping.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// What a launch came to.
 pub(super) struct Launched {
@@ -37,42 +33,6 @@ pub(super) struct Launched {
     pub observer: Option<Value>,
     /// What does not work, although it may be launched.
     pub trouble: Option<anyhow::Error>,
-}
-
-/// Whether the launch of this workspace's observer never came to its end: what it was launched with still rolls, nothing of it is
-/// well, and it is not merely starting. One that others launched, or for another branch, is theirs to repair.
-///
-/// # Errors
-/// When Marathon does not answer, or `.dploy-token` cannot be read.
-pub(super) async fn never_ended(
-    session: &Session,
-    workspace: &Workspace,
-    marathon: &Marathon,
-    observer: &Observer,
-) -> anyhow::Result<bool> {
-    let (Some(id), Some(github)) = (&observer.id, session.github(workspace)?) else {
-        return Ok(false);
-    };
-    let Some(app) = marathon.client.app(id).await? else {
-        return Ok(false);
-    };
-    let well = app.tasks.iter().any(|t| app.is_well(t));
-    let failed = app.last_task_failure.as_ref();
-    let failed = failed.is_some_and(|f| f.version.as_str() >= app.configured());
-    let configured: Option<jiff::Timestamp> = app.configured().parse().ok();
-    let long = configured.is_some_and(|at| {
-        let age = clock::system().now().duration_since(at);
-        age.unsigned_abs() > HEALTHY
-    });
-    let rolls = !well && !app.deployments().is_empty() && (failed || long);
-    let env = |name: &str| app.raw["env"][name].as_str();
-    let token = secret_in(&session.folder.join(TOKEN_FILE))?;
-    let token = token.map(|t| Secret::new(t).sha256());
-    let ours = env("DPLOY_OBSERVER_GITHUB_OWNER") == Some(github.name.owner())
-        && env("DPLOY_OBSERVER_GITHUB_REPO") == Some(github.name.name())
-        && env("DPLOY_OBSERVER_TARGETBRANCH") == Some(workspace.branch())
-        && env("DPLOY_OBSERVER_TOKEN_SHA256") == token.as_deref();
-    Ok(rolls && ours && token.is_some())
 }
 
 /// Launches the observer, where the descriptor and a token ask for one.
@@ -86,34 +46,18 @@ pub(super) async fn launch(
     args: &LaunchArgs,
     repairs: bool,
 ) -> anyhow::Result<Launched> {
-    let missing = |hint: &str| {
-        session.terminal.hint(hint);
-        Ok(Launched {
-            observer: None,
-            trouble: None,
-        })
+    let github = session.github(workspace)?;
+    let launch = match Launch::of(session, workspace, marathon, github.as_ref(), args) {
+        Ok(launch) => launch,
+        Err(missing) => {
+            session.terminal.hint(missing);
+            return Ok(Launched {
+                observer: None,
+                trouble: None,
+            });
+        }
     };
-    let descriptor = &workspace.descriptor;
-    let node = descriptor
-        .public_node
-        .as_ref()
-        .filter(|n| !n.trim().is_empty());
-    let Some(github) = session.github(workspace)? else {
-        return missing(
-            "For push-to-deploy write repo_url and public_node into dploy.app, and put a GitHub token into .pat.",
-        );
-    };
-    let Some(node) = node else {
-        return missing(
-            "For push-to-deploy write public_node into dploy.app, the address of the node where GitHub reaches the observer.",
-        );
-    };
-    let Some(pat) = &github.token else {
-        return missing(
-            "For push-to-deploy put a GitHub token into .pat (and .pat into .gitignore), then `dploy run` launches the observer.",
-        );
-    };
-    ready_to_push(workspace, &github)
+    ready_to_push(workspace, launch.github)
         .await
         .map_err(|why| anyhow::anyhow!("the app runs, and its observer was not launched: {why}"))?;
     let what = "your GitHub token, in the environment of the observer's app";
@@ -126,15 +70,6 @@ pub(super) async fn launch(
         what,
         flag,
     )?;
-    let launch = Launch {
-        session,
-        workspace,
-        marathon,
-        github: &github,
-        node,
-        pat,
-        args,
-    };
     launch.run(repairs).await
 }
 
@@ -171,7 +106,42 @@ struct Launch<'a> {
     args: &'a LaunchArgs,
 }
 
-impl Launch<'_> {
+impl<'a> Launch<'a> {
+    /// The launch that descriptor and token ask for, or what is missing for push-to-deploy.
+    fn of(
+        session: &'a Session,
+        workspace: &'a Workspace,
+        marathon: &'a Marathon,
+        github: Option<&'a Github>,
+        args: &'a LaunchArgs,
+    ) -> Result<Self, &'static str> {
+        let Some(github) = github else {
+            return Err(
+                "For push-to-deploy write repo_url and public_node into dploy.app, and put a GitHub token into .pat.",
+            );
+        };
+        let node = workspace.descriptor.public_node.as_ref();
+        let Some(node) = node.filter(|n| !n.trim().is_empty()) else {
+            return Err(
+                "For push-to-deploy write public_node into dploy.app, the address of the node where GitHub reaches the observer.",
+            );
+        };
+        let Some(pat) = &github.token else {
+            return Err(
+                "For push-to-deploy put a GitHub token into .pat (and .pat into .gitignore), then `dploy run` launches the observer.",
+            );
+        };
+        Ok(Self {
+            session,
+            workspace,
+            marathon,
+            github,
+            node,
+            pat,
+            args,
+        })
+    }
+
     /// `repairs`: one that is there already is launched again.
     async fn run(&self, repairs: bool) -> anyhow::Result<Launched> {
         let terminal = self.session.terminal;
@@ -258,98 +228,6 @@ impl Launch<'_> {
         let names = [id.to_string()];
         self.marathon.client.put_apps(&body, &names, force).await?;
         Ok(())
-    }
-
-    async fn healthy(&self, id: &ServiceId) -> anyhow::Result<()> {
-        let mut progress = Progress::new(self.session.terminal);
-        let mut standings = Standings::default();
-        let until = Instant::now() + HEALTHY;
-        loop {
-            let look = match rollout::look(&self.marathon.client, [id.clone()].into()).await {
-                Ok(look) => look,
-                Err(MarathonError::Unreachable(_)) if Instant::now() < until => {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            let standing = standings.of(id, None, &look, clock::system().elapsed(), Duration::ZERO);
-            progress.show(vec![super::progress::line(&super::progress::Line {
-                id: id.as_str(),
-                change: "launch",
-                stage: standing.stage,
-                healthy: Some(standing.well),
-                wanted: Some(1),
-                sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
-            })]);
-            if standing.done && standing.well > 0 {
-                return Ok(());
-            }
-            if standing.hopeless || Instant::now() > until {
-                let why = standing
-                    .trouble
-                    .map_or("it takes too long".to_owned(), |t| t.sentence);
-                bail!(
-                    "the app runs, and its observer does not get healthy: {why}; Marathon keeps trying. `dploy run` launches it again with what is said then, `dploy destroy` removes both"
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    }
-
-    /// Waits for the hook's ping, which proves that GitHub reaches the observer. An app that was destroyed comes back.
-    async fn pinged(&self, observer: &Observer, url: &str) -> anyhow::Result<Option<HookBody>> {
-        let app = &self.workspace.app;
-        let until = Instant::now() + PINGED;
-        let (mut client, mut asked, mut registered) = (observer.client.clone(), false, false);
-        let (mut hook, mut known, mut again) = (None, false, false);
-        let begun = Instant::now();
-        while Instant::now() < until {
-            match client.app(app).await {
-                Ok(Some(page)) if page.app.state == AppState::Destroyed && registered => {}
-                Ok(Some(page)) if page.app.state == AppState::Destroyed => {
-                    let body = RegisterBody {
-                        repository: self.github.name.to_string(),
-                        branch: Some(self.workspace.branch().to_owned()),
-                    };
-                    let operator = self.session.operator(observer)?;
-                    operator.register(&body).await?;
-                    registered = true;
-                }
-                Ok(Some(page)) => {
-                    known = true;
-                    let ours = page.hook.url.as_deref() == Some(&format!("{url}/dploy"));
-                    let ended =
-                        page.hook.failure.is_some() || (ours && page.hook.pinged_at.is_some());
-                    hook = Some(page.hook);
-                    if ended {
-                        break;
-                    }
-                    // the first ping may come before the observer has written down whose it is
-                    if ours && !again && begun.elapsed() > AGAIN {
-                        again = true;
-                        if let Ok(operator) = self.session.operator(observer) {
-                            let _ = operator.act_on_hook(app, "ping").await;
-                        }
-                    }
-                }
-                // it shows nothing of a private repository to strangers
-                Err(error) if error.is(ProblemCode::Login) && !asked => {
-                    client = self.session.operator(observer)?;
-                    asked = true;
-                }
-                _ => {}
-            }
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
-        if !known {
-            bail!(
-                "the observer at {url} runs and has not registered {app} within {} s; is dploy.app with this name on branch {}? The log of its task says more",
-                PINGED.as_secs(),
-                self.workspace.branch()
-            );
-        }
-        Ok(hook)
     }
 
     fn done(&self, url: &str, env: &Value, own: bool, hook: Option<&HookBody>) -> Launched {

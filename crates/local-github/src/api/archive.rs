@@ -12,18 +12,15 @@ use super::repo::Repo;
 use crate::git::refs::candidates;
 use crate::server::Server;
 
-/// The formats: the ending in addresses, git's name of it, the type.
-const FORMATS: [(&str, &str, &str); 2] = [
-    ("zip", "zip", "application/zip"),
-    ("tar.gz", "tar.gz", "application/x-gzip"),
-];
+/// The formats, as git and addresses call them, and their types.
+const FORMATS: [(&str, &str); 2] = [("zip", "application/zip"), ("tar.gz", "application/x-gzip")];
 
 /// `GET /{owner}/{repo}/archive/{ref}.zip` and `.tar.gz`; the ref may be whole (`refs/heads/main`).
 pub async fn lead_to_archive(
     State(server): State<Arc<Server>>,
     Path((owner, name, rest)): Path<(String, String, String)>,
 ) -> Response {
-    let format = FORMATS.iter().find_map(|(ending, ..)| {
+    let format = FORMATS.iter().find_map(|(ending, _)| {
         let wanted = rest.strip_suffix(ending)?.strip_suffix('.')?;
         Some((*ending, wanted))
     });
@@ -70,8 +67,7 @@ pub async fn serve_archive(
     headers: HeaderMap,
 ) -> Response {
     let plain = format.strip_prefix("legacy.").unwrap_or(&format);
-    let Some((ending, git_name, kind)) = FORMATS.iter().find(|(ending, ..)| *ending == plain)
-    else {
+    let Some((ending, kind)) = FORMATS.iter().find(|(ending, _)| *ending == plain) else {
         return missing();
     };
     let id = match commit(&server, &owner, &name, &wanted).await {
@@ -94,7 +90,7 @@ pub async fn serve_archive(
     };
     let arguments = [
         "archive",
-        &format!("--format={git_name}"),
+        &format!("--format={ending}"),
         &format!("--prefix={folder}/"),
         &id,
     ];

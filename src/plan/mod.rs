@@ -1,13 +1,18 @@
 //! (State, specs, what runs) → what a deploy changes. Pure, so that a page, a dry run and the deployer say the same.
 
+mod bounds;
+mod first_start;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use self::bounds::not_ours;
+pub use self::bounds::{Bounds, allowed};
+use self::first_start::first_start;
 use crate::event::{Action, DeployQueued, Outcome, Planned, Scale};
 use crate::history::{App, ServiceRecord};
 use crate::id::{AppId, ServiceId, SpecHash};
-use crate::secret::plain;
 use crate::sentence::{Code, Sentence};
 use crate::spec::{LABEL_APP, LABEL_SPEC, Service, deviation, sha256_hex, warnings};
 
@@ -30,17 +35,6 @@ pub struct Running {
     pub version: String,
     /// As Marathon shows it.
     pub definition: Value,
-}
-
-/// Which services this observer may touch.
-#[derive(Debug, Clone, Default)]
-pub struct Bounds {
-    /// Prefixes of ids; none: all.
-    pub allowed: Vec<String>,
-    /// The observer's own id in Marathon.
-    pub own: Option<String>,
-    /// Services that belong to other apps.
-    pub taken: BTreeMap<ServiceId, AppId>,
 }
 
 /// One service of a plan.
@@ -175,43 +169,6 @@ fn fails(code: Code, sentence: String) -> Obstacle {
     Obstacle::Fails(Sentence::new(code, sentence))
 }
 
-/// Whether this observer may touch a service for the app at all, whatever its label says.
-///
-/// # Errors
-/// Why not.
-pub fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
-    if bounds.own.as_deref() == Some(id.as_str()) {
-        return Err(fails(
-            Code::Own,
-            format!("{id} is this observer itself; change the id"),
-        ));
-    }
-    if let Some(other) = bounds.taken.get(id) {
-        return Err(fails(
-            Code::OfAnotherApp,
-            format!("{id} belongs to the app {other}; change the id"),
-        ));
-    }
-    let within = |prefix: &String| {
-        let prefix = prefix.trim_end_matches('/');
-        id.as_str() == prefix
-            || id
-                .as_str()
-                .strip_prefix(prefix)
-                .is_some_and(|rest| rest.starts_with('/'))
-    };
-    if !bounds.allowed.is_empty() && !bounds.allowed.iter().any(within) {
-        let allowed = bounds.allowed.join(", ");
-        return Err(fails(
-            Code::NotAllowed,
-            format!(
-                "{id} is outside of what this observer may touch ({allowed}, DPLOY_OBSERVER_ALLOW_IDS)"
-            ),
-        ));
-    }
-    Ok(())
-}
-
 /// What becomes of a service that runs as its spec says.
 #[must_use]
 pub fn outcome(service: &Service, change: Action, live: Option<&Running>) -> Outcome {
@@ -256,23 +213,6 @@ fn step(
         after,
         body,
     })
-}
-
-/// Whose a service is that does not carry our label, and how it becomes ours.
-fn not_ours(app: &App, id: &ServiceId, live: &Running) -> String {
-    match &live.app {
-        None => format!(
-            "{id} exists in Marathon and was not made by dploy; adopt it (POST /apps/{}/adopt) or change the id",
-            app.id
-        ),
-        Some(other) => {
-            let other = plain(other, 80);
-            format!(
-                "{id} is of the app {other}, by its label; if that app is gone, take it over (POST /apps/{}/adopt with {{\"from\": \"{other}\"}}), else change the id",
-                app.id
-            )
-        }
-    }
 }
 
 fn change(
@@ -348,66 +288,6 @@ fn leavers(app: &App, services: &[&Service], live: &BTreeMap<ServiceId, Running>
             plan.orphans.push(id.clone());
         }
     }
-}
-
-/// An empty log meets running services of ours: equal, they are adopted; different, somebody has to decide.
-fn first_start(
-    app: &App,
-    services: &[&Service],
-    live: &BTreeMap<ServiceId, Running>,
-) -> Result<Plan, Obstacle> {
-    let ours = live
-        .iter()
-        .filter(|(_, r)| r.app.as_deref() == Some(app.id.as_str()));
-    let mut differ: Vec<String> = Vec::new();
-    for (id, running) in ours {
-        match services.iter().find(|s| s.id == *id) {
-            None => differ.push(format!("{id} runs and has no spec")),
-            Some(service) if !as_specified(running, service) => {
-                differ.push(format!("{id} runs with another definition"));
-            }
-            Some(_) if running.old => {
-                differ.push(format!("{id} has instances of an earlier definition"));
-            }
-            Some(_) => {}
-        }
-    }
-    for service in services {
-        let label = live.get(&service.id).map(|running| running.app.as_deref());
-        match label {
-            Some(None) => differ.push(format!(
-                "{} runs without the label of {}",
-                service.id, app.id
-            )),
-            Some(Some(other)) if other != app.id.as_str() => {
-                differ.push(format!(
-                    "{} is of the app {}, by its label",
-                    service.id,
-                    plain(other, 80)
-                ));
-            }
-            _ => {}
-        }
-    }
-    for service in services.iter().filter(|s| !live.contains_key(&s.id)) {
-        differ.push(format!("{} does not run", service.id));
-    }
-    if differ.is_empty() {
-        let adopted = services
-            .iter()
-            .map(|s| outcome(s, Action::Unchanged, live.get(&s.id)))
-            .collect();
-        return Ok(Plan {
-            adopted,
-            ..Plan::default()
-        });
-    }
-    Err(Obstacle::FirstStart(format!(
-        "services of {} run already and the log is empty: {}; deploy the head (POST /apps/{}/deploy) or push to go on",
-        app.id,
-        differ.join("; "),
-        app.id
-    )))
 }
 
 /// Whether a running definition says everything that a spec says; Marathon fills in defaults.
