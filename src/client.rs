@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::id::{AppId, DeployNumber};
 use crate::secret::{Secret, plain};
-use crate::transport::client_of;
+use crate::transport::{TransportError, client_of};
 
 /// Answers larger than this are not the observer's.
 const LARGEST: usize = 16 * 1024 * 1024;
@@ -22,7 +22,7 @@ const LARGEST: usize = 16 * 1024 * 1024;
 pub enum ClientError {
     /// No answer. The call may have been carried out.
     #[error("the observer at {0} {1}")]
-    Unreachable(String, &'static str),
+    Unreachable(String, TransportError),
     /// It understood and refused.
     #[error("{}", said(.0))]
     Refused(Box<Problem>),
@@ -108,8 +108,8 @@ impl Client {
     /// See [`ClientError`].
     pub async fn readiness(&self) -> Result<String, ClientError> {
         let answer = self.http.get(format!("{}/readyz", self.base)).send().await;
-        let answer = answer.map_err(|e| self.unreachable(&e))?;
-        let text = answer.text().await.map_err(|e| self.unreachable(&e))?;
+        let answer = answer.map_err(|e| self.unreachable(e))?;
+        let text = answer.text().await.map_err(|e| self.unreachable(e))?;
         Ok(plain(text.trim(), 500))
     }
 
@@ -129,7 +129,7 @@ impl Client {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let answer = request.send().await.map_err(|e| self.unreachable(e))?;
         let status = answer.status();
         let bytes = self.read(answer).await?;
         if status.is_success() {
@@ -148,7 +148,7 @@ impl Client {
 
     async fn read(&self, mut answer: reqwest::Response) -> Result<Vec<u8>, ClientError> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|e| self.unreachable(&e))? {
+        while let Some(chunk) = answer.chunk().await.map_err(|e| self.unreachable(e))? {
             if bytes.len() + chunk.len() > LARGEST {
                 return Err(self.foreign("the answer is larger than 16 MiB"));
             }
@@ -161,15 +161,8 @@ impl Client {
         ClientError::Foreign(self.base.clone(), why.to_owned())
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        let why = if error.is_timeout() {
-            "does not answer in time"
-        } else if error.is_connect() {
-            "cannot be reached"
-        } else {
-            "broke off in the middle of its answer"
-        };
-        ClientError::Unreachable(self.base.clone(), why)
+    fn unreachable(&self, error: reqwest::Error) -> ClientError {
+        ClientError::Unreachable(self.base.clone(), error.into())
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

@@ -15,8 +15,8 @@ pub enum TransportError {
     #[error("does not answer in time")]
     Timeout,
     /// There was no connection.
-    #[error("cannot be reached")]
-    Connect,
+    #[error("cannot be reached: {0}")]
+    Connect(String),
     /// The connection ended before the answer did.
     #[error("broke off: {0}")]
     Broken(String),
@@ -27,7 +27,9 @@ impl From<reqwest::Error> for TransportError {
         if error.is_timeout() {
             Self::Timeout
         } else if error.is_connect() {
-            Self::Connect
+            let proxy = error.url().and_then(|url| proxy_of(url.as_str()));
+            let by = proxy.map_or_else(String::new, |name| format!(" (by the proxy of {name})"));
+            Self::Connect(format!("{}{by}", root_cause(&error)))
         } else {
             Self::Broken(root_cause(&error))
         }
@@ -43,6 +45,17 @@ pub fn client_of(base: &str) -> reqwest::ClientBuilder {
     } else {
         builder
     }
+}
+
+/// The variable whose proxy is asked for an address, as far as its name tells; `NO_PROXY` may except it.
+fn proxy_of(url: &str) -> Option<&'static str> {
+    let names: &[&'static str] = match url {
+        _ if is_loopback(url) => &[],
+        _ if url.starts_with("https:") => &["HTTPS_PROXY", "https_proxy"],
+        _ => &["HTTP_PROXY", "http_proxy"],
+    };
+    let mut names = names.iter().copied();
+    names.find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()))
 }
 
 /// Whether an address leads to this very machine.

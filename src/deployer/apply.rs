@@ -12,7 +12,7 @@ use super::{Next, Step, StepError, owner};
 use crate::event::{Action, ApplyIntended, Call, Intended};
 use crate::history::Deploy;
 use crate::id::{BlobId, ServiceId, SpecHash};
-use crate::marathon::{LiveApp, MarathonError};
+use crate::marathon::LiveApp;
 use crate::plan::Plan;
 use crate::rollout::{self, Room, is_crowded, make_room, with_room};
 use crate::sentence::Sentence;
@@ -254,11 +254,8 @@ async fn tell(
         Made::Accepted | Made::Refused => Ok(Next::Again),
         Made::NotYet(error) => {
             let why = owner::waits_for(job, &error, services).await;
-            let subject = match error {
-                MarathonError::Locked(ids) => ids.into_iter().next(),
-                _ => None,
-            };
-            job.wait_for(deploy.number, why, subject).await
+            job.wait_for(deploy.number, why, job.subject_of(&error))
+                .await
         }
     }
 }

@@ -279,7 +279,18 @@ impl Job<'_> {
             tracing::debug!(app.id = %self.app.id, %error, "Marathon does not help; trying again");
             return Ok(Next::Wait);
         };
-        self.wait(deploy.number, Sentence::new(code, error.to_string()))
+        let why = Sentence::new(code, error.to_string());
+        self.wait_for(deploy.number, why, self.subject_of(&error))
             .await
+    }
+
+    /// Which of the things that one code stands for it is: where it becomes another one, that is said too.
+    pub fn subject_of(&self, error: &MarathonError) -> Option<String> {
+        match error {
+            MarathonError::Locked(ids) => ids.first().cloned(),
+            MarathonError::Unauthorized(_) => Some("credentials".to_owned()),
+            _ if self.context.marathon.base().is_none() => Some("address".to_owned()),
+            _ => None,
+        }
     }
 }

@@ -281,12 +281,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &TransportError) -> GithubError {
-        let why = if matches!(error, TransportError::Timeout) {
-            "does not answer in time"
-        } else {
-            "cannot be reached"
-        };
-        GithubError::Unreachable(format!("GitHub at {} {why}", self.base))
+        GithubError::Unreachable(format!("GitHub at {} {error}", self.base))
     }
 }
 

@@ -35,10 +35,16 @@ impl Client {
     }
 
     async fn repository_at(&self, path: &str) -> Result<Repository, GithubError> {
-        let value = self
-            .get(path, "application/vnd.github+json", None)
-            .await?
-            .json();
+        let answer = self.get(path, "application/vnd.github+json", None).await;
+        let value = match answer {
+            // a missing right is a 404 too
+            Err(GithubError::Missing(why)) => {
+                return Err(GithubError::Missing(format!(
+                    "{why}: there is no such repository, or the token may not see it"
+                )));
+            }
+            other => other?.json(),
+        };
         let name = value["full_name"].as_str().and_then(|n| n.parse().ok());
         match (value["id"].as_u64(), name) {
             (Some(id), Some(name)) => Ok(Repository {

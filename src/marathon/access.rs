@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::error::MarathonError;
 use crate::clock::SharedClock;
 use crate::secret::{Redactor, Secret};
-use crate::transport::{TransportError, Way};
+use crate::transport::Way;
 
 /// Where DC/OS gives out tokens, below the origin of the cluster.
 const LOGIN: &str = "/acs/api/v1/auth/login";
@@ -255,13 +255,8 @@ impl Login {
             .request(Method::POST, &format!("{}{LOGIN}", self.origin))
             .timeout(LONGEST)
             .json(&self.body);
-        let answer = way.send(request).await.map_err(|e| {
-            self.failed(if matches!(e, TransportError::Timeout) {
-                "does not answer in time"
-            } else {
-                "cannot be reached"
-            })
-        })?;
+        let answer = way.send(request).await;
+        let answer = answer.map_err(|e| self.failed(&e.to_string()))?;
         let status = answer.status();
         if matches!(status.as_u16(), 401 | 403) {
             return Err(MarathonError::Unauthorized(format!(

@@ -136,3 +136,30 @@ async fn what_left_the_repository_and_crashes_is_not_said_to_run() {
     said("; it is left in Marathon and does not run: Command exited with status 3").await;
     town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deploy_that_waits_says_what_it_waits_for_now_and_not_at_first() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    town.marathon_send("POST", "/local/faults", &json!({"down": true}))
+        .await;
+    town.spec("web", &service("/shop/web", 2, ""));
+    town.push("into the dark");
+    let waits = town
+        .deploy_until(2, "Marathon is away", |d| {
+            d["waiting"]["sentence"].is_string()
+        })
+        .await;
+    let first = waits["waiting"]["sentence"].as_str().unwrap().to_owned();
+    assert!(!first.contains("credentials"), "{first}");
+    let closed = json!({"reset": true, "refuse": {"status": 401, "message": "no", "times": 1000}});
+    town.marathon_send("POST", "/local/faults", &closed).await;
+    town.deploy_until(2, "Marathon wants credentials", |d| {
+        let said = d["waiting"]["sentence"].as_str().unwrap_or_default();
+        d["waiting"]["code"] == "MARATHON_UNREACHABLE" && said.contains("wants credentials")
+    })
+    .await;
+    town.marathon_send("POST", "/local/faults", &json!({"reset": true}))
+        .await;
+    assert_eq!(town.ended(2).await["state"], "succeeded");
+    town.end().await;
+}

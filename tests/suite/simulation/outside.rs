@@ -272,7 +272,7 @@ impl Outside {
             }
             Fate::Held(go) => {
                 // where it is let go the process lives no more
-                go.await.map_err(|_| TransportError::Connect)?;
+                go.await.map_err(|_| refused())?;
                 Ok(self.deliver(&call, true).await)
             }
         }
@@ -323,7 +323,7 @@ impl Outside {
         let now = self.now();
         let mut inside = self.lock();
         if inside.has(Trouble::GithubAway) {
-            return Err(TransportError::Connect);
+            return Err(refused());
         }
         for status in [401, 403, 429, 500] {
             if inside.has(Trouble::GithubRefuses(status)) {
@@ -361,6 +361,10 @@ impl Outside {
         let answer = inside.github.answer(&asked, heads, now);
         Ok(response(answer.status, &answer.headers, answer.body))
     }
+}
+
+fn refused() -> TransportError {
+    TransportError::Connect("connection refused".to_owned())
 }
 
 fn response(status: u16, headers: &[(&str, String)], body: Vec<u8>) -> reqwest::Response {
@@ -406,7 +410,7 @@ impl Inside {
 
     fn fate(&mut self, call: &Call, now: Duration) -> Fate {
         if self.has(Trouble::MarathonAway) {
-            return Fate::Never(TransportError::Connect);
+            return Fate::Never(refused());
         }
         for status in [401, 403, 409, 422, 429, 503] {
             if self.has(Trouble::MarathonRefuses(status))
