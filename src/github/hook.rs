@@ -28,6 +28,12 @@ impl HookState {
         &self.url
     }
 
+    /// Whether it is signed: one of ours always is.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        self.has_secret
+    }
+
     fn read(value: &Value) -> Option<Self> {
         let config = &value["config"];
         let text = |v: &Value| {

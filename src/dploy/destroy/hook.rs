@@ -3,8 +3,9 @@
 use super::{Hook, Report, Task, Traces, host};
 use crate::api::ProblemCode;
 use crate::client::Client;
-use crate::dploy::session::Github;
+use crate::dploy::session::{Github, LABEL};
 use crate::github::HookState;
+use crate::marathon::LiveApp;
 
 impl Task<'_> {
     pub(super) async fn hooks(&self, github: &Github, traces: &Traces, report: &mut Report) {
@@ -62,9 +63,21 @@ impl Task<'_> {
             let note = format!("{named} calls another observer, at {base}: it stays");
             return self.session.terminal.note(note);
         }
-        if base != traces.url && self.is_anothers(base, hook.id).await {
-            let note = format!("{named} calls another observer of this node, at {base}: it stays");
-            return self.session.terminal.note(note);
+        let stays = |why: &str| {
+            let note = format!("{named} {why}, at {base}: it stays");
+            self.session.terminal.note(note);
+        };
+        if !hook.has_secret() {
+            return stays("is not of this observer, which signs its own");
+        }
+        if base != traces.url {
+            if self.is_anothers(base, hook.id).await {
+                return stays("calls another observer of this node");
+            }
+            // it may be down for a moment
+            if let Some(other) = self.another_in_marathon(traces).await {
+                return stays(&format!("may be that of the observer {other}"));
+            }
         }
         let pat = match self.session.global.pat {
             Some(_) => "$DPLOY_OBSERVER_GITHUB_PAT".to_owned(),
@@ -81,6 +94,24 @@ impl Task<'_> {
             Ok(()) => report.done(format!("{named} was removed")),
             Err(error) => report.left(format!("{named} ({error})"), way),
         }
+    }
+
+    /// An observer in Marathon, beside the one of this destroy, that was launched for the same repository. What Marathon does not
+    /// say now is not taken for none.
+    async fn another_in_marathon(&self, traces: &Traces) -> Option<String> {
+        let listed = match self.marathon.client.apps_labelled(LABEL, "true").await {
+            Ok(listed) => listed,
+            Err(error) => return Some(format!("that nobody could look for ({error})")),
+        };
+        let env = |app: &LiveApp, name: &str| {
+            let part = app.raw["env"][format!("DPLOY_OBSERVER_GITHUB_{name}")].as_str();
+            part.unwrap_or_default().to_owned()
+        };
+        let other = listed.iter().find(|app| {
+            let repository = format!("{}/{}", env(app, "OWNER"), env(app, "REPO"));
+            traces.id.as_ref().is_none_or(|id| app.id != id.as_str()) && self.is_ours(&repository)
+        });
+        other.map(|app| app.id.clone())
     }
 
     /// Whether an observer lives there that calls this hook its own. Our own is gone by now, and its port may be given out

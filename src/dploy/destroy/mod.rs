@@ -64,6 +64,8 @@ struct Traces {
     hosts: BTreeSet<String>,
     /// Where the observer is that was asked last.
     url: String,
+    /// Its app in Marathon.
+    id: Option<ServiceId>,
     hook: Hook,
     /// The observer was launched for another app.
     elsewhere: bool,

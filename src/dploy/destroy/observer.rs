@@ -54,6 +54,7 @@ impl Task<'_> {
             let seen = self.traces(Some(&observer)).await?;
             traces.hosts.extend(seen.hosts);
             traces.url = seen.url;
+            traces.id = seen.id;
             traces.elsewhere = seen.elsewhere;
             let part = if observer.alive {
                 self.through(&observer, &mut traces, report).await?
@@ -105,6 +106,7 @@ impl Task<'_> {
         Ok(Traces {
             hosts,
             url,
+            id: observer.and_then(|o| o.id.clone()),
             hook: Hook::Unknown,
             elsewhere,
         })

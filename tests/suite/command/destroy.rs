@@ -302,16 +302,45 @@ async fn hooks_of_other_observers_and_of_others_stay() {
         "http://other.example:31000/dploy",
         "https://ci.example/build",
         "http://127.0.0.1:9/ci",
+        // as the first release makes them: nothing signs it
+        "http://127.0.0.1:9/dploy",
     ];
     for url in others {
         desk.foreign_hook("acme/shop", url).await;
     }
     desk.kill_for_good().await;
+    desk.run(&shop, &DESTROY).await.code(0).says(&[
+        "http://other.example:31000",
+        "stays",
+        "signs its own",
+    ]);
+    desk.nothing_but(&[], &others).await;
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_observer_of_the_same_repository_that_is_down_for_a_moment_keeps_its_hook() {
+    let (desk, shop) = settled().await;
+    let hook = "http://127.0.0.1:9/dploy";
+    desk.signed_hook("acme/shop", hook).await;
+    let stopped = json!({"id": "/second/observer", "cmd": "sleep 100", "instances": 0, "labels": {"DPLOY_OBSERVER": "true"},
+        "env": {"DPLOY_OBSERVER_GITHUB_OWNER": "acme", "DPLOY_OBSERVER_GITHUB_REPO": "shop"}});
+    let (status, body) = desk
+        .town
+        .marathon_send("PUT", "/v2/apps/second/observer", &stopped)
+        .await;
+    assert_eq!(status, 201, "{body}");
     desk.run(&shop, &DESTROY)
         .await
         .code(0)
-        .says(&["http://other.example:31000", "stays"]);
-    desk.nothing_but(&[], &others).await;
+        .says(&["may be that of the observer /second/observer"]);
+    assert_eq!(desk.hooks("acme/shop").await, [hook]);
+    // once that one is gone, nobody's hook is in the way of nobody
+    desk.town
+        .marathon_send("DELETE", "/v2/apps/second/observer", &json!({}))
+        .await;
+    desk.run(&shop, &DESTROY).await.code(0);
+    assert!(desk.hooks("acme/shop").await.is_empty());
     desk.end().await;
 }
 

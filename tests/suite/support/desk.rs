@@ -220,8 +220,19 @@ impl Desk {
 
     /// A hook that somebody else made.
     pub async fn foreign_hook(&self, repository: &str, url: &str) {
+        let config = json!({"url": url, "content_type": "json"});
+        self.make_hook(repository, &config).await;
+    }
+
+    /// One that is signed, as an observer's.
+    pub async fn signed_hook(&self, repository: &str, url: &str) {
+        let config = json!({"url": url, "content_type": "json", "secret": "another observer's"});
+        self.make_hook(repository, &config).await;
+    }
+
+    async fn make_hook(&self, repository: &str, config: &Value) {
         let github = self.town.github.url();
-        let body = json!({"config": {"url": url, "content_type": "json"}});
+        let body = json!({"config": config});
         let request = self
             .town
             .http
