@@ -27,10 +27,23 @@ pub(super) fn greet_with(configured: &Configured) {
     }
 }
 
-pub(super) fn of(settings: &Settings) -> Arc<Configured> {
+/// The app that the settings name.
+///
+/// # Errors
+/// When they name half of its repository.
+pub(super) fn of(settings: &Settings) -> anyhow::Result<Arc<Configured>> {
     let text = |s: &Option<String>| s.clone().unwrap_or_default();
     let (owner, repo) = (text(&settings.owner), text(&settings.repo));
-    Arc::new(Configured::new(&owner, &repo, &settings.branch))
+    let half = |given: &str, missing: &str| {
+        anyhow::anyhow!(
+            "-{given} is set and -{missing} is not: set both (DPLOY_OBSERVER_GITHUB_OWNER, DPLOY_OBSERVER_GITHUB_REPO), or neither and register apps by POST /apps"
+        )
+    };
+    match (owner.is_empty(), repo.is_empty()) {
+        (false, true) => Err(half("owner", "repo")),
+        (true, false) => Err(half("repo", "owner")),
+        _ => Ok(Arc::new(Configured::new(&owner, &repo, &settings.branch))),
+    }
 }
 
 /// Finds it among the apps of the log.
@@ -55,7 +68,7 @@ pub(super) async fn recall(configured: &Configured, store: &Store) -> Result<(),
 pub(super) async fn register(
     context: Context,
     configured: Arc<Configured>,
-    mut greets: bool,
+    greets: bool,
     stop: CancellationToken,
 ) {
     let mut pause = Duration::from_secs(1);
@@ -63,7 +76,7 @@ pub(super) async fn register(
     while let Some(repository) = configured.repository() {
         let pushed = configured.next_push();
         attempts += 1;
-        match try_once(&context, &configured, &repository, &mut greets).await {
+        match try_once(&context, &configured, &repository, greets).await {
             Ok(()) => break,
             Err(error) => {
                 let why = error.to_string();
@@ -90,17 +103,17 @@ async fn try_once(
     context: &Context,
     configured: &Configured,
     name: &str,
-    greets: &mut bool,
+    greets: bool,
 ) -> anyhow::Result<()> {
     let name: RepositoryName = name.parse()?;
     let branch: Branch = configured.branch.parse()?;
     let repository = context.github.repository(&name).await?;
+    let first = configured.standing().repository.is_none();
     configured.now(|s| {
         s.private = Some(repository.private);
         s.repository = Some(repository.id);
     });
-    let greeted = std::mem::take(greets);
-    if greeted && context.github.has_token() {
+    if greets && first && context.github.has_token() {
         greet("Authentication against GitHub done");
     }
     if context.store.was_destroyed(repository.id, &branch).await? {
@@ -113,7 +126,7 @@ async fn try_once(
             return Ok(());
         }
         Err(RegisterError::Invalid(why)) => {
-            match hook_meanwhile(context, configured, repository.id).await {
+            match hook_meanwhile(context, configured, repository.id, greets).await {
                 Ok(()) => anyhow::bail!(why),
                 Err(error) => {
                     anyhow::bail!("{why}; its webhook cannot be registered either: {error}")
@@ -125,7 +138,7 @@ async fn try_once(
     tracing::info!(app.id = %app, repository = %name, branch = %branch, new, "observing");
     // that of a new app is said when it is registered
     let state = context.store.app(&app).await?.filter(|_| !new);
-    if greeted && state.is_some_and(|a| a.hook.id.is_some()) {
+    if greets && first && state.is_some_and(|a| a.hook.id.is_some()) {
         greet("Webhook registered");
     }
     Ok(())
@@ -140,6 +153,7 @@ async fn hook_meanwhile(
     context: &Context,
     configured: &Configured,
     repository: u64,
+    greets: bool,
 ) -> anyhow::Result<()> {
     let (github, store, url) = (&context.github, &context.store, &context.hook_url);
     if !github.has_token() || !store.apps_of(repository).await?.is_empty() {
@@ -171,6 +185,9 @@ async fn hook_meanwhile(
         store.observe(&nobody, &of, &id.to_string()).await?;
         configured.now(|s| s.hook = Some(id));
         tracing::info!(hook = id, url = %url, "the webhook is registered, before the app is");
+        if greets {
+            greet("Webhook registered");
+        }
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ pub async fn start(
     settings: Settings,
     surroundings: Surroundings,
 ) -> anyhow::Result<Observer> {
-    let configured = configured::of(&settings);
+    let configured = configured::of(&settings)?;
     if surroundings.greets {
         configured::greet_with(&configured);
     }

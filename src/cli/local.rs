@@ -86,6 +86,25 @@ struct MarathonArgs {
     scale_apps_initial_delay: u64,
 }
 
+/// A setting as the help of `observer local` has it, where that is not as everywhere: what the local world sets itself is not shown.
+pub(super) fn setting(arg: &clap::Arg) -> Option<clap::Arg> {
+    let name = arg.get_id().as_str();
+    if let Some((_, seconds)) = world::QUICK.iter().find(|(quick, _)| *quick == name) {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let here = format!("{help}; {seconds} here, unless it is set");
+        return Some(arg.clone().hide_default_value(true).help(here));
+    }
+    let by_flag = [
+        "loglevel",
+        "log_format",
+        "marathon_timeout",
+        "delay_registration",
+    ];
+    let rules = ["allow_ids", "allow_plain_login", "trusted_proxy", "private"];
+    let shown = by_flag.contains(&name) || rules.contains(&name);
+    (!shown).then(|| arg.clone().hide(true))
+}
+
 /// What is wrong is said without the value: it is a secret.
 fn credentials(given: Option<&str>) -> anyhow::Result<Option<Credentials>> {
     let user = given.map(|text| {

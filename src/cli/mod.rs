@@ -108,6 +108,7 @@ fn command() -> clap::Command {
 #[cfg(feature = "local")]
 fn with_parts(command: clap::Command) -> clap::Command {
     let settings: Vec<clap::Arg> = command.get_arguments().cloned().collect();
+    let whole: Vec<clap::Arg> = settings.iter().filter_map(local::setting).collect();
     let used = |arg: &clap::Arg| matches!(arg.get_id().as_str(), "loglevel" | "log_format");
     command.mut_subcommand("local", |local| {
         let part = |part: clap::Command| {
@@ -115,6 +116,7 @@ fn with_parts(command: clap::Command) -> clap::Command {
             part.args(unused.map(|a| a.clone().hide(true)))
         };
         local
+            .args(whole)
             .mut_subcommand("marathon", part)
             .mut_subcommand("github", part)
     })

@@ -275,6 +275,9 @@ fn quoted(path: &Path) -> String {
     }
 }
 
+/// What is quicker here unless it is set, in seconds: poll, deadline, settle.
+pub const QUICK: [(&str, u64); 3] = [("poll", 10), ("deadline", 60), ("settle", 3)];
+
 /// The settings hold for the local observer too; what is not set is quicker than usual.
 fn observer_settings(
     mut settings: Settings,
@@ -302,13 +305,14 @@ fn observer_settings(
         settings.marathon_password,
         settings.marathon_token,
     ) = (None, None, None);
-    for (name, value, quick) in [
-        ("poll", &mut settings.poll, 10),
-        ("deadline", &mut settings.deadline, 60),
-        ("settle", &mut settings.settle, 3),
-    ] {
+    let quick = [
+        &mut settings.poll,
+        &mut settings.deadline,
+        &mut settings.settle,
+    ];
+    for (value, (name, seconds)) in quick.into_iter().zip(QUICK) {
         if unset(name) {
-            *value = quick;
+            *value = seconds;
         }
     }
     Ok(settings)

@@ -68,7 +68,7 @@ async fn a_setting_that_is_wrong_is_named_with_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("empty"), "\n").unwrap();
     let marathon = format!("-marathon-url={NOWHERE}");
-    let cases: [(&[&str], &[&str]); 15] = [
+    let cases: [(&[&str], &[&str]); 17] = [
         (
             &["-marathon-url", "nonsense"],
             &["DPLOY_MARATHON_URL", "http://host:port"],
@@ -121,6 +121,15 @@ async fn a_setting_that_is_wrong_is_named_with_the_way_out() {
         (
             &[&marathon, "-trusted-proxy=proxy"],
             &["DPLOY_OBSERVER_TRUSTED_PROXY", "IP"],
+        ),
+        // half a repository is none, and nobody would wait for it
+        (
+            &[&marathon, "-owner=acme"],
+            &["-owner is set and -repo is not", "POST /apps"],
+        ),
+        (
+            &[&marathon, "-repo=shop"],
+            &["-repo is set and -owner is not"],
         ),
         (
             &[&marathon, "-data=/proc/nowhere"],
