@@ -5,59 +5,97 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::args::DryrunArgs;
-use super::launch;
+use super::launch::{self, Foreseen};
 use super::preview::{self, Preview, preview};
+use super::run;
 use super::session::{Marathon, Observer, Session};
-use super::terminal::{RED, paint};
+use super::terminal::{GREEN, RED, paint};
 use super::workspace::{Compared, Workspace};
 use crate::api::{ActBody, AppPage, PlanBody, PlanService};
 use crate::client::Acted;
 use crate::history::AppState;
+use crate::id::ServiceId;
 use crate::marathon::MarathonError;
 use crate::secret::plain;
+use crate::sentence::Sentence;
 
-pub(super) async fn run(session: &Session, args: &DryrunArgs) -> anyhow::Result<ExitCode> {
+/// What `run` would do.
+#[derive(Default)]
+struct Told {
+    services: Vec<PlanService>,
+    left: Vec<ServiceId>,
+    warnings: Vec<Sentence>,
+    launched: Option<Foreseen>,
+    stops: Vec<String>,
+    changes: bool,
+}
+
+pub(super) async fn dryrun(session: &Session, args: &DryrunArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
+    workspace.services()?;
     let marathon = session.marathon(Some(&workspace)).await?;
-    let preview = preview(&marathon.client, &workspace, &args.adopt).await?;
-    let plan = &preview.plan;
-    let mut services = preview.bodies();
-    let mut changes = plan.changes() || preview.foreign(workspace.app.as_str()) > 0;
     let found = session.observer(Some(&workspace), &marathon).await?;
-    let mut stops = refused(&marathon, &preview).await?;
-    if found.is_none() || args.launch.relaunch {
-        stops.extend(launch::stops(session, &workspace, &marathon, &args.launch).await?);
-    } else if let Some(observer) = &found {
-        stops.extend(kept_out(session, &workspace, &marathon, observer).await?);
+    let again = args.launch.relaunch
+        || match &found {
+            Some(observer) if !observer.alive => {
+                launch::never_ended(session, &workspace, &marathon, observer).await?
+            }
+            _ => false,
+        };
+    let mut told = Told::default();
+    if again || found.is_none() {
+        let (launch, stops) = (&args.launch, &mut told.stops);
+        told.launched = launch::foresee(session, &workspace, &marathon, launch, stops).await?;
     }
-    let observed = observed(session, &workspace, found).await?;
-    if let Some((_, Some(by_observer))) = &observed {
-        changes = by_observer.services.iter().any(|s| s.change != "unchanged");
-        services = merged(services, by_observer);
+    // the launch is begun again, and nothing else is done
+    if again {
+        told.changes = told.launched.is_some();
+        return answer(session, &workspace, &marathon, args, &told, None);
     }
-    if session.terminal.json {
-        let body = json!({"app": workspace.app, "marathon": marathon.url, "changes": changes, "services": services,
-            "left": plan.orphans, "warnings": plan.warnings, "stops": stops});
-        session.terminal.data(&body)?;
+    let preview = preview(&marathon.client, &workspace, &args.adopt).await?;
+    told.stops.splice(0..0, refused(&marathon, &preview).await?);
+    told.services = preview.bodies();
+    told.changes = preview.plan.changes() || preview.foreign(workspace.app.as_str()) > 0;
+    told.changes |= told.launched.is_some();
+    let page = match found {
+        Some(observer) => observed(session, &workspace, observer, args, &mut told).await?,
+        None => None,
+    };
+    told.left = preview.plan.orphans;
+    told.warnings = preview.plan.warnings;
+    answer(session, &workspace, &marathon, args, &told, page.as_ref())
+}
+
+fn answer(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    args: &DryrunArgs,
+    told: &Told,
+    page: Option<&AppPage>,
+) -> anyhow::Result<ExitCode> {
+    let terminal = session.terminal;
+    if terminal.json {
+        let body = json!({"app": workspace.app, "marathon": marathon.url, "changes": told.changes, "services": told.services,
+            "left": told.left, "warnings": told.warnings, "observer": told.launched, "stops": told.stops});
+        terminal.data(&body)?;
     } else {
-        preview::show(session.terminal, &services, &plan.orphans, &plan.warnings);
-        for stop in &stops {
+        preview::show(terminal, &told.services, &told.left, &told.warnings);
+        if let Some(observer) = &told.launched {
+            let word = paint(GREEN, format!("{:<9}", observer.change));
+            terminal.say(format!("{word}  {}  {}", observer.id, observer.runs));
+        }
+        for stop in &told.stops {
             let sign = paint(RED, "✖ run would stop:");
-            session
-                .terminal
-                .say(format!("{sign} {}", plain(stop, 1000)));
+            terminal.say(format!("{sign} {}", plain(stop, 1000)));
         }
-        let page = observed.map(|(page, _)| page);
-        if stops.is_empty() {
-            let next = next_step(&workspace, page.as_ref(), changes);
-            session.terminal.hint(next);
+        if told.stops.is_empty() {
+            terminal.hint(next_step(workspace, page, told.changes));
         }
     }
-    if !stops.is_empty() {
-        return Ok(ExitCode::FAILURE);
-    }
-    let would = args.detailed_exitcode && changes;
-    Ok(if would {
+    Ok(if !told.stops.is_empty() {
+        ExitCode::FAILURE
+    } else if args.detailed_exitcode && told.changes {
         super::CHANGES.into()
     } else {
         ExitCode::SUCCESS
@@ -81,38 +119,35 @@ async fn refused(marathon: &Marathon, preview: &Preview) -> anyhow::Result<Vec<S
     Ok(refused)
 }
 
-/// What keeps `run` from going through the observer that is there.
-async fn kept_out(
-    session: &Session,
-    workspace: &Workspace,
-    marathon: &Marathon,
-    observer: &Observer,
-) -> anyhow::Result<Option<String>> {
-    if observer.alive {
-        return Ok(session
-            .operator(observer)
-            .err()
-            .map(|error| format!("{error:#}")));
-    }
-    let repaired = launch::never_ended(session, workspace, marathon, observer).await?;
-    let why = observer.silence();
-    Ok((!repaired)
-        .then(|| format!("{why}, so lock and pin are not known; `dploy doctor` looks closer")))
-}
-
-/// The app as an observer knows it, and where the workspace is what would be deployed, the observer's own plan: it knows
+/// The app as its observer knows it, and where the workspace is what would be deployed, the observer's own plan: it knows
 /// which counts stay. Without an operator token that it takes there is none, and the labels in Marathon have to do.
 async fn observed(
     session: &Session,
     workspace: &Workspace,
-    found: Option<Observer>,
-) -> anyhow::Result<Option<(AppPage, Option<Box<PlanBody>>)>> {
-    let Some(observer) = found.filter(|o| o.alive) else {
+    observer: Observer,
+    args: &DryrunArgs,
+    told: &mut Told,
+) -> anyhow::Result<Option<AppPage>> {
+    run::not_heard(session, &observer, &args.launch);
+    if !observer.alive {
+        let why = observer.silence();
+        told.stops.push(format!(
+            "{why}, so lock and pin are not known; `dploy doctor` looks closer"
+        ));
         return Ok(None);
-    };
+    }
+    let operator = session.operator(&observer);
+    if let Err(error) = &operator {
+        told.stops.push(format!("{error:#}"));
+    }
     let Ok(observer) = session.readable(observer, &workspace.app).await else {
         return Ok(None);
     };
+    if let Some(from) = &args.adopt.adopt_from
+        && let Err(why) = run::is_gone(&observer, from).await
+    {
+        told.stops.push(why.to_string());
+    }
     let Ok(Some(page)) = observer.client.app(&workspace.app).await else {
         return Ok(None);
     };
@@ -121,21 +156,20 @@ async fn observed(
     }
     let head = page.app.head.as_ref().map(|h| &h.commit);
     if workspace.compared(head, &page.app.source.branch) != Compared::Equal {
-        return Ok(Some((page, None)));
+        return Ok(Some(page));
     }
-    let Ok(client) = session.operator(&observer) else {
-        return Ok(Some((page, None)));
-    };
     let body = ActBody {
         dry_run: true,
         ..ActBody::default()
     };
-    let plan = match client.act(&workspace.app, "deploy", &body).await {
-        Ok(Acted::Plan(plan)) => Some(plan),
-        // as on plain HTTP, where it takes no token
-        _ => None,
-    };
-    Ok(Some((page, plan)))
+    // on plain HTTP it takes no token
+    if let Ok(client) = operator
+        && let Ok(Acted::Plan(plan)) = client.act(&workspace.app, "deploy", &body).await
+    {
+        told.changes = plan.services.iter().any(|s| s.change != "unchanged");
+        told.services = merged(std::mem::take(&mut told.services), &plan);
+    }
+    Ok(Some(page))
 }
 
 /// The services as the observer plans them; those it has nothing to do for are unchanged.
@@ -158,18 +192,26 @@ fn next_step(workspace: &Workspace, page: Option<&AppPage>, changes: bool) -> &'
     if !changes {
         return "Nothing would change.";
     }
-    let Some(page) = page else {
+    let Some(app) = page.map(|page| &page.app) else {
         return "Nothing was changed; `dploy run` does it.";
     };
-    let head = page.app.head.as_ref().map(|h| &h.commit);
-    match workspace.compared(head, &page.app.source.branch) {
-        Compared::Unpushed(_) => "Nothing was changed; commit, and `git push` deploys it.",
-        _ if page.app.lock.is_some() => {
-            "Nothing was changed; the app is locked, `dploy unlock` deploys it."
+    let head = app.head.as_ref().map(|h| &h.commit);
+    let runs = app.live.as_ref().map(|l| &l.commit) == head;
+    let pushed = matches!(
+        workspace.compared(head, &app.source.branch),
+        Compared::Equal | Compared::Pushed(_)
+    );
+    match (app.lock.is_some(), app.pin.is_some()) {
+        (true, _) if !pushed => {
+            "Nothing was changed; the app is locked: commit and `git push`, and `dploy unlock` deploys it."
         }
-        _ if page.app.pin.is_some() => {
-            "Nothing was changed; the app is pinned, `dploy resume` deploys it."
+        // what was changed by hand is held by nothing that an unlock would deploy
+        (true, _) if runs => {
+            "Nothing was changed; the app is locked: `dploy unlock`, and then `dploy run` does it."
         }
+        (true, _) => "Nothing was changed; the app is locked, `dploy unlock` deploys it.",
+        _ if !pushed => "Nothing was changed; commit, and `git push` deploys it.",
+        (_, true) => "Nothing was changed; the app is pinned, `dploy resume` deploys it.",
         _ => "Nothing was changed; `dploy run` does it.",
     }
 }

@@ -80,7 +80,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
     let session = Session::new(dploy.global);
     match &dploy.command {
         Command::Init(args) => init::run(&session, args),
-        Command::Dryrun(args) => dryrun::run(&session, args).await,
+        Command::Dryrun(args) => dryrun::dryrun(&session, args).await,
         Command::Run(args) => run::run(&session, args).await,
         Command::Destroy(args) => destroy::run(&session, args).await,
         Command::Ls => ls::run(&session),

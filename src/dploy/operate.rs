@@ -102,15 +102,17 @@ async fn act(
     acted(session, &client, &workspace.app, answer, done).await
 }
 
-/// A bare number of up to three digits is a deploy: a commit has four digits at least.
-fn place(text: &str) -> String {
+/// A bare number of up to three digits is a deploy: a commit has four digits at least, or a name that git knows.
+fn place(workspace: &Workspace, text: &str) -> String {
     let number = text.trim_start_matches('#');
     let short =
         number.len() <= 3 && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     if short {
         format!("#{number}")
     } else {
-        text.to_owned()
+        workspace
+            .commit_called(text)
+            .unwrap_or_else(|| text.to_owned())
     }
 }
 
@@ -161,7 +163,7 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
         None => workspace.app.to_string(),
     };
     let mut body = ActBody {
-        to: Some(place(&args.to)),
+        to: Some(place(&workspace, &args.to)),
         reason: args.reason.clone(),
         resume: args.manual.then_some(ResumeWhen::Manual),
         scale: args.scale.then_some(Scale::Target),
@@ -210,8 +212,9 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
 }
 
 pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Result<ExitCode> {
+    let workspace = session.workspace()?;
     let body = ActBody {
-        to: args.to.as_deref().map(place),
+        to: args.to.as_deref().map(|to| place(&workspace, to)),
         reason: args.reason.clone(),
         override_lock: args.override_lock,
         force: args.force,

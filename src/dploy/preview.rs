@@ -17,7 +17,7 @@ use crate::plan::{Bounds, Obstacle, Plan, Running, as_specified, plan};
 use crate::rollout::{self, Look};
 use crate::secret::{HIDDEN, hide_secrets};
 use crate::sentence::Sentence;
-use crate::spec::{Change, LABEL_APP, Service, diff, in_shape_of, rendering};
+use crate::spec::{Change, LABEL_APP, Service, diff_of_running, in_shape_of, rendering};
 
 /// What would change, and what it was compared with.
 pub(super) struct Preview {
@@ -155,12 +155,8 @@ impl Preview {
         let (Some(live), Some(service)) = (self.look.apps.get(id), service) else {
             return Vec::new();
         };
-        let mut spec = service.spec.clone();
-        if let Some(map) = spec.as_object_mut() {
-            map.remove("instances");
-        }
-        let seen = in_shape_of(&live.raw, &spec);
-        diff(&seen, &spec).into_iter().map(hide).collect()
+        let fields = diff_of_running(&live.raw, &service.spec);
+        fields.into_iter().map(hide).collect()
     }
 
     /// Each service that changes or not, as the API shows plans.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 
-use super::args::RunArgs;
+use super::args::{LaunchArgs, RunArgs};
 use super::direct::{self, End, Rules};
 use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
@@ -49,6 +49,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
             .note(format!("Lock and pin are not known: {why}."));
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
+    not_heard(session, &observer, &args.launch);
     let observer = session.readable(observer, &workspace.app).await?;
     if let Some(from) = &args.adopt.adopt_from {
         is_gone(&observer, from).await?;
@@ -68,8 +69,20 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     }
 }
 
+/// What was typed of a launch is not silently without effect where an observer runs.
+pub(super) fn not_heard(session: &Session, observer: &Observer, args: &LaunchArgs) {
+    let typed = args.typed();
+    if !typed.is_empty() {
+        session.terminal.note(format!(
+            "an observer runs at {}: {} counts with -relaunch only",
+            observer.client.base(),
+            typed.join(", ")
+        ));
+    }
+}
+
 /// What an app owns that an observer deploys is not taken over around it.
-async fn is_gone(observer: &Observer, from: &str) -> anyhow::Result<()> {
+pub(super) async fn is_gone(observer: &Observer, from: &str) -> anyhow::Result<()> {
     let id = from
         .parse()
         .map_err(|e| anyhow::anyhow!("-adopt-from: {e}"))?;

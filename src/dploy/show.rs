@@ -173,7 +173,13 @@ fn facts(client: &Client, page: &AppPage) -> Vec<(&'static str, String)> {
             ),
         ));
     }
-    if let Some(sentence) = app.sentence.as_ref().filter(|_| app.lock.is_none()) {
+    for drift in &page.drift {
+        facts.push(("drift", plain(&drift.sentence, 300)));
+    }
+    let said = |sentence: &&String| {
+        app.lock.is_some() || page.drift.iter().any(|d| d.sentence == **sentence)
+    };
+    if let Some(sentence) = app.sentence.as_ref().filter(|s| !said(s)) {
         facts.push(("says", plain(sentence, 500)));
     }
     facts.push(("hook", hook(page)));
@@ -265,14 +271,7 @@ async fn deploys(
 pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let (workspace, observer) = readable(session).await?;
     let client = observer.client;
-    let text = args.commit.to_ascii_lowercase();
-    let hex = text.len() >= 4 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let commit = if hex {
-        Some(text)
-    } else {
-        workspace.commit(&args.commit)
-    };
-    let Some(commit) = commit else {
+    let Some(commit) = workspace.commit_called(&args.commit) else {
         anyhow::bail!(
             "{:?} is no commit: write 4 digits of it or more, or a name that git knows",
             args.commit

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -27,6 +27,9 @@ pub(super) fn paint(style: Style, text: impl std::fmt::Display) -> String {
 pub(super) fn who(actor: &str) -> &str {
     actor.split_once(':').map_or(actor, |(_, name)| name)
 }
+
+/// A column that is broken has room for so many characters.
+const NARROWEST: usize = 12;
 
 /// Where output goes.
 #[derive(Clone, Copy)]
@@ -89,23 +92,52 @@ impl Terminal {
         Ok(())
     }
 
-    /// A table without lines. In a terminal it fits its width; in a pipe nothing is broken.
-    pub fn table(self, head: &[&str], rows: Vec<Vec<String>>) {
+    /// A table without lines. In a terminal its last column is broken where it does not fit, and nothing else: what stands before it
+    /// is to be copied. Where the rest alone is too wide, each row is a paragraph. In a pipe nothing is broken.
+    pub fn table(self, head: &[&str], mut rows: Vec<Vec<String>>) {
+        for cell in rows.iter_mut().flatten() {
+            *cell = plain(cell, 300);
+        }
         let mut table = Table::new();
         table.load_style(comfy_table::presets::NOTHING);
         if let Some((width, _)) = terminal_size::terminal_size_of(std::io::stdout()) {
+            let last = head.len().saturating_sub(1);
+            let widest = |column: usize| {
+                let cells = rows.iter().filter_map(|row| row.get(column));
+                let cells = cells.map(|cell| cell.chars().count());
+                cells.chain([head[column].chars().count()]).max()
+            };
+            let before: usize = (0..last).filter_map(|c| widest(c).map(|w| w + 2)).sum();
+            if before + NARROWEST > usize::from(width.0) {
+                return self.paragraphs(head, &rows);
+            }
             table
                 .set_width(width.0)
-                .set_content_arrangement(ContentArrangement::Dynamic);
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_constraints(std::iter::repeat_n(ColumnConstraint::ContentWidth, last));
         }
         table.set_header(head);
-        for row in rows {
-            table.add_row(row.iter().map(|cell| plain(cell, 300)).collect::<Vec<_>>());
-        }
+        table.add_rows(rows);
         for column in table.column_iter_mut() {
             column.set_padding((0, 2));
         }
         self.say(table.trim_fmt());
+    }
+
+    /// The rows of a table one below the other: what its first column has, and below it the others by their names.
+    fn paragraphs(self, head: &[&str], rows: &[Vec<String>]) {
+        let names = head.iter().skip(1);
+        let width = names.clone().map(|n| n.len()).max().unwrap_or(0);
+        for row in rows {
+            let first = row.first().map_or("", String::as_str);
+            self.say(format!("{}  {first}", head[0]));
+            for (name, cell) in names.clone().zip(row.iter().skip(1)) {
+                if cell.is_empty() {
+                    continue;
+                }
+                self.say(format!("  {name:<width$}  {cell}").trim_end());
+            }
+        }
     }
 
     /// Whether somebody can be asked.

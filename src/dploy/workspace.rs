@@ -148,8 +148,12 @@ impl Workspace {
         }
     }
 
-    /// The commit that git calls so.
-    pub fn commit(&self, name: &str) -> Option<String> {
+    /// A commit by four digits of it or more, or by a name that git knows.
+    pub fn commit_called(&self, name: &str) -> Option<String> {
+        let digits = name.to_ascii_lowercase();
+        if digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Some(digits);
+        }
         let rev = format!("{name}^{{commit}}");
         self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &rev])
             .ok()

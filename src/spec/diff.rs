@@ -43,6 +43,16 @@ pub fn in_shape_of(shown: &Value, wanted: &Value) -> Value {
     }
 }
 
+/// The fields of `spec` in which what Marathon shows of its service differs, but for the count, which is said beside them.
+#[must_use]
+pub fn diff_of_running(shown: &Value, spec: &Value) -> Vec<Change> {
+    let mut spec = spec.clone();
+    if let Some(map) = spec.as_object_mut() {
+        map.remove("instances");
+    }
+    diff(&in_shape_of(shown, &spec), &spec)
+}
+
 /// A port of 0 asks Marathon to choose one, and it shows which.
 pub(super) fn is_chosen(key: &str, wanted: &Value) -> bool {
     key.to_lowercase().ends_with("port") && wanted.as_u64() == Some(0)

@@ -9,7 +9,7 @@ mod warning;
 
 pub use canonical::{canonical, rendering, sha256_hex};
 pub use covers::deviation;
-pub use diff::{Change, diff, in_shape_of};
+pub use diff::{Change, diff, diff_of_running, in_shape_of};
 pub use group::{File, Service, SpecError, flatten};
 pub use warning::warnings;
 

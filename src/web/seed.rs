@@ -126,8 +126,7 @@ pub(super) async fn moved(
         ),
     )
     .hint(format!(
-        "the webhook is kept by itself; its page is /apps/{app}/hook. With the operator token: \
-         curl -X POST -H 'Authorization: Bearer <operator token>' {}/apps/{app}/hook/{action}",
+        "the webhook is kept by itself; its page is {}/apps/{app}/hook",
         web.public_url
     )))
 }

@@ -18,7 +18,7 @@ use crate::history::{App, Deploy, DeployState};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::plan::Step;
 use crate::secret::{fingerprint, hide_secrets, looks_secret};
-use crate::spec::{Change, Service, diff};
+use crate::spec::{Change, Service, diff, diff_of_running};
 
 /// How long a page waits for Marathon before it shows what the log knows.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -109,6 +109,11 @@ impl Web {
             })
         })
         .collect();
+        let looked_up = shown.get("marathon-url").is_none_or(|s| s.value.is_empty());
+        if let Some(value) = self.context.marathon.base().filter(|_| looked_up) {
+            let from = "Mesos-DNS".to_owned();
+            shown.insert("marathon-url".to_owned(), SettingBody { value, from });
+        }
         if let Some(deadline) = app.settings.deadline {
             shown.insert(
                 "deadline".to_owned(),
@@ -154,21 +159,19 @@ impl Web {
 
     /// The fields that a plan changes, as this viewer may see them.
     pub(super) fn changes(&self, step: &Step, preview: &Preview, operator: bool) -> Vec<Change> {
-        let old = preview
-            .old_specs
-            .get(&step.planned.id)
-            .cloned()
-            .unwrap_or(Value::Null);
-        let new = preview
-            .commit
-            .services
-            .iter()
-            .find(|s| s.id == step.planned.id)
-            .map_or(Value::Null, |s| s.spec.clone());
-        if old.is_null() || new.is_null() {
+        let id = &step.planned.id;
+        let Some(service) = preview.commit.services.iter().find(|s| s.id == *id) else {
             return Vec::new();
-        }
-        diff(&old, &new)
+        };
+        let applied = preview.old_specs.get(id);
+        // by hand, or before there was a log: what runs is what differs
+        let by_hand = step.planned.change == Action::Drifted || applied.is_none();
+        let fields = match (preview.live.get(id).filter(|_| by_hand), applied) {
+            (Some(running), _) => diff_of_running(&running.definition, &service.spec),
+            (None, Some(applied)) => diff(applied, &service.spec),
+            (None, None) => Vec::new(),
+        };
+        fields
             .into_iter()
             .map(|c| self.shown(c, operator))
             .collect()

@@ -167,7 +167,50 @@ fn every_command_of_dploy_is_listed_as_its_help_has_it() {
         .collect();
     assert!(wanted.len() >= 18, "{help}");
     let document = read("docs/dploy.md");
-    assert_eq!(rows(section(&document, "## Commands")), wanted);
+    let listed = rows(section(&document, "## Commands"));
+    let commands = |row: &&str| row.starts_with("| `") && !row.starts_with("| `-");
+    let listed: Vec<&str> = listed.into_iter().filter(commands).collect();
+    assert_eq!(listed, wanted);
+}
+
+/// The flags of each command that are its own, as a table has them: the names, the commands that have it, what it is.
+#[test]
+fn every_flag_of_a_command_is_listed_as_its_help_has_it() {
+    let all = help_of_dploy(&[]);
+    let commands = part(&all, "Commands").lines();
+    let commands = commands.filter_map(|l| l.split_whitespace().next());
+    let mut wanted: Vec<(String, String, String)> = Vec::new();
+    for command in commands.filter(|c| *c != "help") {
+        let help = help_of_dploy(&[command]);
+        for line in part(&help, "Options").lines() {
+            let (names, about) = line.trim().split_once("  ").unwrap();
+            let names = names.split(' ').filter(|n| n.starts_with('-'));
+            let names = names.map(|n| n.trim_end_matches(',').replace("--", "-"));
+            let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
+            let names = names.join(" ");
+            let everywhere = ["-workspace", "-all[=<bool>]", "-json[=<bool>]", "-help"];
+            if everywhere.iter().any(|e| names.contains(&format!("`{e}`"))) {
+                continue;
+            }
+            let about = about.trim().replace(" [default: ", " (").replace(']', ")");
+            let same = wanted.iter_mut().find(|w| w.0 == names && w.2 == about);
+            match same {
+                Some((_, of, _)) => of.extend([" `", command, "`"]),
+                None => wanted.push((names, format!("`{command}`"), about)),
+            }
+        }
+    }
+    assert!(wanted.len() >= 20, "{wanted:?}");
+    let wanted = wanted
+        .iter()
+        .map(|(a, b, c)| format!("| {a} | {b} | {c} |"));
+    let document = read("docs/dploy.md");
+    let listed = rows(section(&document, "## Commands"));
+    let flags = listed.iter().filter(|r| r.starts_with("| `-"));
+    assert_eq!(
+        flags.copied().collect::<Vec<_>>(),
+        wanted.collect::<Vec<_>>()
+    );
 }
 
 /// Flags as a table has them: `-token`, the variable if there is one, what it is.

@@ -144,11 +144,7 @@ impl Doctor<'_> {
         let repository = match github.client.repository(&github.name).await {
             Ok(repository) => repository,
             Err(error) => {
-                let why = format!(
-                    "{}: {error}; a private repository needs a token that may read it",
-                    github.name
-                );
-                return self.note(Mark::Bad, "GitHub", why);
+                return self.note(Mark::Bad, "GitHub", format!("{}: {error}", github.name));
             }
         };
         self.note(

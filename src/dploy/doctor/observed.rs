@@ -5,11 +5,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Doctor, Mark};
-use crate::api::AppPage;
+use crate::api::{AppBody, AppPage};
+use crate::client::Client;
+use crate::dploy::args::LaunchArgs;
+use crate::dploy::launch::Launch;
 use crate::dploy::session::{Marathon, Observer};
 use crate::dploy::terminal::who;
 use crate::dploy::workspace::{Compared, Workspace};
 use crate::history::AppState;
+use crate::id::AppId;
+use crate::secret::plain;
 
 /// How long GitHub's ping may take.
 const PING: Duration = Duration::from_secs(15);
@@ -19,35 +24,60 @@ fn same_host(a: &str, b: &str) -> bool {
     host(a) == host(b)
 }
 
+/// How the last task of an observer ended, as Marathon tells it.
+async fn last_end(marathon: &Marathon, observer: &Observer) -> String {
+    let Some(id) = &observer.id else {
+        return String::new();
+    };
+    let app = marathon.client.app(id).await.ok().flatten();
+    let failure = app.and_then(|app| app.last_task_failure);
+    failure.map_or_else(String::new, |failure| {
+        let message = plain(failure.message.trim(), 200);
+        format!(", its last one failed on {}: {message}", failure.host)
+    })
+}
+
+/// What there is to say of an observer that Marathon runs and that does not answer here.
+async fn silent(workspace: &Workspace, marathon: &Marathon, observer: &Observer) -> String {
+    let url = observer.client.base();
+    let Some(id) = &observer.id else {
+        return format!("{url} does not answer from here; is -observer right?");
+    };
+    let app = marathon.client.app(id).await.ok().flatten();
+    let told = app.and_then(|app| {
+        app.raw["env"]["DPLOY_PUBLIC_NODE"]
+            .as_str()
+            .map(str::to_owned)
+    });
+    let node = workspace.descriptor.public_node.clone().unwrap_or_default();
+    match told.filter(|told| *told != node) {
+        Some(told) => format!(
+            "{url} does not answer from here: {id} was launched for the public node {told}, and dploy.app says {node:?}; `dploy run -relaunch` tells it"
+        ),
+        None => format!(
+            "{url} does not answer from here, and Marathon runs it as {id}: is the port open, and public_node the node that it runs on? Put it right in dploy.app, then `dploy run -relaunch`"
+        ),
+    }
+}
+
 impl Doctor<'_> {
     pub(super) async fn observer(&mut self, workspace: &Workspace, marathon: &Marathon) {
         let observer = match self.session.observer(Some(workspace), marathon).await {
             Ok(Some(observer)) => observer,
-            Ok(None) => {
-                return self.note(
-                    Mark::Odd,
-                    "observer",
-                    "none runs; `dploy run` launches it (repo_url, public_node and .pat)",
-                );
-            }
+            Ok(None) => return self.launch(workspace, marathon).await,
             Err(error) => return self.note(Mark::Bad, "observer", format!("{error:#}")),
         };
         let url = observer.client.base().to_owned();
         if observer.is_nowhere() {
             let why = format!(
-                "{}; `dploy run -relaunch` launches it again",
-                observer.silence()
+                "{}{}; `dploy run -relaunch` launches it again",
+                observer.silence(),
+                last_end(marathon, &observer).await
             );
             return self.note(Mark::Bad, "observer", why);
         }
         if !observer.alive {
-            let at = observer
-                .id
-                .as_ref()
-                .map_or_else(String::new, |id| format!(" Marathon runs it as {id};"));
-            let why = format!(
-                "{url} does not answer from here:{at} is the port open, and public_node the right node?"
-            );
+            let why = silent(workspace, marathon, &observer).await;
             return self.note(Mark::Bad, "observer", why);
         }
         match observer.client.readiness().await {
@@ -77,16 +107,60 @@ impl Doctor<'_> {
                 self.app(workspace, &observer, client.is_some(), &page)
                     .await;
             }
-            Ok(None) => self.note(
-                Mark::Bad,
-                "app",
-                format!(
-                    "the observer does not deploy {}; `dploy run` registers it",
-                    workspace.app
-                ),
-            ),
+            Ok(None) => {
+                let why = match self.called_otherwise(reader, workspace).await {
+                    Some(other) => format!(
+                        "the observer deploys this branch as {other}, and dploy.app calls it {}: an app keeps its name, put it back",
+                        workspace.app
+                    ),
+                    None => format!(
+                        "the observer does not deploy {}; `dploy run` registers it",
+                        workspace.app
+                    ),
+                };
+                self.note(Mark::Bad, "app", why);
+            }
             Err(error) => self.note(Mark::Bad, "app", error.to_string()),
         }
+    }
+
+    /// None runs: what a launch would stop at.
+    async fn launch(&mut self, workspace: &Workspace, marathon: &Marathon) {
+        let session = self.session;
+        let github = session.github(workspace).ok().flatten();
+        let Ok(args) = LaunchArgs::of_environment() else {
+            return;
+        };
+        let launch = match Launch::of(session, workspace, marathon, github.as_ref(), &args) {
+            Ok(launch) => launch,
+            Err(missing) => {
+                return self.note(Mark::Odd, "observer", format!("none runs. {missing}"));
+            }
+        };
+        let mut stops = Vec::new();
+        if let Err(error) = launch.foresee(&mut stops).await {
+            stops.push(format!("{error:#}"));
+        }
+        if stops.is_empty() {
+            return self.note(Mark::Odd, "observer", "none runs; `dploy run` launches it");
+        }
+        for stop in stops {
+            let why = format!("none runs, and `dploy run` would not launch it: {stop}");
+            self.note(Mark::Odd, "observer", why);
+        }
+    }
+
+    /// The app by which the observer deploys the branch of this workspace, where it has another name.
+    async fn called_otherwise(&self, reader: &Client, workspace: &Workspace) -> Option<AppId> {
+        let github = self.session.github(workspace).ok().flatten()?;
+        let apps = reader.apps().await.ok()?.apps;
+        let repository = github.name.to_string();
+        let ours = |a: &&AppBody| {
+            a.state != AppState::Destroyed
+                && a.source.repository.eq_ignore_ascii_case(&repository)
+                && a.source.branch == workspace.branch()
+        };
+        apps.iter().find(ours).map(|a| a.app.clone())
     }
 
     async fn app(
@@ -170,7 +244,7 @@ impl Doctor<'_> {
         let (app, before) = (&page.app.app, &page.hook.pinged_at);
         if let Err(error) = client.act_on_hook(app, "ping").await {
             let why = format!(
-                "{error}; `dploy run` again, or `repair` on {}/apps/{app}/hook",
+                "{error}; if somebody deleted it there: the observer makes another within ten minutes, or at once by \"repair\" on {}/apps/{app}/hook",
                 client.base()
             );
             return self.note(Mark::Bad, "webhook", why);

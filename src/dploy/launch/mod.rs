@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::{Value, json};
 
-pub(super) use self::foresee::stops;
+pub(super) use self::foresee::{Foreseen, foresee};
 pub(super) use self::unfinished::never_ended;
 use self::wait::PINGED;
 use super::args::LaunchArgs;
@@ -96,7 +96,14 @@ fn is_observer(app: &LiveApp) -> bool {
     app.labels.get(LABEL).is_some_and(|l| l == "true")
 }
 
-struct Launch<'a> {
+/// What is said where an app has the observer's id and is none.
+fn no_observer(id: &str) -> String {
+    format!(
+        "{id} runs in Marathon already and is no observer that dploy knows (it has no label DPLOY_OBSERVER=true); if it is the first release's, remove it there (DELETE /v2/apps{id}), or launch under another id with -observer-spec"
+    )
+}
+
+pub(super) struct Launch<'a> {
     session: &'a Session,
     workspace: &'a Workspace,
     marathon: &'a Marathon,
@@ -108,7 +115,7 @@ struct Launch<'a> {
 
 impl<'a> Launch<'a> {
     /// The launch that descriptor and token ask for, or what is missing for push-to-deploy.
-    fn of(
+    pub(super) fn of(
         session: &'a Session,
         workspace: &'a Workspace,
         marathon: &'a Marathon,
@@ -160,7 +167,8 @@ impl<'a> Launch<'a> {
         }
         if there.is_some() && !again {
             bail!(
-                "the app runs, and its observer was not launched: {id} runs in Marathon already and is no observer that dploy knows (it has no label DPLOY_OBSERVER=true); remove it, or launch under another id with -observer-spec"
+                "the app runs, and its observer was not launched: {}",
+                no_observer(id.as_str())
             );
         }
         let sets = |name: &str| spec["env"].get(name).is_some();

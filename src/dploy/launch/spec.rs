@@ -47,13 +47,18 @@ impl Launch<'_> {
             |v| Path::new(v).join("dploy-observer").display().to_string(),
         );
         let image = self.args.observer_image.clone().unwrap_or_default();
+        if !artifact.is_empty() && !text.contains("<DPLOY_OBSERVER_ARTIFACT>") {
+            bail!(
+                "{file}: nothing in it takes what -observer-artifact (DPLOY_OBSERVER_ARTIFACT) names; write \"<DPLOY_OBSERVER_ARTIFACT>\" as the uri of its fetch in place of a container, or leave out one of -observer-spec and -observer-artifact"
+            );
+        }
         let name = &self.github.name;
         let values = [
             ("<DPLOY_PUBLIC_NODE>", self.node.to_owned()),
             ("<DPLOY_OBSERVER_GITHUB_PAT>", self.pat.expose().to_owned()),
             ("<DPLOY_OBSERVER_GITHUB_OWNER>", name.owner().to_owned()),
             ("<DPLOY_OBSERVER_GITHUB_REPO>", name.name().to_owned()),
-            ("<DPLOY_OBSERVER_DATA>", data),
+            ("<DPLOY_OBSERVER_DATA>", data.clone()),
             ("<DPLOY_OBSERVER_IMAGE>", image.clone()),
             ("<DPLOY_OBSERVER_ARTIFACT>", artifact),
         ];
@@ -71,9 +76,9 @@ impl Launch<'_> {
             bail!("{file}:1:1: the observer's spec is no JSON object");
         };
         absolute(map);
-        if keeps_a_log(map) {
+        if keep_a_log(map, &data) {
             self.session.terminal.note(format!(
-                "{file}: it keeps no log; the built-in spec's folder {ON_NODE}, health check and upgrade strategy were put in"
+                "{file}: it keeps no log; a folder for it ({data}), and the built-in spec's health check and upgrade strategy where it has none, were put in"
             ));
         }
         if let Some(named) = map
@@ -190,37 +195,44 @@ pub(super) fn host_in(spec: &Value) -> Option<String> {
     of_host[2].as_str().map(str::to_owned)
 }
 
-/// What a Docker spec of one's own lacks of the built-in one to keep a log: the template of the first release had no log to keep.
-fn keeps_a_log(spec: &mut Map<String, Value>) -> bool {
-    let docker = |spec: &Map<String, Value>| {
-        spec.get("container")
-            .is_some_and(|c| c["docker"].is_object())
+/// Puts in what a spec of one's own lacks of the built-in one to keep a log, in the folder `data` of its agent: the template of the
+/// first release had no log to keep. Answers whether it lacked the folder.
+fn keep_a_log(spec: &mut Map<String, Value>, data: &str) -> bool {
+    let part = |spec: &Map<String, Value>, path: &[&str]| {
+        let mut value = spec.get(path[0])?;
+        for key in &path[1..] {
+            value = value.get(key)?;
+        }
+        (!value.is_null()).then(|| value.clone())
     };
-    let mounts = spec
-        .get("container")
-        .is_some_and(|c| c["volumes"].as_array().is_some_and(|v| !v.is_empty()));
-    let data = spec
-        .get("env")
-        .is_some_and(|e| e.get("DPLOY_OBSERVER_DATA").is_some());
-    if !docker(spec) || mounts || data {
+    let docker = part(spec, &["container", "docker"]).is_some();
+    let Ok(built_in) = serde_json::from_str::<Value>(if docker { DOCKER } else { PROCESS }) else {
+        return false;
+    };
+    // two of them on one log is one too many
+    spec.entry("upgradeStrategy")
+        .or_insert_with(|| built_in["upgradeStrategy"].clone());
+    let volumes = part(spec, &["container", "volumes"]);
+    let mounts = volumes.is_some_and(|v| v.as_array().is_some_and(|v| !v.is_empty()));
+    let by_flag = part(spec, &["cmd"]).is_some_and(|cmd| cmd.to_string().contains("-data"));
+    if mounts || by_flag || part(spec, &["env", "DPLOY_OBSERVER_DATA"]).is_some() {
         return false;
     }
-    let Ok(built_in) = serde_json::from_str::<Value>(DOCKER) else {
-        return false;
-    };
-    for key in [
-        "healthChecks",
-        "upgradeStrategy",
-        "taskKillGracePeriodSeconds",
-    ] {
+    for key in ["healthChecks", "taskKillGracePeriodSeconds"] {
         spec.entry(key).or_insert_with(|| built_in[key].clone());
     }
-    if let Some(container) = spec.get_mut("container") {
+    if docker && let Some(container) = spec.get_mut("container") {
         container["volumes"] = built_in["container"]["volumes"].clone();
         if container["docker"]["parameters"].is_null() {
             container["docker"]["parameters"] =
                 built_in["container"]["docker"]["parameters"].clone();
         }
+    } else if let Some(env) = spec
+        .entry("env")
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+    {
+        env.insert("DPLOY_OBSERVER_DATA".to_owned(), data.into());
     }
     true
 }
@@ -260,5 +272,46 @@ fn fill(value: &mut Value, values: &[(&str, String)]) {
         Value::Array(list) => list.iter_mut().for_each(|v| fill(v, values)),
         Value::Object(map) => map.values_mut().for_each(|v| fill(v, values)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(spec: Value) -> (bool, Value) {
+        let Value::Object(mut map) = spec else {
+            panic!("a spec is an object")
+        };
+        let lacked = keep_a_log(&mut map, "/log");
+        (lacked, Value::Object(map))
+    }
+
+    #[test]
+    fn a_process_without_a_folder_gets_one_and_one_with_it_keeps_its_own() {
+        let (lacked, spec) = kept(json!({"cmd": "exec ./observer"}));
+        assert!(lacked);
+        assert_eq!(spec["env"]["DPLOY_OBSERVER_DATA"], "/log");
+        assert_eq!(spec["upgradeStrategy"]["maximumOverCapacity"], 0);
+        assert_eq!(spec["healthChecks"][0]["path"], "/healthz");
+        for own in [
+            json!({"cmd": "exec ./observer", "env": {"DPLOY_OBSERVER_DATA": "/own"}}),
+            json!({"cmd": "exec ./observer -data /own"}),
+        ] {
+            let (lacked, spec) = kept(own.clone());
+            assert!(!lacked, "{own}");
+            assert_eq!((&spec["env"], &spec["cmd"]), (&own["env"], &own["cmd"]));
+            // the next launch must not run beside it
+            assert_eq!(spec["upgradeStrategy"]["maximumOverCapacity"], 0);
+        }
+    }
+
+    #[test]
+    fn a_container_gets_the_folder_of_its_agent_mounted() {
+        let docker = json!({"image": "mine"});
+        let (lacked, spec) = kept(json!({"container": {"docker": docker}}));
+        assert!(lacked);
+        assert_eq!(spec["container"]["volumes"][0]["hostPath"], ON_NODE);
+        assert!(spec["env"].is_null(), "the image has its own: {spec}");
     }
 }

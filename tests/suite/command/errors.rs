@@ -854,15 +854,25 @@ async fn colours_are_for_terminals_that_want_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_in_a_narrow_terminal_is_wider_than_it() {
     let (marathon, shell) = running().await;
-    for command in [&["ls"][..], &["ps"]] {
-        let (code, said) = shell.typed(command, "", 50).await;
+    for (command, width) in [("ls", 56), ("ps", 50)] {
+        let (code, said) = shell.typed(&[command], "", width).await;
         assert_eq!(code, 0, "{said}");
         let table = said.lines().take_while(|l| !l.contains('\u{1b}'));
         for line in table {
             assert!(
-                line.trim_end().chars().count() <= 50,
+                line.trim_end().chars().count() <= usize::from(width),
                 "{command:?}: {line:?}"
             );
+        }
+    }
+    // what is to be copied stays whole, also where there is more to show
+    for (width, whole) in [
+        (40, &["SERVICE  /hello/web", "127.0.0.1:"][..]),
+        (120, &["/hello/web  1/1  "]),
+    ] {
+        let (_, said) = shell.typed(&["-all", "ps"], "", width).await;
+        for part in whole {
+            assert!(said.contains(part), "{part:?} at {width}: {said}");
         }
     }
     marathon.stop().await;

@@ -618,3 +618,52 @@ async fn a_dry_run_says_what_run_would_stop_at() {
     assert_eq!(groups["groups"], json!([]), "nor was a group made");
     desk.end().await;
 }
+
+/// What `dryrun` says of the observer.
+async fn foreseen(desk: &Desk, shop: &Workspace, flags: &[&str]) -> (Value, Value) {
+    let dry_run = [&["dryrun", "-json"][..], flags].concat();
+    let said = desk.run(shop, &dry_run).await.code(0);
+    let plan: Value = serde_json::from_str(&said.out).unwrap();
+    (plan["observer"].clone(), plan["services"].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_shows_what_run_does_with_the_observer() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    let (observer, _) = foreseen(&desk, &shop, &[]).await;
+    assert_eq!(observer, Value::Null, "without a token there is none");
+    shop.pat();
+    let (observer, services) = foreseen(&desk, &shop, &[]).await;
+    let launched = |change: &str| {
+        let runs = "exec observer -listen 127.0.0.1:$PORT0";
+        json!({"change": change, "id": OBSERVER, "runs": runs})
+    };
+    assert_eq!(observer, launched("launch"));
+    assert_eq!(services[0]["change"], "create");
+    desk.run(&shop, &["run"]).await.code(0);
+    let (observer, services) = foreseen(&desk, &shop, &[]).await;
+    assert_eq!(observer, Value::Null, "it runs");
+    assert_eq!(services[0]["change"], "unchanged");
+    // what is said of its launch is not passed over in silence, by either
+    for command in ["dryrun", "run"] {
+        let said = desk
+            .run(&shop, &[command, "-observer-image=x/observer:1"])
+            .await
+            .code(0);
+        said.says(&["-observer-image counts with -relaunch only"]);
+    }
+    let (observer, services) = foreseen(&desk, &shop, &["-relaunch"]).await;
+    assert_eq!(observer, launched("relaunch"));
+    assert_eq!(services, json!([]), "nothing else is done");
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_says_that_an_app_keeps_its_name() {
+    let (desk, shop) = Desk::launched().await;
+    shop.describe("app_name", "app_name: market");
+    let said = desk.run(&shop, &["doctor"]).await.code(1);
+    said.says(&["the observer deploys this branch as shop, and dploy.app calls it market"]);
+    desk.end().await;
+}

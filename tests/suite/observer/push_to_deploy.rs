@@ -523,6 +523,14 @@ async fn a_change_that_somebody_made_in_marathon_is_seen_and_undone_by_the_next_
     let seen = town.event_until("drift_seen").await;
     assert_eq!(seen["payload"]["services"][0]["id"], "/shop/web");
     assert_eq!(town.app().await["health"], "degraded");
+    // the plan compares with what runs, not with what was applied
+    let dry_run = json!({"dry_run": true});
+    let (_, plan) = town.post("/apps/shop/redeploy", &dry_run).await;
+    assert_eq!(
+        plan["services"][0]["diff"],
+        json!([{"path": "/mem", "from": 24, "to": 16}]),
+        "{plan}"
+    );
     let (status, _) = town.post("/apps/shop/redeploy", &json!({})).await;
     assert_eq!(status, 202);
     let deploy = town.ended(2).await;

@@ -1,9 +1,12 @@
 //! The arguments of `dploy`: one type a command, each flag with its help and its variable.
 
+mod launch;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(super) use self::launch::{AdoptArgs, LaunchArgs};
 use crate::secret::Secret;
 
 /// Where a cluster has its Mesos-DNS.
@@ -23,17 +26,27 @@ pub(super) struct Dploy {
     pub command: Command,
 }
 
+/// Where a help text lists what every command understands: below what is the command's own.
+const LAST: usize = 900;
+
 /// What every command understands.
 #[derive(Args, Clone)]
 pub(super) struct Global {
     /// The folder with dploy.app and specs/
-    #[arg(short, long, global = true, value_name = "folder", default_value = ".")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "folder",
+        default_value = ".",
+        display_order = LAST
+    )]
     pub workspace: PathBuf,
     /// All there is to show: more columns in ls and ps, groups in ls, every app in status, every deploy in history
-    #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
+    #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, display_order = LAST)]
     pub all: bool,
     /// JSON instead of text
-    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true)]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, display_order = LAST)]
     pub json: bool,
     /// Marathon; without it, the one that dploy.app names
     #[arg(
@@ -229,74 +242,6 @@ pub(super) struct RunArgs {
     pub launch: LaunchArgs,
 }
 
-/// Which services become this app's that are not.
-#[derive(Args, Clone)]
-pub(super) struct AdoptArgs {
-    /// Services that dploy did not make become this app's
-    #[arg(long)]
-    pub adopt: bool,
-    /// The same for those with the label of this app, which must be gone
-    #[arg(long, value_name = "app")]
-    pub adopt_from: Option<String>,
-}
-
-impl AdoptArgs {
-    /// Whether any do.
-    pub fn any(&self) -> bool {
-        self.adopt || self.adopt_from.is_some()
-    }
-
-    /// Whether a service with this label, or none, becomes this app's.
-    pub fn takes(&self, label: Option<&str>) -> bool {
-        match label {
-            None => self.adopt,
-            Some(label) => self.adopt_from.as_deref() == Some(label),
-        }
-    }
-}
-
-/// How the observer is launched.
-#[derive(Args)]
-pub(super) struct LaunchArgs {
-    /// Launch the observer again, with what is said here, and nothing else: after a launch that failed, or for another version
-    #[arg(long, help_heading = "Launching the observer")]
-    pub relaunch: bool,
-    /// With -relaunch: the agent that has the observer's log is gone for good; it may start on another one, with an empty log
-    #[arg(long, help_heading = "Launching the observer")]
-    pub another_agent: bool,
-    /// The observer's Docker image
-    #[arg(
-        long,
-        value_name = "image",
-        env = "DPLOY_OBSERVER_IMAGE",
-        help_heading = "Launching the observer"
-    )]
-    pub observer_image: Option<String>,
-    /// Where agents fetch an archive with the observer's program, tar.gz with `observer` at its top: it runs without an image
-    #[arg(
-        long,
-        value_name = "url",
-        env = "DPLOY_OBSERVER_ARTIFACT",
-        help_heading = "Launching the observer",
-        conflicts_with = "observer_image"
-    )]
-    pub observer_artifact: Option<String>,
-    /// A Marathon app spec to launch the observer from, instead of the built-in one
-    #[arg(long, value_name = "file", help_heading = "Launching the observer")]
-    pub observer_spec: Option<PathBuf>,
-    /// The address under which GitHub and browsers reach the observer
-    #[arg(
-        long,
-        value_name = "url",
-        env = "DPLOY_OBSERVER_PUBLIC_URL",
-        help_heading = "Launching the observer"
-    )]
-    pub public_url: Option<String>,
-    /// The observer takes logins and tokens on plain HTTP, where anybody on the way can read them
-    #[arg(long, help_heading = "Launching the observer")]
-    pub allow_plain_login: bool,
-}
-
 #[derive(Args)]
 pub(super) struct DestroyArgs {
     /// Do not ask
@@ -305,7 +250,7 @@ pub(super) struct DestroyArgs {
     /// Leave the services running
     #[arg(long)]
     pub keep_services: bool,
-    /// Destroy although the app is locked
+    /// Act although the app is locked
     #[arg(long)]
     pub override_lock: bool,
 }
@@ -330,7 +275,7 @@ pub(super) struct HistoryArgs {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Args)]
 pub(super) struct RollbackArgs {
-    /// A commit (4 digits or more of it), or a deploy such as '#40'
+    /// A commit (4 digits or more of it, or a name that git knows, such as HEAD~1), or a deploy such as '#40'
     pub to: String,
     /// Why; shown in the history and while the app is pinned
     #[arg(short = 'm', long = "message", value_name = "reason")]
