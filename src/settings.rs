@@ -159,7 +159,7 @@ pub struct Settings {
         default_value_t = 600
     )]
     pub deadline: u64,
-    /// Seconds that tasks without health checks must run
+    /// Seconds that tasks must run that have no health checks, or failed before
     #[arg(
         long,
         env = "DPLOY_OBSERVER_SETTLE",

@@ -69,7 +69,7 @@ pub fn renamed(app: &AppId, name: &str) -> String {
     let name = crate::secret::plain(name, 80);
     format!(
         "dploy.app: app_name is {name:?}, and this app is {app}; an app keeps its name: put it back. To rename it for good: DELETE /apps/{app}?keep_services=true, \
-         POST /apps with its repository and branch, POST /apps/{name}/adopt with {{\"from\": \"{app}\"}}"
+         POST /apps with its repository and branch, POST /apps/{name}/adopt with {{\"from\": \"{app}\"}}, each with the operator token (Authorization: Bearer)"
     )
 }
 

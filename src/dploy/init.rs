@@ -42,6 +42,7 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
     if empty {
         write("specs/hello.json", &hello(&name))?;
     }
+    let adds = folder.join(".gitignore").exists();
     if let Some(ignored) = ignoring(folder, &[".pat", TOKEN_FILE]) {
         write(".gitignore", &ignored)?;
     }
@@ -53,6 +54,10 @@ pub(super) fn run(session: &Session, args: &InitArgs) -> anyhow::Result<ExitCode
     if session.terminal.json {
         session.terminal.data(&json!({"app": name, "made": made}))?;
         return Ok(ExitCode::SUCCESS);
+    }
+    let secrets = format!(".pat and {TOKEN_FILE} in .gitignore");
+    for file in made.iter_mut().filter(|m| adds && *m == ".gitignore") {
+        file.clone_from(&secrets);
     }
     let made = made.join(", ");
     session.terminal.say(match (was_there, made.as_str()) {

@@ -1,5 +1,5 @@
 //! How a service stands while it rolls. Done is: all instances run the newest configuration and are well, and none of
-//! another version is left; without health checks, for the settle time.
+//! another version is left; without health checks, or where instances of this configuration failed, for the settle time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -129,7 +129,8 @@ impl Standings {
         let fresh = u32::try_from(fresh.count()).unwrap_or(u32::MAX);
         let failures = seen.failures(app);
         let all = well == app.instances && app.tasks.len() == current.len() && is_whole(app, look);
-        let settled = seen.settled(app, all, now, settle);
+        let sound = app.has_health_checks() && failures == 0;
+        let settled = seen.settled(app, all, now, settle) || (all && sound);
         let trouble = if all {
             None
         } else {
@@ -214,14 +215,15 @@ impl Seen {
         attempts.max(u32::try_from(self.failures.len()).unwrap_or(u32::MAX))
     }
 
-    /// Without health checks, "well" is: all running for the settle time without a failure.
+    /// Whether all are well for the settle time without a failure. It is asked of what has no health checks, and of what failed since
+    /// it was changed: a check that was passed once is not enough then.
     fn settled(&mut self, app: &LiveApp, all: bool, now: Duration, settle: Duration) -> bool {
         if !all {
             self.running_since = None;
             return false;
         }
         let since = *self.running_since.get_or_insert(now);
-        app.has_health_checks() || app.instances == 0 || now.saturating_sub(since) >= settle
+        app.instances == 0 || now.saturating_sub(since) >= settle
     }
 }
 

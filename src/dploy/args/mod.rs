@@ -235,7 +235,7 @@ pub(super) struct RunArgs {
     /// Seconds without progress after which the rollout has failed; without it, deadline of dploy.app, or 600
     #[arg(long, value_name = "seconds")]
     pub deadline: Option<u64>,
-    /// Seconds that services without health checks must run
+    /// Seconds that services must run that have no health checks, or failed before
     #[arg(long, value_name = "seconds", default_value_t = 10)]
     pub settle: u64,
     #[command(flatten)]

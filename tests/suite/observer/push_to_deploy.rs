@@ -196,6 +196,24 @@ async fn a_broken_spec_is_named_with_file_line_and_column_and_the_old_version_se
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_not_believed_for_one_check_that_it_passed() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let mut bad = service("/shop/web", 2, "");
+    let first = town.dir.path().join("first");
+    bad["cmd"] = json!(format!(
+        "mkdir '{}' && exit 3; exec serve --port $PORT0 --exit-after 0.8 --exit-code 4",
+        first.display()
+    ));
+    town.spec("web", &bad);
+    town.push("passes once and dies");
+    let deploy = town.ended(2).await;
+    assert_eq!(deploy["failure"]["code"], "CRASHING", "{deploy}");
+    let sentence = deploy["failure"]["sentence"].as_str().unwrap();
+    assert!(sentence.contains("exit 4"), "{sentence}");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_is_not_there_is_named_with_its_exit_text() {
     let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
     let mut bad = service("/shop/web", 2, "");
