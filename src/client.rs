@@ -89,6 +89,12 @@ impl Client {
         }
     }
 
+    /// Whether it shows who asks.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Where the observer is.
     #[must_use]
     pub fn base(&self) -> &str {

@@ -181,7 +181,7 @@ pub struct Settings {
     /// Address of a TLS-terminating proxy whose X-Forwarded-Proto is believed
     #[arg(long, env = "DPLOY_OBSERVER_TRUSTED_PROXY", value_name = "address")]
     pub trusted_proxy: Option<String>,
-    /// Ask for a login for everything but health and the webhook; without it, when a repository is private
+    /// Ask for a login for everything but health and the webhook; without it, for what belongs to private repositories
     #[arg(long, env = "DPLOY_OBSERVER_PRIVATE", value_name = "bool", num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub private: Option<bool>,
 }

@@ -110,7 +110,7 @@ async fn try_once(
     let repository = context.github.repository(&name).await?;
     let first = configured.standing().repository.is_none();
     configured.now(|s| {
-        s.private = Some(repository.private);
+        s.visibility = repository.visibility;
         s.repository = Some(repository.id);
     });
     if greets && first && context.github.has_token() {

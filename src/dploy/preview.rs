@@ -9,7 +9,7 @@ use super::args::AdoptArgs;
 use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, paint};
 use super::workspace::Workspace;
 use crate::api::{PlanInstances, PlanService};
-use crate::event::{Action, AppSettings, Cause, DeployQueued, Scale, Source};
+use crate::event::{Action, AppSettings, Cause, DeployQueued, Scale, Source, Visibility};
 use crate::history::{App, ServiceRecord};
 use crate::id::{CommitId, ServiceId};
 use crate::marathon::{Client, LiveApp};
@@ -37,6 +37,7 @@ fn unlogged(workspace: &Workspace) -> anyhow::Result<App> {
             .branch()
             .parse()
             .map_err(|e| anyhow::anyhow!("dploy.app: trigger_branch: {e}"))?,
+        visibility: Visibility::Unknown,
     };
     let settings = AppSettings {
         prune: workspace.descriptor.prune,

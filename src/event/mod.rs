@@ -16,7 +16,7 @@ pub use listed::{Lists, split};
 pub use payload::*;
 pub use phrase::count;
 pub use summary::summary;
-pub use word::{Action, Call, Cause, Ending, ResumeWhen, Scale, Via};
+pub use word::{Action, Call, Cause, Ending, ResumeWhen, Scale, Via, Visibility};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -139,7 +139,8 @@ impl Fact {
     #[must_use]
     pub fn newest_version(kind: &str) -> i64 {
         match kind {
-            "apply_intended" | "apply_accepted" | "apply_refused" | "deploy_waiting" => 2,
+            "app_registered" | "app_changed" | "apply_intended" | "apply_accepted"
+            | "apply_refused" | "deploy_waiting" => 2,
             _ => 1,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::word::{Action, Call, Cause, ResumeWhen, Scale, Via};
+use super::word::{Action, Call, Cause, ResumeWhen, Scale, Via, Visibility};
 use crate::id::{BlobId, Branch, CommitId, DeployNumber, RepositoryName, ServiceId, SpecHash};
 
 /// The repository and branch an app is deployed from.
@@ -16,6 +16,9 @@ pub struct Source {
     pub repository: RepositoryName,
     /// The trigger branch.
     pub branch: Branch,
+    /// Who may see it, by GitHub's word.
+    #[serde(default)]
+    pub visibility: Visibility,
 }
 
 /// Settings of an app, from `dploy.app` at the commit that was read last.

@@ -199,6 +199,13 @@ fn changed(old: &Registration, new: &Registration) -> String {
             old.source.branch, new.source.branch
         ));
     }
+    if old.source.visibility != new.source.visibility {
+        parts.push(format!(
+            "visibility {} → {}",
+            old.source.visibility.word(),
+            new.source.visibility.word()
+        ));
+    }
     if old.settings.prune != new.settings.prune {
         parts.push(format!(
             "prune {} → {}",

@@ -2,6 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Who may see a repository at GitHub.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Everybody.
+    Public,
+    /// Some.
+    Private,
+    /// GitHub did not say, or does not show it any more. It counts as private.
+    #[default]
+    Unknown,
+}
+
+impl Visibility {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// How a push was learned of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

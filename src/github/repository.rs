@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 
 use super::client::{Client, encode};
 use super::error::GithubError;
+use crate::event::Visibility;
 use crate::id::{Branch, CommitId, RepositoryName};
 
 /// A repository, by what is used of it.
@@ -13,8 +14,8 @@ pub struct Repository {
     pub id: u64,
     /// Its present name.
     pub name: RepositoryName,
-    /// Whether only some may see it.
-    pub private: bool,
+    /// Who may see it.
+    pub visibility: Visibility,
 }
 
 impl Client {
@@ -50,7 +51,11 @@ impl Client {
             (Some(id), Some(name)) => Ok(Repository {
                 id,
                 name,
-                private: value["private"].as_bool().unwrap_or(false),
+                visibility: match value["private"].as_bool() {
+                    Some(true) => Visibility::Private,
+                    Some(false) => Visibility::Public,
+                    None => Visibility::Unknown,
+                },
             }),
             _ => Err(GithubError::Unreachable(format!(
                 "{} does not answer as GitHub's API; check DPLOY_OBSERVER_GITHUB_API",

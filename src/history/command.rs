@@ -3,9 +3,9 @@
 use super::state::Lock;
 use crate::event::{
     AppSettings, ApplyIntended, CommitInfo, DeployRef, Fact, NewEvent, Outcome, ResumeWhen, Scale,
-    Source, Via,
+    Source, Via, Visibility,
 };
-use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
+use crate::id::{AppId, CommitId, DeployNumber, RepositoryName, ServiceId};
 use crate::sentence::Sentence;
 
 /// An app that enters.
@@ -76,12 +76,12 @@ pub struct Target {
 pub enum Command {
     /// An app enters.
     Register(Box<Registering>),
-    /// Its repository was renamed or its settings changed.
-    Change {
-        /// The new source.
-        source: Source,
-        /// The new settings.
-        settings: AppSettings,
+    /// How GitHub calls its repository at present, and who may see it there.
+    Follow {
+        /// Its name.
+        repository: RepositoryName,
+        /// Who may see it.
+        visibility: Visibility,
     },
     /// A branch moved.
     Push(Box<Push>),

@@ -123,15 +123,17 @@ fn with_app(
             }
             Ok(Answer::Done)
         }
-        Command::Change { source, settings } => {
+        Command::Follow {
+            repository,
+            visibility,
+        } => {
             let old = Registration {
                 source: app.source.clone(),
                 settings: app.settings.clone(),
             };
-            let new = Registration {
-                source: source.clone(),
-                settings: settings.clone(),
-            };
+            let mut new = old.clone();
+            new.source.repository = repository.clone();
+            new.source.visibility = *visibility;
             if old == new {
                 return Ok(Answer::Unchanged);
             }

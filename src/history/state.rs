@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::deploy::Deploy;
 use super::phase::{Phase, begins_rollout};
 use super::told::{Debt, Intent, Told};
-use crate::event::{AppSettings, Call, Drift, ResumeWhen, Source};
+use crate::event::{AppSettings, Call, Drift, ResumeWhen, Source, Visibility};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId, SpecHash};
 use crate::sentence::Sentence;
 
@@ -269,6 +269,12 @@ impl App {
     #[must_use]
     pub fn unlogged(id: AppId, source: Source, settings: AppSettings) -> Self {
         Self::new(id, source, settings, "", DeployNumber(0))
+    }
+
+    /// Whether anybody may see it. At the repository of an app that is gone nobody looks any more.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        !self.destroyed && self.source.visibility == Visibility::Public
     }
 
     /// Where it stands; the strongest gate is named.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
+use crate::event::Visibility;
 use crate::id::{AppId, Branch};
 
 /// The app of the settings.
@@ -22,8 +23,8 @@ pub struct Configured {
 /// How far its registration is.
 #[derive(Debug, Clone, Default)]
 pub struct Standing {
-    /// Whether its repository is private; not known before GitHub answered.
-    pub private: Option<bool>,
+    /// Who may see its repository; not known before GitHub answered.
+    pub visibility: Visibility,
     /// Its repository, by GitHub's id.
     pub repository: Option<u64>,
     /// The webhook that was registered before the app was.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::register::follow;
 use crate::context::Context;
-use crate::event::Fact;
+use crate::event::{Fact, Visibility};
 use crate::github::{GithubError, HookState, hook_differs};
 use crate::history::{App, Command};
 use crate::sentence::{Code, Sentence};
@@ -41,6 +42,7 @@ impl HookKeeper {
         if apps.is_empty() {
             return Ok(None);
         }
+        self.follow(repository, &apps).await?;
         let apps = without_leaving(apps);
         if apps.iter().all(|app| fails_by(app, Code::Removed)) {
             return Ok(Some(true));
@@ -52,12 +54,34 @@ impl HookKeeper {
         }
     }
 
+    /// Looks how the repository is called and who may see it. Where GitHub does not show it, nobody knows; where it says nothing, what
+    /// it said last holds.
+    async fn follow(&self, repository: u64, apps: &[App]) -> Result<(), StoreError> {
+        let found = self.context.github.repository_by_id(repository).await;
+        for app in apps {
+            let source = &app.source;
+            let (name, visibility) = match &found {
+                Ok(found) => (&found.name, found.visibility),
+                Err(GithubError::Missing(_)) => (&source.repository, Visibility::Unknown),
+                Err(_) => return Ok(()),
+            };
+            if (name, visibility) != (&source.repository, source.visibility) {
+                match follow(&self.context, &app.id, name, visibility).await {
+                    Ok(()) | Err(StoreError::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the hook of a repository what it should be, also after an operator removed it, because `actor` wants it. What goes wrong is an event, once.
     ///
     /// # Errors
     /// See [`KeepError`].
     pub async fn keep(&self, repository: u64, actor: &str) -> Result<(), KeepError> {
         let apps = self.context.store.apps_of(repository).await?;
+        self.follow(repository, &apps).await?;
         self.keep_for(repository, &without_leaving(apps), actor)
             .await
     }

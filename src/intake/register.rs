@@ -1,7 +1,7 @@
 //! An app enters: its name is read at the head of its branch, and that head is its first push.
 
 use crate::context::{Context, ReadError};
-use crate::event::{AppSettings, Source};
+use crate::event::{AppSettings, Source, Visibility};
 use crate::github::GithubError;
 use crate::history::{Answer, Command, Refusal, Registering};
 use crate::id::{AppId, Branch, RepositoryName};
@@ -49,7 +49,7 @@ pub async fn register(
         if app.destroying.is_some() {
             return Err(StoreError::Refused(Refusal::Destroying).into());
         }
-        renamed(context, app, &repository.name).await?;
+        follow(context, &app.id, &repository.name, repository.visibility).await?;
         return Ok((app.id.clone(), false));
     }
     let head = match context.github.head(repository.id, branch, None).await {
@@ -81,6 +81,7 @@ pub async fn register(
         repository_id: repository.id,
         repository: repository.name,
         branch: branch.clone(),
+        visibility: repository.visibility,
     };
     let settings = AppSettings {
         prune: descriptor.prune,
@@ -100,27 +101,19 @@ pub async fn register(
     Ok((id, matches!(answer, Answer::Queued(_))))
 }
 
-/// Follows a rename or transfer: the id is the same, the name is not.
-pub(super) async fn renamed(
+/// Follows a rename or transfer, where the id is the same and the name is not, and who may see the repository.
+pub(super) async fn follow(
     context: &Context,
-    app: &crate::history::App,
-    name: &RepositoryName,
+    app: &AppId,
+    repository: &RepositoryName,
+    visibility: Visibility,
 ) -> Result<(), StoreError> {
-    if app.source.repository == *name {
-        return Ok(());
-    }
-    let source = Source {
-        repository: name.clone(),
-        ..app.source.clone()
+    let command = Command::Follow {
+        repository: repository.clone(),
+        visibility,
     };
-    let command = Command::Change {
-        source,
-        settings: app.settings.clone(),
-    };
-    context
-        .store
-        .log()
-        .command(&app.id, "observer", None, command)
+    let log = context.store.log();
+    log.command(app, "observer", None, command)
         .await
         .map(|_| ())
 }

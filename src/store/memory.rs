@@ -196,6 +196,7 @@ impl Memory {
         let kept = self.kept();
         let since = usize::try_from(filter.since.unwrap_or(0)).unwrap_or(0);
         let events = kept.batch.events().get(since..).unwrap_or_default();
+        let is_public = |id: &AppId| kept.batch.apps().get(id).is_some_and(App::is_public);
         let wanted = |e: &&Event| {
             filter.before.is_none_or(|b| e.seq < b)
                 && filter
@@ -205,6 +206,7 @@ impl Memory {
                 && filter.kind.as_ref().is_none_or(|k| e.kind == *k)
                 && filter.actor.as_ref().is_none_or(|a| e.actor == *a)
                 && filter.deploy.is_none_or(|d| e.deploy == Some(d))
+                && (!filter.public || e.app.as_ref().is_none_or(is_public))
         };
         let limit = usize::try_from(filter.limit).unwrap_or(0);
         if filter.newest_first {

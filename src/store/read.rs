@@ -28,6 +28,8 @@ pub struct EventFilter {
     pub before: Option<i64>,
     /// Newest first.
     pub newest_first: bool,
+    /// Only what anybody may see: of apps that are public now, and of no app.
+    pub public: bool,
     /// At most so many.
     pub limit: i64,
 }
@@ -345,6 +347,9 @@ impl Store {
         }
         if let Some(deploy) = filter.deploy {
             query.push(" and deploy = ").push_bind(i64::from(deploy.0));
+        }
+        if filter.public {
+            query.push(" and (app is null or app in (select id from app where destroyed = 0 and state ->> '$.source.visibility' = 'public'))");
         }
         query.push(if filter.newest_first {
             " order by seq desc limit "

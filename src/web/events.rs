@@ -68,6 +68,7 @@ pub(super) async fn list_events(
     let newest_first = query.since.is_none() || query.before.is_some();
     let filter = EventFilter {
         newest_first,
+        public: !web.shows_all(&viewer),
         limit: 101,
         ..query.filter()?
     };
@@ -121,10 +122,11 @@ async fn newer_page(
 /// The log as JSON lines, oldest first. It is read in pages, so that no cursor stays open while a client is slow.
 pub(super) async fn export_events(
     State(web): State<Web>,
-    _viewer: Viewer,
+    viewer: Viewer,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Failure> {
     let filter = EventFilter {
+        public: !web.shows_all(&viewer),
         limit: 500,
         ..query.filter()?
     };

@@ -354,10 +354,7 @@ impl FromRequestParts<Web> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
         let operator = who(web, parts).await?;
-        let private = web
-            .private
-            .unwrap_or_else(|| web.configured.standing().private == Some(true));
-        if private && operator.is_none() {
+        if web.private == Some(true) && operator.is_none() {
             return Err(Failure::new(
                 StatusCode::UNAUTHORIZED,
                 ProblemCode::Login,

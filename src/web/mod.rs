@@ -20,6 +20,7 @@ mod seed;
 mod session;
 mod target;
 mod view;
+mod visible;
 mod webhook;
 
 use std::collections::BTreeMap;

@@ -42,11 +42,8 @@ pub(super) async fn list_apps(
     Query(page): Query<Page>,
 ) -> Result<Response, Failure> {
     let seq = *web.context.store.head().borrow();
-    let apps = web
-        .context
-        .store
-        .apps(page.after.as_deref().unwrap_or_default(), 1001)
-        .await?;
+    let after = page.after.as_deref().unwrap_or_default();
+    let apps = web.apps_shown(&viewer, after, 1001).await?;
     let next = (apps.len() > 1000).then(|| apps[999].id.to_string());
     let body = AppsBody {
         seq,
@@ -71,7 +68,7 @@ pub(super) async fn show_app(
     headers: HeaderMap,
     Query(page): Query<Page>,
 ) -> Result<Response, Failure> {
-    let app = web.app_named(&name).await?;
+    let app = web.app_shown(&viewer, &name).await?;
     let before = page
         .before
         .as_deref()
@@ -104,7 +101,7 @@ pub(super) async fn show_deploy(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let app = web.app_named(&name).await?;
+    let app = web.app_shown(&viewer, &name).await?;
     let missing = || Failure::missing(format!("{} has no deploy {number}", app.id));
     let number = number
         .strip_suffix(".json")
@@ -153,7 +150,7 @@ pub(super) async fn show_hook(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let app = web.app_named(&name).await?;
+    let app = web.app_shown(&viewer, &name).await?;
     let body = web.hook(&app).await?;
     let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}/hook", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
@@ -181,7 +178,7 @@ pub(super) async fn explain_commit(
         ));
     }
     let mut lines: Vec<WhyLine> = Vec::new();
-    let apps = web.context.store.apps("", 1000).await?;
+    let apps = web.apps_shown(&viewer, "", 1000).await?;
     let is_live = |app: &AppId, commit: &CommitId| {
         let live = apps
             .iter()
@@ -190,6 +187,9 @@ pub(super) async fn explain_commit(
         live.is_some_and(|l| l.commit == *commit)
     };
     for push in web.context.store.pushes_of(&text).await? {
+        if !web.shows_named(&viewer, &push.app).await? {
+            continue;
+        }
         let outcome = push.outcome.as_deref().unwrap_or("recorded");
         let sentence = format!(
             "{} came by {} and was {outcome}",

@@ -9,6 +9,7 @@ use super::error::Failure;
 use super::extract::Viewer;
 use super::negotiate::json;
 use crate::api::{ProblemCode, RegisteringBody, StatusBody};
+use crate::event::Visibility;
 use crate::history::App;
 
 /// Go's zero time, which its clients parse.
@@ -33,8 +34,7 @@ impl Web {
 
     /// Whether this viewer may see the app of the settings: nobody but an operator may before GitHub said that it is public.
     fn shows_configured(&self, viewer: &Viewer) -> bool {
-        let private = self.private.or(self.configured.standing().private);
-        viewer.operator.is_some() || private == Some(false)
+        self.shows_all(viewer) || self.configured.standing().visibility == Visibility::Public
     }
 
     /// The app of the settings; without such settings, the only one there is.
@@ -57,25 +57,41 @@ impl Web {
     }
 }
 
+fn login() -> Failure {
+    let why = "this status is of a private repository";
+    Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Login, why)
+        .hint("log in, or send Authorization: Bearer <operator token>")
+}
+
+fn not_said() -> Response {
+    let failure = Failure::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        ProblemCode::Github,
+        "GitHub has not said yet whether the repository is private",
+    );
+    let failure = failure.hint("try again in a moment, or log in");
+    let mut answer = failure.into_response();
+    let again = HeaderValue::from_static(AGAIN);
+    answer.headers_mut().insert(header::RETRY_AFTER, again);
+    answer
+}
+
 /// `GET /status`.
 pub(super) async fn show_status(
     State(web): State<Web>,
     viewer: Viewer,
 ) -> Result<Response, Failure> {
     let configured = &web.configured;
-    if configured.repository().is_some() && !web.shows_configured(&viewer) {
-        let failure = Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ProblemCode::Github,
-            "GitHub has not said yet whether the repository is private",
-        )
-        .hint("try again in a moment, or log in");
-        let mut answer = failure.into_response();
-        let again = HeaderValue::from_static(AGAIN);
-        answer.headers_mut().insert(header::RETRY_AFTER, again);
-        return Ok(answer);
-    }
     let app = web.seeds_app().await?;
+    let standing = configured.standing().visibility;
+    let visibility = app.as_ref().map_or(standing, |app| app.source.visibility);
+    if !web.shows_all(&viewer) && (app.is_some() || configured.repository().is_some()) {
+        match visibility {
+            Visibility::Public => {}
+            Visibility::Private => return Err(login()),
+            Visibility::Unknown => return Ok(not_said()),
+        }
+    }
     let (owner, repo, branch) = match (&app, configured.repository()) {
         (_, Some(_)) => (
             configured.owner.clone(),
@@ -113,10 +129,8 @@ pub(super) async fn moved(
         "/register" => "register",
         _ => "remove",
     };
-    let app = web.seeds_app().await?.map(|a| a.id);
-    let app = app
-        .filter(|_| web.shows_configured(&viewer))
-        .map_or("<app>".to_owned(), |id| id.to_string());
+    let app = web.seeds_app().await?.filter(|a| web.shows(&viewer, a));
+    let app = app.map_or("<app>".to_owned(), |app| app.id.to_string());
     Err(Failure::new(
         StatusCode::GONE,
         ProblemCode::Moved,

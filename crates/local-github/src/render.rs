@@ -103,7 +103,7 @@ pub fn repository(links: &Links, repository: &Repository) -> Value {
         "node_id": node_id("Repository", &repository.id.to_string()),
         "name": repository.name,
         "full_name": full_name,
-        "private": false,
+        "private": repository.private,
         "owner": user(links, &repository.owner),
         "html_url": html_url,
         "description": repository.description,
@@ -117,7 +117,7 @@ pub fn repository(links: &Links, repository: &Repository) -> Value {
         "ssh_url": format!("{html_url}.git"),
         "svn_url": html_url,
         "topics": [],
-        "visibility": "public",
+        "visibility": if repository.private { "private" } else { "public" },
         "default_branch": repository.default_branch,
     });
     for name in ["homepage", "language", "license", "mirror_url"] {

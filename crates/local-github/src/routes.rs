@@ -123,7 +123,10 @@ fn rest() -> Router<RestState> {
 
 fn repository() -> Router<RestState> {
     Router::new()
-        .route("/", get(account::get_repository))
+        .route(
+            "/",
+            get(account::get_repository).patch(account::change_repository),
+        )
         .route("/hooks", get(hook::list_hooks).post(hook::create_hook))
         .route(
             "/hooks/{hook}",

@@ -59,6 +59,9 @@ pub struct Repository {
     pub default_branch: String,
     #[serde(default)]
     pub description: Option<String>,
+    /// Over REST it is there only for tokens with the scope `repo`.
+    #[serde(default)]
+    pub private: bool,
     pub created_at: Timestamp,
     pub pushed_at: Timestamp,
     /// The payload of the newest push, for `POST …/hooks/{id}/tests`. In a file of its own.
@@ -75,6 +78,7 @@ impl Repository {
             name: name.to_owned(),
             default_branch: default_branch.to_owned(),
             description: None,
+            private: false,
             created_at: now,
             pushed_at: now,
             last_push: None,

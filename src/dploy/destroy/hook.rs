@@ -4,7 +4,8 @@ use super::{Hook, Report, Task, Traces, host};
 use crate::api::ProblemCode;
 use crate::client::Client;
 use crate::dploy::session::{Github, LABEL};
-use crate::github::HookState;
+use crate::event::Visibility;
+use crate::github::{HookState, Repository};
 use crate::marathon::LiveApp;
 
 impl Task<'_> {
@@ -21,7 +22,7 @@ impl Task<'_> {
         let listed = async {
             let repository = github.client.repository(&github.name).await?;
             let hooks = github.client.hooks(repository.id).await?;
-            Ok::<_, crate::github::GithubError>((repository.id, hooks))
+            Ok::<_, crate::github::GithubError>((repository, hooks))
         };
         let (what, way) = match (&github.token, traces.hook == Hook::Gone) {
             // the observer has looked
@@ -34,7 +35,7 @@ impl Task<'_> {
             (Some(_), gone) => match listed.await {
                 Ok((repository, hooks)) => {
                     for hook in &hooks {
-                        self.hook(github, repository, hook, traces, report).await;
+                        self.hook(github, &repository, hook, traces, report).await;
                     }
                     return;
                 }
@@ -49,7 +50,7 @@ impl Task<'_> {
     async fn hook(
         &self,
         github: &Github,
-        repository: u64,
+        repository: &Repository,
         hook: &HookState,
         traces: &Traces,
         report: &mut Report,
@@ -71,7 +72,7 @@ impl Task<'_> {
             return stays("is not of this observer, which signs its own");
         }
         if base != traces.url {
-            if self.is_anothers(base, hook.id).await {
+            if self.is_anothers(base, hook.id, repository).await {
                 return stays("calls another observer of this node");
             }
             // it may be down for a moment
@@ -90,7 +91,7 @@ impl Task<'_> {
         if traces.hook == Hook::Kept {
             return report.left(format!("{named}, which the observer may need"), way);
         }
-        match github.client.delete_hook(repository, hook.id).await {
+        match github.client.delete_hook(repository.id, hook.id).await {
             Ok(()) => report.done(format!("{named} was removed")),
             Err(error) => report.left(format!("{named} ({error})"), way),
         }
@@ -116,12 +117,16 @@ impl Task<'_> {
 
     /// Whether an observer lives there that calls this hook its own. Our own is gone by now, and its port may be given out
     /// again: that somebody answers says nothing.
-    async fn is_anothers(&self, base: &str, hook: u64) -> bool {
+    async fn is_anothers(&self, base: &str, hook: u64, repository: &Repository) -> bool {
         let Ok(client) = Client::new(base, None, self.session.timeout()) else {
             return false;
         };
         if !client.is_alive().await {
             return false;
+        }
+        // of a private repository it shows nothing to strangers
+        if repository.visibility != Visibility::Public {
+            return true;
         }
         let apps = match client.apps().await {
             Ok(body) => body.apps,

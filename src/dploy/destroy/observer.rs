@@ -127,14 +127,21 @@ impl Task<'_> {
     ) -> anyhow::Result<Part> {
         let app = &self.workspace.app;
         let mut client = observer.client.clone();
-        let known = match client.app(app).await {
-            // it shows nothing to strangers
-            Err(error) if error.is(ProblemCode::Login) => {
-                client = self.session.operator(observer)?;
-                client.app(app).await
+        let mut known = client.app(app).await;
+        // it shows nothing to strangers
+        if matches!(&known, Err(error) if error.is(ProblemCode::Login)) {
+            client = self.session.operator(observer)?;
+            known = client.app(app).await;
+        }
+        // nor what belongs to a private repository
+        if matches!(known, Ok(None))
+            && let Ok(operator) = self.session.operator(observer)
+        {
+            match operator.app(app).await {
+                Err(error) if error.is(ProblemCode::PlainHttp) => {}
+                seen => (client, known) = (operator, seen),
             }
-            other => other,
-        };
+        }
         let known = match known {
             Ok(known) => known,
             Err(error) => return Part::of(error),
@@ -166,6 +173,10 @@ impl Task<'_> {
         }
         let names: Vec<&str> = others.iter().map(|a| a.app.as_str()).collect();
         match (&observer.id, names.as_slice()) {
+            (Some(id), []) if !client.has_token() => report.left(
+                format!("the observer {id}: what it shows without its operator token is not all that it may deploy"),
+                self.delete_command(id),
+            ),
             (Some(id), []) if state.is_some() || !traces.elsewhere => {
                 self.remove(id, "the observer ", report).await;
                 self.ended(std::slice::from_ref(id)).await;

@@ -69,7 +69,7 @@ impl Launch<'_> {
         let app = &self.workspace.app;
         let until = Instant::now() + PINGED;
         let (mut client, mut asked, mut registered) = (observer.client.clone(), false, false);
-        let (mut hook, mut known, mut again) = (None, false, false);
+        let (mut hook, mut known, mut again, mut plain) = (None, false, false, false);
         let begun = Instant::now();
         while Instant::now() < until {
             match client.app(app).await {
@@ -101,13 +101,30 @@ impl Launch<'_> {
                     }
                 }
                 // it shows nothing of a private repository to strangers
+                Ok(None) if !asked => {
+                    asked = true;
+                    if let Ok(operator) = self.session.operator(observer) {
+                        client = operator;
+                    }
+                }
                 Err(error) if error.is(ProblemCode::Login) && !asked => {
                     client = self.session.operator(observer)?;
                     asked = true;
                 }
+                // nor does it take a token on plain HTTP
+                Err(error) if error.is(ProblemCode::PlainHttp) => {
+                    client = observer.client.clone();
+                    plain = true;
+                }
                 _ => {}
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        if !known && plain {
+            self.session.terminal.note(format!(
+                "the observer at {url} takes no token on plain HTTP, and without one it shows only what is public: whether it has registered {app} says the log of its task"
+            ));
+            return Ok(None);
         }
         if !known {
             bail!(

@@ -53,6 +53,38 @@ fn reached_at(app: &LiveApp, node: Option<&String>) -> String {
     format!("http://{}:{port}", node.map_or(host, String::as_str))
 }
 
+/// The rank of an observer that shows the app of the workspace.
+const KNOWS_IT: u8 = 4;
+
+/// How likely an observer, of several in Marathon, is the one that deploys the app of this workspace. Strangers are shown only what is
+/// public, so an observer that shows nothing of the app may know it all the same.
+async fn rank(found: &Observer, app: &LiveApp, workspace: Option<&Workspace>) -> u8 {
+    let Some(workspace) = workspace.filter(|_| found.alive) else {
+        return found.alive.into();
+    };
+    match found.client.app(&workspace.app).await {
+        Ok(Some(_)) => KNOWS_IT,
+        _ if is_for(app, workspace) => 3,
+        Err(error) if error.is(ProblemCode::Login) => 2,
+        _ => 1,
+    }
+}
+
+/// Whether an observer in Marathon was launched for the repository and the branch of this workspace.
+fn is_for(app: &LiveApp, workspace: &Workspace) -> bool {
+    let set = |name: &str| {
+        let value = &app.raw["env"][format!("DPLOY_OBSERVER_{name}")];
+        value.as_str().unwrap_or_default().to_owned()
+    };
+    let repository = format!("/{}/{}", set("GITHUB_OWNER"), set("GITHUB_REPO"));
+    let url = workspace.descriptor.repo_url.as_deref().unwrap_or_default();
+    let url = url.trim_end_matches('/').trim_end_matches(".git");
+    let same = url
+        .to_ascii_lowercase()
+        .ends_with(&repository.to_ascii_lowercase());
+    same && set("TARGETBRANCH") == workspace.branch()
+}
+
 impl Session {
     /// The observer: the one that is named, the local world's, or the one that Marathon runs.
     ///
@@ -75,7 +107,7 @@ impl Session {
             let url = local.observer.url.clone();
             return self.observer_at(&url, None, Named::Local).await.map(Some);
         }
-        let mut best = None;
+        let mut best: Option<(u8, Observer)> = None;
         for listed in marathon.client.apps_labelled(LABEL, "true").await? {
             let id: ServiceId = listed.id.parse().map_err(|e| anyhow::anyhow!("{e}"))?;
             let Some(app) = marathon.client.app(&id).await? else {
@@ -84,23 +116,15 @@ impl Session {
             let node = workspace.and_then(|w| given(w.descriptor.public_node.as_ref()));
             let url = reached_at(&app, node);
             let found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
-            // of several, the one that knows this app
-            let known = match workspace.filter(|_| found.alive) {
-                Some(workspace) => match found.client.app(&workspace.app).await {
-                    Ok(page) => page.is_some(),
-                    // it shows nothing to strangers, and may know it
-                    Err(error) => error.is(ProblemCode::Login),
-                },
-                None => false,
-            };
-            if known {
+            let rank = rank(&found, &app, workspace).await;
+            if rank == KNOWS_IT {
                 return Ok(Some(found));
             }
-            if best.as_ref().is_none_or(|b: &Observer| !b.alive) {
-                best = Some(found);
+            if best.as_ref().is_none_or(|(b, _)| rank > *b) {
+                best = Some((rank, found));
             }
         }
-        Ok(best)
+        Ok(best.map(|(_, found)| found))
     }
 
     async fn observer_at(
@@ -127,7 +151,16 @@ impl Session {
         let client = match observer.client.app(app).await {
             Err(error) if error.is(ProblemCode::Login) => self.operator(&observer)?,
             Err(error) => return Err(error.into()),
-            Ok(_) => return Ok(observer),
+            Ok(Some(_)) => return Ok(observer),
+            // none that strangers are shown; whoever has a token sees whether there is one
+            Ok(None) => match self.operator(&observer) {
+                Ok(client) => match client.app(app).await {
+                    // on plain HTTP it takes no token
+                    Err(error) if error.is(ProblemCode::PlainHttp) => return Ok(observer),
+                    _ => client,
+                },
+                Err(_) => return Ok(observer),
+            },
         };
         Ok(Observer { client, ..observer })
     }

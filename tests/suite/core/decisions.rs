@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use dploy_observer::event::{
-    Action, Call, Cause, Drift, Ending, Fact, NewEvent, ResumeWhen, Source, Via,
+    Action, Call, Cause, Drift, Ending, Fact, NewEvent, ResumeWhen, Via, Visibility,
 };
 use dploy_observer::history::{
     Answer, App, AppState, Command, Known, Push, Refusal, Target, apply, decide, plan_token,
@@ -1178,16 +1178,19 @@ fn numbering_goes_on_when_a_destroyed_app_comes_back() {
 #[test]
 fn a_renamed_repository_is_followed_and_said_once() {
     let mut story = Story::new();
-    let renamed = Command::Change {
-        source: Source {
-            repository: "acme/store".parse().unwrap(),
-            ..source(&shop())
-        },
-        settings: story.app().settings.clone(),
+    let follow = |name: &str, visibility| Command::Follow {
+        repository: name.parse().unwrap(),
+        visibility,
     };
+    let renamed = follow("acme/store", Visibility::Public);
     assert_eq!(story.does(OBSERVER, renamed.clone()), Answer::Done);
     assert_eq!(story.then(), ["app_changed"]);
     assert_eq!(story.does(OBSERVER, renamed), Answer::Unchanged);
+    assert!(story.app().is_public());
+    let hidden = follow("acme/store", Visibility::Unknown);
+    assert_eq!(story.does(OBSERVER, hidden), Answer::Done);
+    assert_eq!(story.then(), ["app_changed"]);
+    assert!(!story.app().is_public(), "unknown counts as private");
 }
 
 #[test]

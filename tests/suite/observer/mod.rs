@@ -14,6 +14,7 @@ mod newcomer;
 mod on_marathon;
 mod operators;
 mod pages;
+mod privacy;
 mod push_to_deploy;
 mod safe_end;
 mod said;

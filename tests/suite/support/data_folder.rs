@@ -10,7 +10,7 @@ use std::time::Duration;
 use dploy_observer::clock::{Clock, SharedClock};
 use dploy_observer::event::{
     Action, AppSettings, ApplyIntended, Call, CommitInfo, DeployRef, Event, Fact, Intended,
-    Outcome, Planned, ResumeWhen, Scale, Source, SpecFile, Via,
+    Outcome, Planned, ResumeWhen, Scale, Source, SpecFile, Via, Visibility,
 };
 use dploy_observer::history::{Answer, Command, Push, Registering, Target};
 use dploy_observer::id::{AppId, BlobId, CommitId, DeployNumber, ServiceId, SpecHash};
@@ -46,6 +46,7 @@ pub fn source(app: &AppId) -> Source {
         repository_id: app.as_str().bytes().map(u64::from).sum(),
         repository: format!("acme/{app}").parse().unwrap(),
         branch: "main".parse().unwrap(),
+        visibility: Visibility::Public,
     }
 }
 

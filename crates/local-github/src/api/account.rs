@@ -11,7 +11,7 @@ use super::answer::{Answer, Asked, Body, Paging, Refusal};
 use super::content_change::begin;
 use super::middleware::{Caller, RestState};
 use super::rate_limit::Usage;
-use super::repo::Repo;
+use super::repo::{Repo, Writer};
 use crate::render::{self, Links};
 use crate::server::{Server, Token, is_repository_name};
 
@@ -104,7 +104,7 @@ fn account(server: &Server, links: &Links, login: &str) -> Value {
     shown
 }
 
-/// `GET /user/repos`: those of the caller; `GET /users/{login}/repos`: those of somebody.
+/// `GET /user/repos`: those of the caller; `GET /users/{login}/repos`: the public ones of somebody.
 pub async fn list_repositories(
     State(state): State<RestState>,
     Extension(caller): Extension<Caller>,
@@ -112,29 +112,76 @@ pub async fn list_repositories(
     login: Option<Path<String>>,
     Query(paging): Query<Paging>,
 ) -> Answer<Response> {
-    let login = match login {
-        Some(Path(login)) => login,
-        None => signed_in(caller)?.login,
+    let (login, sees) = match login {
+        Some(Path(login)) => (login, false),
+        None => {
+            let own = signed_in(caller)?;
+            let sees = own.may(&["repo"]);
+            (own.login, sees)
+        }
     };
     let shown = state.server.store.read(|world| {
         let all = world.repositories.iter();
-        let own = all.filter(|r| r.owner.eq_ignore_ascii_case(&login));
+        let own = all.filter(|r| r.owner.eq_ignore_ascii_case(&login) && (!r.private || sees));
         own.map(|r| render::repository(&asked.links, r))
             .collect::<Vec<_>>()
     });
     Ok(paging.answer(&asked, &shown))
 }
 
-/// The body of a creation. What else GitHub takes, `private` among it, is not known here.
+/// The body of a creation. What else GitHub takes is not known here.
 #[derive(Debug, Deserialize)]
 pub struct RepositoryWish {
     name: Option<String>,
     description: Option<String>,
     #[serde(default)]
+    private: bool,
+    #[serde(default)]
     auto_init: bool,
 }
 
-/// `POST /user/repos`: a public repository of the caller, empty or with a README. Its default branch is the one GitHub proposes.
+/// The body of a change. What else GitHub takes is not known here.
+#[derive(Debug, Deserialize)]
+pub struct RepositoryChange {
+    description: Option<String>,
+    private: Option<bool>,
+    visibility: Option<String>,
+}
+
+/// `PATCH /repos/{owner}/{repo}`: its description, and who may see it.
+pub async fn change_repository(
+    Writer { mut repo, .. }: Writer,
+    Body(change): Body<RepositoryChange>,
+) -> Answer<Json<Value>> {
+    let private = match change.visibility.as_deref() {
+        Some("private") => Some(true),
+        Some("public") => Some(false),
+        Some(other) => {
+            let why = format!("{other} is not a visibility that this server knows");
+            return Err(Refusal::unprocessable(why));
+        }
+        None => change.private,
+    };
+    if private == Some(true) {
+        repo.may_hide()?;
+    }
+    let changed = repo.server.store.change(|world| {
+        let changed = world.repository_mut(repo.record.id)?;
+        if let Some(private) = private {
+            changed.private = private;
+        }
+        if change.description.is_some() {
+            changed.description = change.description;
+        }
+        Some(changed.clone())
+    });
+    repo.server.store.durable().await?;
+    let record = changed.ok_or_else(Refusal::not_found)?;
+    repo.record = record;
+    Ok(Json(repo.shown()))
+}
+
+/// `POST /user/repos`: a repository of the caller, empty or with a README. Its default branch is the one GitHub proposes.
 pub async fn create_repository(
     State(state): State<RestState>,
     Extension(caller): Extension<Caller>,
@@ -143,7 +190,12 @@ pub async fn create_repository(
 ) -> Answer<Response> {
     let server = &state.server;
     let owner = signed_in(caller)?;
-    if !owner.may(&["repo", "public_repo"]) {
+    let needed: &[&str] = if wish.private {
+        &["repo"]
+    } else {
+        &["repo", "public_repo"]
+    };
+    if !owner.may(needed) {
         return Err(Refusal::not_found());
     }
     let wanting = || Refusal::unprocessable("Invalid request.\n\n\"name\" wasn't supplied.");
@@ -162,6 +214,7 @@ pub async fn create_repository(
     let made = server.store.change(|world| {
         let made = world.repository_mut(id)?;
         made.description = wish.description;
+        made.private = wish.private;
         Some(made.clone())
     });
     let repo = Repo::new(

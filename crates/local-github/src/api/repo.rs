@@ -49,6 +49,21 @@ where
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let repo = Self::whoever_asks(parts, state).await?;
+        if repo.record.private {
+            repo.permit(&["repo"])?;
+        }
+        Ok(repo)
+    }
+}
+
+impl Repo {
+    /// The repository of the path; whether the caller may read it is not asked.
+    async fn whoever_asks<S>(parts: &mut Parts, state: &S) -> Result<Self, Refusal>
+    where
+        RestState: FromRef<S>,
+        S: Send + Sync,
+    {
         let RestState { server, .. } = RestState::from_ref(state);
         let raw = RawPathParams::from_request_parts(parts, state).await;
         let raw = raw.map_err(|_| Refusal::not_found())?;
@@ -89,7 +104,7 @@ where
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let repo = Repo::from_request_parts(parts, state).await?;
+        let repo = Repo::whoever_asks(parts, state).await?;
         let mut accepted = vec!["repo", "public_repo", "admin:repo_hook"];
         if parts.method != axum::http::Method::DELETE {
             accepted.push("write:repo_hook");
@@ -110,7 +125,7 @@ where
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let repo = Repo::from_request_parts(parts, state).await?;
+        let repo = Repo::whoever_asks(parts, state).await?;
         let login = repo.permit(&["repo", "public_repo", "repo:status"])?;
         Ok(Self { repo, login })
     }
@@ -184,9 +199,16 @@ impl Repo {
         format!("{}/{}", self.asked.links.web, self.record.full_name())
     }
 
+    /// Refuses who may change only public ones.
+    pub fn may_hide(&self) -> Result<(), Refusal> {
+        self.permit(&["repo"]).map(drop)
+    }
+
     /// The login of a caller with one of these scopes; for others there is nothing here.
     fn permit(&self, accepted: &[&str]) -> Result<String, Refusal> {
-        let caller = self.caller.as_ref().filter(|token| token.may(accepted));
+        let mut accepted = accepted.to_vec();
+        accepted.retain(|scope| !(self.record.private && *scope == "public_repo"));
+        let caller = self.caller.as_ref().filter(|token| token.may(&accepted));
         caller
             .map(|token| token.login.clone())
             .ok_or_else(Refusal::not_found)
