@@ -181,6 +181,30 @@ pub struct Settings {
     /// Address of a TLS-terminating proxy whose X-Forwarded-Proto is believed
     #[arg(long, env = "DPLOY_OBSERVER_TRUSTED_PROXY", value_name = "address")]
     pub trusted_proxy: Option<String>,
+    /// Connections that there may be at once; who comes then is turned away
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_CONNECTIONS",
+        value_name = "number",
+        default_value_t = 1024
+    )]
+    pub connections: usize,
+    /// Connections of one address, but for the trusted proxy's
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_CONNECTIONS_OF_PEER",
+        value_name = "number",
+        default_value_t = 256
+    )]
+    pub connections_of_peer: usize,
+    /// Seconds that the head of a request may take, and that a connection may be silent before it
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_HEAD_TIMEOUT",
+        value_name = "seconds",
+        default_value_t = 15
+    )]
+    pub head_timeout: u64,
     /// Ask for a login for everything but health and the webhook; without it, for what belongs to private repositories
     #[arg(long, env = "DPLOY_OBSERVER_PRIVATE", value_name = "bool", num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub private: Option<bool>,

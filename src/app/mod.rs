@@ -2,9 +2,9 @@
 
 mod configured;
 mod seek;
+mod serve;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,7 +198,9 @@ pub async fn start(
     tasks.spawn(Schedule::new(context.clone(), every).run(stop.clone()));
     let registering = configured::register(context, configured, surroundings.greets, stop.clone());
     tasks.spawn(after(delay, stop.clone(), registering));
-    tasks.spawn(serve(listener, web, stop.clone()));
+    let bounds = serve::Bounds::of(&settings);
+    let router = web::router(web);
+    tasks.spawn(serve::serve(listener, router, bounds, stop.clone()));
     let place = marathon_url.unwrap_or_else(|| format!("looked for in {}", settings.mesos_dns));
     tracing::info!(url = %public_url, marathon = %place, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
     Ok(Observer {
@@ -227,14 +229,6 @@ fn marathon_client(
     }
     let why = seek::sought(&settings.mesos_dns);
     marathon::Client::sought(&why, credentials, clock.clone())
-}
-
-async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) {
-    let router = web::router(web).into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "serving ended");
-    }
 }
 
 async fn after(delay: Duration, stop: CancellationToken, work: impl Future<Output = ()>) {

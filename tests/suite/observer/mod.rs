@@ -3,6 +3,7 @@
 mod bad_commits;
 mod bad_pushes;
 mod bad_requests;
+mod crowd;
 mod kill;
 mod lines;
 mod local_killed;

@@ -279,8 +279,11 @@ impl Town {
         (status, answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// The app as the operator sees it, also when it is gone.
     pub async fn app(&self) -> Value {
-        self.get("/apps/shop.json").await
+        let app = self.http.get(format!("{}/apps/shop.json", self.url()));
+        let answer = app.bearer_auth(TOKEN).send().await.unwrap();
+        answer.json().await.unwrap()
     }
 
     pub async fn deploy(&self, number: u32) -> Value {
@@ -330,6 +333,7 @@ impl Town {
         let text = self
             .http
             .get(format!("{}/events.jsonl", self.url()))
+            .bearer_auth(TOKEN)
             .send()
             .await
             .unwrap()

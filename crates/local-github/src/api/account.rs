@@ -112,13 +112,12 @@ pub async fn list_repositories(
     login: Option<Path<String>>,
     Query(paging): Query<Paging>,
 ) -> Answer<Response> {
-    let (login, sees) = match login {
-        Some(Path(login)) => (login, false),
-        None => {
-            let own = signed_in(caller)?;
-            let sees = own.may(&["repo"]);
-            (own.login, sees)
-        }
+    let (login, sees) = if let Some(Path(login)) = login {
+        (login, false)
+    } else {
+        let own = signed_in(caller)?;
+        let sees = own.may(&["repo"]);
+        (own.login, sees)
     };
     let shown = state.server.store.read(|world| {
         let all = world.repositories.iter();

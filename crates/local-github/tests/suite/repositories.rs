@@ -115,3 +115,54 @@ async fn a_repository_needs_a_name_and_somebody_who_may_make_it() {
     assert_eq!(reply(ask().bearer_auth("weak")).await.status, 404);
     assert_eq!(bench.get("/repos/ana/fleet").await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_repository_is_there_for_those_alone_who_may_see_it() {
+    let bench = Bench::new().await;
+    let made = make(&bench, json!({"name": "fleet", "private": true})).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let shown = made.json();
+    assert_eq!(
+        (&shown["private"], &shown["visibility"]),
+        (&json!(true), &json!("private"))
+    );
+    let own = bench.get("/user/repos").await.json();
+    let is_fleet = |r: &Value| r["name"] == "fleet";
+    assert!(own.as_array().unwrap().iter().any(is_fleet), "{own}");
+    let id = shown["id"].as_u64().unwrap();
+    let by_id = format!("/repositories/{id}");
+    let unseen = [
+        "/repos/ana/fleet",
+        &by_id,
+        "/repos/ana/fleet/hooks",
+        "/repos/ana/fleet/branches",
+    ];
+    let status = async |path: &str, token: &str| {
+        let mut request = bench.request(Method::GET, path);
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
+        reply(request).await.status
+    };
+    for path in unseen {
+        for token in ["", "weak"] {
+            assert_eq!(status(path, token).await, 404, "{path} by {token:?}");
+        }
+    }
+    let theirs = bench.get("/users/ana/repos").await.json();
+    assert!(!theirs.as_array().unwrap().iter().any(is_fleet), "{theirs}");
+    let change = |body: Value| bench.call(Method::PATCH, "/repos/ana/fleet", body);
+    let refused = change(json!({"visibility": "secret"})).await;
+    assert_eq!(refused.status, 422);
+    let public = change(json!({"private": false})).await.json();
+    assert_eq!(public["visibility"], "public");
+    assert_eq!(status("/repos/ana/fleet", "").await, 200);
+    let hidden = change(json!({"visibility": "private", "description": "ships"}))
+        .await
+        .json();
+    assert_eq!(
+        (&hidden["private"], &hidden["description"]),
+        (&json!(true), &json!("ships"))
+    );
+    assert_eq!(status("/repos/ana/fleet", "weak").await, 404);
+}
