@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::announce::greet;
 use crate::clock::stamp;
 use crate::context::Context;
+use crate::event::Visibility;
+use crate::github::GithubError;
 use crate::history::Refusal;
 use crate::id::{AppId, Branch, RepositoryName};
 use crate::intake::{self, Configured, RegisterError};
@@ -107,7 +109,14 @@ async fn try_once(
 ) -> anyhow::Result<()> {
     let name: RepositoryName = name.parse()?;
     let branch: Branch = configured.branch.parse()?;
-    let repository = context.github.repository(&name).await?;
+    let repository = match context.github.repository(&name).await {
+        // what GitHub does not show may be private
+        Err(error @ GithubError::Missing(_)) => {
+            configured.now(|s| s.visibility = Visibility::Unknown);
+            return Err(error.into());
+        }
+        found => found?,
+    };
     let first = configured.standing().repository.is_none();
     configured.now(|s| {
         s.visibility = repository.visibility;

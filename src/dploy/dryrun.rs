@@ -144,7 +144,7 @@ async fn observed(
         return Ok(None);
     };
     if let Some(from) = &args.adopt.adopt_from
-        && let Err(why) = run::is_gone(&observer, from).await
+        && let Err(why) = run::is_gone(session, &observer, from).await
     {
         told.stops.push(why.to_string());
     }

@@ -12,7 +12,7 @@ use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
 use super::workspace::{Compared, Workspace};
 use super::{follow, launch};
-use crate::api::{ActBody, AppPage, Health, RegisterBody};
+use crate::api::{ActBody, AppPage, Health, ProblemCode, RegisterBody};
 use crate::history::AppState;
 
 /// How long the observer may take to hear of a push that is at GitHub.
@@ -50,9 +50,16 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
         return deploy_directly(session, &workspace, &marathon, args).await;
     }
     not_heard(session, &observer, &args.launch);
-    let observer = session.readable(observer, &workspace.app).await?;
+    let observer = match session.readable(observer, &workspace.app).await {
+        Err(why) if args.direct => {
+            let terminal = session.terminal;
+            terminal.note(format!("Lock and pin are not known: {why:#}."));
+            return deploy_directly(session, &workspace, &marathon, args).await;
+        }
+        readable => readable?,
+    };
     if let Some(from) = &args.adopt.adopt_from {
-        is_gone(&observer, from).await?;
+        is_gone(session, &observer, from).await?;
     }
     match observer.client.app(&workspace.app).await? {
         Some(page) if page.app.state != AppState::Destroyed => {
@@ -82,11 +89,24 @@ pub(super) fn not_heard(session: &Session, observer: &Observer, args: &LaunchArg
 }
 
 /// What an app owns that an observer deploys is not taken over around it.
-pub(super) async fn is_gone(observer: &Observer, from: &str) -> anyhow::Result<()> {
+pub(super) async fn is_gone(
+    session: &Session,
+    observer: &Observer,
+    from: &str,
+) -> anyhow::Result<()> {
     let id = from
         .parse()
         .map_err(|e| anyhow::anyhow!("-adopt-from: {e}"))?;
-    match observer.client.app(&id).await? {
+    // what strangers are not shown is not gone
+    let client = &observer.client;
+    let seen = match session.operator(observer) {
+        Ok(operator) => match operator.app(&id).await {
+            Err(error) if error.is(ProblemCode::PlainHttp) => client.app(&id).await,
+            seen => seen,
+        },
+        Err(_) => client.app(&id).await,
+    };
+    match seen? {
         Some(page) if page.app.state != AppState::Destroyed => bail!(
             "-adopt-from: the app {from} is not gone, the observer at {} deploys it; destroy it there first",
             observer.client.base()

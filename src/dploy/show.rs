@@ -24,11 +24,15 @@ async fn page(session: &Session) -> anyhow::Result<(Client, AppPage)> {
     let client = observer.client;
     let page = client.app(&workspace.app).await?;
     let page = page.ok_or_else(|| {
-        anyhow::anyhow!(
-            "the observer at {} does not deploy {}; `dploy run` registers it",
-            client.base(),
-            workspace.app
-        )
+        let base = client.base();
+        if client.has_token() {
+            anyhow::anyhow!("the observer at {base} does not deploy {}; `dploy run` registers it", workspace.app)
+        } else {
+            anyhow::anyhow!(
+                "the observer at {base} deploys no {} that it shows without its operator token; `dploy run` registers a new one",
+                workspace.app
+            )
+        }
     })?;
     Ok((client, page))
 }

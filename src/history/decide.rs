@@ -87,7 +87,11 @@ fn with_app(
 ) -> Result<Answer, Refusal> {
     let of_the_work = matches!(
         command,
-        Command::Note(_) | Command::Record { .. } | Command::Intend { .. } | Command::Settle { .. }
+        Command::Note(_)
+            | Command::Record { .. }
+            | Command::Intend { .. }
+            | Command::Settle { .. }
+            | Command::Follow { .. }
     );
     if app.destroying.is_some() && !of_the_work {
         return Err(Refusal::Destroying);

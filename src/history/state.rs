@@ -178,6 +178,10 @@ pub struct App {
     pub registered_at: String,
     /// Whether it is gone.
     pub destroyed: bool,
+    /// Whether an earlier app of this name, whose history this one goes on, was of another repository that was not public: nobody asks
+    /// there any more, so what is of that name is shown to operators only.
+    #[serde(default)]
+    pub veiled: bool,
     /// A destroy that has begun.
     pub destroying: Option<Destroying>,
     /// The head of its branch.
@@ -240,6 +244,7 @@ impl App {
             settings,
             registered_at: at.to_owned(),
             destroyed: false,
+            veiled: false,
             destroying: None,
             head: None,
             forced: None,
@@ -274,7 +279,7 @@ impl App {
     /// Whether anybody may see it. At the repository of an app that is gone nobody looks any more.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        !self.destroyed && self.source.visibility == Visibility::Public
+        !self.destroyed && !self.veiled && self.source.visibility == Visibility::Public
     }
 
     /// Where it stands; the strongest gate is named.

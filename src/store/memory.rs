@@ -206,7 +206,7 @@ impl Memory {
                 && filter.kind.as_ref().is_none_or(|k| e.kind == *k)
                 && filter.actor.as_ref().is_none_or(|a| e.actor == *a)
                 && filter.deploy.is_none_or(|d| e.deploy == Some(d))
-                && (!filter.public || e.app.as_ref().is_none_or(is_public))
+                && (!filter.public || e.app.as_ref().is_some_and(is_public))
         };
         let limit = usize::try_from(filter.limit).unwrap_or(0);
         if filter.newest_first {

@@ -28,7 +28,7 @@ pub struct EventFilter {
     pub before: Option<i64>,
     /// Newest first.
     pub newest_first: bool,
-    /// Only what anybody may see: of apps that are public now, and of no app.
+    /// Only what anybody may see: of apps that are public now. Which calls were refused tells which repositories are known.
     pub public: bool,
     /// At most so many.
     pub limit: i64,
@@ -349,7 +349,7 @@ impl Store {
             query.push(" and deploy = ").push_bind(i64::from(deploy.0));
         }
         if filter.public {
-            query.push(" and (app is null or app in (select id from app where destroyed = 0 and state ->> '$.source.visibility' = 'public'))");
+            query.push(" and app in (select id from app where destroyed = 0 and state ->> '$.source.visibility' = 'public' and not coalesce(state ->> '$.veiled', 0))");
         }
         query.push(if filter.newest_first {
             " order by seq desc limit "

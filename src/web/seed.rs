@@ -38,7 +38,7 @@ impl Web {
     }
 
     /// The app of the settings; without such settings, the only one there is.
-    async fn seeds_app(&self) -> Result<Option<App>, Failure> {
+    async fn seeds_app(&self, viewer: &Viewer) -> Result<Option<App>, Failure> {
         let store = &self.context.store;
         let standing = self.configured.standing();
         if let Some(repository) = standing.repository {
@@ -51,7 +51,7 @@ impl Web {
         if let Some(id) = standing.app {
             return Ok(store.app(&id).await?);
         }
-        let mut apps = store.apps("", 2).await?;
+        let mut apps = self.apps_shown(viewer, "", 2).await?;
         let only = self.configured.repository().is_none() && apps.len() == 1;
         Ok(only.then(|| apps.remove(0)))
     }
@@ -82,9 +82,14 @@ pub(super) async fn show_status(
     viewer: Viewer,
 ) -> Result<Response, Failure> {
     let configured = &web.configured;
-    let app = web.seeds_app().await?;
+    let app = web.seeds_app(&viewer).await?;
     let standing = configured.standing().visibility;
-    let visibility = app.as_ref().map_or(standing, |app| app.source.visibility);
+    let visibility = match &app {
+        // nobody asks any more
+        Some(app) if app.destroyed || app.veiled => Visibility::Unknown,
+        Some(app) => app.source.visibility,
+        None => standing,
+    };
     if !web.shows_all(&viewer) && (app.is_some() || configured.repository().is_some()) {
         match visibility {
             Visibility::Public => {}
@@ -129,7 +134,10 @@ pub(super) async fn moved(
         "/register" => "register",
         _ => "remove",
     };
-    let app = web.seeds_app().await?.filter(|a| web.shows(&viewer, a));
+    let app = web
+        .seeds_app(&viewer)
+        .await?
+        .filter(|a| web.shows(&viewer, a));
     let app = app.map_or("<app>".to_owned(), |app| app.id.to_string());
     Err(Failure::new(
         StatusCode::GONE,

@@ -3,6 +3,7 @@
 use super::Web;
 use super::error::Failure;
 use super::extract::Viewer;
+use crate::api::ProblemCode;
 use crate::history::App;
 use crate::id::AppId;
 
@@ -24,7 +25,11 @@ impl Web {
             return found;
         }
         let name = name.strip_suffix(".json").unwrap_or(name);
-        found.ok().filter(App::is_public).ok_or_else(|| {
+        let found = match found {
+            Err(failure) if failure.0.is(ProblemCode::NotFound) => None,
+            found => Some(found?),
+        };
+        found.filter(App::is_public).ok_or_else(|| {
             Failure::missing(format!(
                 "there is no app {name:?} that is shown without a login"
             ))

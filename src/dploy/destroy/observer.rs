@@ -134,12 +134,14 @@ impl Task<'_> {
             known = client.app(app).await;
         }
         // nor what belongs to a private repository
-        if matches!(known, Ok(None))
-            && let Ok(operator) = self.session.operator(observer)
-        {
-            match operator.app(app).await {
-                Err(error) if error.is(ProblemCode::PlainHttp) => {}
-                seen => (client, known) = (operator, seen),
+        if matches!(known, Ok(None)) {
+            match self.session.operator(observer) {
+                Ok(operator) => {
+                    known = operator.app(app).await;
+                    client = operator;
+                }
+                Err(why) if observer.meant => return Err(why),
+                Err(_) => {}
             }
         }
         let known = match known {

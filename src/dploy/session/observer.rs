@@ -22,6 +22,8 @@ pub(in crate::dploy) struct Observer {
     pub id: Option<ServiceId>,
     pub named: Named,
     pub alive: bool,
+    /// Whether it was launched for the repository and the branch of this workspace.
+    pub meant: bool,
 }
 
 impl Observer {
@@ -58,31 +60,16 @@ const KNOWS_IT: u8 = 4;
 
 /// How likely an observer, of several in Marathon, is the one that deploys the app of this workspace. Strangers are shown only what is
 /// public, so an observer that shows nothing of the app may know it all the same.
-async fn rank(found: &Observer, app: &LiveApp, workspace: Option<&Workspace>) -> u8 {
+async fn rank(found: &Observer, workspace: Option<&Workspace>) -> u8 {
     let Some(workspace) = workspace.filter(|_| found.alive) else {
         return found.alive.into();
     };
     match found.client.app(&workspace.app).await {
         Ok(Some(_)) => KNOWS_IT,
-        _ if is_for(app, workspace) => 3,
+        _ if found.meant => 3,
         Err(error) if error.is(ProblemCode::Login) => 2,
         _ => 1,
     }
-}
-
-/// Whether an observer in Marathon was launched for the repository and the branch of this workspace.
-fn is_for(app: &LiveApp, workspace: &Workspace) -> bool {
-    let set = |name: &str| {
-        let value = &app.raw["env"][format!("DPLOY_OBSERVER_{name}")];
-        value.as_str().unwrap_or_default().to_owned()
-    };
-    let repository = format!("/{}/{}", set("GITHUB_OWNER"), set("GITHUB_REPO"));
-    let url = workspace.descriptor.repo_url.as_deref().unwrap_or_default();
-    let url = url.trim_end_matches('/').trim_end_matches(".git");
-    let same = url
-        .to_ascii_lowercase()
-        .ends_with(&repository.to_ascii_lowercase());
-    same && set("TARGETBRANCH") == workspace.branch()
 }
 
 impl Session {
@@ -115,8 +102,9 @@ impl Session {
             };
             let node = workspace.and_then(|w| given(w.descriptor.public_node.as_ref()));
             let url = reached_at(&app, node);
-            let found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
-            let rank = rank(&found, &app, workspace).await;
+            let mut found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
+            found.meant = workspace.is_some_and(|w| self.is_for(&app, w));
+            let rank = rank(&found, workspace).await;
             if rank == KNOWS_IT {
                 return Ok(Some(found));
             }
@@ -125,6 +113,18 @@ impl Session {
             }
         }
         Ok(best.map(|(_, found)| found))
+    }
+
+    /// Whether an observer in Marathon was launched for the repository and the branch of this workspace.
+    fn is_for(&self, app: &LiveApp, workspace: &Workspace) -> bool {
+        let set = |name: &str, default: &str| {
+            let value = &app.raw["env"][format!("DPLOY_OBSERVER_{name}")];
+            value.as_str().unwrap_or(default).to_owned()
+        };
+        let repository = format!("{}/{}", set("GITHUB_OWNER", ""), set("GITHUB_REPO", ""));
+        let github = self.github(workspace).ok().flatten();
+        let same = |g: super::Github| g.name.to_string().eq_ignore_ascii_case(&repository);
+        github.is_some_and(same) && set("TARGETBRANCH", "dcos") == workspace.branch()
     }
 
     async fn observer_at(
@@ -140,6 +140,7 @@ impl Session {
             id,
             named,
             alive,
+            meant: false,
         })
     }
 
@@ -156,9 +157,13 @@ impl Session {
             Ok(None) => match self.operator(&observer) {
                 Ok(client) => match client.app(app).await {
                     // on plain HTTP it takes no token
-                    Err(error) if error.is(ProblemCode::PlainHttp) => return Ok(observer),
-                    _ => client,
+                    Err(error) if error.is(ProblemCode::PlainHttp) && !observer.meant => {
+                        return Ok(observer);
+                    }
+                    Err(error) => return Err(error.into()),
+                    Ok(_) => client,
                 },
+                Err(why) if observer.meant => return Err(why),
                 Err(_) => return Ok(observer),
             },
         };

@@ -10,7 +10,7 @@ mod deploy;
 use super::deploy::Deploy;
 use super::phase::Accepted;
 use super::state::App;
-use crate::event::{Fact, NewEvent, PushReceived};
+use crate::event::{Fact, NewEvent, PushReceived, Visibility};
 use crate::id::{CommitId, DeployNumber};
 use crate::sentence::Code;
 
@@ -31,13 +31,14 @@ pub fn apply(app: &mut Option<App>, seq: i64, at: &str, event: &NewEvent) -> Vec
         && let Some(id) = &event.app
     {
         let last = app.as_ref().map_or(DeployNumber(0), |a| a.last_deploy);
-        *app = Some(App::new(
-            id.clone(),
-            source.clone(),
-            settings.clone(),
-            at,
-            last,
-        ));
+        let veils = |a: &App| {
+            let another = a.source.repository_id != source.repository_id;
+            a.veiled || (another && a.source.visibility != Visibility::Public)
+        };
+        let veiled = app.as_ref().is_some_and(veils);
+        let mut new = App::new(id.clone(), source.clone(), settings.clone(), at, last);
+        new.veiled = veiled;
+        *app = Some(new);
     }
     let Some(app) = app.as_mut() else {
         return Vec::new();

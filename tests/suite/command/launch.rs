@@ -667,3 +667,43 @@ async fn a_doctor_says_that_an_app_keeps_its_name() {
     said.says(&["the observer deploys this branch as shop, and dploy.app calls it market"]);
     desk.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_of_a_private_repository_is_for_who_has_the_token() {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let hidden = desk.hide("acme/shop").await;
+    assert_eq!(hidden["visibility"], "private");
+    let said = desk.run(&shop, &["run"]).await.code(0);
+    said.says(&["The observer runs.", "GitHub's ping arrived"]);
+    let said = desk.run(&shop, &["run"]).await.code(0);
+    assert!(!said.text().contains("launching"), "{said:?}");
+    for command in ["status", "history", "doctor"] {
+        desk.run(&shop, &[command]).await.code(0);
+    }
+    desk.run(&shop, &["lock", "-m", "audit"]).await.code(0);
+    let token = shop.read(".dploy-token");
+    shop.remove(".dploy-token");
+    // what it does not show is not taken for what is not there: nothing goes around the lock
+    for command in [
+        &["status"][..],
+        &["run"],
+        &["scale", "-pid", "web", "-instances", "2"],
+    ] {
+        let said = desk.run(&shop, command).await.code(1);
+        said.says(&["needs its operator token"]);
+    }
+    assert_eq!(
+        desk.town.marathon("/v2/apps/shop/web").await["app"]["instances"],
+        1
+    );
+    shop.write(".dploy-token", &token);
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(shop.path.join(".dploy-token"), mode).unwrap();
+    desk.run(&shop, &["unlock"]).await.code(0);
+    desk.run(&shop, &["destroy", "-yes"]).await.code(0);
+    assert_eq!(desk.apps().await, Vec::<String>::new());
+    assert_eq!(desk.hooks("acme/shop").await.len(), 0);
+    desk.end().await;
+}

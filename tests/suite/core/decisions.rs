@@ -1194,6 +1194,31 @@ fn a_renamed_repository_is_followed_and_said_once() {
 }
 
 #[test]
+fn what_was_of_a_private_repository_is_not_shown_with_another_one_of_the_same_name() {
+    for (visibility, shown) in [(Visibility::Public, true), (Visibility::Private, false)] {
+        let mut story = Story::new();
+        let follow = Command::Follow {
+            repository: source(&shop()).repository,
+            visibility,
+        };
+        story.does(OBSERVER, follow);
+        story.does(OPERATOR, destroy());
+        let gone = Fact::AppDestroyed {
+            removed: vec![service(WEB)],
+            kept: Vec::new(),
+            sentence: "gone".to_owned(),
+        };
+        story.does(OBSERVER, Command::Note(vec![gone]));
+        let Command::Register(mut new) = register(&shop(), 1) else {
+            unreachable!("it registers")
+        };
+        new.source.repository_id += 1;
+        story.does(OPERATOR, Command::Register(new));
+        assert_eq!(story.app().is_public(), shown, "{visibility:?}");
+    }
+}
+
+#[test]
 fn a_forged_request_belongs_to_no_app() {
     let mut story = Story::default();
     let refused = Command::Refused {

@@ -1,7 +1,6 @@
 //! Who opens connections and says little: it costs nobody else an answer.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use serde_json::json;
 use test_kit::wait::until;
@@ -30,8 +29,7 @@ async fn says(town: &Town, from: &str, text: &str) -> TcpStream {
 /// What is answered until the connection ends.
 async fn end(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
-    let read = stream.read_to_end(&mut answer);
-    let read = tokio::time::timeout(Duration::from_secs(30), read).await;
+    let read = test_kit::wait::ended(stream.read_to_end(&mut answer)).await;
     let _ = read.expect("the observer ends it");
     String::from_utf8_lossy(&answer).into_owned()
 }

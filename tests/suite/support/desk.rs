@@ -218,6 +218,15 @@ impl Desk {
         hooks.iter().map(url).collect()
     }
 
+    /// Makes a repository private; answers how GitHub shows it.
+    pub async fn hide(&self, repository: &str) -> Value {
+        let url = format!("{}/repos/{repository}", self.town.github.url());
+        let request = self.town.http.patch(url).bearer_auth(PAT);
+        let request = request.header("user-agent", "test");
+        let request = request.json(&json!({"private": true}));
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
     /// A hook that somebody else made.
     pub async fn foreign_hook(&self, repository: &str, url: &str) {
         let config = json!({"url": url, "content_type": "json"});
