@@ -1,6 +1,7 @@
 //! Connections: how many there may be, from where, and how long each has for the head of a request. Who only waits holds nobody up.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,11 +41,13 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub fn of(settings: &Settings) -> Self {
+        let proxy = settings.trusted_proxy.as_ref();
+        let proxy: Option<IpAddr> = proxy.and_then(|p| p.parse().ok());
         Self {
             connections: settings.connections.max(1),
             of_peer: settings.connections_of_peer.max(1),
             head: Duration::from_secs(settings.head_timeout.max(1)),
-            proxy: settings.trusted_proxy.as_ref().and_then(|p| p.parse().ok()),
+            proxy: proxy.map(|p| p.to_canonical()),
         }
     }
 }
@@ -94,6 +97,14 @@ impl Drop for Place {
     }
 }
 
+/// The host behind an address: whoever has one of IPv6 has the 64 bits behind its network as well.
+fn host_of(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V4(_) => peer,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+    }
+}
+
 /// Serves until it is stopped; what is being answered then is answered.
 pub(super) async fn serve(
     listener: TcpListener,
@@ -112,8 +123,14 @@ pub(super) async fn serve(
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "no connection is accepted");
-                tokio::time::sleep(PAUSE).await;
+                // one that broke off before it was taken is its own affair
+                if !matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
+                ) {
+                    tracing::warn!(%error, "no connection is accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
                 continue;
             }
         };
@@ -125,7 +142,7 @@ pub(super) async fn serve(
         };
         let one = Arc::clone(&places).try_acquire_owned().ok();
         // who finds no place is told by the end of the connection: an answer would cost what is to be saved
-        let Some(place) = one.and_then(|one| peers.place(peer, most, one)) else {
+        let Some(place) = one.and_then(|one| peers.place(host_of(peer), most, one)) else {
             tracing::debug!(%peer, "too many connections");
             continue;
         };

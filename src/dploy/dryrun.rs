@@ -38,7 +38,7 @@ pub(super) async fn dryrun(session: &Session, args: &DryrunArgs) -> anyhow::Resu
     let again = args.launch.relaunch
         || match &found {
             Some(observer) if !observer.alive => {
-                launch::never_ended(session, &workspace, &marathon, observer).await?
+                launch::never_ended(session, &marathon, observer).await?
             }
             _ => false,
         };

@@ -12,7 +12,7 @@ use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
 use super::workspace::{Compared, Workspace};
 use super::{follow, launch};
-use crate::api::{ActBody, AppPage, Health, ProblemCode, RegisterBody};
+use crate::api::{ActBody, AppPage, Health, RegisterBody};
 use crate::history::AppState;
 
 /// How long the observer may take to hear of a push that is at GitHub.
@@ -32,7 +32,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     };
     if !observer.alive {
         let why = observer.silence();
-        if !args.direct && launch::never_ended(session, &workspace, &marathon, &observer).await? {
+        if !args.direct && launch::never_ended(session, &marathon, &observer).await? {
             session.terminal.note(format!(
                 "{why}: its launch never came to an end, and is begun again"
             ));
@@ -98,15 +98,8 @@ pub(super) async fn is_gone(
         .parse()
         .map_err(|e| anyhow::anyhow!("-adopt-from: {e}"))?;
     // what strangers are not shown is not gone
-    let client = &observer.client;
-    let seen = match session.operator(observer) {
-        Ok(operator) => match operator.app(&id).await {
-            Err(error) if error.is(ProblemCode::PlainHttp) => client.app(&id).await,
-            seen => seen,
-        },
-        Err(_) => client.app(&id).await,
-    };
-    match seen? {
+    let seen = session.asks(observer, async |client| client.app(&id).await);
+    match seen.await? {
         Some(page) if page.app.state != AppState::Destroyed => bail!(
             "-adopt-from: the app {from} is not gone, the observer at {} deploys it; destroy it there first",
             observer.client.base()

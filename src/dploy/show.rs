@@ -45,7 +45,8 @@ pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
     let terminal = session.terminal;
     if session.global.all {
         let (_, observer) = readable(session).await?;
-        let apps = observer.client.apps().await?;
+        let apps = session.asks(&observer, async |client| client.apps().await);
+        let apps = apps.await?;
         if terminal.json {
             terminal.data(&apps)?;
         } else {

@@ -78,8 +78,8 @@ pub enum Command {
     Register(Box<Registering>),
     /// How GitHub calls its repository at present, and who may see it there.
     Follow {
-        /// Its name.
-        repository: RepositoryName,
+        /// Its name; none where GitHub does not show it.
+        repository: Option<RepositoryName>,
         /// Who may see it.
         visibility: Visibility,
     },
@@ -243,8 +243,8 @@ pub enum Refusal {
     #[error("the app is being destroyed")]
     Destroying,
     /// Another source has this name.
-    #[error("the name {0} belongs to another source: {1}")]
-    NameTaken(AppId, String),
+    #[error("the name {0} belongs to another source")]
+    NameTaken(AppId),
     /// A rollback or another operator's deploy runs.
     #[error("{1}")]
     Busy(DeployNumber, String),

@@ -136,7 +136,9 @@ fn with_app(
                 settings: app.settings.clone(),
             };
             let mut new = old.clone();
-            new.source.repository = repository.clone();
+            if let Some(name) = repository {
+                new.source.repository = name.clone();
+            }
             new.source.visibility = *visibility;
             if old == new {
                 return Ok(Answer::Unchanged);
@@ -157,13 +159,12 @@ fn register(
     if let Some(app) = app.filter(|a| !a.destroyed) {
         let same = app.source.repository_id == new.source.repository_id
             && app.source.branch == new.source.branch;
-        let owner = format!("{} ({})", app.source.repository, app.source.branch);
         return if app.destroying.is_some() {
             Err(Refusal::Destroying)
         } else if same {
             Ok(Answer::Unchanged)
         } else {
-            Err(Refusal::NameTaken(app.id.clone(), owner))
+            Err(Refusal::NameTaken(app.id.clone()))
         };
     }
     if let Some(other) = &known.source_app {

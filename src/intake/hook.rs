@@ -58,18 +58,15 @@ impl HookKeeper {
     /// it said last holds.
     async fn follow(&self, repository: u64, apps: &[App]) -> Result<(), StoreError> {
         let found = self.context.github.repository_by_id(repository).await;
+        let (name, visibility) = match found {
+            Ok(found) => (Some(found.name), found.visibility),
+            Err(GithubError::Missing(_)) => (None, Visibility::Unknown),
+            Err(_) => return Ok(()),
+        };
         for app in apps {
-            let source = &app.source;
-            let (name, visibility) = match &found {
-                Ok(found) => (&found.name, found.visibility),
-                Err(GithubError::Missing(_)) => (&source.repository, Visibility::Unknown),
-                Err(_) => return Ok(()),
-            };
-            if (name, visibility) != (&source.repository, source.visibility) {
-                match follow(&self.context, &app.id, name, visibility).await {
-                    Ok(()) | Err(StoreError::Refused(_)) => {}
-                    Err(error) => return Err(error),
-                }
+            match follow(&self.context, &app.id, name.clone(), visibility).await {
+                Ok(()) | Err(StoreError::Refused(_)) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -49,7 +49,8 @@ pub async fn register(
         if app.destroying.is_some() {
             return Err(StoreError::Refused(Refusal::Destroying).into());
         }
-        follow(context, &app.id, &repository.name, repository.visibility).await?;
+        let visibility = repository.visibility;
+        follow(context, &app.id, Some(repository.name), visibility).await?;
         return Ok((app.id.clone(), false));
     }
     let head = match context.github.head(repository.id, branch, None).await {
@@ -105,11 +106,11 @@ pub async fn register(
 pub(super) async fn follow(
     context: &Context,
     app: &AppId,
-    repository: &RepositoryName,
+    repository: Option<RepositoryName>,
     visibility: Visibility,
 ) -> Result<(), StoreError> {
     let command = Command::Follow {
-        repository: repository.clone(),
+        repository,
         visibility,
     };
     let log = context.store.log();

@@ -103,14 +103,15 @@ impl Changes {
 
 async fn write_app(conn: &mut SqliteConnection, app: &App) -> Result<(), StoreError> {
     sqlx::query(
-        "insert into app (id, repository_id, branch, destroyed, state) values (?, ?, ?, ?, ?) \
+        "insert into app (id, repository_id, branch, destroyed, public, state) values (?, ?, ?, ?, ?, ?) \
          on conflict (id) do update set repository_id = excluded.repository_id, branch = excluded.branch, \
-         destroyed = excluded.destroyed, state = excluded.state",
+         destroyed = excluded.destroyed, public = excluded.public, state = excluded.state",
     )
     .bind(app.id.as_str())
     .bind(app.source.repository_id.cast_signed())
     .bind(app.source.branch.as_str())
     .bind(app.destroyed)
+    .bind(app.is_public())
     .bind(serde_json::to_string(app)?)
     .execute(conn)
     .await?;

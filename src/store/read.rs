@@ -349,7 +349,7 @@ impl Store {
             query.push(" and deploy = ").push_bind(i64::from(deploy.0));
         }
         if filter.public {
-            query.push(" and app in (select id from app where destroyed = 0 and state ->> '$.source.visibility' = 'public' and not coalesce(state ->> '$.veiled', 0))");
+            query.push(" and app in (select id from app where public = 1)");
         }
         query.push(if filter.newest_first {
             " order by seq desc limit "

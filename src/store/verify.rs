@@ -169,7 +169,7 @@ async fn projections(conn: &mut SqliteConnection, report: &mut Report) -> Result
         (
             "app",
             "select cast(id as blob), cast(repository_id || char(10) || branch || char(10) || destroyed \
-             || char(10) || state as blob) from app",
+             || char(10) || public || char(10) || state as blob) from app",
             app_rows(&apps)?,
         ),
         (
@@ -207,9 +207,11 @@ fn app_rows(apps: &BTreeMap<AppId, App>) -> Result<Rows, StoreError> {
     apps.values()
         .map(|a| {
             let repository = a.source.repository_id.cast_signed().to_string();
-            let destroyed = if a.destroyed { "1" } else { "0" };
+            let flag = |is: bool| if is { "1" } else { "0" };
+            let (destroyed, public) = (flag(a.destroyed), flag(a.is_public()));
             let state = serde_json::to_string(a)?;
-            let columns = [&repository, a.source.branch.as_str(), destroyed, &state];
+            let branch = a.source.branch.as_str();
+            let columns = [&repository, branch, destroyed, public, &state];
             Ok(row(a.id.to_string(), &columns))
         })
         .collect()

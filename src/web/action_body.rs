@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 
 use super::Web;
 use super::error::Failure;
+use super::extract::read_body;
 use crate::api::ProblemCode;
 
 /// Larger bodies are no actions.
-const LARGEST: usize = 64 * 1024;
+pub(super) const LARGEST: usize = 64 * 1024;
 
 /// The body of an action.
 pub(super) struct Act<T> {
@@ -64,13 +65,7 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
             .and_then(|a| a.to_str().ok());
         let reads_json =
             accept.is_some_and(|a| a.contains("application/json") && !a.contains("text/html"));
-        let bytes = axum::body::to_bytes(body, LARGEST).await.map_err(|_| {
-            Failure::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                ProblemCode::TooLarge,
-                "the body is larger than 64 KiB",
-            )
-        })?;
+        let bytes = read_body(body, LARGEST).await?;
         let form = content_type.starts_with("application/x-www-form-urlencoded")
             && !bytes.trim_ascii_start().starts_with(b"{");
         let value = if form {

@@ -88,8 +88,8 @@ impl From<Refusal> for Failure {
         match refusal {
             Refusal::UnknownApp => Self::missing(text),
             Refusal::Destroying => Self::new(StatusCode::CONFLICT, ProblemCode::Destroying, text),
-            Refusal::NameTaken(..) => Self::new(StatusCode::CONFLICT, ProblemCode::NameTaken, text)
-                .hint("give the app another app_name in dploy.app"),
+            Refusal::NameTaken(id) => Self::new(StatusCode::CONFLICT, ProblemCode::NameTaken, text)
+                .hint(format!("give the app another app_name in dploy.app; GET /apps/{id} shows which source it is")),
             Refusal::Busy(..) => Self::new(StatusCode::CONFLICT, ProblemCode::Busy, text)
                 .hint("wait for it, or cancel it first"),
             Refusal::Locked(_) => Self::new(StatusCode::LOCKED, ProblemCode::Locked, text)

@@ -112,7 +112,7 @@ impl FromRequest<Web> for SignedBody {
         let headers = &parts.headers;
         // what the headers alone show is not worth a byte of the body
         if announced(headers).is_some_and(|length| length > LARGEST_BODY) {
-            return Err(too_large());
+            return Err(too_large(LARGEST_BODY));
         }
         let Some(repository) = repository(web, headers).await? else {
             web.refused("/dploy", "unknown repository").await;
@@ -144,7 +144,7 @@ impl FromRequest<Web> for SignedBody {
             let place = tokio::time::timeout(Duration::from_secs(5), web.bodies.acquire());
             Some(place.await.map_err(|_| busy())?.map_err(|_| busy())?)
         };
-        let body = read_body(body).await?;
+        let body = read_body(body, LARGEST_BODY).await?;
         let secrets = web.context.store.hook_secrets(repository).await?;
         if !signature::verify(&secrets, &body, shown) {
             web.refused("/dploy", reason).await;
@@ -192,28 +192,27 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     text(headers, "content-length").and_then(|l| l.parse().ok())
 }
 
-fn too_large() -> Failure {
-    Failure::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        ProblemCode::TooLarge,
-        "the body is larger than 26 MiB; GitHub sends at most 25 MB",
-    )
+fn too_large(most: usize) -> Failure {
+    let why = if most == LARGEST_BODY {
+        "the body is larger than 26 MiB; GitHub sends at most 25 MB".to_owned()
+    } else {
+        format!("the body is larger than {} KiB", most / 1024)
+    };
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, ProblemCode::TooLarge, why)
 }
 
-async fn read_body(body: Body) -> Result<Bytes, Failure> {
-    let read = tokio::time::timeout(
-        Duration::from_secs(30),
-        axum::body::to_bytes(body, LARGEST_BODY),
-    )
-    .await;
-    read.map_err(|_| {
+/// A body of at most so many bytes, in half a minute.
+pub(super) async fn read_body(body: Body, most: usize) -> Result<Bytes, Failure> {
+    let read = axum::body::to_bytes(body, most);
+    let read = tokio::time::timeout(Duration::from_secs(30), read).await;
+    let slow = || {
         Failure::new(
             StatusCode::REQUEST_TIMEOUT,
             ProblemCode::Slow,
             "the body did not arrive within 30 s",
         )
-    })?
-    .map_err(|_| too_large())
+    };
+    read.map_err(|_| slow())?.map_err(|_| too_large(most))
 }
 
 /// The repository whose secret must have signed: the one GitHub names, or the only one that is known.

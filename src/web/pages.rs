@@ -73,7 +73,10 @@ pub(super) async fn show_app(
         .before
         .as_deref()
         .and_then(|b| b.trim_start_matches('#').parse().ok());
-    let body = web.app_page(&app, before).await?;
+    let mut body = web.app_page(&app, before).await?;
+    if viewer.operator.is_none() {
+        body.settings.clear();
+    }
     let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
     if body

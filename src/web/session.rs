@@ -1,6 +1,7 @@
 //! Login of browsers: an operator token for a random session id, of which only the hash is kept.
 
-use axum::extract::{Query, State};
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -10,8 +11,9 @@ use jiff::ToSpan;
 use serde::Deserialize;
 
 use super::Web;
+use super::action_body::LARGEST;
 use super::error::Failure;
-use super::extract::{NOT_SAFE, Viewer, cookie_name, is_safe, over_tls};
+use super::extract::{NOT_SAFE, Viewer, cookie_name, is_safe, over_tls, read_body};
 use super::html;
 use crate::api::ProblemCode;
 use crate::clock::stamp;
@@ -54,11 +56,8 @@ pub(super) async fn show_login(
     Html(html::login(&chrome, &inside(&query.next), None, closed)).into_response()
 }
 
-pub(super) async fn log_in(
-    State(web): State<Web>,
-    parts: Parts,
-    axum::Form(form): axum::Form<Credentials>,
-) -> Result<Response, Failure> {
+pub(super) async fn log_in(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
+    let (parts, body) = request.into_parts();
     if !is_safe(&web, &parts) {
         return Err(Failure::new(
             StatusCode::FORBIDDEN,
@@ -66,6 +65,12 @@ pub(super) async fn log_in(
             NOT_SAFE,
         ));
     }
+    let body = Body::from(read_body(body, LARGEST).await?);
+    let request = Request::from_parts(parts.clone(), body);
+    let form = match axum::Form::<Credentials>::from_request(request, &web).await {
+        Ok(axum::Form(form)) => form,
+        Err(rejection) => return Ok(rejection.into_response()),
+    };
     let next = inside(&form.next);
     let Some(name) = web
         .context

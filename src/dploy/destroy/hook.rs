@@ -3,7 +3,7 @@
 use super::{Hook, Report, Task, Traces, host};
 use crate::api::ProblemCode;
 use crate::client::Client;
-use crate::dploy::session::{Github, LABEL};
+use crate::dploy::session::{Github, LABEL, launched_for};
 use crate::event::Visibility;
 use crate::github::{HookState, Repository};
 use crate::marathon::LiveApp;
@@ -104,14 +104,11 @@ impl Task<'_> {
             Ok(listed) => listed,
             Err(error) => return Some(format!("that nobody could look for ({error})")),
         };
-        let env = |app: &LiveApp, name: &str| {
-            let part = app.raw["env"][format!("DPLOY_OBSERVER_GITHUB_{name}")].as_str();
-            part.unwrap_or_default().to_owned()
+        let is_another = |app: &&LiveApp| {
+            let own = traces.id.as_ref().is_some_and(|id| app.id == id.as_str());
+            !own && launched_for(app).is_some_and(|(repository, _)| self.is_ours(&repository))
         };
-        let other = listed.iter().find(|app| {
-            let repository = format!("{}/{}", env(app, "OWNER"), env(app, "REPO"));
-            traces.id.as_ref().is_none_or(|id| app.id != id.as_str()) && self.is_ours(&repository)
-        });
+        let other = listed.iter().find(is_another);
         other.map(|app| app.id.clone())
     }
 

@@ -9,7 +9,7 @@ use super::{Hook, Report, Task, Traces, host};
 use crate::api::ProblemCode;
 use crate::client::{Client, ClientError};
 use crate::dploy::list;
-use crate::dploy::session::Observer;
+use crate::dploy::session::{Observer, launched_for};
 use crate::history::AppState;
 use crate::spec::LABEL_APP;
 
@@ -95,11 +95,8 @@ impl Task<'_> {
                 let env = |name: &str| app.raw["env"][name].as_str().map(str::to_owned);
                 hosts.extend(env("DPLOY_PUBLIC_NODE"));
                 hosts.extend(env("DPLOY_OBSERVER_PUBLIC_URL").and_then(|u| host(&u)));
-                let part = |name: &str| env(&format!("DPLOY_OBSERVER_{name}"));
-                if let (Some(owner), Some(repo)) = (part("GITHUB_OWNER"), part("GITHUB_REPO")) {
-                    let branch = part("TARGETBRANCH").unwrap_or_else(|| "dcos".to_owned());
-                    let own = self.is_ours(&format!("{owner}/{repo}"));
-                    elsewhere = !own || branch != self.workspace.branch();
+                if let Some((repository, branch)) = launched_for(&app) {
+                    elsewhere = !self.is_ours(&repository) || branch != self.workspace.branch();
                 }
             }
         }

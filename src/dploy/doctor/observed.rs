@@ -113,8 +113,12 @@ impl Doctor<'_> {
                         "the observer deploys this branch as {other}, and dploy.app calls it {}: an app keeps its name, put it back",
                         workspace.app
                     ),
-                    None => format!(
+                    None if reader.has_token() => format!(
                         "the observer does not deploy {}; `dploy run` registers it",
+                        workspace.app
+                    ),
+                    None => format!(
+                        "the observer deploys no {} that it shows without its operator token",
                         workspace.app
                     ),
                 };

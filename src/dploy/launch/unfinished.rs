@@ -3,21 +3,20 @@
 use super::HEALTHY;
 use crate::clock;
 use crate::dploy::session::{Marathon, Observer, Session, TOKEN_FILE};
-use crate::dploy::workspace::{Workspace, secret_in};
+use crate::dploy::workspace::secret_in;
 use crate::secret::Secret;
 
-/// Whether the launch of this workspace's observer never came to its end: what it was launched with still rolls, nothing of it is
+/// Whether the launch of an observer that is meant for this workspace never came to its end: what it was launched with still rolls, nothing of it is
 /// well, and it is not merely starting. One that others launched, or for another branch, is theirs to repair.
 ///
 /// # Errors
 /// When Marathon does not answer, or `.dploy-token` cannot be read.
 pub(in crate::dploy) async fn never_ended(
     session: &Session,
-    workspace: &Workspace,
     marathon: &Marathon,
     observer: &Observer,
 ) -> anyhow::Result<bool> {
-    let (Some(id), Some(github)) = (&observer.id, session.github(workspace)?) else {
+    let Some(id) = &observer.id else {
         return Ok(false);
     };
     let Some(app) = marathon.client.app(id).await? else {
@@ -32,12 +31,9 @@ pub(in crate::dploy) async fn never_ended(
         age.unsigned_abs() > HEALTHY
     });
     let rolls = !well && !app.deployments().is_empty() && (failed || long);
-    let env = |name: &str| app.raw["env"][name].as_str();
     let token = secret_in(&session.folder.join(TOKEN_FILE))?;
     let token = token.map(|t| Secret::new(t).sha256());
-    let ours = env("DPLOY_OBSERVER_GITHUB_OWNER") == Some(github.name.owner())
-        && env("DPLOY_OBSERVER_GITHUB_REPO") == Some(github.name.name())
-        && env("DPLOY_OBSERVER_TARGETBRANCH") == Some(workspace.branch())
-        && env("DPLOY_OBSERVER_TOKEN_SHA256") == token.as_deref();
+    let known = app.raw["env"]["DPLOY_OBSERVER_TOKEN_SHA256"].as_str();
+    let ours = observer.meant && known == token.as_deref();
     Ok(rolls && ours && token.is_some())
 }

@@ -10,7 +10,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(super) use self::observer::{LABEL, Observer};
+pub(super) use self::observer::{LABEL, Observer, launched_for};
 use super::args::{Global, USUAL_MESOS_DNS};
 use super::terminal::Terminal;
 use super::trust::{Hosts, Named};

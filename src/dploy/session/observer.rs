@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use super::{Marathon, Session, given, given_secret};
 use crate::api::ProblemCode;
-use crate::client;
+use crate::client::{self, ClientError};
 use crate::discovery;
 use crate::dploy::trust::Named;
 use crate::dploy::workspace::{TOKEN_FILE, Workspace, secret_in};
@@ -53,6 +53,14 @@ fn reached_at(app: &LiveApp, node: Option<&String>) -> String {
     let task = running.and_then(|t| Some((t.host.as_deref()?, *t.ports.first()?)));
     let (host, port) = task.unwrap_or(("localhost", 0));
     format!("http://{}:{port}", node.map_or(host, String::as_str))
+}
+
+/// The repository and the branch that an observer in Marathon was launched for.
+pub(in crate::dploy) fn launched_for(app: &LiveApp) -> Option<(String, String)> {
+    let env = |name: &str| app.raw["env"][format!("DPLOY_OBSERVER_{name}")].as_str();
+    let repository = format!("{}/{}", env("GITHUB_OWNER")?, env("GITHUB_REPO")?);
+    let branch = env("TARGETBRANCH").unwrap_or("dcos");
+    Some((repository, branch.to_owned()))
 }
 
 /// The rank of an observer that shows the app of the workspace.
@@ -117,14 +125,12 @@ impl Session {
 
     /// Whether an observer in Marathon was launched for the repository and the branch of this workspace.
     fn is_for(&self, app: &LiveApp, workspace: &Workspace) -> bool {
-        let set = |name: &str, default: &str| {
-            let value = &app.raw["env"][format!("DPLOY_OBSERVER_{name}")];
-            value.as_str().unwrap_or(default).to_owned()
+        let Some((repository, branch)) = launched_for(app) else {
+            return false;
         };
-        let repository = format!("{}/{}", set("GITHUB_OWNER", ""), set("GITHUB_REPO", ""));
         let github = self.github(workspace).ok().flatten();
-        let same = |g: super::Github| g.name.to_string().eq_ignore_ascii_case(&repository);
-        github.is_some_and(same) && set("TARGETBRANCH", "dcos") == workspace.branch()
+        let own = github.map(|g| g.name.to_string());
+        own.is_some_and(|own| own.eq_ignore_ascii_case(&repository)) && branch == workspace.branch()
     }
 
     async fn observer_at(
@@ -168,6 +174,24 @@ impl Session {
             },
         };
         Ok(Observer { client, ..observer })
+    }
+
+    /// What an observer answers to whoever has its operator token, else what it answers to anybody: on plain HTTP it takes no token.
+    ///
+    /// # Errors
+    /// What it answers with.
+    pub async fn asks<T>(
+        &self,
+        observer: &Observer,
+        ask: impl AsyncFn(&client::Client) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        if let Ok(operator) = self.operator(observer) {
+            match ask(&operator).await {
+                Err(error) if error.is(ProblemCode::PlainHttp) => {}
+                answer => return answer,
+            }
+        }
+        ask(&observer.client).await
     }
 
     /// The operator token for an observer, if there is one and it may go there.

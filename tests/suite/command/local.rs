@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::program::{Running, nothing_runs_in, observer, run};
 use test_kit::http::client;
@@ -79,7 +79,13 @@ async fn the_local_world_is_pushed_to_with_the_commands_it_prints_and_leaves_not
     let version = format!("observer {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(String::from_utf8(lent.stdout).unwrap(), version);
     deploy_is_live(&url, 1).await;
-    let app = get(&format!("{url}/apps/hello.json")).await.unwrap();
+    let anonymous = get(&format!("{url}/apps/hello.json")).await.unwrap();
+    assert_eq!(anonymous["settings"], json!({}), "they are the operators'");
+    let operator = local["observer"]["token"].as_str().unwrap();
+    let app = client()
+        .get(format!("{url}/apps/hello.json"))
+        .bearer_auth(operator);
+    let app: Value = app.send().await.unwrap().json().await.unwrap();
     let (deadline, asked) = (
         &app["settings"]["deadline"],
         &app["settings"]["marathon-url"],

@@ -105,6 +105,17 @@ impl Story {
         refusal
     }
 
+    /// It is destroyed, with its one service.
+    fn is_gone(&mut self) {
+        self.does(OPERATOR, destroy());
+        let gone = Fact::AppDestroyed {
+            removed: vec![service(WEB)],
+            kept: Vec::new(),
+            sentence: "gone".to_owned(),
+        };
+        self.does(OBSERVER, Command::Note(vec![gone]));
+    }
+
     /// The events of the last command.
     fn then(&self) -> Vec<String> {
         let told = |e: &NewEvent| {
@@ -269,7 +280,7 @@ fn a_name_that_another_source_has_is_refused() {
     let refusal = story.is_refused(Command::Register(new));
     assert_eq!(
         refusal.to_string(),
-        "the name shop belongs to another source: acme/shop (main)"
+        "the name shop belongs to another source"
     );
 }
 
@@ -1156,13 +1167,7 @@ fn a_lock_refuses_a_destroy_until_somebody_overrides_it() {
 #[test]
 fn numbering_goes_on_when_a_destroyed_app_comes_back() {
     let mut story = Story::rolled_back();
-    story.does(OPERATOR, destroy());
-    let gone = Fact::AppDestroyed {
-        removed: vec![service(WEB)],
-        kept: Vec::new(),
-        sentence: "gone".to_owned(),
-    };
-    story.does(OBSERVER, Command::Note(vec![gone]));
+    story.is_gone();
     assert_eq!(story.app().state(), AppState::Destroyed);
     for command in [pushed(2, 3), rollback(1), destroy()] {
         assert_eq!(story.is_refused(command), Refusal::UnknownApp);
@@ -1179,7 +1184,7 @@ fn numbering_goes_on_when_a_destroyed_app_comes_back() {
 fn a_renamed_repository_is_followed_and_said_once() {
     let mut story = Story::new();
     let follow = |name: &str, visibility| Command::Follow {
-        repository: name.parse().unwrap(),
+        repository: Some(name.parse().unwrap()),
         visibility,
     };
     let renamed = follow("acme/store", Visibility::Public);
@@ -1187,7 +1192,10 @@ fn a_renamed_repository_is_followed_and_said_once() {
     assert_eq!(story.then(), ["app_changed"]);
     assert_eq!(story.does(OBSERVER, renamed), Answer::Unchanged);
     assert!(story.app().is_public());
-    let hidden = follow("acme/store", Visibility::Unknown);
+    let hidden = Command::Follow {
+        repository: None,
+        visibility: Visibility::Unknown,
+    };
     assert_eq!(story.does(OBSERVER, hidden), Answer::Done);
     assert_eq!(story.then(), ["app_changed"]);
     assert!(!story.app().is_public(), "unknown counts as private");
@@ -1198,17 +1206,11 @@ fn what_was_of_a_private_repository_is_not_shown_with_another_one_of_the_same_na
     for (visibility, shown) in [(Visibility::Public, true), (Visibility::Private, false)] {
         let mut story = Story::new();
         let follow = Command::Follow {
-            repository: source(&shop()).repository,
+            repository: None,
             visibility,
         };
         story.does(OBSERVER, follow);
-        story.does(OPERATOR, destroy());
-        let gone = Fact::AppDestroyed {
-            removed: vec![service(WEB)],
-            kept: Vec::new(),
-            sentence: "gone".to_owned(),
-        };
-        story.does(OBSERVER, Command::Note(vec![gone]));
+        story.is_gone();
         let Command::Register(mut new) = register(&shop(), 1) else {
             unreachable!("it registers")
         };
