@@ -154,7 +154,8 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
     }
     // who is logged in is not asked to log in
     let operator = who(&web, &asking).await.ok().flatten();
-    let chrome = web.chrome(operator, "/");
+    // a link to what strangers are not shown leads there after the login
+    let chrome = web.chrome(operator, if get { &path } else { "/" });
     let mut page = (response.status(), Html(html::problem(&chrome, &problem))).into_response();
     if let Some(allow) = response.headers().get(header::ALLOW) {
         page.headers_mut().insert(header::ALLOW, allow.clone());

@@ -345,10 +345,14 @@ async fn a_damaged_projection_is_found_and_rebuild_repairs_it() {
         ("app", "update app set state = cast(x'ff' || state as text)"),
         ("app", "update app set repository_id = 1 where id = 'shop'"),
         ("app", "update app set destroyed = 1 where id = 'shop'"),
+        (
+            "app",
+            "update app set public = 1 - public where id = 'shop'",
+        ),
         ("app", "delete from app where id = 'blog'"),
         (
             "app",
-            "insert into app select 'ghost', 1, branch, 0, state from app limit 1",
+            "insert into app select 'ghost', 1, branch, 0, state, 0 from app limit 1",
         ),
         (
             "deploy",
