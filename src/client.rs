@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::{
-    ActBody, AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, HookBody, PlanBody, Problem,
-    ProblemCode, QueuedBody, RegisterBody, WhyBody,
+    ActBody, AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, HookBody, MadeTokenBody,
+    NewTokenBody, PlanBody, Problem, ProblemCode, QueuedBody, RegisterBody, TokensBody, WhyBody,
 };
 use crate::id::{AppId, DeployNumber};
 use crate::secret::{Secret, plain};
@@ -250,6 +250,33 @@ impl Client {
         let body = serde_json::to_value(body).ok();
         let (status, app) = self.call(Method::POST, "/apps", body).await?;
         Ok((app, status == StatusCode::CREATED))
+    }
+
+    /// All tokens.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn tokens(&self) -> Result<TokensBody, ClientError> {
+        self.get("/tokens.json").await
+    }
+
+    /// Makes a token; the answer is the only one that shows it.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn make_token(&self, body: &NewTokenBody) -> Result<MadeTokenBody, ClientError> {
+        let body = serde_json::to_value(body).ok();
+        Ok(self.call(Method::POST, "/tokens", body).await?.1)
+    }
+
+    /// Revokes a token, and ends its sessions.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn revoke_token(&self, name: &str) -> Result<Value, ClientError> {
+        let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
+        let path = format!("/tokens/{name}");
+        Ok(self.call(Method::DELETE, &path, None).await?.1)
     }
 
     /// Acts on an app: `deploy`, `rollback`, `cancel`, `lock` …

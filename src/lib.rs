@@ -7,7 +7,7 @@
 //! | row | modules | for |
 //! |---|---|---|
 //! | 0 | `id` `clock` `secret` `sentence` | ids parsed once, time, redaction, codes with their sentences |
-//! | 1 | `signature` `event` `descriptor` `settings` `spec` `transport` `reach` | what is signed, written to the log, read from files and the environment; the way out, and whether it leads anywhere |
+//! | 1 | `access` `signature` `event` `descriptor` `settings` `spec` `transport` `reach` | who may do what, what is signed, written to the log, read from files and the environment; the way out, and whether it leads anywhere |
 //! | 2 | `history` | pure: events → state; (state, command) → events or a refusal |
 //! | 3 | `plan` | pure: what a deploy will change |
 //! | 4 | `api` | bodies of the HTTP API |
@@ -20,6 +20,7 @@
 //! | 11 | `cli` | the command line of `observer` |
 //! | 12 | `dploy` | the command line of `dploy` |
 
+pub mod access;
 pub mod announce;
 pub mod api;
 pub mod app;

@@ -94,6 +94,14 @@ pub struct Settings {
     /// SHA-256 of the operator token, in hexadecimal
     #[arg(long, env = "DPLOY_OBSERVER_TOKEN_SHA256", value_name = "hex")]
     pub token_sha256: Option<String>,
+    /// Whose that token is: the name in the log
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_TOKEN_NAME",
+        value_name = "name",
+        default_value = "operator"
+    )]
+    pub token_name: String,
     /// GitHub's API
     #[arg(
         long,
@@ -178,9 +186,22 @@ pub struct Settings {
     /// Take logins and tokens on plain HTTP, where anybody on the way can read them
     #[arg(long, env = "DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN", value_name = "bool", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub allow_plain_login: bool,
-    /// Address of a TLS-terminating proxy whose X-Forwarded-Proto is believed
-    #[arg(long, env = "DPLOY_OBSERVER_TRUSTED_PROXY", value_name = "address")]
-    pub trusted_proxy: Option<String>,
+    /// Addresses or networks of TLS-terminating proxies, separated by commas: their X-Forwarded-Proto and -For are believed
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_TRUSTED_PROXY",
+        value_name = "addresses",
+        value_delimiter = ','
+    )]
+    pub trusted_proxy: Vec<String>,
+    /// Requests a second of one address that nobody is known at, ten times as many at once; 0: as many as come
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_REQUESTS_OF_PEER",
+        value_name = "number",
+        default_value_t = 50
+    )]
+    pub requests_of_peer: u32,
     /// Connections that there may be at once; who comes then is turned away
     #[arg(
         long,

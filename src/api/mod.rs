@@ -1,5 +1,6 @@
 //! Bodies of the HTTP API, for the web, for clients and for pages: null rather than absent, commits whole, times RFC 3339.
 
+mod access;
 mod act;
 mod deploy;
 mod problem;
@@ -8,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use access::{MadeTokenBody, NewTokenBody, SessionBody, SessionsBody, TokenBody, TokensBody};
 pub use act::{
     ActBody, DestroyedBody, PlanBody, PlanInstances, PlanService, QueuedBody, RegisterBody,
 };

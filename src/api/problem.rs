@@ -35,11 +35,13 @@ pub enum ProblemCode {
     PlainHttp,
     PlanStale,
     Random,
+    Role,
     Signature,
     Slow,
     Stale,
     Token,
     TooLarge,
+    TooMany,
     Unreadable,
 }
 
@@ -83,11 +85,13 @@ impl ProblemCode {
             | Self::NotRegistrable
             | Self::PlainHttp
             | Self::Random
+            | Self::Role
             | Self::Signature
             | Self::Slow
             | Self::Stale
             | Self::Token
             | Self::TooLarge
+            | Self::TooMany
             | Self::Unreadable => None,
         }
     }
@@ -111,11 +115,13 @@ impl ProblemCode {
             }
             Self::Locked => "an operator locked the app",
             Self::LogUnavailable => "the log cannot be written now; nothing was done",
-            Self::Login => "this needs an operator: a token, or a login",
+            Self::Login => "this needs somebody who is known: a token, or a login",
             Self::Marathon => "Marathon refused, or did not answer",
             Self::Method => "the route does not take this method",
             Self::Moved => "the route of the first release is another one now; `detail` names it",
-            Self::NameTaken => "another source has an app of this name",
+            Self::NameTaken => {
+                "another source has an app of this name, or there is a token of this name"
+            }
             Self::NoHook => "the app has no webhook yet",
             Self::NotFound => "there is nothing of this name",
             Self::NotNow => "it makes no sense as things stand; `detail` says why",
@@ -128,11 +134,15 @@ impl ProblemCode {
                 "the app changed since the plan was made; `plan` is the one that holds now"
             }
             Self::Random => "the operating system gave no randomness",
+            Self::Role => "the token may not do this, or not to this app",
             Self::Signature => "no or a wrong signature, or a repository that is not known",
             Self::Slow => "the body did not arrive in time",
             Self::Stale => "the deploy has ended meanwhile",
-            Self::Token => "the token is not one of an operator",
+            Self::Token => "the token is not one of this observer, or it is over",
             Self::TooLarge => "the body is too large",
+            Self::TooMany => {
+                "too many requests, or wrong tokens, from one address; `Retry-After` says when to try again"
+            }
             Self::Unreadable => "signed, but not what GitHub sends",
         }
     }
@@ -157,6 +167,9 @@ pub struct Problem {
     /// The new plan, where the old one is stale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Box<PlanBody>>,
+    /// Seconds after which it is worth trying again: `Retry-After`.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
 }
 
 impl Problem {

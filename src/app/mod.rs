@@ -3,12 +3,13 @@
 mod configured;
 mod seek;
 mod serve;
+mod token;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,7 @@ use crate::schedule::{Every, Schedule};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
 use crate::store::{OnFatal, Store};
-use crate::web::{self, Web};
+use crate::web::{self, Patience, Proxies, Web};
 
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -118,6 +119,7 @@ pub async fn start(
     surroundings: Surroundings,
 ) -> anyhow::Result<Observer> {
     let configured = configured::of(&settings)?;
+    let proxies = proxies(&settings)?;
     if surroundings.greets {
         configured::greet_with(&configured);
     }
@@ -144,7 +146,7 @@ pub async fn start(
         stop.clone(),
     ));
     learn_secrets(&store, &settings, github_token.as_ref()).await?;
-    operator_token(&store, &settings).await?;
+    token::keep(&store, &settings).await?;
     configured::recall(&configured, &store).await?;
     let timing = Timing {
         deadline: Duration::from_secs(settings.deadline),
@@ -187,7 +189,15 @@ pub async fn start(
     let hooks = HookKeeper {
         context: context.clone(),
     };
-    let web = web(&settings, &surroundings, &hooks, &configured, &public_url).await?;
+    let web = web(
+        &settings,
+        &surroundings,
+        &hooks,
+        &configured,
+        &public_url,
+        &proxies,
+    )
+    .await?;
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
     let delay = Duration::from_secs(settings.delay_registration);
     let every = Every {
@@ -198,7 +208,7 @@ pub async fn start(
     tasks.spawn(Schedule::new(context.clone(), every).run(stop.clone()));
     let registering = configured::register(context, configured, surroundings.greets, stop.clone());
     tasks.spawn(after(delay, stop.clone(), registering));
-    let bounds = serve::Bounds::of(&settings);
+    let bounds = serve::Bounds::of(&settings, proxies);
     let router = web::router(web);
     tasks.spawn(serve::serve(listener, router, bounds, stop.clone()));
     let place = marathon_url.unwrap_or_else(|| format!("looked for in {}", settings.mesos_dns));
@@ -238,21 +248,27 @@ async fn after(delay: Duration, stop: CancellationToken, work: impl Future<Outpu
     }
 }
 
+/// The proxies that the settings name, by address or by network.
+fn proxies(settings: &Settings) -> anyhow::Result<Proxies> {
+    let named = settings.trusted_proxy.iter().map(|p| p.trim());
+    let networks = named.filter(|p| !p.is_empty()).map(|p| {
+        let address = p.parse::<std::net::IpAddr>().map(|a| a.to_canonical().into());
+        address.or_else(|_| p.parse()).with_context(|| {
+            format!("DPLOY_OBSERVER_TRUSTED_PROXY: {p:?} is no IP address and no network; write 10.0.0.7 or 10.0.0.0/24")
+        })
+    });
+    Ok(Proxies::new(networks.collect::<anyhow::Result<_>>()?))
+}
+
 async fn web(
     settings: &Settings,
     surroundings: &Surroundings,
     hooks: &HookKeeper,
     configured: &Arc<Configured>,
     public_url: &str,
+    proxies: &Proxies,
 ) -> anyhow::Result<Web> {
     let context = &hooks.context;
-    let trusted_proxy = settings.trusted_proxy.as_deref().filter(|p| !p.is_empty());
-    let trusted_proxy = trusted_proxy
-        .map(|p| {
-            p.parse()
-                .with_context(|| format!("DPLOY_OBSERVER_TRUSTED_PROXY={p:?} is no IP address"))
-        })
-        .transpose()?;
     Ok(Web {
         context: context.clone(),
         hooks: hooks.clone(),
@@ -262,7 +278,11 @@ async fn web(
         private: settings.private,
         configured: configured.clone(),
         plain_login: settings.allow_plain_login,
-        trusted_proxy,
+        proxies: proxies.clone(),
+        patience: Arc::new(Patience::new(
+            settings.requests_of_peer,
+            context.clock.clone(),
+        )),
         poll_seconds: settings.poll,
         fingerprint: context.store.fingerprint_key().await?,
         bodies: Arc::new(Semaphore::new(web::BODIES)),
@@ -291,46 +311,4 @@ async fn learn_secrets(
             .for_each(|s| redactor.learn(s.expose()));
     }
     Ok(())
-}
-
-/// The operator token of the settings; where there is none and never was one, one is made and kept in a file.
-async fn operator_token(store: &Store, settings: &Settings) -> anyhow::Result<()> {
-    if let Some(token) = settings.token.as_ref().filter(|t| !t.is_empty()) {
-        if token.expose().len() < 16 {
-            bail!("DPLOY_OBSERVER_TOKEN is shorter than 16 characters; anybody could guess it");
-        }
-        return Ok(store.put_token("operator", &token.sha256()).await?);
-    }
-    if let Some(hash) = settings.token_sha256.as_ref().filter(|h| !h.is_empty()) {
-        let hash = hash.to_ascii_lowercase();
-        if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
-            bail!("DPLOY_OBSERVER_TOKEN_SHA256 is not 64 hexadecimal digits");
-        }
-        return Ok(store.put_token("operator", &hash).await?);
-    }
-    if !store.tokens().await?.is_empty() {
-        return Ok(());
-    }
-    let token = Secret::random()?;
-    store.log().redactor().learn(token.expose());
-    let file = settings.data.join("operator-token");
-    // the file first: a token that only the log knows would let nobody in, and the next start makes no other
-    write_private(&file, token.expose())
-        .with_context(|| format!("the operator token cannot be written to {}", file.display()))?;
-    store.put_token("operator", &token.sha256()).await?;
-    tracing::info!(file = %file.display(), "an operator token was made; log in with what is in this file");
-    Ok(())
-}
-
-fn write_private(file: &std::path::Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(file)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()
 }

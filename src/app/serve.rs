@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
 use crate::settings::Settings;
+use crate::web::{Proxies, host_of};
 
 /// So long nothing is accepted after the system refused to: its files may all be open.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -35,19 +36,17 @@ pub(super) struct Bounds {
     of_peer: usize,
     /// How long the head of a request may take, and a connection be silent before it.
     head: Duration,
-    /// The proxy, which stands for everybody.
-    proxy: Option<IpAddr>,
+    /// Proxies, which stand for everybody.
+    proxies: Proxies,
 }
 
 impl Bounds {
-    pub fn of(settings: &Settings) -> Self {
-        let proxy = settings.trusted_proxy.as_ref();
-        let proxy: Option<IpAddr> = proxy.and_then(|p| p.parse().ok());
+    pub fn of(settings: &Settings, proxies: Proxies) -> Self {
         Self {
             connections: settings.connections.max(1),
             of_peer: settings.connections_of_peer.max(1),
             head: Duration::from_secs(settings.head_timeout.max(1)),
-            proxy: proxy.map(|p| p.to_canonical()),
+            proxies,
         }
     }
 }
@@ -97,14 +96,6 @@ impl Drop for Place {
     }
 }
 
-/// The host behind an address: whoever has one of IPv6 has the 64 bits behind its network as well.
-fn host_of(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-    }
-}
-
 /// Serves until it is stopped; what is being answered then is answered.
 pub(super) async fn serve(
     listener: TcpListener,
@@ -135,7 +126,7 @@ pub(super) async fn serve(
             }
         };
         let peer = address.ip().to_canonical();
-        let most = if bounds.proxy == Some(peer) {
+        let most = if bounds.proxies.has(peer) {
             usize::MAX
         } else {
             bounds.of_peer

@@ -5,9 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
 
+use crate::access::{self, Person, Role, is_name};
+use crate::clock::{self, stamp, typed_moment};
+use crate::id::AppId;
 use crate::secret::Secret;
-use crate::store::{self, Store};
+use crate::store::{self, NewToken, Store, StoreError, TokenRow};
 
 /// Operator tokens.
 #[derive(Args)]
@@ -22,6 +26,15 @@ enum TokenCommand {
     Add {
         /// Who will use it; the actor in the log
         name: String,
+        /// What it may do: viewer, operator or admin
+        #[arg(long, value_name = "role", default_value = "operator")]
+        role: Role,
+        /// The apps it is for, separated by commas; without it, all
+        #[arg(long, value_name = "apps", value_delimiter = ',')]
+        apps: Option<Vec<AppId>>,
+        /// When it ends: 30d, 2026-12-31; without it, never
+        #[arg(long, value_name = "time")]
+        expires: Option<String>,
     },
     /// Revoke the token of this name, and its sessions
     Remove {
@@ -62,38 +75,85 @@ pub(super) async fn token(args: &TokenArgs, folder: &Path) -> anyhow::Result<Exi
     });
     let store = Store::open(folder, crate::clock::system(), fatal).await?;
     match &args.command {
-        TokenCommand::Add { name } => {
-            let plain = !name.is_empty()
-                && name.len() <= 40
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b));
+        TokenCommand::Add {
+            name,
+            role,
+            apps,
+            expires,
+        } => {
             anyhow::ensure!(
-                plain,
-                "{name:?} is no name for a token: 1 to 40 letters, digits, - _ . @"
+                is_name(name),
+                "{name:?} is no name for a token: {}",
+                access::NAME
             );
-            anyhow::ensure!(
-                store.tokens().await?.iter().all(|t| t.name != *name),
-                "there is a token {name} already, and it stays; `observer token remove {name}` revokes it"
-            );
+            for app in apps.iter().flatten() {
+                let known = store.app(app).await?.is_some_and(|app| !app.destroyed);
+                anyhow::ensure!(known, "there is no app {app}");
+            }
             let token = Secret::random()?;
-            store.put_token(name, &token.sha256()).await?;
+            let person = Person {
+                name: name.clone(),
+                role: *role,
+                apps: apps.as_ref().map(|apps| apps.iter().cloned().collect()),
+            };
+            let new = NewToken {
+                person,
+                hash: token.sha256(),
+                expires_at: expires.as_deref().map(ends).transpose()?,
+            };
+            store.add_token(new).await.map_err(|error| match error {
+                StoreError::Exists(_) => {
+                    anyhow::anyhow!("{error}; `observer token remove {name}` revokes it")
+                }
+                other => other.into(),
+            })?;
             println!("{}", token.expose());
         }
         TokenCommand::Remove { name } => {
             anyhow::ensure!(
-                store.tokens().await?.iter().any(|t| t.name == *name),
+                store.tokens().await?.iter().any(|t| t.person.name == *name),
                 "there is no token {name:?}; `observer token list` names them"
             );
-            store.drop_token(name).await?;
+            store.drop_token(name, true).await?;
             println!("the token {name} is revoked");
         }
         TokenCommand::List => {
+            let now = stamp(clock::system().now());
             for token in store.tokens().await? {
-                println!("{}  since {}", token.name, token.created_at);
+                println!("{}", line(&token, &now));
             }
         }
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// When a token ends, as people type it.
+fn ends(text: &str) -> anyhow::Result<String> {
+    let now = clock::system().now();
+    let end = typed_moment(text, now, &TimeZone::system())
+        .map_err(|why| anyhow::anyhow!("-expires: {why}"))?;
+    anyhow::ensure!(end > now, "-expires: {text} is over already");
+    Ok(stamp(end))
+}
+
+fn line(token: &TokenRow, now: &str) -> String {
+    let of = match &token.person.apps {
+        None => "all apps".to_owned(),
+        Some(apps) => {
+            let names: Vec<&str> = apps.iter().map(AppId::as_str).collect();
+            names.join(",")
+        }
+    };
+    let end = match &token.expires_at {
+        None => String::new(),
+        Some(end) if token.is_over(now) => format!("  ended {end}"),
+        Some(end) => format!("  until {end}"),
+    };
+    let person = &token.person;
+    let since = &token.created_at;
+    format!(
+        "{}  {} of {of}  since {since}{end}",
+        person.name, person.role
+    )
 }

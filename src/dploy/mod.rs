@@ -19,6 +19,7 @@ mod run;
 mod session;
 mod show;
 mod terminal;
+mod token;
 mod trust;
 mod workspace;
 
@@ -95,6 +96,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Unlock(args) => operate::go_on(&session, "unlock", args).await,
         Command::Resume(args) => operate::go_on(&session, "resume", args).await,
         Command::Status => show::status(&session).await,
+        Command::Token(command) => token::run(&session, command).await,
         Command::Doctor => doctor::run(&session).await,
         Command::Completions { shell } => {
             complete(*shell);

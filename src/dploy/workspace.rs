@@ -160,6 +160,12 @@ impl Workspace {
             .map(|text| text.lines().last().unwrap_or_default().to_owned())
     }
 
+    /// What git calls who works here.
+    pub fn git_name(&self) -> Option<String> {
+        let name = self.git(&["config", "user.name"]).ok()?;
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
     fn git(&self, arguments: &[&str]) -> anyhow::Result<String> {
         git(&self.folder, arguments)
     }

@@ -9,7 +9,8 @@ use tokio::sync::{broadcast, watch};
 
 use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
 use super::projection::PushLine;
-use super::read::{EventFilter, PushRow};
+use super::read::{EventFilter, PushRow, Within};
+use super::tokens::{AccessWrite, TokenRow};
 use super::unlogged::Unlogged;
 use super::{StoreError, unlogged};
 use crate::clock::{SharedClock, stamp};
@@ -31,7 +32,7 @@ struct Kept {
     tip: Tip,
     batch: Batch,
     blobs: BTreeMap<BlobId, Vec<u8>>,
-    tokens: BTreeMap<String, String>,
+    tokens: BTreeMap<String, TokenRow>,
     secrets: BTreeMap<String, Secret>,
     observations: BTreeMap<String, (String, String)>,
 }
@@ -98,12 +99,17 @@ impl Memory {
         let mut kept = self.kept();
         match write {
             Unlogged::Blobs(blobs) => kept.blobs.extend(blobs),
-            Unlogged::Token { name, hash } => {
-                kept.tokens.insert(hash, name);
+            Unlogged::Access(AccessWrite::Token(new)) => {
+                let row = TokenRow {
+                    person: new.person,
+                    created_at: at,
+                    expires_at: new.expires_at,
+                    of_settings: false,
+                };
+                kept.tokens.insert(new.hash, row);
             }
-            Unlogged::DropToken(name) => kept.tokens.retain(|_, n| *n != name),
-            // nobody logs in with a browser here
-            Unlogged::Session { .. } | Unlogged::DropSession(_) => {}
+            // nobody logs in with a browser here, and whoever acts is there from the beginning
+            Unlogged::Access(_) => {}
             Unlogged::Secret { name, value } => {
                 kept.secrets.entry(name).or_insert(value);
             }
@@ -197,6 +203,7 @@ impl Memory {
         let since = usize::try_from(filter.since.unwrap_or(0)).unwrap_or(0);
         let events = kept.batch.events().get(since..).unwrap_or_default();
         let is_public = |id: &AppId| kept.batch.apps().get(id).is_some_and(App::is_public);
+        let shown = |w: &Within, id: &AppId| w.apps.contains(id) || w.public && is_public(id);
         let wanted = |e: &&Event| {
             filter.before.is_none_or(|b| e.seq < b)
                 && filter
@@ -206,7 +213,10 @@ impl Memory {
                 && filter.kind.as_ref().is_none_or(|k| e.kind == *k)
                 && filter.actor.as_ref().is_none_or(|a| e.actor == *a)
                 && filter.deploy.is_none_or(|d| e.deploy == Some(d))
-                && (!filter.public || e.app.as_ref().is_some_and(is_public))
+                && filter
+                    .within
+                    .as_ref()
+                    .is_none_or(|w| e.app.as_ref().is_some_and(|id| shown(w, id)))
         };
         let limit = usize::try_from(filter.limit).unwrap_or(0);
         if filter.newest_first {
@@ -226,7 +236,7 @@ impl Memory {
         self.kept().blobs.get(id).cloned()
     }
 
-    pub fn token_name(&self, hash: &str) -> Option<String> {
+    pub fn token(&self, hash: &str) -> Option<TokenRow> {
         self.kept().tokens.get(hash).cloned()
     }
 

@@ -8,6 +8,7 @@ mod memory;
 mod projection;
 mod read;
 mod rows;
+mod tokens;
 mod unlogged;
 mod verify;
 mod writer;
@@ -19,8 +20,9 @@ use sqlx::SqlitePool;
 use tokio::sync::watch;
 
 pub use batch::{CommandRequest, Touched, Written};
-pub use read::{EventFilter, PushRow};
-pub use unlogged::{Secrets, TokenRow};
+pub use read::{EventFilter, PushRow, Within};
+pub use tokens::{NewSession, NewToken, SESSION_ID, SessionRow, TokenRow};
+pub use unlogged::Secrets;
 pub use verify::{Report, rebuild, verify};
 pub use writer::{Log, OnFatal};
 
@@ -46,6 +48,14 @@ pub enum StoreError {
     /// SQLite said no.
     #[error("reading the log: {0}")]
     Sqlite(#[from] sqlx::Error),
+    /// There is one of this name already.
+    #[error("there is {0} already, and it stays")]
+    Exists(String),
+    /// Without this token nobody could make another.
+    #[error(
+        "the token {0} is the last one that makes tokens; make another for all apps with the role admin first"
+    )]
+    LastAdmin(String),
     /// A row does not hold what this release writes there.
     #[error("a stored row cannot be read: {0}; `observer rebuild` makes the projections anew")]
     Row(#[from] serde_json::Error),

@@ -1,5 +1,7 @@
 //! What pages, API and deployer read. No cursor stays open: every answer is fetched whole and bounded.
 
+use std::collections::BTreeSet;
+
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::rows::{COLUMNS, EventRow};
@@ -10,6 +12,15 @@ use crate::id::{AppId, BlobId, Branch, CommitId, DeployNumber, ServiceId};
 
 /// So many apps are read at a time where all are.
 const PAGE: i64 = 100;
+
+/// Apps that somebody is shown.
+#[derive(Debug, Clone, Default)]
+pub struct Within {
+    /// Those that are public now.
+    pub public: bool,
+    /// And these.
+    pub apps: BTreeSet<AppId>,
+}
 
 /// Which events are wanted.
 #[derive(Debug, Clone, Default)]
@@ -28,8 +39,8 @@ pub struct EventFilter {
     pub before: Option<i64>,
     /// Newest first.
     pub newest_first: bool,
-    /// Only what anybody may see: of apps that are public now. Which calls were refused tells which repositories are known.
-    pub public: bool,
+    /// Only of these apps; `None`: of all, and what is of none. Which calls were refused tells which repositories are known.
+    pub within: Option<Within>,
     /// At most so many.
     pub limit: i64,
 }
@@ -348,8 +359,16 @@ impl Store {
         if let Some(deploy) = filter.deploy {
             query.push(" and deploy = ").push_bind(i64::from(deploy.0));
         }
-        if filter.public {
-            query.push(" and app in (select id from app where public = 1)");
+        if let Some(within) = &filter.within {
+            let apps = serde_json::to_string(&within.apps)?;
+            query
+                .push(" and app in (select value from json_each(")
+                .push_bind(apps);
+            query.push(if within.public {
+                ") union select id from app where public = 1)"
+            } else {
+                "))"
+            });
         }
         query.push(if filter.newest_first {
             " order by seq desc limit "

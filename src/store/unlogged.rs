@@ -1,7 +1,8 @@
-//! What is kept beside the log and is no projection: blobs, tokens, sessions, secrets, observations.
+//! What is kept beside the log and is no projection: blobs, secrets, observations; tokens and sessions are in `tokens`.
 
 use sqlx::SqliteConnection;
 
+use super::tokens::AccessWrite;
 use super::{Store, StoreError};
 use crate::id::{AppId, BlobId};
 use crate::secret::Secret;
@@ -9,26 +10,10 @@ use crate::secret::Secret;
 /// A write that is no event.
 pub(super) enum Unlogged {
     Blobs(Vec<(BlobId, Vec<u8>)>),
-    Token {
-        name: String,
-        hash: String,
-    },
-    DropToken(String),
-    Session {
-        hash: String,
-        token: String,
-        expires_at: String,
-    },
-    DropSession(String),
-    Secret {
-        name: String,
-        value: Secret,
-    },
+    Access(AccessWrite),
+    Secret { name: String, value: Secret },
     DropSecrets(String),
-    Observation {
-        key: String,
-        value: String,
-    },
+    Observation { key: String, value: String },
 }
 
 impl Unlogged {
@@ -45,23 +30,7 @@ impl Unlogged {
                 }
                 return Ok(());
             }
-            Self::Token { name, hash } => {
-                // another token of this name: who came in with the one before is out
-                sqlx::query("delete from session where token = ? and exists (select 1 from token where name = ? and hash <> ?)")
-                    .bind(name).bind(name).bind(hash).execute(&mut *conn).await?;
-                sqlx::query("insert into token (name, hash, created_at) values (?, ?, ?) on conflict (name) do update set hash = excluded.hash")
-                    .bind(name).bind(hash).bind(at).execute(conn).await
-            }
-            Self::DropToken(name) => {
-                sqlx::query("delete from session where token = ?").bind(name).execute(&mut *conn).await?;
-                sqlx::query("delete from token where name = ?").bind(name).execute(conn).await
-            }
-            Self::Session { hash, token, expires_at } => {
-                sqlx::query("delete from session where expires_at < ?").bind(at).execute(&mut *conn).await?;
-                sqlx::query("insert into session (hash, token, created_at, expires_at) values (?, ?, ?, ?)")
-                    .bind(hash).bind(token).bind(at).bind(expires_at).execute(conn).await
-            }
-            Self::DropSession(hash) => sqlx::query("delete from session where hash = ?").bind(hash).execute(conn).await,
+            Self::Access(write) => return write.run(conn, at).await,
             Self::Secret { name, value } => {
                 // two may have found none at the same time: the first one made is the one that counts
                 sqlx::query("insert into secret (name, value, created_at) select ?, ?, ? where not exists (select 1 from secret where name = ?)")
@@ -78,17 +47,6 @@ impl Unlogged {
     }
 }
 
-/// An operator token as it is listed; the token itself is not kept.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct TokenRow {
-    /// Its name, which is the actor in the log.
-    pub name: String,
-    /// SHA-256 of it.
-    pub hash: String,
-    /// When it was added.
-    pub created_at: String,
-}
-
 /// The webhook secrets of a repository, newest first; two while they rotate.
 pub type Secrets = Vec<Secret>;
 
@@ -97,97 +55,6 @@ fn hook_secret(repository: u64) -> String {
 }
 
 impl Store {
-    /// Keeps an operator token by its SHA-256.
-    ///
-    /// # Errors
-    /// When the log cannot be written.
-    pub async fn put_token(&self, name: &str, hash: &str) -> Result<(), StoreError> {
-        self.log
-            .unlogged(Unlogged::Token {
-                name: name.to_owned(),
-                hash: hash.to_owned(),
-            })
-            .await
-    }
-
-    /// Forgets an operator token, and the sessions it began.
-    ///
-    /// # Errors
-    /// When the log cannot be written.
-    pub async fn drop_token(&self, name: &str) -> Result<(), StoreError> {
-        self.log
-            .unlogged(Unlogged::DropToken(name.to_owned()))
-            .await
-    }
-
-    /// All operator tokens.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
-        Ok(
-            sqlx::query_as("select name, hash, created_at from token order by name")
-                .fetch_all(&self.readers)
-                .await?,
-        )
-    }
-
-    /// The name of the operator token with this SHA-256.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn token_name(&self, hash: &str) -> Result<Option<String>, StoreError> {
-        if let Some(memory) = &self.log.memory {
-            return Ok(memory.token_name(hash));
-        }
-        Ok(sqlx::query_scalar("select name from token where hash = ?")
-            .bind(hash)
-            .fetch_optional(&self.readers)
-            .await?)
-    }
-
-    /// Begins a browser session.
-    ///
-    /// # Errors
-    /// When the log cannot be written.
-    pub async fn put_session(
-        &self,
-        hash: &str,
-        token: &str,
-        expires_at: &str,
-    ) -> Result<(), StoreError> {
-        let write = Unlogged::Session {
-            hash: hash.to_owned(),
-            token: token.to_owned(),
-            expires_at: expires_at.to_owned(),
-        };
-        self.log.unlogged(write).await
-    }
-
-    /// The token name of a session that has not expired at `now`.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn session(&self, hash: &str, now: &str) -> Result<Option<String>, StoreError> {
-        let found =
-            sqlx::query_scalar("select token from session where hash = ? and expires_at > ?");
-        Ok(found
-            .bind(hash)
-            .bind(now)
-            .fetch_optional(&self.readers)
-            .await?)
-    }
-
-    /// Ends a browser session.
-    ///
-    /// # Errors
-    /// When the log cannot be written.
-    pub async fn drop_session(&self, hash: &str) -> Result<(), StoreError> {
-        self.log
-            .unlogged(Unlogged::DropSession(hash.to_owned()))
-            .await
-    }
-
     /// The webhook secrets of a repository.
     ///
     /// # Errors

@@ -126,6 +126,11 @@ fn form_value(bytes: &[u8]) -> Value {
             "dry_run" | "override_lock" | "force" | "keep_services" => {
                 Value::Bool(matches!(value.as_str(), "on" | "true" | "1"))
             }
+            // a list, as one writes it into one field
+            "apps" => {
+                let names = value.split(',').map(str::trim).filter(|n| !n.is_empty());
+                names.map(|n| Value::String(n.to_owned())).collect()
+            }
             "instances" => value
                 .trim()
                 .parse::<u32>()

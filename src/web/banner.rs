@@ -2,11 +2,12 @@
 
 use super::Web;
 use super::html::{Banner, Chrome};
+use crate::access::Person;
 use crate::history::App;
 
 impl Web {
     /// What surrounds every page: who looks, and what has to be said on all of them.
-    pub(super) fn chrome(&self, operator: Option<String>, path: &str) -> Chrome {
+    pub(super) fn chrome(&self, person: Option<Person>, path: &str) -> Chrome {
         let mut banners = Vec::new();
         if self.plain_login {
             let text = "Tokens are taken on plain HTTP (DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN): anybody on the way can read them.";
@@ -25,7 +26,7 @@ impl Web {
             });
         }
         Chrome {
-            operator,
+            person,
             banners,
             now: self.context.clock.now(),
             path: path.to_owned(),

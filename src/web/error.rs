@@ -27,6 +27,7 @@ impl Failure {
             detail: detail.into(),
             hint: None,
             plan: None,
+            retry_after: None,
         }))
     }
 
@@ -34,6 +35,13 @@ impl Failure {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// With the seconds after which it is worth trying again.
+    #[must_use]
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
         self
     }
 
@@ -70,6 +78,14 @@ impl From<StoreError> for Failure {
                 format!("the log cannot be written now: {why}"),
             )
             .hint("try again in a moment"),
+            StoreError::Exists(_) => Self::new(
+                StatusCode::CONFLICT,
+                ProblemCode::NameTaken,
+                error.to_string(),
+            ),
+            StoreError::LastAdmin(_) => {
+                Self::new(StatusCode::CONFLICT, ProblemCode::NotNow, error.to_string())
+            }
             other => {
                 tracing::error!(error = %other, "a request failed");
                 Self::new(
@@ -133,6 +149,10 @@ impl IntoResponse for Failure {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = problem.retry_after {
+            let seconds = HeaderValue::from(seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         response.extensions_mut().insert(Rendered(problem));
         response

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::Web;
 use super::error::Failure;
-use super::extract::Viewer;
 use super::html::{self, EventsPage};
 use super::negotiate::{respond, wants};
+use super::people::Viewer;
 use super::view::line;
 use crate::api::ProblemCode;
 use crate::event::Fact;
@@ -68,7 +68,7 @@ pub(super) async fn list_events(
     let newest_first = query.since.is_none() || query.before.is_some();
     let filter = EventFilter {
         newest_first,
-        public: !web.shows_all(&viewer),
+        within: web.within(&viewer),
         limit: 101,
         ..query.filter()?
     };
@@ -92,7 +92,7 @@ pub(super) async fn list_events(
         newer,
         kinds: Fact::KINDS.to_vec(),
     };
-    let chrome = web.chrome(viewer.operator, "/events");
+    let chrome = web.chrome(viewer.person, "/events");
     let body = json!({"events": events, "older": older, "newer": newer});
     Ok(respond(wants(&uri, &headers), &body, || {
         html::events(&chrome, &page)
@@ -126,7 +126,7 @@ pub(super) async fn export_events(
     Query(query): Query<EventsQuery>,
 ) -> Result<Response, Failure> {
     let filter = EventFilter {
-        public: !web.shows_all(&viewer),
+        within: web.within(&viewer),
         limit: 500,
         ..query.filter()?
     };

@@ -1,23 +1,18 @@
-//! What a handler may do stands in its signature: [`SignedBody`], [`Operator`], [`Viewer`]. There is no unverified variant.
+//! What came in: bodies that GitHub signed, and bodies of bounded size. There is no unverified variant.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum_extra::extract::CookieJar;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode};
 
 use super::Web;
 use super::error::Failure;
 use crate::api::ProblemCode;
-use crate::clock::stamp;
 use crate::history::Command;
 use crate::id::AppId;
-use crate::secret::Secret;
 use crate::signature;
 
 /// GitHub sends at most 25 MB; a little slack.
@@ -25,9 +20,6 @@ const LARGEST_BODY: usize = 26 * 1024 * 1024;
 
 /// Bodies up to so many bytes take no place: as many as there may be connections have room.
 const SMALL_BODY: usize = 64 * 1024;
-
-/// The name of the session cookie.
-const COOKIE: &str = "dploy_session";
 
 /// A webhook body whose signature was verified with the secret of a repository.
 pub(super) struct SignedBody {
@@ -87,7 +79,7 @@ impl Web {
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?.to_str().ok()?;
     // two values of one header is nothing that GitHub sends
@@ -239,135 +231,4 @@ async fn repository(web: &Web, headers: &HeaderMap) -> Result<Option<u64>, Failu
             _ => None,
         },
     )
-}
-
-/// Somebody with an operator token; the name is the actor in the log.
-pub(super) struct Operator {
-    pub name: String,
-}
-
-impl Operator {
-    /// The actor in the log.
-    pub fn actor(&self) -> String {
-        format!("operator:{}", self.name)
-    }
-}
-
-/// Somebody who looks; perhaps an operator.
-pub(super) struct Viewer {
-    pub operator: Option<String>,
-}
-
-/// The cookie of a session. Cookies reach every port of a host: it is called by ours, and over TLS nobody but this host can set it.
-pub(super) fn cookie_name(web: &Web, https: bool) -> String {
-    let url = reqwest::Url::parse(&web.public_url).ok();
-    let port = url.and_then(|u| u.port_or_known_default()).unwrap_or(0);
-    let prefix = if https { "__Host-" } else { "" };
-    format!("{prefix}{COOKIE}_{port}")
-}
-
-/// Whether a proxy that we believe says that it was TLS until there.
-pub(super) fn over_tls(web: &Web, parts: &Parts) -> bool {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|c| c.0.ip().to_canonical());
-    peer.is_some()
-        && peer == web.trusted_proxy
-        && text(&parts.headers, "x-forwarded-proto") == Some("https")
-}
-
-/// Where a request comes from, and whether others on the way can read it.
-pub(super) fn is_safe(web: &Web, parts: &Parts) -> bool {
-    let peer: Option<IpAddr> = parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|c| c.0.ip());
-    let local = peer.is_some_and(|p| p.to_canonical().is_loopback());
-    let by_proxy = over_tls(web, parts);
-    // a request that a proxy on this machine hands on is not local
-    let forwarded =
-        parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key("forwarded");
-    (local && !forwarded) || by_proxy || web.plain_login
-}
-
-/// Why credentials are not taken here, and the ways out.
-pub(super) const NOT_SAFE: &str = "this is plain HTTP: anybody on the way could read the token; put a TLS-terminating proxy in front and name it with \
-     DPLOY_OBSERVER_TRUSTED_PROXY, use the observer from its own machine, or set DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN=true";
-
-/// The operator who asks, where it is one.
-pub(super) async fn who(web: &Web, parts: &Parts) -> Result<Option<String>, Failure> {
-    // credentials of another kind are not for us: a browser may have them from who else was at this address
-    let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token)
-    });
-    if let Some(token) = bearer {
-        if !is_safe(web, parts) {
-            return Err(Failure::new(
-                StatusCode::FORBIDDEN,
-                ProblemCode::PlainHttp,
-                NOT_SAFE,
-            ));
-        }
-        let hash = Secret::new(token.trim()).sha256();
-        let name = web.context.store.token_name(&hash).await?;
-        if name.is_none() {
-            web.refused("api", "a token that is not ours").await;
-            return Err(Failure::new(
-                StatusCode::UNAUTHORIZED,
-                ProblemCode::Token,
-                "the token is not one of this observer",
-            )
-            .hint("`observer token list` names the tokens, `observer token add NAME` makes one"));
-        }
-        return Ok(name);
-    }
-    let jar = CookieJar::from_headers(&parts.headers);
-    let cookie = [true, false]
-        .into_iter()
-        .find_map(|https| jar.get(&cookie_name(web, https)));
-    let Some(cookie) = cookie.map(|c| c.value().to_owned()) else {
-        return Ok(None);
-    };
-    if !is_safe(web, parts) {
-        return Ok(None);
-    }
-    let now = stamp(web.context.clock.now());
-    Ok(web
-        .context
-        .store
-        .session(&Secret::new(cookie).sha256(), &now)
-        .await?)
-}
-
-impl FromRequestParts<Web> for Operator {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
-        match who(web, parts).await? {
-            Some(name) => Ok(Self { name }),
-            None => Err(Failure::new(
-                StatusCode::UNAUTHORIZED,
-                ProblemCode::Login,
-                "this needs an operator",
-            )
-            .hint("log in, or send Authorization: Bearer <operator token>")),
-        }
-    }
-}
-
-impl FromRequestParts<Web> for Viewer {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
-        let operator = who(web, parts).await?;
-        if web.private == Some(true) && operator.is_none() {
-            return Err(Failure::new(
-                StatusCode::UNAUTHORIZED,
-                ProblemCode::Login,
-                "this observer shows nothing without a login",
-            )
-            .hint("log in, or send Authorization: Bearer <operator token>"));
-        }
-        Ok(Self { operator })
-    }
 }

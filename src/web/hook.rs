@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::Web;
 use super::action_body::Act;
 use super::error::Failure;
-use super::extract::Operator;
 use super::negotiate::json as json_answer;
+use super::people::{Admin, not_allowed};
+use crate::access::{Person, Role};
 use crate::api::{ActBody, ProblemCode};
 use crate::history::{App, Command};
 use crate::intake::KeepError;
@@ -17,11 +18,12 @@ use crate::sentence::Code;
 /// The hook of an app: register, repair, ping, remove.
 pub(super) async fn act_on_hook(
     State(web): State<Web>,
-    operator: Operator,
+    Admin(person): Admin,
     Path((name, action)): Path<(String, String)>,
     act: Act<ActBody>,
 ) -> Result<Response, Failure> {
-    let app = web.app_named(&name).await?;
+    let app = web.app_for(&person, Role::Admin, &name).await?;
+    is_for_all_of(&web, &app, &person).await?;
     let (github, repository) = (&web.context.github, app.source.repository_id);
     let no_hook = || {
         Failure::new(
@@ -32,7 +34,7 @@ pub(super) async fn act_on_hook(
         .hint("register it first")
     };
     let done = match action.as_str() {
-        "register" | "repair" => web.hooks.keep(repository, &operator.actor()).await,
+        "register" | "repair" => web.hooks.keep(repository, &person.actor()).await,
         "ping" => github
             .ping_hook(repository, app.hook.id.ok_or_else(no_hook)?)
             .await
@@ -42,7 +44,7 @@ pub(super) async fn act_on_hook(
                 &web,
                 &app,
                 app.hook.id.ok_or_else(no_hook)?,
-                &operator.actor(),
+                &person.actor(),
             )
             .await
         }
@@ -65,6 +67,19 @@ pub(super) async fn act_on_hook(
         )),
         Err(KeepError::Store(error)) => Err(error.into()),
     }
+}
+
+/// The webhook is that of all apps of the repository.
+async fn is_for_all_of(web: &Web, app: &App, person: &Person) -> Result<(), Failure> {
+    let apps = web.context.store.apps_of(app.source.repository_id).await?;
+    if apps.iter().all(|a| person.is_for(&a.id)) {
+        return Ok(());
+    }
+    let why = format!(
+        "the webhook serves other apps of the repository too, for which the token {} is not",
+        person.name
+    );
+    Err(not_allowed(why))
 }
 
 async fn remove_hook(web: &Web, app: &App, id: u64, actor: &str) -> Result<(), KeepError> {

@@ -10,10 +10,11 @@ use serde::Deserialize;
 use super::Web;
 use super::action_body::Act;
 use super::error::Failure;
-use super::extract::Operator;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants_page};
 use super::pages::destroyed_sentence;
+use super::people::{Admin, needs_everywhere};
+use crate::access::{Person, Role};
 use crate::api::{AppBody, DestroyedBody, ProblemCode, RegisterBody};
 use crate::context::renamed;
 use crate::event::Fact;
@@ -24,9 +25,11 @@ use crate::store::{EventFilter, StoreError};
 
 pub(super) async fn register_app(
     State(web): State<Web>,
-    operator: Operator,
+    Admin(person): Admin,
     act: Act<RegisterBody>,
 ) -> Result<Response, Failure> {
+    // which app it will be says the descriptor at the head
+    needs_everywhere(&person, Role::Admin)?;
     let invalid = |what: String| Failure::unprocessable(ProblemCode::Invalid, what);
     let repository: RepositoryName = act
         .body
@@ -40,7 +43,7 @@ pub(super) async fn register_app(
         .unwrap_or("dcos")
         .parse()
         .map_err(|e| invalid(format!("branch: {e}")))?;
-    let registered = intake::register(&web.context, &repository, &branch, &operator.actor()).await;
+    let registered = intake::register(&web.context, &repository, &branch, &person.actor()).await;
     let (id, new) = registered.map_err(|error| match error {
         RegisterError::Github(error) => Failure::new(
             StatusCode::BAD_GATEWAY,
@@ -93,25 +96,25 @@ pub(super) struct DestroyBody {
 
 pub(super) async fn confirm_destroy(
     State(web): State<Web>,
-    operator: Operator,
+    Admin(person): Admin,
     Path(name): Path<String>,
 ) -> Result<Response, Failure> {
-    let app = web.app_named(&name).await?;
+    let app = web.app_for(&person, Role::Admin, &name).await?;
     let page = web.app_page(&app, None).await?;
-    let chrome = web.chrome(Some(operator.name), &format!("/apps/{}", app.id));
+    let chrome = web.chrome(Some(person), &format!("/apps/{}", app.id));
     Ok(Html(html::destroy(&chrome, &page, None)).into_response())
 }
 
 pub(super) async fn destroy_by_form(
     State(web): State<Web>,
-    operator: Operator,
+    Admin(person): Admin,
     Path(name): Path<String>,
     act: Act<DestroyBody>,
 ) -> Result<Response, Failure> {
-    let app = web.app_named(&name).await?;
+    let app = web.app_for(&person, Role::Admin, &name).await?;
     if act.body.confirm.as_deref() != Some(app.id.as_str()) {
         let page = web.app_page(&app, None).await?;
-        let chrome = web.chrome(Some(operator.name), &format!("/apps/{}", app.id));
+        let chrome = web.chrome(Some(person), &format!("/apps/{}", app.id));
         let error = format!("Type {} to confirm; nothing was done.", app.id);
         return Ok((
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -119,18 +122,18 @@ pub(super) async fn destroy_by_form(
         )
             .into_response());
     }
-    destroy(&web, &app, &operator, &act.body, Wants::Html).await
+    destroy(&web, &app, &person, &act.body, Wants::Html).await
 }
 
 pub(super) async fn destroy_app(
     State(web): State<Web>,
-    operator: Operator,
+    Admin(person): Admin,
     Path(name): Path<String>,
     Query(query): Query<DestroyBody>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let app = web.app_named(&name).await?;
+    let app = web.app_for(&person, Role::Admin, &name).await?;
     let reads = if wants_page(&uri, &headers) == Wants::Html
         && headers
             .get(header::ACCEPT)
@@ -140,7 +143,7 @@ pub(super) async fn destroy_app(
     } else {
         Wants::Json
     };
-    destroy(&web, &app, &operator, &query, reads).await
+    destroy(&web, &app, &person, &query, reads).await
 }
 
 /// The services that were to go since `app` was read, and are somebody else's.
@@ -164,7 +167,7 @@ async fn left_alone(web: &Web, app: &App) -> Result<Vec<ServiceId>, Failure> {
 async fn destroy(
     web: &Web,
     app: &App,
-    operator: &Operator,
+    person: &Person,
     wish: &DestroyBody,
     reads: Wants,
 ) -> Result<Response, Failure> {
@@ -176,7 +179,7 @@ async fn destroy(
         .log()
         .command(
             &app.id,
-            &operator.actor(),
+            &person.actor(),
             None,
             Command::Destroy {
                 keep_services,
@@ -223,7 +226,7 @@ async fn destroy(
         open.push(format!("the webhook: {}", failure.sentence));
     }
     if reads == Wants::Html {
-        let chrome = web.chrome(Some(operator.name.clone()), "/");
+        let chrome = web.chrome(Some(person.clone()), "/");
         return Ok(Html(html::destroyed(
             &chrome,
             app.id.as_str(),

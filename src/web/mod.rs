@@ -14,22 +14,26 @@ mod lifecycle;
 mod negotiate;
 mod operate;
 mod pages;
+mod patience;
+mod people;
 mod routes;
 mod running;
 mod seed;
 mod session;
 mod target;
+mod tokens;
 mod view;
 mod visible;
 mod webhook;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
 pub use extract::Refusals;
+pub use patience::{Patience, host_of};
+pub use people::{OverTls, Proxies};
 pub use routes::router;
 
 use crate::context::Context;
@@ -59,8 +63,10 @@ pub struct Web {
     pub configured: Arc<Configured>,
     /// Logins and tokens are taken on plain HTTP.
     pub plain_login: bool,
-    /// A proxy that ends TLS and is believed.
-    pub trusted_proxy: Option<IpAddr>,
+    /// Proxies that end TLS and are believed.
+    pub proxies: Proxies,
+    /// How much strangers may ask.
+    pub patience: Arc<Patience>,
     /// Seconds between two polls.
     pub poll_seconds: u64,
     /// Key of the fingerprints of secret values.

@@ -12,11 +12,12 @@ use super::acting::Acting;
 use super::action_body::Act;
 use super::adopt::adopt;
 use super::error::Failure;
-use super::extract::Operator;
 use super::fields::{one_service, takes};
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants};
+use super::people::{Operator, needs};
 use super::target::{Resolved, Wanted, target, wanted, would_queue};
+use crate::access::{Person, Role};
 use crate::api::{ActBody, AppBody, PlanBody, ProblemCode};
 use crate::event::Cause;
 use crate::history::{App, Command, Target};
@@ -24,31 +25,40 @@ use crate::id::{DeployNumber, ServiceId};
 use crate::plan::Obstacle;
 
 /// The app of a name, or the app of a service: a name with a slash in it is a service, which acts alone.
-async fn app_or_service(web: &Web, name: &str) -> Result<(App, Option<ServiceId>), Failure> {
+async fn app_or_service(
+    web: &Web,
+    person: &Person,
+    name: &str,
+) -> Result<(App, Option<ServiceId>), Failure> {
     if !name.contains('/') {
-        return Ok((web.app_named(name).await?, None));
+        return Ok((web.app_for(person, Role::Operator, name).await?, None));
     }
     let text = format!("/{}", name.trim_matches('/'));
     let service: ServiceId = text.parse().map_err(|e| Failure::missing(format!("{e}")))?;
+    let missing = || Failure::missing(format!("no app has a service {service}"));
     let owner = web.context.store.owner_of(&service).await?;
-    let owner = owner.ok_or_else(|| Failure::missing(format!("no app has a service {service}")))?;
-    Ok((web.app_named(owner.as_str()).await?, Some(service)))
+    let owner = owner.ok_or_else(missing)?;
+    match web.app_for(person, Role::Operator, owner.as_str()).await {
+        // whose it is they are not told who are not shown the app
+        Err(failure) if failure.0.is(ProblemCode::NotFound) => Err(missing()),
+        app => Ok((app?, Some(service))),
+    }
 }
 
 pub(super) async fn act(
     State(web): State<Web>,
-    operator: Operator,
+    Operator(person): Operator,
     Path((name, action)): Path<(String, String)>,
     act: Act<ActBody>,
 ) -> Result<Response, Failure> {
-    let (app, service) = app_or_service(&web, &name).await?;
-    perform(&web, app, service, &operator, &action, act).await
+    let (app, service) = app_or_service(&web, &person, &name).await?;
+    perform(&web, app, service, &person, &action, act).await
 }
 
 /// `POST /apps/dployex/buzz/gen/rollback`: a service with its slashes plain.
 pub(super) async fn act_on_service(
     State(web): State<Web>,
-    operator: Operator,
+    Operator(person): Operator,
     uri: Uri,
     act: Act<ActBody>,
 ) -> Result<Response, Failure> {
@@ -68,25 +78,28 @@ pub(super) async fn act_on_service(
     if action != "rollback" {
         return Err(missing());
     }
-    let (app, service) = app_or_service(&web, &format!("{service}/")).await?;
-    perform(&web, app, service, &operator, action, act).await
+    let (app, service) = app_or_service(&web, &person, &format!("{service}/")).await?;
+    perform(&web, app, service, &person, action, act).await
 }
 
 async fn perform(
     web: &Web,
     app: App,
     service: Option<ServiceId>,
-    operator: &Operator,
+    person: &Person,
     action: &str,
     act: Act<ActBody>,
 ) -> Result<Response, Failure> {
+    if action == "adopt" {
+        needs(person, Role::Admin)?;
+    }
     takes(action, &act.given)?;
     let mut body = act.body;
     let service = one_service(&app, action, service, body.service.take())?;
     let acting = Acting {
         web,
         app,
-        actor: operator.actor(),
+        actor: person.actor(),
         form: act.form,
         key: act.key.map(|key| key.of(action, &act.whole)),
     };
@@ -275,13 +288,13 @@ pub(super) struct RollbackQuery {
 /// The confirmation of a rollback: what it undoes, the diff, the consequences. It works without JavaScript.
 pub(super) async fn confirm_rollback(
     State(web): State<Web>,
-    operator: Operator,
+    Operator(person): Operator,
     Path(name): Path<String>,
     Query(query): Query<RollbackQuery>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let (app, service) = app_or_service(&web, &name).await?;
+    let (app, service) = app_or_service(&web, &person, &name).await?;
     let service = service.or_else(|| query.service.as_deref().and_then(|s| s.parse().ok()));
     let body = ActBody {
         to: query.to,
@@ -294,7 +307,7 @@ pub(super) async fn confirm_rollback(
     if wants(&uri, &headers) == Wants::Json {
         return Ok(json_answer(StatusCode::OK, &plan));
     }
-    let chrome = web.chrome(Some(operator.name), &format!("/apps/{}", app.id));
+    let chrome = web.chrome(Some(person), &format!("/apps/{}", app.id));
     let message = web.message(&app.id, &resolved.to.commit).await;
     Ok(Html(html::rollback(
         &chrome,

@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use super::Web;
 use super::error::Failure;
-use super::extract::Viewer;
 use super::html::{self, WhyLine};
 use super::negotiate::{respond, wants};
+use super::people::Viewer;
 use super::view::line;
+use crate::access::Role;
 use crate::api::{AppBody, AppsBody, ProblemCode, WhyBody, WhyLineBody};
 use crate::event::Fact;
 use crate::history::App;
@@ -51,7 +52,7 @@ pub(super) async fn list_apps(
         apps: apps.iter().take(1000).map(AppBody::from).collect(),
         registering: web.registering(&viewer),
     };
-    let mut chrome = web.chrome(viewer.operator, "/");
+    let mut chrome = web.chrome(viewer.person, "/");
     for app in apps.iter().filter(|a| a.hook.failure.is_some()).take(3) {
         chrome.banners.extend(web.app_banners(app).await);
     }
@@ -74,10 +75,10 @@ pub(super) async fn show_app(
         .as_deref()
         .and_then(|b| b.trim_start_matches('#').parse().ok());
     let mut body = web.app_page(&app, before).await?;
-    if viewer.operator.is_none() {
+    if !viewer.may(Role::Operator, &app) {
         body.settings.clear();
     }
-    let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}", app.id));
+    let mut chrome = web.chrome(viewer.person, &format!("/apps/{}", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
     if body
         .services
@@ -134,10 +135,10 @@ pub(super) async fn show_deploy(
         .map(line)
         .collect();
     let diff = web
-        .deploy_diff(&app, &deploy, viewer.operator.is_some())
+        .deploy_diff(&app, &deploy, viewer.may(Role::Operator, &app))
         .await?;
     let mut chrome = web.chrome(
-        viewer.operator,
+        viewer.person,
         &format!("/apps/{}/deploys/{}", app.id, number.0),
     );
     chrome.banners.extend(web.app_banners(&app).await);
@@ -155,7 +156,7 @@ pub(super) async fn show_hook(
 ) -> Result<Response, Failure> {
     let app = web.app_shown(&viewer, &name).await?;
     let body = web.hook(&app).await?;
-    let mut chrome = web.chrome(viewer.operator, &format!("/apps/{}/hook", app.id));
+    let mut chrome = web.chrome(viewer.person, &format!("/apps/{}/hook", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
     Ok(respond(wants(&uri, &headers), &body, || {
         html::hook(&chrome, &AppBody::from(&app), &body, web.poll_seconds)
@@ -232,7 +233,7 @@ pub(super) async fn explain_commit(
         }
     }
     lines.sort_by(|a, b| b.at.cmp(&a.at));
-    let chrome = web.chrome(viewer.operator, &format!("/why/{text}"));
+    let chrome = web.chrome(viewer.person, &format!("/why/{text}"));
     let body = WhyBody {
         commit: text.clone(),
         lines: lines.iter().map(why_body).collect(),

@@ -5,7 +5,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::csrf::CsrfLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -13,9 +13,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::error::{Failure, Rendered};
-use super::extract::{Operator, who};
 use super::negotiate::{Wants, wants};
-use super::{Web, events, hook, html, lifecycle, operate, pages, seed, session, webhook};
+use super::people::{Operator, who};
+use super::{Web, events, hook, html, lifecycle, operate, pages, seed, session, tokens, webhook};
 use crate::api::{Problem, ProblemCode};
 
 /// All routes.
@@ -47,6 +47,18 @@ pub fn router(web: Web) -> Router {
         .route("/why/{sha}", get(pages::explain_commit))
         .route("/login", get(session::show_login).post(session::log_in))
         .route("/logout", post(session::log_out))
+        .route("/tokens", get(tokens::list).post(tokens::make))
+        .route("/tokens.json", get(tokens::list))
+        .route("/tokens/{name}", delete(tokens::revoke))
+        .route("/tokens/{name}/revoke", post(tokens::revoke))
+        .route(
+            "/sessions",
+            get(session::list_sessions).delete(session::end_all),
+        )
+        .route("/sessions.json", get(session::list_sessions))
+        .route("/sessions/{id}", delete(session::end_session))
+        .route("/sessions/{id}/end", post(session::end_session))
+        .route("/sessions/end", post(session::end_all))
         .route("/static/{name}", get(asset))
         .route("/status", get(seed::show_status))
         .route("/register", get(seed::moved))
@@ -153,9 +165,9 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
         return axum::response::Redirect::to(&format!("/login?next={next}")).into_response();
     }
     // who is logged in is not asked to log in
-    let operator = who(&web, &asking).await.ok().flatten();
+    let person = who(&web, &asking).await.ok().flatten();
     // a link to what strangers are not shown leads there after the login
-    let chrome = web.chrome(operator, if get { &path } else { "/" });
+    let chrome = web.chrome(person, if get { &path } else { "/" });
     let mut page = (response.status(), Html(html::problem(&chrome, &problem))).into_response();
     if let Some(allow) = response.headers().get(header::ALLOW) {
         page.headers_mut().insert(header::ALLOW, allow.clone());

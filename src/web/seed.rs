@@ -1,13 +1,13 @@
 //! What the first release answered: its status, and where what it did without asking who asks is now.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 use super::Web;
 use super::error::Failure;
-use super::extract::Viewer;
 use super::negotiate::json;
+use super::people::Viewer;
 use crate::api::{ProblemCode, RegisteringBody, StatusBody};
 use crate::event::Visibility;
 use crate::history::App;
@@ -16,7 +16,7 @@ use crate::history::App;
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Seconds after which it is worth asking again.
-const AGAIN: &str = "10";
+const AGAIN: u64 = 10;
 
 impl Web {
     /// The app of the settings, as long as it cannot be registered. Whether its repository is private decides who is told.
@@ -70,10 +70,7 @@ fn not_said() -> Response {
         "GitHub has not said yet whether the repository is private",
     );
     let failure = failure.hint("try again in a moment, or log in");
-    let mut answer = failure.into_response();
-    let again = HeaderValue::from_static(AGAIN);
-    answer.headers_mut().insert(header::RETRY_AFTER, again);
-    answer
+    failure.after(AGAIN).into_response()
 }
 
 /// `GET /status`.

@@ -1,9 +1,9 @@
 //! Login of browsers: an operator token for a random session id, of which only the hash is kept.
 
 use axum::body::Body;
-use axum::extract::{FromRequest as _, Query, Request, State};
+use axum::extract::{FromRequest as _, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
@@ -11,13 +11,17 @@ use jiff::ToSpan;
 use serde::Deserialize;
 
 use super::Web;
-use super::action_body::LARGEST;
+use super::action_body::{Act, LARGEST};
 use super::error::Failure;
-use super::extract::{NOT_SAFE, Viewer, cookie_name, is_safe, over_tls, read_body};
+use super::extract::read_body;
 use super::html;
-use crate::api::ProblemCode;
+use super::negotiate::{json as json_answer, respond, wants};
+use super::people::{NOT_SAFE, Viewer, cookie_name, is_safe, of_token, over_tls, peer, session_of};
+use crate::access::{Person, Role};
+use crate::api::{ProblemCode, SessionBody, SessionsBody};
 use crate::clock::stamp;
 use crate::secret::Secret;
+use crate::store::{NewSession, SESSION_ID, SessionRow};
 
 #[derive(Deserialize)]
 pub(super) struct Next {
@@ -72,21 +76,20 @@ pub(super) async fn log_in(State(web): State<Web>, request: Request) -> Result<R
         Err(rejection) => return Ok(rejection.into_response()),
     };
     let next = inside(&form.next);
-    let Some(name) = web
-        .context
-        .store
-        .token_name(&Secret::new(form.token.trim()).sha256())
-        .await?
-    else {
-        web.refused("/login", "a token that is not ours").await;
-        let chrome = web.chrome(None, "/login");
-        let page = html::login(
-            &chrome,
-            &next,
-            Some("This token is not one of this observer."),
-            None,
-        );
-        return Ok((StatusCode::UNAUTHORIZED, Html(page)).into_response());
+    let person = match of_token(&web, &parts, &form.token, "/login").await {
+        Ok(person) => person,
+        Err(failure) if failure.0.is(ProblemCode::Token) || failure.0.is(ProblemCode::TooMany) => {
+            let chrome = web.chrome(None, "/login");
+            let said = format!(
+                "{}{}.",
+                failure.0.detail[..1].to_uppercase(),
+                &failure.0.detail[1..]
+            );
+            let page = html::login(&chrome, &next, Some(&said), None);
+            let status = StatusCode::from_u16(failure.0.status).unwrap_or(StatusCode::UNAUTHORIZED);
+            return Ok((status, Html(page)).into_response());
+        }
+        Err(other) => return Err(other),
     };
     let session = Secret::random().map_err(|e| {
         Failure::new(
@@ -107,10 +110,15 @@ pub(super) async fn log_in(State(web): State<Web>, request: Request) -> Result<R
                 e.to_string(),
             )
         })?;
-    web.context
-        .store
-        .put_session(&session.sha256(), &name, &stamp(expires))
-        .await?;
+    let from = peer(&web, &parts).map(|ip| ip.to_string());
+    tracing::info!(token = %person.name, peer = from.as_deref().unwrap_or_default(), "a browser logged in");
+    let begun = NewSession {
+        hash: session.sha256(),
+        token: person.name,
+        peer: from,
+        expires_at: stamp(expires),
+    };
+    web.context.store.put_session(begun).await?;
     let https = over_tls(&web, &parts);
     // a link from a chat comes from another site and is to find who is logged in; what changes something is no link
     let cookie = Cookie::build((cookie_name(&web, https), session.expose().to_owned()))
@@ -133,14 +141,113 @@ pub(super) async fn log_out(
         let Some(cookie) = jar.get(&name) else {
             continue;
         };
-        web.context
-            .store
-            .drop_session(&Secret::new(cookie.value()).sha256())
-            .await?;
+        let session = Secret::new(cookie.value()).sha256();
+        web.context.store.drop_session(&session).await?;
         let gone = Cookie::build((name, "")).path("/").http_only(true);
         jar = jar.remove(gone.same_site(SameSite::Lax).secure(https).build());
     }
     Ok((jar, Redirect::to("/")).into_response())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfToken {
+    #[serde(default)]
+    token: Option<String>,
+}
+
+/// Who is known; sessions are nobody else's.
+fn known(viewer: Viewer) -> Result<Person, Failure> {
+    viewer.person.ok_or_else(|| {
+        let why = "sessions are shown to those who are logged in";
+        Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Login, why)
+            .hint("log in, or send Authorization: Bearer <token>")
+    })
+}
+
+/// Whose sessions a person means, and may see: their own; of others, whoever makes tokens.
+fn whose(person: &Person, wanted: Option<String>) -> Option<String> {
+    if person.may_everywhere(Role::Admin) {
+        wanted.filter(|w| !w.is_empty())
+    } else {
+        Some(person.name.clone())
+    }
+}
+
+async fn sessions(web: &Web, token: Option<&str>) -> Result<Vec<SessionRow>, Failure> {
+    let now = stamp(web.context.clock.now());
+    Ok(web.context.store.sessions(token, &now).await?)
+}
+
+pub(super) async fn list_sessions(
+    State(web): State<Web>,
+    viewer: Viewer,
+    Query(query): Query<OfToken>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let person = known(viewer)?;
+    let token = whose(&person, query.token);
+    let this = session_of(&web, &headers).map(|hash| hash[..SESSION_ID].to_owned());
+    let rows = sessions(&web, token.as_deref()).await?;
+    let body = SessionsBody {
+        sessions: rows
+            .into_iter()
+            .map(|row| SessionBody {
+                this: this.as_ref() == Some(&row.id),
+                id: row.id,
+                token: row.token,
+                since: row.created_at,
+                seen: row.seen_at,
+                peer: row.peer,
+                expires: row.expires_at,
+            })
+            .collect(),
+    };
+    let chrome = web.chrome(Some(person), "/sessions");
+    Ok(respond(wants(&uri, &headers), &body, || {
+        html::sessions(&chrome, &body.sessions, token.as_deref())
+    }))
+}
+
+pub(super) async fn end_session(
+    State(web): State<Web>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+    act: Act<OfToken>,
+) -> Result<Response, Failure> {
+    let person = known(viewer)?;
+    let own = whose(&person, None);
+    let mut all = sessions(&web, own.as_deref()).await?.into_iter();
+    let found = all.find(|row| row.id == id);
+    let found = found.ok_or_else(|| {
+        Failure::missing("there is no such session").hint("GET /sessions lists them")
+    })?;
+    web.context.store.drop_session(&found.id).await?;
+    tracing::info!(by = %person.name, token = %found.token, "a session was ended");
+    Ok(ended(act.form))
+}
+
+/// Ends all that `GET /sessions` lists.
+pub(super) async fn end_all(
+    State(web): State<Web>,
+    viewer: Viewer,
+    Query(query): Query<OfToken>,
+    act: Act<OfToken>,
+) -> Result<Response, Failure> {
+    let person = known(viewer)?;
+    let token = whose(&person, act.body.token.or(query.token));
+    web.context.store.drop_sessions(token.as_deref()).await?;
+    let whose = token.as_deref().unwrap_or("all");
+    tracing::info!(by = %person.name, token = %whose, "sessions were ended");
+    Ok(ended(act.form))
+}
+
+fn ended(form: bool) -> Response {
+    if form {
+        return Redirect::to("/sessions").into_response();
+    }
+    json_answer(StatusCode::OK, &serde_json::json!({"result": "done"}))
 }
 
 #[cfg(test)]

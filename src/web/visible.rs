@@ -1,21 +1,59 @@
-//! What a viewer is shown: operators everything, others what belongs to apps of public repositories.
+//! What a viewer is shown: what their token is for, and what belongs to apps of public repositories.
+
+use std::collections::BTreeSet;
 
 use super::Web;
 use super::error::Failure;
-use super::extract::Viewer;
+use super::people::{Viewer, needs, not_allowed};
+use crate::access::{Person, Role};
 use crate::api::ProblemCode;
 use crate::history::App;
 use crate::id::AppId;
+use crate::store::Within;
 
 impl Web {
+    /// What this viewer is shown; `None`: everything.
+    pub(super) fn within(&self, viewer: &Viewer) -> Option<Within> {
+        let apps = match &viewer.person {
+            Some(Person { apps: None, .. }) => return None,
+            Some(Person {
+                apps: Some(apps), ..
+            }) => apps.clone(),
+            None => BTreeSet::new(),
+        };
+        // where everything asks for a login, a token for some apps is for no others
+        let public = self.private != Some(true);
+        (self.private != Some(false)).then_some(Within { public, apps })
+    }
+
     /// Whether this viewer is shown everything.
     pub(super) fn shows_all(&self, viewer: &Viewer) -> bool {
-        viewer.operator.is_some() || self.private == Some(false)
+        self.within(viewer).is_none()
     }
 
     /// Whether this viewer is shown the app.
     pub(super) fn shows(&self, viewer: &Viewer, app: &App) -> bool {
-        self.shows_all(viewer) || app.is_public()
+        let within = self.within(viewer);
+        within.is_none_or(|w| w.apps.contains(&app.id) || w.public && app.is_public())
+    }
+
+    /// The app of this name, which this person acts on as the role may.
+    pub(super) async fn app_for(
+        &self,
+        person: &Person,
+        role: Role,
+        name: &str,
+    ) -> Result<App, Failure> {
+        let viewer = Viewer {
+            person: Some(person.clone()),
+        };
+        let app = self.app_shown(&viewer, name).await?;
+        needs(person, role)?;
+        if !person.is_for(&app.id) {
+            let why = format!("the token {} is not for the app {}", person.name, app.id);
+            return Err(not_allowed(why));
+        }
+        Ok(app)
     }
 
     /// The app of this name; `.json` at its end only says what the caller reads. What is not shown is as if it were not there.
@@ -29,11 +67,18 @@ impl Web {
             Err(failure) if failure.0.is(ProblemCode::NotFound) => None,
             found => Some(found?),
         };
-        found.filter(App::is_public).ok_or_else(|| {
-            Failure::missing(format!(
-                "there is no app {name:?} that is shown without a login"
-            ))
-            .hint("log in, or send Authorization: Bearer <operator token>")
+        found.filter(|app| self.shows(viewer, app)).ok_or_else(|| {
+            let (to, way) = match &viewer.person {
+                Some(person) => (
+                    format!("to the token {}", person.name),
+                    "whoever has the role admin for all apps makes tokens",
+                ),
+                None => (
+                    "without a login".to_owned(),
+                    "log in, or send Authorization: Bearer <token>",
+                ),
+            };
+            Failure::missing(format!("there is no app {name:?} that is shown {to}")).hint(way)
         })
     }
 
@@ -55,7 +100,7 @@ impl Web {
             if page.is_empty() {
                 break;
             }
-            shown.extend(page.into_iter().filter(App::is_public));
+            shown.extend(page.into_iter().filter(|app| self.shows(viewer, app)));
         }
         shown.truncate(most);
         Ok(shown)
@@ -67,6 +112,6 @@ impl Web {
             return Ok(true);
         }
         let app = self.context.store.app(id).await?;
-        Ok(app.is_some_and(|app| app.is_public()))
+        Ok(app.is_some_and(|app| self.shows(viewer, &app)))
     }
 }

@@ -14,7 +14,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn read(path: &str) -> String {
+pub fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn headings(document: &str) -> Vec<(usize, usize, &str)> {
 }
 
 /// The text under a heading, up to the next one of the same or a higher level.
-fn section<'a>(document: &'a str, heading: &str) -> &'a str {
+pub fn section<'a>(document: &'a str, heading: &str) -> &'a str {
     let level = heading.chars().take_while(|c| *c == '#').count();
     let all = headings(document);
     let mut rest = all
@@ -244,7 +244,7 @@ fn what_dploy_is_told_by_flag_or_variable_is_listed_as_its_help_has_it() {
 }
 
 /// The routes of the program: method and path.
-fn routes() -> BTreeSet<String> {
+pub fn routes() -> BTreeSet<String> {
     let code = read("src/web/routes.rs");
     let mut found = BTreeSet::new();
     for route in code.split(".route(").skip(1) {

@@ -67,6 +67,9 @@ pub(in crate::dploy) struct LaunchArgs {
         help_heading = "Launching the observer"
     )]
     pub public_url: Option<String>,
+    /// Whose the first token is: the name in the observer's log; without it, git's user.name
+    #[arg(long, value_name = "name", help_heading = "Launching the observer")]
+    pub name: Option<String>,
     /// The observer takes logins and tokens on plain HTTP, where anybody on the way can read them
     #[arg(long, help_heading = "Launching the observer")]
     pub allow_plain_login: bool,
@@ -103,6 +106,7 @@ impl LaunchArgs {
                 "-public-url",
                 typed(&self.public_url, "DPLOY_OBSERVER_PUBLIC_URL"),
             ),
+            ("-name", self.name.is_some()),
             ("-allow-plain-login", self.allow_plain_login),
         ];
         let typed = flags.into_iter().filter(|(_, typed)| *typed);

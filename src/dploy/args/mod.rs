@@ -1,12 +1,14 @@
 //! The arguments of `dploy`: one type a command, each flag with its help and its variable.
 
 mod launch;
+mod token;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 pub(super) use self::launch::{AdoptArgs, LaunchArgs};
+pub(super) use self::token::{TokenAdd, TokenCommand};
 use crate::secret::Secret;
 
 /// Where a cluster has its Mesos-DNS.
@@ -178,6 +180,9 @@ pub(super) enum Command {
     Resume(ReasonArgs),
     /// How the app stands
     Status,
+    /// Tokens of the observer: whom it knows, and what they may do
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Check everything that push-to-deploy needs
     Doctor,
     /// Completions for a shell, on standard output

@@ -27,6 +27,9 @@ use crate::secret::Secret;
 /// How long the observer may take to be healthy.
 const HEALTHY: Duration = Duration::from_mins(5);
 
+/// Whose the first token is.
+const TOKEN_NAME: &str = "DPLOY_OBSERVER_TOKEN_NAME";
+
 /// What a launch came to.
 pub(super) struct Launched {
     /// For programs; `None` where nothing was launched.
@@ -171,13 +174,24 @@ impl<'a> Launch<'a> {
                 no_observer(id.as_str())
             );
         }
-        let sets = |name: &str| spec["env"].get(name).is_some();
+        let set: Vec<String> = spec["env"]
+            .as_object()
+            .map_or_else(Vec::new, |env| env.keys().cloned().collect());
+        let sets = |name: &str| set.iter().any(|s| s == name);
         let own = sets("DPLOY_OBSERVER_TOKEN") || sets("DPLOY_OBSERVER_TOKEN_SHA256");
         if !own {
             let file = self.session.folder.join(TOKEN_FILE);
             // before the observer knows of it: a token that nobody has would lock everybody out
             let token = token::token_in(&file, terminal)?;
             spec["env"]["DPLOY_OBSERVER_TOKEN_SHA256"] = token.sha256().into();
+            if !sets(TOKEN_NAME) {
+                let before = there
+                    .as_ref()
+                    .and_then(|t| t.raw["env"][TOKEN_NAME].as_str());
+                let name =
+                    token::name(self.workspace, self.args.name.as_deref(), before, terminal)?;
+                spec["env"][TOKEN_NAME] = name.into();
+            }
         }
         if spec["env"].get("DPLOY_MARATHON_URL").is_none() && is_loopback(&self.marathon.url) {
             terminal.note(format!(

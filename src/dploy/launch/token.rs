@@ -5,9 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
+use crate::access::{NAME, is_name, name_like};
 use crate::dploy::session::TOKEN_FILE;
 use crate::dploy::terminal::Terminal;
-use crate::dploy::workspace::{git_takes, ignoring, not_brought_along, secret_in, write_private};
+use crate::dploy::workspace::{
+    Workspace, git_takes, ignoring, not_brought_along, secret_in, write_private,
+};
 use crate::secret::Secret;
 
 /// The operator token of a file that is this user's alone; where there is none, one is made.
@@ -33,6 +36,39 @@ pub(super) fn token_in(file: &Path, terminal: Terminal) -> anyhow::Result<Secret
     let token = Secret::random()?;
     write_private(file, &format!("{}\n", token.expose()))?;
     Ok(token)
+}
+
+/// Whose the token is, in the observer's log: as it is typed, as it was before, or as git calls who launches.
+///
+/// # Errors
+/// When what is typed is no name.
+pub(super) fn name(
+    workspace: &Workspace,
+    typed: Option<&str>,
+    before: Option<&str>,
+    terminal: Terminal,
+) -> anyhow::Result<String> {
+    let checked = |name: &str| {
+        if is_name(name) {
+            return Ok(name.to_owned());
+        }
+        bail!("-name: {name:?} is no name in the log: {NAME}")
+    };
+    if let Some(name) = typed {
+        return checked(name);
+    }
+    if let Some(name) = before.filter(|name| is_name(name)) {
+        return Ok(name.to_owned());
+    }
+    let called = workspace.git_name().and_then(|name| name_like(&name));
+    let usual = called.unwrap_or_else(|| "operator".to_owned());
+    if !terminal.can_ask() || terminal.json {
+        return Ok(usual);
+    }
+    match terminal.ask(&format!("Your name in the observer's log [{usual}]:")) {
+        Some(name) if !name.is_empty() => checked(&name),
+        _ => Ok(usual),
+    }
 }
 
 /// Who may read the repository must not find the token there: git is told not to take its file.

@@ -42,7 +42,7 @@ impl Row<'_> {
 
 impl View<'_> {
     fn acts(&self) -> bool {
-        self.chrome.operator.is_some()
+        self.chrome.operates(&self.app.app)
             && !matches!(self.app.state, AppState::Destroying | AppState::Destroyed)
     }
 

@@ -1,6 +1,8 @@
 //! What surrounds every page: who looks, what they must know, what time it is.
 
 use super::when::{self, Time};
+use crate::access::{Person, Role};
+use crate::id::AppId;
 
 /// Something everybody who looks must know.
 #[derive(Debug, Clone)]
@@ -16,8 +18,8 @@ pub struct Banner {
 /// What surrounds every page.
 #[derive(Debug, Clone)]
 pub struct Chrome {
-    /// The operator who is logged in; forms are shown to nobody else.
-    pub operator: Option<String>,
+    /// Who is logged in; forms are shown to those who may use them.
+    pub person: Option<Person>,
     /// What everybody must know.
     pub banners: Vec<Banner>,
     /// The time the page is made; relative times are computed from it.
@@ -29,6 +31,29 @@ pub struct Chrome {
 }
 
 impl Chrome {
+    /// Whether nobody is logged in.
+    pub(super) fn is_strangers(&self) -> bool {
+        self.person.is_none()
+    }
+
+    /// Whether who looks may do to this app what operators do.
+    pub(super) fn operates(&self, app: &AppId) -> bool {
+        let person = self.person.as_ref();
+        person.is_some_and(|p| p.may(Role::Operator, app))
+    }
+
+    /// Whether who looks may do to this app what admins do.
+    pub(super) fn administers(&self, app: &AppId) -> bool {
+        let person = self.person.as_ref();
+        person.is_some_and(|p| p.may(Role::Admin, app))
+    }
+
+    /// Whether who looks makes tokens.
+    pub(super) fn keeps_tokens(&self) -> bool {
+        let person = self.person.as_ref();
+        person.is_some_and(|p| p.may_everywhere(Role::Admin))
+    }
+
     /// A time, relative to this page's.
     pub(super) fn ago<'a>(&self, iso: &'a str) -> Time<'a> {
         when::time(iso, self.now)

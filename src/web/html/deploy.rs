@@ -38,7 +38,7 @@ struct View<'a> {
 
 impl View<'_> {
     fn acts(&self) -> bool {
-        self.chrome.operator.is_some()
+        self.chrome.operates(&self.app.app)
             && !matches!(self.app.state, AppState::Destroying | AppState::Destroyed)
     }
 

@@ -18,8 +18,10 @@ struct View<'a> {
 impl View<'_> {
     /// The comparison to look at again, where the state changed meanwhile.
     fn again(&self) -> Option<String> {
-        self.chrome.operator.as_ref()?;
         let plan = self.problem.plan.as_ref()?;
+        if !self.chrome.operates(&plan.app) {
+            return None;
+        }
         let to = &plan.to;
         Some(match to.deploy {
             Some(number) => format!("/apps/{}/rollback?deploy={}", plan.app, number.0),

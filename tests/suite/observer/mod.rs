@@ -10,6 +10,7 @@ mod local_killed;
 mod local_sample;
 mod looks;
 mod marathon_access;
+mod matrix;
 mod mesos_dns;
 mod newcomer;
 mod on_marathon;

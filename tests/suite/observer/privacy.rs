@@ -25,7 +25,7 @@ async fn seen(town: &Town, path: &str, operator: bool) -> (u16, String) {
 }
 
 /// A second app of the town, of the repository `acme/hidden`, which is private. Answers its commit.
-async fn hidden_app(town: &Town) -> String {
+pub async fn hidden_app(town: &Town) -> String {
     let made = town.github.create_repository("acme", "hidden", "dcos");
     made.await.unwrap();
     hide(town, "acme/hidden", true).await;

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
+use dploy_observer::access::{Person, Role};
 use dploy_observer::context::{Context, Timing};
 use dploy_observer::deployer::{Due, Worker};
 use dploy_observer::id::AppId;
@@ -17,9 +18,9 @@ use dploy_observer::marathon::{self, Credentials, Ear, Watch};
 use dploy_observer::schedule::{Every, Schedule};
 use dploy_observer::secret::Secret;
 use dploy_observer::spec::LABEL_APP;
-use dploy_observer::store::{Store, Touched};
+use dploy_observer::store::{NewToken, Store, StoreError, Touched};
 use dploy_observer::transport::Way;
-use dploy_observer::web::{self, Web};
+use dploy_observer::web::{self, Patience, Proxies, Web};
 use dploy_observer::{github, web::router};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, broadcast};
@@ -146,7 +147,21 @@ impl Incarnation {
                 .clone(),
         };
         for (name, token) in TOKENS {
-            store.put_token(name, &Secret::new(token).sha256()).await?;
+            let person = Person {
+                name: name.to_owned(),
+                role: Role::Admin,
+                apps: None,
+            };
+            let token = NewToken {
+                person,
+                hash: Secret::new(token).sha256(),
+                expires_at: None,
+            };
+            // it is there from the life before
+            match store.add_token(token).await {
+                Ok(()) | Err(StoreError::Exists(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         let (watch, ear) = Watch::through_ear();
         let timing = timing();
@@ -163,7 +178,7 @@ impl Incarnation {
             picture,
             watch,
             turns: marathon::Turns::default(),
-            clock,
+            clock: clock.clone(),
             timing,
             allow_ids: Vec::new(),
             own_id: Some(OWN.to_owned()),
@@ -180,7 +195,8 @@ impl Incarnation {
             private: Some(false),
             configured: Arc::new(Configured::new("", "", "dcos")),
             plain_login: true,
-            trusted_proxy: None,
+            proxies: Proxies::default(),
+            patience: Arc::new(Patience::new(0, clock.clone())),
             poll_seconds: 60,
             fingerprint: context.store.fingerprint_key().await?,
             bodies: Arc::new(Semaphore::new(web::BODIES)),

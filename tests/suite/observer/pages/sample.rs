@@ -1,5 +1,6 @@
 //! Sample data for pages: one of everything, with the words of outsiders as a parameter.
 
+use dploy_observer::access::{Person, Role};
 use dploy_observer::api::{
     AppBody, AppPage, DeployBody, HeadBody, Health, HookBody, LiveBody, OpenDeploy, PinBody,
     PlanBody, PlanInstances, PlanService, Problem, ServiceBody, SettingBody, SourceBody,
@@ -24,7 +25,11 @@ pub fn sha(digit: char) -> CommitId {
 /// What surrounds every page.
 pub fn chrome(operator: bool) -> Chrome {
     Chrome {
-        operator: operator.then(|| "mh".to_owned()),
+        person: operator.then(|| Person {
+            name: "mh".to_owned(),
+            role: Role::Admin,
+            apps: None,
+        }),
         banners: vec![Banner {
             level: "error",
             text: "The webhook of blog is failing: the last answer was 502. Its branch is asked every 60 s.".into(),
@@ -331,6 +336,7 @@ pub fn refused(words: &str) -> Problem {
         code: "plan_stale".into(),
         detail: words.into(),
         hint: Some("Look at the new comparison and confirm it.".into()),
+        retry_after: None,
         plan: Some(Box::new(plan(words))),
     }
 }

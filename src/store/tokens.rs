@@ -1,0 +1,394 @@
+//! Tokens, and the sessions that browsers began with them. Neither is kept but by its SHA-256.
+
+use std::collections::BTreeSet;
+
+use sqlx::SqliteConnection;
+
+use super::unlogged::Unlogged;
+use super::{Store, StoreError};
+use crate::access::{Person, Role};
+use crate::id::AppId;
+
+/// A write to tokens and sessions.
+#[derive(Debug)]
+pub(super) enum AccessWrite {
+    Token(NewToken),
+    SettingsToken { name: String, hash: String },
+    DropToken { name: String, last: bool },
+    Session(NewSession),
+    SessionSeen(String),
+    DropSession(String),
+    DropSessions(Option<String>),
+}
+
+/// A token that begins.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// Whose it is, and what it may do.
+    pub person: Person,
+    /// SHA-256 of it.
+    pub hash: String,
+    /// When it ends, as the log writes times; `None`: never.
+    pub expires_at: Option<String>,
+}
+
+/// A session that begins.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// SHA-256 of its id.
+    pub hash: String,
+    /// The name of the token it was begun with.
+    pub token: String,
+    /// The address it was begun from.
+    pub peer: Option<String>,
+    /// When it ends.
+    pub expires_at: String,
+}
+
+/// A token as it is listed; the token itself is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Whose it is, and what it may do.
+    pub person: Person,
+    /// When it was made.
+    pub created_at: String,
+    /// When it ends; `None`: never.
+    pub expires_at: Option<String>,
+    /// Whether the settings give it, or it was made in their place.
+    pub of_settings: bool,
+}
+
+impl TokenRow {
+    /// Whether it ended before `now`.
+    #[must_use]
+    pub fn is_over(&self, now: &str) -> bool {
+        self.expires_at.as_deref().is_some_and(|end| end <= now)
+    }
+}
+
+/// A session as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct SessionRow {
+    /// The beginning of the SHA-256 of its id: names it, and opens nothing.
+    pub id: String,
+    /// The name of its token.
+    pub token: String,
+    /// Since when.
+    pub created_at: String,
+    /// When it was last used, within a minute.
+    pub seen_at: Option<String>,
+    /// The address it was begun from.
+    pub peer: Option<String>,
+    /// When it ends.
+    pub expires_at: String,
+}
+
+/// How many digits of a session's SHA-256 name it.
+pub const SESSION_ID: usize = 16;
+
+#[derive(sqlx::FromRow)]
+struct Raw {
+    name: String,
+    role: String,
+    apps: Option<String>,
+    created_at: String,
+    expires_at: Option<String>,
+    of_settings: bool,
+}
+
+/// The columns of a [`Raw`].
+const TOKEN: &str = "t.name, t.role, t.apps, t.created_at, t.expires_at, t.of_settings";
+
+impl Raw {
+    /// A role or a list that this release cannot read lets nobody in.
+    fn row(self) -> Result<TokenRow, StoreError> {
+        let unreadable =
+            |what: &str| StoreError::Unusable(format!("the token {:?} has {what}", self.name));
+        let role: Role = self
+            .role
+            .parse()
+            .map_err(|_| unreadable("a role that this release does not know"))?;
+        let apps: Option<BTreeSet<AppId>> = self
+            .apps
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|_| unreadable("a list of apps that cannot be read"))?;
+        Ok(TokenRow {
+            person: Person {
+                name: self.name,
+                role,
+                apps,
+            },
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            of_settings: self.of_settings,
+        })
+    }
+}
+
+impl AccessWrite {
+    pub async fn run(&self, conn: &mut SqliteConnection, at: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Token(new) => add(conn, new, at).await?,
+            Self::SettingsToken { name, hash } => settings_token(conn, name, hash, at).await?,
+            Self::DropToken { name, last } => drop_token(conn, name, *last, at).await?,
+            Self::Session(new) => {
+                sqlx::query("delete from session where expires_at < ?")
+                    .bind(at)
+                    .execute(&mut *conn)
+                    .await?;
+                sqlx::query(
+                    "insert into session (hash, token, created_at, seen_at, peer, expires_at) values (?, ?, ?, ?, ?, ?)",
+                )
+                .bind(&new.hash)
+                .bind(&new.token)
+                .bind(at)
+                .bind(at)
+                .bind(&new.peer)
+                .bind(&new.expires_at)
+                .execute(conn)
+                .await?;
+            }
+            Self::SessionSeen(hash) => {
+                sqlx::query("update session set seen_at = ? where hash = ?")
+                    .bind(at)
+                    .bind(hash)
+                    .execute(conn)
+                    .await?;
+            }
+            Self::DropSession(id) => {
+                sqlx::query("delete from session where hash >= ? and hash < ? || 'g'")
+                    .bind(id)
+                    .bind(id)
+                    .execute(conn)
+                    .await?;
+            }
+            Self::DropSessions(token) => {
+                sqlx::query("delete from session where ? is null or token = ?")
+                    .bind(token)
+                    .bind(token)
+                    .execute(conn)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A token of a name that there was not.
+async fn add(conn: &mut SqliteConnection, new: &NewToken, at: &str) -> Result<(), StoreError> {
+    let apps = new.person.apps.as_ref().map(serde_json::to_string);
+    let made = sqlx::query(
+        "insert into token (name, hash, created_at, role, apps, expires_at) values (?, ?, ?, ?, ?, ?) on conflict do nothing",
+    )
+    .bind(&new.person.name)
+    .bind(&new.hash)
+    .bind(at)
+    .bind(new.person.role.word())
+    .bind(apps.transpose()?)
+    .bind(&new.expires_at)
+    .execute(conn)
+    .await?;
+    if made.rows_affected() == 0 {
+        return Err(StoreError::Exists(format!("a token {}", new.person.name)));
+    }
+    Ok(())
+}
+
+/// `last`: also the last one that makes tokens.
+async fn drop_token(
+    conn: &mut SqliteConnection,
+    name: &str,
+    last: bool,
+    at: &str,
+) -> Result<(), StoreError> {
+    let others: i64 = sqlx::query_scalar(
+        "select count(*) from token where name <> ? and role = 'admin' and apps is null and (expires_at is null or expires_at > ?)",
+    )
+    .bind(name)
+    .bind(at)
+    .fetch_one(&mut *conn)
+    .await?;
+    if others == 0 && !last {
+        return Err(StoreError::LastAdmin(name.to_owned()));
+    }
+    for delete in [
+        "delete from session where token = ?",
+        "delete from token where name = ?",
+    ] {
+        sqlx::query(delete).bind(name).execute(&mut *conn).await?;
+    }
+    Ok(())
+}
+
+/// The one token of the settings: another one, or one of another name, takes the place of that before, and who came in with that is out.
+async fn settings_token(
+    conn: &mut SqliteConnection,
+    name: &str,
+    hash: &str,
+    at: &str,
+) -> Result<(), StoreError> {
+    let other = "(name = ? or hash = ? or of_settings = 1) and not (name = ? and hash = ?)";
+    for delete in [
+        format!("delete from session where token in (select name from token where {other})"),
+        format!("delete from token where {other}"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(delete))
+            .bind(name)
+            .bind(hash)
+            .bind(name)
+            .bind(hash)
+            .execute(&mut *conn)
+            .await?;
+    }
+    sqlx::query(
+        "insert into token (name, hash, created_at, role, of_settings) values (?, ?, ?, 'admin', 1) \
+         on conflict (name) do update set role = 'admin', apps = null, expires_at = null, of_settings = 1",
+    )
+    .bind(name)
+    .bind(hash)
+    .bind(at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    async fn access(&self, write: AccessWrite) -> Result<(), StoreError> {
+        self.log.unlogged(Unlogged::Access(write)).await
+    }
+
+    /// Keeps the token of the settings, by its SHA-256: it may do everything.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn put_settings_token(&self, name: &str, hash: &str) -> Result<(), StoreError> {
+        let (name, hash) = (name.to_owned(), hash.to_owned());
+        self.access(AccessWrite::SettingsToken { name, hash }).await
+    }
+
+    /// Keeps a new token by its SHA-256.
+    ///
+    /// # Errors
+    /// When there is one of its name, or the log cannot be written.
+    pub async fn add_token(&self, token: NewToken) -> Result<(), StoreError> {
+        self.access(AccessWrite::Token(token)).await
+    }
+
+    /// Forgets a token, and ends the sessions it began; the last one that makes tokens only with `last`.
+    ///
+    /// # Errors
+    /// When it is that one, or the log cannot be written.
+    pub async fn drop_token(&self, name: &str, last: bool) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.access(AccessWrite::DropToken { name, last }).await
+    }
+
+    /// All tokens, by name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        let all = format!("select {TOKEN} from token t order by t.name");
+        let rows: Vec<Raw> = sqlx::query_as(sqlx::AssertSqlSafe(all))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.into_iter().map(Raw::row).collect()
+    }
+
+    /// The token with this SHA-256, also one that is over.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn token(&self, hash: &str) -> Result<Option<TokenRow>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.token(hash));
+        }
+        let one = format!("select {TOKEN} from token t where t.hash = ?");
+        let row: Option<Raw> = sqlx::query_as(sqlx::AssertSqlSafe(one))
+            .bind(hash)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(Raw::row).transpose()
+    }
+
+    /// Begins a browser session.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn put_session(&self, session: NewSession) -> Result<(), StoreError> {
+        self.access(AccessWrite::Session(session)).await
+    }
+
+    /// The token of a session, where neither is over at `now`; and when the session was last seen.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn session(
+        &self,
+        hash: &str,
+        now: &str,
+    ) -> Result<Option<(TokenRow, Option<String>)>, StoreError> {
+        let seen: Option<(Option<String>, String)> =
+            sqlx::query_as("select seen_at, token from session where hash = ? and expires_at > ?")
+                .bind(hash)
+                .bind(now)
+                .fetch_optional(&self.readers)
+                .await?;
+        let Some((seen, token)) = seen else {
+            return Ok(None);
+        };
+        let one = format!("select {TOKEN} from token t where t.name = ?");
+        let row: Option<Raw> = sqlx::query_as(sqlx::AssertSqlSafe(one))
+            .bind(token)
+            .fetch_optional(&self.readers)
+            .await?;
+        let row = row.map(Raw::row).transpose()?;
+        Ok(row.filter(|r| !r.is_over(now)).map(|row| (row, seen)))
+    }
+
+    /// Notes that a session is used.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn session_seen(&self, hash: &str) -> Result<(), StoreError> {
+        self.access(AccessWrite::SessionSeen(hash.to_owned())).await
+    }
+
+    /// The sessions of a token, or all, that are not over at `now`; newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn sessions(
+        &self,
+        token: Option<&str>,
+        now: &str,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        let rows = sqlx::query_as(
+            "select substr(s.hash, 1, 16) as id, s.token, s.created_at, s.seen_at, s.peer, s.expires_at \
+             from session s join token t on t.name = s.token \
+             where (? is null or s.token = ?) and s.expires_at > ? and (t.expires_at is null or t.expires_at > ?) \
+             order by s.created_at desc limit 1000",
+        );
+        let rows = rows.bind(token).bind(token).bind(now).bind(now);
+        Ok(rows.fetch_all(&self.readers).await?)
+    }
+
+    /// Ends the session whose SHA-256 begins so.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn drop_session(&self, id: &str) -> Result<(), StoreError> {
+        self.access(AccessWrite::DropSession(id.to_owned())).await
+    }
+
+    /// Ends all sessions of a token, or all there are.
+    ///
+    /// # Errors
+    /// When the log cannot be written.
+    pub async fn drop_sessions(&self, token: Option<&str>) -> Result<(), StoreError> {
+        let token = token.map(str::to_owned);
+        self.access(AccessWrite::DropSessions(token)).await
+    }
+}

@@ -1,0 +1,269 @@
+//! Who asks, and what they may do. It stands in the signature of a handler: [`Viewer`], [`Operator`], [`Admin`].
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum_extra::extract::CookieJar;
+use ipnet::IpNet;
+
+use super::Web;
+use super::error::Failure;
+use super::extract::text;
+use crate::access::{Person, Role};
+use crate::api::ProblemCode;
+use crate::clock::stamp;
+use crate::history::App;
+use crate::secret::Secret;
+
+/// The name of the session cookie.
+const COOKIE: &str = "dploy_session";
+
+/// Somebody who looks; perhaps somebody who is known.
+#[derive(Clone)]
+pub(super) struct Viewer {
+    pub person: Option<Person>,
+}
+
+/// Somebody whose role may act; on which apps is asked by [`Web::app_for`].
+pub(super) struct Operator(pub Person);
+
+/// Somebody whose role may register, destroy and adopt.
+pub(super) struct Admin(pub Person);
+
+impl Viewer {
+    /// Whether they may do to this app what the role may.
+    pub fn may(&self, role: Role, app: &App) -> bool {
+        let person = self.person.as_ref();
+        person.is_some_and(|p| p.may(role, &app.id))
+    }
+}
+
+/// Marks what came over TLS of our own.
+#[derive(Debug, Clone, Copy)]
+pub struct OverTls;
+
+/// The cookie of a session. Cookies reach every port of a host: it is called by ours, and over TLS nobody but this host can set it.
+pub(super) fn cookie_name(web: &Web, https: bool) -> String {
+    let url = reqwest::Url::parse(&web.public_url).ok();
+    let port = url.and_then(|u| u.port_or_known_default()).unwrap_or(0);
+    let prefix = if https { "__Host-" } else { "" };
+    format!("{prefix}{COOKIE}_{port}")
+}
+
+/// Proxies in front of us, which are believed.
+#[derive(Debug, Clone, Default)]
+pub struct Proxies(Vec<IpNet>);
+
+impl Proxies {
+    /// By addresses and networks.
+    #[must_use]
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self(networks)
+    }
+
+    /// Whether this address is one.
+    #[must_use]
+    pub fn has(&self, peer: IpAddr) -> bool {
+        self.0.iter().any(|net| net.contains(&peer.to_canonical()))
+    }
+}
+
+/// The address of the connection.
+fn neighbour(parts: &Parts) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(peer.0.ip().to_canonical())
+}
+
+/// Whether the neighbour is a proxy that we believe.
+fn by_proxy(web: &Web, parts: &Parts) -> bool {
+    neighbour(parts).is_some_and(|peer| web.proxies.has(peer))
+}
+
+/// The address of who asks: the neighbour, or whom a proxy that we believe names. It names the nearest last; what stands before
+/// that anybody may have written.
+pub(super) fn peer(web: &Web, parts: &Parts) -> Option<IpAddr> {
+    let near = neighbour(parts)?;
+    if !web.proxies.has(near) {
+        return Some(near);
+    }
+    let named = parts.headers.get_all("x-forwarded-for").iter();
+    let named: Vec<IpAddr> = named
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|address| address.trim().parse::<IpAddr>().ok())
+        .map(|address| address.to_canonical())
+        .collect();
+    let stranger = named.into_iter().rev().find(|ip| !web.proxies.has(*ip));
+    Some(stranger.unwrap_or(near))
+}
+
+/// Whether it came over TLS: ours, or that of a proxy that we believe.
+pub(super) fn over_tls(web: &Web, parts: &Parts) -> bool {
+    let ours = parts.extensions.get::<OverTls>().is_some();
+    ours || by_proxy(web, parts) && text(&parts.headers, "x-forwarded-proto") == Some("https")
+}
+
+/// Where a request comes from, and whether others on the way can read it.
+pub(super) fn is_safe(web: &Web, parts: &Parts) -> bool {
+    let local = neighbour(parts).is_some_and(|p| p.is_loopback());
+    // a request that a proxy on this machine hands on is not local
+    let forwarded =
+        parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key("forwarded");
+    (local && !forwarded) || over_tls(web, parts) || web.plain_login
+}
+
+/// Why credentials are not taken here, and the ways out.
+pub(super) const NOT_SAFE: &str = "this is plain HTTP: anybody on the way could read the token; give the observer a certificate (-tls-cert, -tls-key), put a TLS-terminating proxy \
+     in front and name it with -trusted-proxy, use the observer from its own machine, or set -allow-plain-login";
+
+/// A token that nobody has, or that is over.
+fn no_token(why: &str) -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Token, why)
+        .hint("`observer token list` and the page /tokens name the tokens, `dploy token add NAME` makes one")
+}
+
+/// Whom a token belongs to.
+pub(super) async fn of_token(
+    web: &Web,
+    parts: &Parts,
+    token: &str,
+    route: &str,
+) -> Result<Person, Failure> {
+    let peer = peer(web, parts);
+    web.patience.may_try(peer)?;
+    let hash = Secret::new(token.trim()).sha256();
+    let now = stamp(web.context.clock.now());
+    match web.context.store.token(&hash).await? {
+        Some(row) if !row.is_over(&now) => Ok(row.person),
+        Some(row) => {
+            let end = row.expires_at.unwrap_or_default();
+            web.refused(route, "a token that is over").await;
+            Err(no_token(&format!("this token ended at {end}")))
+        }
+        None => {
+            web.patience.tried_in_vain(peer);
+            web.refused(route, "a token that is not ours").await;
+            Err(no_token("the token is not one of this observer"))
+        }
+    }
+}
+
+/// The hash of the session that a request carries.
+pub(super) fn session_of(web: &Web, headers: &HeaderMap) -> Option<String> {
+    let jar = CookieJar::from_headers(headers);
+    let cookie = [true, false]
+        .into_iter()
+        .find_map(|https| jar.get(&cookie_name(web, https)))?;
+    Some(Secret::new(cookie.value()).sha256())
+}
+
+/// Who asks, where they are known.
+pub(super) async fn who(web: &Web, parts: &Parts) -> Result<Option<Person>, Failure> {
+    // credentials of another kind are not for us: a browser may have them from who else was at this address
+    let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    });
+    if let Some(token) = bearer {
+        if !is_safe(web, parts) {
+            return Err(Failure::new(
+                StatusCode::FORBIDDEN,
+                ProblemCode::PlainHttp,
+                NOT_SAFE,
+            ));
+        }
+        return of_token(web, parts, token, "api").await.map(Some);
+    }
+    let Some(session) = session_of(web, &parts.headers).filter(|_| is_safe(web, parts)) else {
+        return Ok(None);
+    };
+    let now = web.context.clock.now();
+    let store = &web.context.store;
+    let Some((row, seen)) = store.session(&session, &stamp(now)).await? else {
+        return Ok(None);
+    };
+    let seen: Option<jiff::Timestamp> = seen.and_then(|at| at.parse().ok());
+    if seen.is_none_or(|at| now.duration_since(at).as_secs().abs() >= 60) {
+        let store = store.clone();
+        // who reads does not wait for it, and does not hear that it failed
+        tokio::spawn(async move { store.session_seen(&session).await });
+    }
+    Ok(Some(row.person))
+}
+
+fn login(why: &str) -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Login, why)
+        .hint("log in, or send Authorization: Bearer <token>")
+}
+
+/// Refuses whose role is less than this one.
+pub(super) fn needs(person: &Person, role: Role) -> Result<(), Failure> {
+    if person.role >= role {
+        return Ok(());
+    }
+    let why = format!(
+        "this needs the role {role}, and the token {} has the role {}",
+        person.name, person.role
+    );
+    Err(not_allowed(why))
+}
+
+/// Refuses who may not act on all there is.
+pub(super) fn needs_everywhere(person: &Person, role: Role) -> Result<(), Failure> {
+    needs(person, role)?;
+    if person.apps.is_none() {
+        return Ok(());
+    }
+    let why = format!(
+        "this needs a token for all apps, and {} is for some",
+        person.name
+    );
+    Err(not_allowed(why))
+}
+
+pub(super) fn not_allowed(why: String) -> Failure {
+    Failure::new(StatusCode::FORBIDDEN, ProblemCode::Role, why)
+        .hint("whoever has the role admin for all apps makes tokens: `dploy token add`, or the page /tokens")
+}
+
+async fn known(parts: &Parts, web: &Web, role: Role) -> Result<Person, Failure> {
+    let Some(person) = who(web, parts).await? else {
+        web.patience.may_ask(peer(web, parts))?;
+        return Err(login(&format!("this needs the role {role}")));
+    };
+    needs(&person, role)?;
+    Ok(person)
+}
+
+impl FromRequestParts<Web> for Operator {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        known(parts, web, Role::Operator).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Web> for Admin {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        known(parts, web, Role::Admin).await.map(Self)
+    }
+}
+
+impl FromRequestParts<Web> for Viewer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        let person = who(web, parts).await?;
+        if person.is_none() {
+            web.patience.may_ask(peer(web, parts))?;
+            if web.private == Some(true) {
+                return Err(login("this observer shows nothing without a login"));
+            }
+        }
+        Ok(Self { person })
+    }
+}
