@@ -1,7 +1,8 @@
-//! Every route, asked by everybody, for apps of every visibility: the table of docs/security.md is what was seen.
+//! Every route, asked by everybody, for apps of every visibility: the table of docs/access.md is what was seen.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use dploy_observer::access::{Person, Role};
 use dploy_observer::event::Visibility;
@@ -50,10 +51,16 @@ const BODIES: [(&str, &str); 8] = [
     ("DELETE /sessions", r#"{"token": "nobody"}"#),
 ];
 
+/// The actions of an app.
+const ACTIONS: [&str; 8] = [
+    "deploy", "redeploy", "cancel", "resume", "lock", "unlock", "scale", "adopt",
+];
+
 struct Matrix {
     town: Town,
     /// The token of each who asks.
     tokens: BTreeMap<&'static str, String>,
+    strangers: AtomicU16,
 }
 
 /// A public app beside those that `Town` and `hidden_app` make, of a repository of its own.
@@ -115,7 +122,11 @@ impl Matrix {
             tokens.insert(name, token.expose().to_owned());
         }
         store.drop_token("the-revoked", false).await.unwrap();
-        Self { town, tokens }
+        Self {
+            town,
+            tokens,
+            strangers: AtomicU16::new(1),
+        }
     }
 
     /// A session of the operator, begun in a browser.
@@ -129,7 +140,7 @@ impl Matrix {
     }
 
     /// The answer to a route, in a word.
-    async fn asked(&self, who: &str, route: &str, app: &str) -> String {
+    async fn asked(&self, who: &str, route: &str, action: &str, app: &str) -> String {
         let (method, path) = route.split_once(' ').unwrap();
         let session = self.session().await;
         let mut place = path.replace("{id}", app);
@@ -143,13 +154,24 @@ impl Matrix {
             .replace("{n}", "1")
             .replace("{sha}", "abcdef")
             .replace("hook/{action}", "hook/ping")
-            .replace("{action}", "lock");
+            .replace("{action}", action);
         let place = match route {
             "GET /apps/{id}/rollback" => format!("{place}?deploy=1"),
             _ => place,
         };
         let url = format!("{}{place}", self.town.url());
-        let mut call = self.town.http.request(method.parse().unwrap(), url);
+        let http = match who {
+            // wrong tokens slow down their address: each comes from another one
+            "revoked" => {
+                let n = self.strangers.fetch_add(1, Ordering::Relaxed);
+                let address =
+                    std::net::Ipv4Addr::new(127, 7, n.to_be_bytes()[0], n.to_be_bytes()[1]);
+                let from = reqwest::Client::builder().local_address(Some(address.into()));
+                from.no_proxy().build().unwrap()
+            }
+            _ => self.town.http.clone(),
+        };
+        let mut call = http.request(method.parse().unwrap(), url);
         call = call.header("accept", "application/json");
         if method != "GET" {
             let body = BODIES.iter().find(|(of, _)| *of == route);
@@ -187,6 +209,47 @@ impl Matrix {
         }
     }
 
+    /// The rows of a route in the table; those of several actions are the same.
+    async fn rows(&self, table: &mut String, route: &str, actions: &[&str]) {
+        let apps: &[(&str, &str)] = if route.contains("/apps/{id}") {
+            &APPS
+        } else {
+            &[("", "shop")]
+        };
+        let mut rows: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
+        for (visibility, app) in apps {
+            let mut seen: Vec<Vec<String>> = Vec::new();
+            for action in actions {
+                let mut cells = Vec::new();
+                for who in ASKING {
+                    self.veil().await;
+                    cells.push(self.asked(who, route, action, app).await);
+                }
+                seen.push(cells);
+            }
+            assert!(
+                seen.iter().all(|cells| *cells == seen[0]),
+                "{route} {app}: {seen:?}"
+            );
+            let cells = seen.swap_remove(0);
+            match rows.iter_mut().find(|(_, same)| *same == cells) {
+                Some((visibilities, _)) => visibilities.push(visibility),
+                None => rows.push((vec![visibility], cells)),
+            }
+        }
+        let named = match actions {
+            [""] => String::new(),
+            actions => format!(" {}", actions.join(", ")),
+        };
+        for (visibilities, cells) in rows {
+            let of = match visibilities.len() {
+                3 => "any".to_owned(),
+                _ => visibilities.join(", "),
+            };
+            let _ = writeln!(table, "| `{route}`{named} | {of} | {} |", cells.join(" | "));
+        }
+    }
+
     /// GitHub does not show the repository of `lost` any more.
     async fn veil(&self) {
         let store = &self.town.observer.as_ref().unwrap().store;
@@ -214,40 +277,71 @@ async fn every_route_answers_everybody_as_the_table_of_the_documents_says() {
         if route == "POST /dploy" {
             continue;
         }
-        let apps: &[(&str, &str)] = if route.contains("/apps/{id}") {
-            &APPS
-        } else {
-            &[("", "shop")]
-        };
-        let mut rows: Vec<(Vec<&str>, Vec<String>)> = Vec::new();
-        for (visibility, app) in apps {
-            let mut cells = Vec::new();
-            for who in ASKING {
-                matrix.veil().await;
-                cells.push(matrix.asked(who, &route, app).await);
-            }
-            match rows.iter_mut().find(|(_, same)| *same == cells) {
-                Some((visibilities, _)) => visibilities.push(visibility),
-                None => rows.push((vec![visibility], cells)),
-            }
+        if route != "POST /apps/{id}/{action}" {
+            matrix.rows(&mut table, &route, &[""]).await;
+            continue;
         }
-        for (visibilities, cells) in rows {
-            let of = match visibilities.len() {
-                3 => "any".to_owned(),
-                _ => visibilities.join(", "),
-            };
-            let _ = writeln!(table, "| `{route}` | {of} | {} |", cells.join(" | "));
-        }
+        let (adopt, others): (Vec<&str>, Vec<&str>) =
+            ACTIONS.iter().partition(|action| **action == "adopt");
+        matrix.rows(&mut table, &route, &others).await;
+        matrix.rows(&mut table, &route, &adopt).await;
     }
     matrix.town.end().await;
-    let document = read("docs/security.md");
+    let document = read("docs/access.md");
     let written = section(&document, "## Route by route");
     let lines = written.lines().filter(|l| l.starts_with('|'));
     let written: String = lines.map(|line| format!("{line}\n")).collect();
     assert!(
         written == table,
-        "the table of docs/security.md is another one:\n{table}"
+        "the table of docs/access.md is another one:\n{table}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_token_is_not_for_is_nowhere_to_be_seen_with_it_and_specs_are_for_operators() {
+    let matrix = Matrix::new().await;
+    let seen = async |who: &str, path: &str| {
+        let call = matrix.town.http.get(format!("{}{path}", matrix.town.url()));
+        let answer = call.bearer_auth(&matrix.tokens[who]).send().await.unwrap();
+        answer.text().await.unwrap()
+    };
+    for page in [
+        "/",
+        "/apps.json",
+        "/events",
+        "/events.json",
+        "/events.jsonl",
+        "/status",
+    ] {
+        let others = seen("other-of-hidden", page).await;
+        assert!(
+            !others.contains("hidden") || page == "/status",
+            "{page}: {others}"
+        );
+        if page != "/status" {
+            for who in ["viewer", "other-of-shop"] {
+                let theirs = seen(who, page).await;
+                assert!(theirs.contains("hidden"), "{who} {page}: {theirs}");
+            }
+        }
+    }
+    // what was refused is for those who see all there is
+    let refusals = "/events.jsonl?kind=request_refused";
+    seen("revoked", "/apps.json").await;
+    assert!(seen("viewer", refusals).await.contains("not ours"));
+    assert_eq!(seen("other-of-hidden", refusals).await, "");
+    let settings = async |who: &str, app: &str| {
+        let page: Value =
+            serde_json::from_str(&seen(who, &format!("/apps/{app}.json")).await).unwrap();
+        page["settings"].as_object().unwrap().len()
+    };
+    assert_eq!(settings("viewer", "hidden").await, 0);
+    assert_eq!(
+        settings("other-of-hidden", "shop").await,
+        settings("operator", "shop").await
+    );
+    assert_eq!(settings("other-of-shop", "shop").await, 0);
+    matrix.town.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
