@@ -58,10 +58,8 @@ pub fn moment(text: &str) -> Result<Timestamp, String> {
     let civil: Option<jiff::civil::DateTime> = text.parse().ok();
     let at = civil.and_then(|at| at.to_zoned(TimeZone::UTC).ok());
     at.map(|at| at.timestamp()).ok_or_else(|| {
-        format!(
-            "{:?} is no time; write 2026-12-31T18:00:00Z",
-            crate::secret::plain(text, 60)
-        )
+        let text: String = text.chars().take(60).collect();
+        format!("{text:?} is no time; write 2026-12-31T18:00:00Z")
     })
 }
 

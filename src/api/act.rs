@@ -56,6 +56,9 @@ pub struct ActBody {
     /// Services, for `adopt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub services: Option<Vec<String>>,
+    /// For `lock`: when it ends by itself, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// For `adopt`: the app that is gone and whose label they carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,

@@ -203,6 +203,7 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
         let body = ActBody {
             service: Some(id.to_string()),
             instances: Some(args.instances),
+            override_lock: args.override_lock,
             ..ActBody::default()
         };
         session

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::args::{CancelArgs, DeployArgs, LockArgs, ReasonArgs, RollbackArgs};
@@ -11,6 +12,7 @@ use super::workspace::Workspace;
 use super::{follow, preview};
 use crate::api::{ActBody, PlanBody, ProblemCode};
 use crate::client::{Acted, Client, ClientError};
+use crate::clock::{self, stamp, typed_moment};
 use crate::event::{ResumeWhen, Scale};
 use crate::id::AppId;
 
@@ -237,14 +239,32 @@ pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Resu
 }
 
 pub(super) async fn lock(session: &Session, args: &LockArgs) -> anyhow::Result<ExitCode> {
+    let until = args.until.as_ref();
+    let until = until
+        .map(|text| typed_moment(text, clock::system().now(), &TimeZone::system()))
+        .transpose()
+        .map_err(|why| anyhow::anyhow!("-until: {why}"))?;
     let body = ActBody {
         reason: Some(args.reason.clone()),
+        until: until.map(stamp),
         ..ActBody::default()
     };
-    let code = act(session, "lock", body, "Locked: nobody deploys.").await?;
-    session
-        .terminal
-        .hint("Pushes are held until `dploy unlock`.");
+    let done = until.map_or_else(
+        || "Locked: nobody deploys.".to_owned(),
+        |until| {
+            let here = until.to_zoned(TimeZone::system());
+            format!(
+                "Locked until {}: nobody deploys.",
+                here.strftime("%Y-%m-%d %H:%M %Z")
+            )
+        },
+    );
+    let code = act(session, "lock", body, &done).await?;
+    session.terminal.hint(if until.is_some() {
+        "Pushes are held until then, or until `dploy unlock`."
+    } else {
+        "Pushes are held until `dploy unlock`."
+    });
     Ok(code)
 }
 

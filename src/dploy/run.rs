@@ -198,7 +198,7 @@ fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
             "{} is locked by {}: {}; `dploy unlock` lifts it",
             page.app.app,
             who(&lock.by),
-            lock.reason
+            lock.why()
         );
     }
     if let Some(pin) = &page.app.pin {

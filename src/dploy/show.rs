@@ -174,7 +174,7 @@ fn facts(client: &Client, page: &AppPage) -> Vec<(&'static str, String)> {
                 "by {} since {}: {}",
                 who(&lock.by),
                 time(&lock.since),
-                plain(&lock.reason, 300)
+                plain(&lock.why(), 300)
             ),
         ));
     }
@@ -342,7 +342,7 @@ fn gate(app: &AppBody) -> String {
         (Some(lock), ..) => format!(
             "{} locked the app: {}",
             who(&lock.by),
-            plain(&lock.reason, 300)
+            plain(&lock.why(), 300)
         ),
         (None, Some(pin), _) => {
             let reason = pin

@@ -165,6 +165,9 @@ pub enum Fact {
     AppLocked {
         reason: String,
         head: Option<CommitId>,
+        /// When it ends by itself. Since version 2.
+        #[serde(default)]
+        until: Option<String>,
     },
     AppUnlocked {
         reason: Option<String>,

@@ -140,7 +140,7 @@ impl Fact {
     pub fn newest_version(kind: &str) -> i64 {
         match kind {
             "app_registered" | "app_changed" | "apply_intended" | "apply_accepted"
-            | "apply_refused" | "deploy_waiting" => 2,
+            | "apply_refused" | "app_locked" | "deploy_waiting" => 2,
             _ => 1,
         }
     }
@@ -238,18 +238,15 @@ mod tests {
         let fact = Fact::AppLocked {
             reason: "night".to_owned(),
             head: None,
+            until: None,
         };
-        let (kind, version, payload) = fact.encode();
-        assert_eq!(
-            (kind.as_str(), payload.as_str()),
-            ("app_locked", "{\"reason\":\"night\",\"head\":null}")
-        );
+        let payload = "{\"reason\":\"night\",\"head\":null}".to_owned();
         let event = Event {
             seq: 7,
             at: "2026-11-22T10:00:00.000000Z".to_owned(),
             app: Some("shop".parse().unwrap()),
-            kind,
-            version,
+            kind: "app_locked".to_owned(),
+            version: 1,
             actor: "operator:mh".to_owned(),
             deploy: None,
             dedup: None,

@@ -157,6 +157,13 @@ pub enum Command {
     Lock {
         /// Why.
         reason: String,
+        /// When it ends by itself.
+        until: Option<String>,
+    },
+    /// The lock that was to end then is over.
+    LockEnds {
+        /// Its `until`.
+        until: String,
     },
     /// Deploys go on.
     Unlock {
@@ -171,6 +178,8 @@ pub enum Command {
         old: u32,
         /// How many shall.
         new: u32,
+        /// Although the app is locked.
+        override_lock: bool,
     },
     /// Services of the same id that dploy did not make become ours.
     Adopt {
@@ -249,7 +258,7 @@ pub enum Refusal {
     #[error("{1}")]
     Busy(DeployNumber, String),
     /// An operator said that nobody deploys.
-    #[error("locked by {}: {}", .0.by, .0.reason)]
+    #[error("locked by {}: {}", .0.by, .0.why())]
     Locked(Box<Lock>),
     /// The idempotency key belongs to another action or another body.
     #[error("this Idempotency-Key came before with another action or another body")]

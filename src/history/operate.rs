@@ -34,12 +34,26 @@ pub(super) fn operate(
         Command::Redeploy(target) => deploy(draft, app, target, Cause::Redeploy),
         Command::Cancel { deploy, reason } => cancel(draft, app, *deploy, reason.as_deref()),
         Command::Resume { reason } => Ok(resume(draft, app, reason.clone())),
-        Command::Lock { reason } => {
-            lock(draft, app, reason);
+        Command::Lock { reason, until } => {
+            lock(draft, app, reason, until.as_ref());
             Ok(Answer::Done)
         }
+        Command::LockEnds { until } => {
+            // another one, or none, is in its place
+            if app.lock.as_ref().and_then(|l| l.until.as_ref()) != Some(until) {
+                return Ok(Answer::Unchanged);
+            }
+            let reason = "its time is over".to_owned();
+            Ok(unlock(draft, app, known, Some(reason)))
+        }
         Command::Unlock { reason } => Ok(unlock(draft, app, known, reason.clone())),
-        Command::Scale { service, old, new } => {
+        Command::Scale {
+            service,
+            old,
+            new,
+            override_lock,
+        } => {
+            unlocked(app, *override_lock)?;
             idle(app)?;
             draft.app(Fact::ServiceScaled {
                 id: service.clone(),
@@ -284,12 +298,14 @@ fn end_rollback(draft: &mut Draft<'_>, app: &App) {
 }
 
 /// Nobody deploys from now on: what follows the branch and has not touched Marathon is held like a push that comes later.
-fn lock(draft: &mut Draft<'_>, app: &App, reason: &str) {
+fn lock(draft: &mut Draft<'_>, app: &App, reason: &str, until: Option<&String>) {
     draft.app(Fact::AppLocked {
         reason: reason.to_owned(),
         head: head(app),
+        until: until.cloned(),
     });
-    let sentence = format!("locked by {}: {reason}", who(draft.actor));
+    let ends = until.map_or_else(String::new, |until| format!(" (until {until})"));
+    let sentence = format!("locked by {}: {reason}{ends}", who(draft.actor));
     let untouched = app.running.as_ref().filter(|_| app.running_untouched());
     for deploy in untouched.into_iter().chain(&app.waiting) {
         if !deploy.wanted.cause.follows() {

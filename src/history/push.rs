@@ -72,10 +72,7 @@ fn new_head(
 /// Why a head is kept and not deployed.
 fn hold(app: &App, pushed_before: bool, head: &CommitId) -> Option<Sentence> {
     if let Some(lock) = &app.lock {
-        let sentence = format!(
-            "locked by {} since {}: {}",
-            lock.by, lock.since, lock.reason
-        );
+        let sentence = format!("locked by {} since {}: {}", lock.by, lock.since, lock.why());
         return Some(Sentence::new(Code::HeldByLock, sentence));
     }
     let pin = app.pin.as_ref()?;

@@ -65,6 +65,20 @@ pub struct Lock {
     pub reason: String,
     /// Since when.
     pub since: String,
+    /// When it ends by itself; `None`: when somebody lifts it.
+    #[serde(default)]
+    pub until: Option<String>,
+}
+
+impl Lock {
+    /// Why, and until when, as sentences have it.
+    #[must_use]
+    pub fn why(&self) -> String {
+        match &self.until {
+            Some(until) => format!("{} (until {until})", self.reason),
+            None => self.reason.clone(),
+        }
+    }
 }
 
 /// What runs, by the last deploy that succeeded.

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::context::Context;
 use crate::deployer;
-use crate::history::App;
+use crate::history::{App, Command};
 use crate::id::AppId;
 use crate::intake::{Branches, HookKeeper};
 use crate::store::StoreError;
@@ -41,6 +41,8 @@ pub enum Look {
     Branch(AppId),
     /// The webhook of a repository.
     Hook(u64),
+    /// A lock that ends by itself.
+    Lock(AppId),
 }
 
 /// How often.
@@ -150,9 +152,14 @@ impl Schedule {
             Look::Branch(app.id.clone()),
             Look::Hook(app.source.repository_id),
         );
+        let until = app.lock.as_ref().and_then(|lock| lock.until.as_ref());
+        let lock = until.map(|until| (Look::Lock(app.id.clone()), now + self.ends_in(until)));
         let hook_is_missing = app.hook.id.is_none() && app.hook.failure.is_none();
         let mut due = self.due();
         due.if_new(branch, now);
+        if let Some((lock, at)) = lock {
+            due.at_the_latest(lock, at);
+        }
         if hook_is_missing {
             due.at_the_latest(hook, hooks_from);
         } else {
@@ -198,6 +205,7 @@ impl Schedule {
                 let is_there = self.branches.look(app).await?;
                 Ok(is_there.then(|| self.usual(look)))
             }
+            Look::Lock(app) => self.end_lock(app).await,
             Look::Hook(repository) => {
                 let kept = self.hooks.look(*repository).await?;
                 Ok(kept.map(|reached| {
@@ -211,9 +219,35 @@ impl Schedule {
         }
     }
 
+    /// How long it is until then: looked at again sooner, as somebody may set the clock.
+    fn ends_in(&self, until: &str) -> Duration {
+        let until: Option<jiff::Timestamp> = until.parse().ok();
+        let left = until.map_or(0, |until| {
+            until.duration_since(self.context.clock.now()).as_millis()
+        });
+        Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(SOON)
+    }
+
+    /// Ends a lock whose time is over; answers when it is to be looked at again.
+    async fn end_lock(&self, id: &AppId) -> Result<Option<Duration>, StoreError> {
+        let app = self.context.store.app(id).await?;
+        let lock = app.filter(|a| a.destroying.is_none()).and_then(|a| a.lock);
+        let Some(until) = lock.and_then(|lock| lock.until) else {
+            return Ok(None);
+        };
+        let left = self.ends_in(&until);
+        if !left.is_zero() {
+            return Ok(Some(left));
+        }
+        let log = self.context.store.log();
+        let ends = Command::LockEnds { until };
+        log.command(id, "observer", None, ends).await?;
+        Ok(None)
+    }
+
     fn usual(&self, look: &Look) -> Duration {
         match look {
-            Look::Apps => SOON,
+            Look::Apps | Look::Lock(_) => SOON,
             Look::Drift => self.context.timing.drift,
             Look::Branch(_) => self.every.branch,
             Look::Hook(_) => self.every.hook,
@@ -247,7 +281,7 @@ impl Schedule {
     async fn make(self: Arc<Self>, look: Look, stop: CancellationToken) {
         let looking = async {
             let _place = match look {
-                Look::Apps | Look::Drift => None,
+                Look::Apps | Look::Drift | Look::Lock(_) => None,
                 Look::Branch(_) | Look::Hook(_) => self.at_github.acquire().await.ok(),
             };
             let looking = AssertUnwindSafe(self.look(&look)).catch_unwind();

@@ -7,10 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use tokio::sync::{broadcast, watch};
 
+use super::access::AccessWrite;
 use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
 use super::projection::PushLine;
 use super::read::{EventFilter, PushRow, Within};
-use super::tokens::{AccessWrite, TokenRow};
+use super::tokens::TokenRow;
 use super::unlogged::Unlogged;
 use super::{StoreError, unlogged};
 use crate::clock::{SharedClock, stamp};

@@ -1,5 +1,6 @@
 //! The log and everything else that is kept, in one SQLite file. All SQL lives in this folder.
 
+mod access;
 mod batch;
 mod clean;
 mod connect;
@@ -19,9 +20,10 @@ use std::sync::Arc;
 use sqlx::SqlitePool;
 use tokio::sync::watch;
 
+pub use access::{NewSession, NewToken};
 pub use batch::{CommandRequest, Touched, Written};
 pub use read::{EventFilter, PushRow, Within};
-pub use tokens::{NewSession, NewToken, SESSION_ID, SessionRow, TokenRow};
+pub use tokens::{SESSION_ID, SessionRow, TokenRow};
 pub use unlogged::Secrets;
 pub use verify::{Report, rebuild, verify};
 pub use writer::{Log, OnFatal};

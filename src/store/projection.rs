@@ -10,7 +10,7 @@ use crate::history::{App, Deploy, RowChange, apply};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 
 /// Changes when the fold or the tables change: older projections are made anew at start.
-pub(super) const GENERATION: &str = "9";
+pub(super) const GENERATION: &str = "10";
 
 /// A received push as it is listed.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::tokens::AccessWrite;
+use super::access::AccessWrite;
 use super::{Store, StoreError};
 use crate::id::{AppId, BlobId};
 use crate::secret::Secret;

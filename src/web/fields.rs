@@ -25,8 +25,9 @@ fn fields(action: &str) -> Option<Vec<&'static str>> {
         "rollback" => &[PLACE, DEPLOY],
         "deploy" | "redeploy" => &[PLACE, DEPLOY, &["force"]],
         "cancel" => &[PLACE, &["reason"]],
-        "resume" | "lock" | "unlock" => &[&["reason"]],
-        "scale" => &[&["service", "instances"]],
+        "resume" | "unlock" => &[&["reason"]],
+        "lock" => &[&["reason", "until"]],
+        "scale" => &[&["service", "instances", "override_lock"]],
         "adopt" => &[&["services", "from"]],
         _ => return None,
     };

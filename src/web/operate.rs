@@ -19,6 +19,7 @@ use super::people::{Operator, needs};
 use super::target::{Resolved, Wanted, target, wanted, would_queue};
 use crate::access::{Person, Role};
 use crate::api::{ActBody, AppBody, PlanBody, ProblemCode};
+use crate::clock::{moment, stamp};
 use crate::event::Cause;
 use crate::history::{App, Command, Target};
 use crate::id::{DeployNumber, ServiceId};
@@ -132,11 +133,25 @@ async fn perform(
                     "reason: a lock needs a reason, for those who meet it",
                 )
             })?,
+            until: until(web, &body)?,
         },
         other => return Err(Failure::missing(format!("there is no action {other:?}"))),
     };
     let answer = acting.command(command).await?;
     Ok(acting.answer(&answer))
+}
+
+/// When a lock ends by itself.
+fn until(web: &Web, body: &ActBody) -> Result<Option<String>, Failure> {
+    let invalid = |why: String| Failure::unprocessable(ProblemCode::Invalid, why);
+    let Some(text) = &body.until else {
+        return Ok(None);
+    };
+    let end = moment(text).map_err(|why| invalid(format!("until: {why}")))?;
+    if end <= web.context.clock.now() {
+        return Err(invalid("until: is over already".to_owned()));
+    }
+    Ok(Some(stamp(end)))
 }
 
 fn number(body: &ActBody) -> Result<Option<DeployNumber>, Failure> {
@@ -274,6 +289,7 @@ async fn scale(
             service,
             old: live.instances,
             new,
+            override_lock: body.override_lock,
         })
         .await?;
     Ok(acting.answer(&answer))

@@ -268,6 +268,9 @@ pub(super) struct ScaleArgs {
     /// How many instances
     #[arg(long, value_name = "number", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub instances: u32,
+    /// Act although the app is locked
+    #[arg(long)]
+    pub override_lock: bool,
 }
 
 #[derive(Args)]
@@ -337,6 +340,9 @@ pub(super) struct LockArgs {
     /// Why, for those who meet the lock
     #[arg(short = 'm', long = "message", value_name = "reason")]
     pub reason: String,
+    /// When it ends by itself: 2h, 18:00, 2026-12-31; without it, at unlock
+    #[arg(long, value_name = "time")]
+    pub until: Option<String>,
 }
 
 #[derive(Args)]

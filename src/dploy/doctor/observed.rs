@@ -179,7 +179,7 @@ impl Doctor<'_> {
             (Some(lock), _) => Some(format!(
                 "locked by {}: {}; `dploy unlock`",
                 who(&lock.by),
-                lock.reason
+                lock.why()
             )),
             (None, Some(pin)) => Some(format!(
                 "pinned to {} by {}; `dploy resume`",

@@ -129,11 +129,12 @@ impl Fold<'_> {
         });
     }
 
-    pub(super) fn app_locked(&mut self, reason: &str) {
+    pub(super) fn app_locked(&mut self, reason: &str, until: Option<&String>) {
         self.app.lock = Some(Lock {
             by: self.event.actor.clone(),
             reason: reason.to_owned(),
             since: self.at.to_owned(),
+            until: until.cloned(),
         });
     }
 

@@ -173,7 +173,7 @@ impl Fold<'_> {
                 (self.app.pin, self.app.held) = (None, None);
                 self.app.rolled_back.clear();
             }
-            Fact::AppLocked { reason, .. } => self.app_locked(reason),
+            Fact::AppLocked { reason, until, .. } => self.app_locked(reason, until.as_ref()),
             Fact::AppUnlocked { .. } => {
                 self.app.lock = None;
                 self.app.held.take_if(|h| !h.why.is(Code::FirstStart));

@@ -937,6 +937,7 @@ fn a_scaling_is_owed_until_marathon_accepted_it() {
         service: web.clone(),
         old: 2,
         new: 5,
+        override_lock: false,
     };
     story.does(OPERATOR, scale.clone());
     assert!(story.app().owes_work());
@@ -1040,6 +1041,38 @@ fn a_locked_app_holds_pushes_and_refuses_operators() {
         story.does(OPERATOR, Command::Deploy(Box::new(anyway))),
         queued(2)
     );
+}
+
+#[test]
+fn a_lock_ends_at_its_time_as_if_somebody_lifted_it_and_another_in_its_place_stays() {
+    let until = || "2026-11-23T10:00:00.000000Z".to_owned();
+    let ends = || Command::LockEnds { until: until() };
+    let for_a_night = || Command::Lock {
+        reason: "night".to_owned(),
+        until: Some(until()),
+    };
+    let mut story = Story::new();
+    story.does(OPERATOR, for_a_night());
+    let sentence = held(&story.does(GITHUB, pushed(1, 2)), "locked");
+    assert!(
+        sentence.ends_with("night (until 2026-11-23T10:00:00.000000Z)"),
+        "{sentence}"
+    );
+    let scale = Command::Scale {
+        service: service(WEB),
+        old: 1,
+        new: 2,
+        override_lock: false,
+    };
+    let refusal = story.is_refused(scale).to_string();
+    assert!(refusal.contains("until 2026-11-23"), "{refusal}");
+    assert_eq!(story.does(OBSERVER, ends()), queued(2));
+    assert_eq!(story.then(), ["app_unlocked", "deploy_queued #2"]);
+    assert_eq!(story.does(OBSERVER, ends()), Answer::Unchanged);
+    // somebody locked it anew meanwhile
+    story.does(OPERATOR, lock("audit"));
+    assert_eq!(story.does(OBSERVER, ends()), Answer::Unchanged);
+    assert!(story.app().lock.is_some());
 }
 
 #[test]

@@ -313,6 +313,7 @@ fn wished(id: &AppId, wish: &Wish) -> Command {
             service: web,
             old: 2,
             new: 3,
+            override_lock: false,
         },
         Wish::Adopt => Command::Adopt {
             services: vec![outcome(

@@ -372,6 +372,45 @@ async fn a_lock_holds_pushes_and_unlocking_deploys_the_head_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lock_ends_at_its_time_also_where_nobody_was_there_to_see_it() {
+    let (mut town, ..) = two_versions().await;
+    let soon = || {
+        let end = jiff::Timestamp::now() + std::time::Duration::from_secs(2);
+        json!({"reason": "a moment", "until": end})
+    };
+    for (body, why) in [
+        (
+            json!({"reason": "x", "until": "2020-01-01T00:00:00Z"}),
+            "over already",
+        ),
+        (json!({"reason": "x", "until": "soon"}), "is no time"),
+    ] {
+        let (status, problem) = town.post("/apps/shop/lock", &body).await;
+        assert!(
+            status == 422 && problem.to_string().contains(why),
+            "{problem}"
+        );
+    }
+    for (version, deploy) in [(3, 3), (4, 4)] {
+        assert_eq!(town.post("/apps/shop/lock", &soon()).await.0, 200);
+        let lock = town.app().await["lock"].clone();
+        assert!(lock["until"].is_string(), "{lock}");
+        town.spec("web", &service("/shop/web", version, ""));
+        town.push("while it is locked");
+        town.github.settle().await;
+        if deploy == 4 {
+            town.stop().await;
+            town.start().await;
+        }
+        town.ended(deploy).await;
+        let ended = town.event_until("app_unlocked").await;
+        assert_eq!(ended["actor"], "observer", "{ended}");
+        assert_eq!(town.version("/shop/web").await, version.to_string());
+    }
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_is_scaled_and_a_push_keeps_the_count() {
     let (town, ..) = two_versions().await;
     let (status, body) = town

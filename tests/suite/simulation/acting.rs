@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
+use dploy_observer::clock::Clock as _;
 use dploy_observer::history::Command;
 use dploy_observer::id::AppId;
 use serde_json::{Value, json};
@@ -198,6 +199,10 @@ impl Machine {
             Wish::Cancel => ("cancel", json!({"reason": reason})),
             Wish::Resume => ("resume", json!({})),
             Wish::Lock => ("lock", json!({"reason": reason})),
+            Wish::LockFor(seconds) => {
+                let until = self.outside.clock.now() + Duration::from_secs((*seconds).into());
+                ("lock", json!({"reason": reason, "until": until}))
+            }
             Wish::Unlock => ("unlock", json!({})),
             Wish::Scale(s, n) => ("scale", json!({"service": service(s), "instances": n})),
             Wish::Adopt => ("adopt", json!({})),

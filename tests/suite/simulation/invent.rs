@@ -346,6 +346,7 @@ fn wish(chance: &mut Rng, service: usize) -> Wish {
         12 | 13 => Wish::Redeploy,
         14 | 15 => Wish::Cancel,
         16 => Wish::Resume,
+        17 if chance.bool() => Wish::LockFor(chance.u32(10..1200)),
         17 => Wish::Lock,
         18 => Wish::Unlock,
         19 | 20 => Wish::Scale(service, chance.u32(0..6)),

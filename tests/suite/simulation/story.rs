@@ -206,6 +206,8 @@ pub enum Wish {
     Resume,
     /// Nobody deploys.
     Lock,
+    /// Nobody deploys for so many seconds.
+    LockFor(u32),
     /// Everybody may again.
     Unlock,
     /// Other counts.
@@ -349,6 +351,7 @@ impl Wish {
             Self::Cancel => "Cancel",
             Self::Resume => "Resume",
             Self::Lock => "Lock",
+            Self::LockFor(_) => "LockFor",
             Self::Unlock => "Unlock",
             Self::Scale(..) => "Scale",
             Self::Adopt => "Adopt",
@@ -369,6 +372,7 @@ impl Wish {
         "Cancel",
         "Resume",
         "Lock",
+        "LockFor",
         "Unlock",
         "Scale",
         "Adopt",

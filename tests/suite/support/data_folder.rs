@@ -123,6 +123,7 @@ pub fn rollback(to: u8) -> Command {
 pub fn lock(reason: &str) -> Command {
     Command::Lock {
         reason: reason.to_owned(),
+        until: None,
     }
 }
 

@@ -89,6 +89,7 @@ pub fn gated(words: &str) -> AppBody {
             resume: ResumeWhen::NextPush,
         }),
         lock: Some(Lock {
+            until: None,
             by: "operator:bo".into(),
             reason: words.into(),
             since: "2026-11-22T09:00:00Z".into(),
