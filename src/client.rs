@@ -330,9 +330,26 @@ impl Client {
         app: &AppId,
         keep_services: bool,
         override_lock: bool,
+        plan: Option<&str>,
     ) -> Result<DestroyedBody, ClientError> {
-        let path =
-            format!("/apps/{app}?keep_services={keep_services}&override_lock={override_lock}");
+        let plan = plan.map(|plan| format!("&plan={plan}"));
+        let path = format!(
+            "/apps/{app}?keep_services={keep_services}&override_lock={override_lock}{}",
+            plan.unwrap_or_default()
+        );
+        Ok(self.call(Method::DELETE, &path, None).await?.1)
+    }
+
+    /// What a destroy would take down.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn destroy_plan(
+        &self,
+        app: &AppId,
+        keep_services: bool,
+    ) -> Result<PlanBody, ClientError> {
+        let path = format!("/apps/{app}?keep_services={keep_services}&dry_run=true");
         Ok(self.call(Method::DELETE, &path, None).await?.1)
     }
 }

@@ -107,14 +107,17 @@ pub struct PlanBody {
     pub app: AppId,
     /// What runs now.
     pub from: Option<DeployRef>,
-    /// What would run.
-    pub to: DeployRef,
+    /// What would run; null after a destroy, and where nothing was deployed yet.
+    pub to: Option<DeployRef>,
     /// Commits that would be undone, newest first.
     pub undoes: Vec<CommitId>,
     /// The services that would change.
     pub services: Vec<PlanService>,
     /// Traps.
     pub warnings: Vec<Sentence>,
+    /// What happens besides, in words.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// The plan token.
     pub plan: String,
 }

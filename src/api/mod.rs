@@ -261,6 +261,9 @@ pub struct AppsBody {
     pub next: Option<String>,
     /// The apps.
     pub apps: Vec<AppBody>,
+    /// Whether whoever asks is shown all there are.
+    #[serde(default)]
+    pub all: bool,
     /// The app of the observer's settings, as long as it cannot be registered.
     #[serde(default)]
     pub registering: Option<RegisteringBody>,

@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use super::args::ScaleArgs;
 use super::ls;
+use super::operate::show_plan;
 use super::session::{Marathon, Observer, Session};
 use super::workspace::Workspace;
 use crate::api::ActBody;
+use crate::client::{Acted, Client};
 use crate::clock;
 use crate::history::AppState;
-use crate::id::ServiceId;
+use crate::id::{AppId, ServiceId};
 use crate::marathon::{LiveApp, MarathonError};
 use crate::rollout::{self, Standings};
 use crate::spec::LABEL_APP;
@@ -200,16 +202,15 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
     let ids = rollout::ours(&marathon.client, workspace.app.as_str()).await?;
     let id = called(&workspace, &ids, &args.pid)?;
     if let Some(observer) = deployed_by(session, &workspace, &marathon).await? {
-        let body = ActBody {
+        let mut body = ActBody {
             service: Some(id.to_string()),
             instances: Some(args.instances),
             override_lock: args.override_lock,
             ..ActBody::default()
         };
-        session
-            .operator(&observer)?
-            .act(&workspace.app, "scale", &body)
-            .await?;
+        let client = session.operator(&observer)?;
+        agreed(session, &client, &workspace.app, &mut body, args.yes).await?;
+        client.act(&workspace.app, "scale", &body).await?;
     } else {
         match marathon.client.scale(&id, args.instances, false).await {
             Err(MarathonError::Locked(_)) => {
@@ -241,6 +242,30 @@ async fn deployed_by(
     Ok(page
         .filter(|p| p.app.state != AppState::Destroyed)
         .map(|_| observer))
+}
+
+/// Where somebody can be asked, the plan is shown first, and only that is done.
+async fn agreed(
+    session: &Session,
+    client: &Client,
+    app: &AppId,
+    body: &mut ActBody,
+    yes: bool,
+) -> anyhow::Result<()> {
+    let terminal = session.terminal;
+    if yes || !terminal.can_ask() || terminal.json {
+        return Ok(());
+    }
+    body.dry_run = true;
+    let Acted::Plan(plan) = client.act(app, "scale", body).await? else {
+        bail!("the observer did not answer with a plan");
+    };
+    show_plan(session, &plan)?;
+    if !terminal.agrees(&format!("scale {app} by {}?", client.base())) {
+        bail!("nothing was changed");
+    }
+    (body.dry_run, body.plan) = (false, Some(plan.plan));
+    Ok(())
 }
 
 /// Waits until that many run.

@@ -92,6 +92,53 @@ pub(super) async fn acted(
     }
 }
 
+/// An action that changes what runs: where somebody can be asked, its plan is shown first, and only that is done.
+async fn planned(
+    session: &Session,
+    action: &str,
+    mut body: ActBody,
+    yes: bool,
+    done: &str,
+) -> anyhow::Result<ExitCode> {
+    let (workspace, observer) = observed(session).await?;
+    let client = session.operator(&observer)?;
+    let (app, terminal) = (&workspace.app, session.terminal);
+    loop {
+        if !yes && terminal.can_ask() && !terminal.json {
+            body.dry_run = true;
+            let question = match client.act(app, action, &body).await {
+                Ok(Acted::Plan(plan)) => {
+                    show_plan(session, &plan)?;
+                    body.plan = Some(plan.plan.clone());
+                    format!("{action} {app} by {}?", client.base())
+                }
+                Ok(_) => bail!("the observer did not answer with a plan"),
+                // who must act now does it without one
+                Err(error) if error.is(ProblemCode::Marathon) => {
+                    terminal.note(format!("There is no plan: {error}"));
+                    format!("{action} {app} by {} without a plan?", client.base())
+                }
+                Err(error) => return acted(session, &client, app, Err(error), done).await,
+            };
+            if !terminal.agrees(&question) {
+                bail!("nothing was changed");
+            }
+            body.dry_run = false;
+        }
+        let answer = client.act(app, action, &body).await;
+        if body.plan.is_some()
+            && answer
+                .as_ref()
+                .is_err_and(|error| error.is(ProblemCode::PlanStale))
+        {
+            terminal.note("Something changed while you were reading; this is the plan now:");
+            body.plan = None;
+            continue;
+        }
+        return acted(session, &client, app, answer, done).await;
+    }
+}
+
 async fn act(
     session: &Session,
     action: &str,
@@ -118,7 +165,8 @@ fn place(workspace: &Workspace, text: &str) -> String {
     }
 }
 
-fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
+/// A plan, as people read it.
+pub(super) fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
     let terminal = session.terminal;
     let mut plan = plan.clone();
     let services = std::mem::take(&mut plan.services);
@@ -131,12 +179,17 @@ fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
         let number = d.deploy.map(|n| format!(" ({n})")).unwrap_or_default();
         format!("{}{number}", d.commit.short())
     };
-    let to = name(&plan.to);
-    terminal.say(match &plan.from {
+    let back = if plan.undoes.is_empty() { "" } else { "back " };
+    terminal.say(match (&plan.from, &plan.to) {
+        (_, None) => format!("{}: nothing is left", plan.app),
         // what is to be left behind never came to be live
-        Some(from) if from.commit == plan.to.commit => format!("{}: back to {to}", plan.app),
-        Some(from) => format!("{}: from {} back to {to}", plan.app, name(from)),
-        None => format!("{}: from nothing back to {to}", plan.app),
+        (Some(from), Some(to)) if from.commit == to.commit => {
+            format!("{}: {back}to {}", plan.app, name(to))
+        }
+        (Some(from), Some(to)) => {
+            format!("{}: from {} {back}to {}", plan.app, name(from), name(to))
+        }
+        (None, Some(to)) => format!("{}: from nothing {back}to {}", plan.app, name(to)),
     });
     if !plan.undoes.is_empty() {
         let undone: Vec<&str> = plan
@@ -146,6 +199,9 @@ fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
             .map(crate::id::CommitId::short)
             .collect();
         terminal.say(format!("undoes     {}", undone.join(", ")));
+    }
+    for line in &plan.also {
+        terminal.say(format!("also       {}", crate::secret::plain(line, 300)));
     }
     preview::show(terminal, &plan.services, &[], &plan.warnings);
     if plan.services.is_empty() {
@@ -222,7 +278,7 @@ pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Resu
         force: args.force,
         ..ActBody::default()
     };
-    act(session, "deploy", body, "Done.").await
+    planned(session, "deploy", body, args.yes, "Done.").await
 }
 
 pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Result<ExitCode> {
@@ -282,5 +338,5 @@ pub(super) async fn go_on(
         "unlock" => "Unlocked; there was nothing to deploy.",
         _ => "The app follows its branch again; there was nothing to deploy.",
     };
-    act(session, action, body, done).await
+    planned(session, action, body, args.yes, done).await
 }

@@ -99,7 +99,15 @@ pub(super) async fn is_gone(
         .map_err(|e| anyhow::anyhow!("-adopt-from: {e}"))?;
     // what strangers are not shown is not gone
     let seen = session.asks(observer, async |client| client.app(&id).await);
-    match seen.await? {
+    let seen = seen.await?;
+    let shown = session.asks(observer, async |client| client.apps().await);
+    if seen.is_none() && !shown.await?.all {
+        bail!(
+            "-adopt-from: whether the app {from} is gone says the observer at {} to a token for all apps only",
+            observer.client.base()
+        );
+    }
+    match seen {
         Some(page) if page.app.state != AppState::Destroyed => bail!(
             "-adopt-from: the app {from} is not gone, the observer at {} deploys it; destroy it there first",
             observer.client.base()

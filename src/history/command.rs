@@ -193,6 +193,8 @@ pub enum Command {
         /// Although it is locked.
         override_lock: bool,
     },
+    /// What was looked at first, and is refused where it would come to something else by now.
+    Shown(Box<Shown>),
     /// A forged or malformed call; it belongs to no app.
     Refused {
         /// Which route.
@@ -202,6 +204,32 @@ pub enum Command {
         /// How many since the last such event.
         count: u64,
     },
+}
+
+/// A command, and what it was seen to come to.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The plan token.
+    pub plan: String,
+    /// What the token is of, beside the state of the app.
+    pub of: String,
+    /// The service it is limited to.
+    pub only: Option<ServiceId>,
+    /// The commit that it would deploy.
+    pub commit: Option<CommitId>,
+    /// What is wanted.
+    pub command: Command,
+}
+
+impl Command {
+    /// What is wanted, also of one that was looked at first.
+    #[must_use]
+    pub fn wanted(&self) -> &Self {
+        match self {
+            Self::Shown(shown) => &shown.command,
+            command => command,
+        }
+    }
 }
 
 /// What the writer looked up in the log for a command, inside the transaction.

@@ -13,7 +13,7 @@ mod push;
 mod state;
 mod told;
 
-pub use command::{Answer, Command, Decision, Known, Push, Refusal, Registering, Target};
+pub use command::{Answer, Command, Decision, Known, Push, Refusal, Registering, Shown, Target};
 pub use decide::decide;
 pub use deploy::{Deploy, Progress, Waiting};
 pub use fold::{RowChange, apply};

@@ -79,6 +79,18 @@ pub(super) fn operate(
             unlocked(app, *override_lock)?;
             Ok(destroy(draft, app, known, *keep_services))
         }
+        Command::Shown(shown) => {
+            let token = plan_token(app, &shown.of, shown.only.as_ref());
+            let stands = match &shown.command {
+                Command::Adopt { .. } => stands_at(app).ok().map(|d| d.commit),
+                _ => head(app),
+            };
+            let moved = shown.commit.is_some() && shown.commit != stands;
+            if moved || shown.plan != token {
+                return Err(Refusal::PlanStale);
+            }
+            operate(draft, app, known, &shown.command)
+        }
         _ => Err(Refusal::Stale),
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::deploy::Deploy;
 use super::phase::{Phase, begins_rollout};
 use super::told::{Debt, Intent, Told};
-use crate::event::{AppSettings, Call, Drift, ResumeWhen, Source, Visibility};
+use crate::event::{AppSettings, Call, Drift, Outcome, ResumeWhen, Source, Visibility};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId, SpecHash};
 use crate::sentence::Sentence;
 
@@ -243,6 +243,17 @@ pub struct App {
 }
 
 impl App {
+    /// Services become its own, as they run.
+    pub fn adopt(&mut self, services: &[Outcome]) {
+        for service in services {
+            let record = self.services.entry(service.id.clone()).or_default();
+            record.adopted = true;
+            record.applied.clone_from(&service.spec);
+            record.rendering.clone_from(&service.rendering);
+            record.instances = service.instances;
+        }
+    }
+
     /// An app as `app_registered` makes it; numbering goes on when it comes back.
     #[must_use]
     pub fn new(

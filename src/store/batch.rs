@@ -9,7 +9,7 @@ use super::StoreError;
 use super::clean::cleaned;
 use super::projection::{Changes, PushLine};
 use crate::event::{Event, Fact, GENESIS, NewEvent, PAYLOAD_LIMIT, split};
-use crate::history::{Answer, App, Command, Deploy, Refusal, decide};
+use crate::history::{Answer, App, Command, Decision, Deploy, Refusal, decide};
 use crate::id::{AppId, CommitId, DeployNumber};
 use crate::secret::Redactor;
 
@@ -116,6 +116,33 @@ impl Batch {
         self.events.is_empty()
     }
 
+    /// What a command comes to as things stand, and the newest event of its app.
+    pub async fn decided(
+        &mut self,
+        conn: Option<&mut SqliteConnection>,
+        tip: &Tip,
+        request: &CommandRequest,
+    ) -> Result<Result<(Decision, i64), Refusal>, StoreError> {
+        let id = &request.app;
+        if !self.apps.contains_key(id)
+            && let Some(app) = tip.apps.get(id)
+        {
+            self.apps.insert(id.clone(), app.clone());
+            self.before.insert(id.clone(), app.clone());
+        }
+        let before = self.apps.get(id).map_or(0, |a| a.last_seq);
+        let known = self.known(conn, tip, request).await?;
+        let decision = decide(
+            id,
+            self.apps.get(id),
+            &known,
+            &request.actor,
+            request.dedup.as_deref(),
+            &request.command,
+        );
+        Ok(decision.map(|decision| (decision, before)))
+    }
+
     /// Decides a command on the state that the commands before it in this batch left. Without a connection the batch is all
     /// there is.
     pub async fn take(
@@ -127,24 +154,8 @@ impl Batch {
         redactor: &Redactor,
     ) -> Result<Result<Written, Refusal>, StoreError> {
         let id = &request.app;
-        if !self.apps.contains_key(id)
-            && let Some(app) = tip.apps.get(id)
-        {
-            self.apps.insert(id.clone(), app.clone());
-            self.before.insert(id.clone(), app.clone());
-        }
-        let before = self.apps.get(id).map_or(0, |a| a.last_seq);
-        let known = self.known(conn, tip, request).await?;
-        let dedup = request.dedup.as_deref();
-        let decision = match decide(
-            id,
-            self.apps.get(id),
-            &known,
-            &request.actor,
-            dedup,
-            &request.command,
-        ) {
-            Ok(decision) => decision,
+        let (decision, before) = match self.decided(conn, tip, request).await? {
+            Ok(decided) => decided,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let mut encoded = Vec::new();

@@ -29,7 +29,7 @@ impl Batch {
                 known.key_reused = self.of_another_body(conn.as_deref_mut(), app, key).await?;
             }
         }
-        match &request.command {
+        match request.command.wanted() {
             Command::Push(push) => {
                 let in_batch = push
                     .body
@@ -42,7 +42,7 @@ impl Batch {
             Command::HeadMoved { head, .. } => {
                 known.commit = self.pushed_before_pin(conn, app, head).await?;
             }
-            Command::Unlock { .. } => {
+            Command::Unlock { .. } | Command::LockEnds { .. } => {
                 if let Some(head) = self.apps.get(app).and_then(|a| a.head.as_ref()) {
                     known.commit = self.pushed_before_pin(conn, app, &head.commit).await?;
                 }

@@ -16,7 +16,7 @@ use super::unlogged::Unlogged;
 use super::{StoreError, unlogged};
 use crate::clock::{SharedClock, stamp};
 use crate::event::{Event, GENESIS};
-use crate::history::{App, Deploy};
+use crate::history::{Answer, App, Deploy};
 use crate::id::{AppId, BlobId, Branch, CommitId, DeployNumber, ServiceId};
 use crate::secret::{Redactor, Secret};
 
@@ -92,6 +92,18 @@ impl Memory {
         }
         self.head.send_replace(newest);
         Ok(answer)
+    }
+
+    /// What a command would come to.
+    pub fn would(&self, request: &CommandRequest) -> Result<Answer, StoreError> {
+        let mut kept = self.kept();
+        let Kept { tip, batch, .. } = &mut *kept;
+        let decided = batch.decided(None, tip, request);
+        let decided = decided
+            .now_or_never()
+            .unwrap_or_else(|| Err(StoreError::Unavailable("a log in memory waits".to_owned())))?;
+        let (decision, _) = decided.map_err(StoreError::from)?;
+        Ok(decision.answer)
     }
 
     /// Keeps what is no event.

@@ -16,7 +16,7 @@ use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
 use super::memory::Memory;
 use super::unlogged::Unlogged;
 use crate::clock::{SharedClock, stamp};
-use crate::history::{Answer, Command};
+use crate::history::{Answer, Command, Decision};
 use crate::id::{AppId, BlobId};
 use crate::secret::Redactor;
 
@@ -39,6 +39,11 @@ pub(super) enum Work {
     Command(
         Box<CommandRequest>,
         oneshot::Sender<Result<Written, StoreError>>,
+    ),
+    /// What a command would come to; nothing is written.
+    Would(
+        Box<CommandRequest>,
+        oneshot::Sender<Result<Answer, StoreError>>,
     ),
     Unlogged(Unlogged, oneshot::Sender<Result<(), StoreError>>),
     Close(oneshot::Sender<()>),
@@ -107,6 +112,30 @@ impl Log {
             wants_state: true,
         };
         self.write(request).await
+    }
+
+    /// What a command would come to as things stand; nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when it would be refused, [`StoreError::Unavailable`] when the log cannot be read.
+    pub async fn would(
+        &self,
+        app: &AppId,
+        actor: &str,
+        command: Command,
+    ) -> Result<Answer, StoreError> {
+        let request = CommandRequest {
+            app: app.clone(),
+            actor: actor.to_owned(),
+            dedup: None,
+            command,
+            wants_state: false,
+        };
+        if let Some(memory) = &self.memory {
+            return memory.would(&request);
+        }
+        self.send(|answer| Work::Would(Box::new(request), answer))
+            .await
     }
 
     async fn write(&self, request: CommandRequest) -> Result<Written, StoreError> {
@@ -288,6 +317,7 @@ impl Writer {
                 for (item, answer) in work.into_iter().zip(answers) {
                     match item {
                         Work::Command(_, done) => drop(done.send(answer)),
+                        Work::Would(_, done) => drop(done.send(answer.map(|w| w.answer))),
                         Work::Unlogged(_, done) => drop(done.send(answer.map(|_| ()))),
                         Work::Close(_) => {}
                     }
@@ -329,6 +359,14 @@ impl Writer {
                         .take(Some(&mut tx), &self.tip, request, &at, &self.redactor)
                         .await?;
                     taken.map_err(StoreError::from)
+                }
+                Work::Would(request, _) => {
+                    let decided = batch.decided(Some(&mut tx), &self.tip, request).await?;
+                    let nothing = |(decision, _): (Decision, i64)| Written {
+                        answer: decision.answer,
+                        ..Written::nothing()
+                    };
+                    decided.map(nothing).map_err(StoreError::from)
                 }
                 Work::Unlogged(write, _) => {
                     dirty = true;
@@ -381,6 +419,9 @@ fn refuse(work: Vec<Work>, why: &str) {
     for item in work {
         match item {
             Work::Command(_, done) => drop(done.send(Err(StoreError::Unavailable(why.to_owned())))),
+            Work::Would(_, done) => {
+                drop(done.send(Err(StoreError::Unavailable(why.to_owned()))));
+            }
             Work::Unlogged(_, done) => {
                 drop(done.send(Err(StoreError::Unavailable(why.to_owned()))));
             }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Web;
 use super::error::Failure;
 use super::negotiate::json as json_answer;
+use crate::access::Person;
 use crate::api::QueuedBody;
 use crate::history::{Answer, App, Command};
 
@@ -17,6 +18,19 @@ pub(super) struct Acting<'a> {
     pub actor: String,
     pub form: bool,
     pub key: Option<String>,
+}
+
+impl<'a> Acting<'a> {
+    /// An action without a key, whose answer somebody else writes.
+    pub fn by(web: &'a Web, app: App, person: &Person) -> Self {
+        Self {
+            web,
+            app,
+            actor: person.actor(),
+            form: false,
+            key: None,
+        }
+    }
 }
 
 impl Acting<'_> {

@@ -1,21 +1,31 @@
 //! Services become an app's that nobody owns, or that an app left which is gone.
 
-use axum::response::Response;
-
 use super::Web;
 use super::acting::Acting;
 use super::error::Failure;
 use super::target::Wanted;
 use crate::api::{ActBody, ProblemCode};
 use crate::event::{Action, Outcome};
-use crate::history::Command;
+use crate::history::App;
 use crate::id::ServiceId;
 use crate::plan::{self, Obstacle};
 use crate::rollout;
 use crate::secret::plain;
 use crate::spec::LABEL_APP;
 
-pub(super) async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Response, Failure> {
+/// What an adopting is followed by a deploy of: the pin, or the head.
+pub(super) fn stands_at(app: &App) -> Wanted {
+    match &app.pin {
+        Some(pin) => match pin.deploy {
+            Some(number) => Wanted::Deploy(number),
+            None => Wanted::Commit(pin.commit.to_string()),
+        },
+        None => Wanted::Head,
+    }
+}
+
+/// The services that are adopted, as they run.
+pub(super) async fn adopted(acting: &Acting<'_>, body: &ActBody) -> Result<Vec<Outcome>, Failure> {
     let (web, app) = (acting.web, &acting.app);
     let resolved = web.resolve(app, &Wanted::Head).await?;
     let wanted = |id: &ServiceId| {
@@ -86,8 +96,7 @@ pub(super) async fn adopt(acting: &Acting<'_>, body: &ActBody) -> Result<Respons
             "none of these services runs in Marathon; there is nothing to adopt",
         ));
     }
-    let answer = acting.command(Command::Adopt { services }).await?;
-    Ok(acting.answer(&answer))
+    Ok(services)
 }
 
 /// Whether the app whose label a service carries is gone, as the operator says by naming it.

@@ -25,10 +25,10 @@ fn fields(action: &str) -> Option<Vec<&'static str>> {
         "rollback" => &[PLACE, DEPLOY],
         "deploy" | "redeploy" => &[PLACE, DEPLOY, &["force"]],
         "cancel" => &[PLACE, &["reason"]],
-        "resume" | "unlock" => &[&["reason"]],
+        "resume" | "unlock" => &[&["reason", "plan", "dry_run"]],
         "lock" => &[&["reason", "until"]],
-        "scale" => &[&["service", "instances", "override_lock"]],
-        "adopt" => &[&["services", "from"]],
+        "scale" => &[&["service", "instances", "override_lock", "plan", "dry_run"]],
+        "adopt" => &[&["services", "from", "plan", "dry_run"]],
         _ => return None,
     };
     Some(parts.concat())

@@ -8,20 +8,22 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::Web;
+use super::acting::Acting;
 use super::action_body::Act;
 use super::error::Failure;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants_page};
 use super::pages::destroyed_sentence;
 use super::people::{Admin, needs_everywhere};
+use super::wish::Wish;
 use crate::access::{Person, Role};
 use crate::api::{AppBody, DestroyedBody, ProblemCode, RegisterBody};
 use crate::context::renamed;
 use crate::event::Fact;
-use crate::history::{App, Command, Refusal};
+use crate::history::App;
 use crate::id::{Branch, RepositoryName, ServiceId};
 use crate::intake::{self, RegisterError};
-use crate::store::{EventFilter, StoreError};
+use crate::store::EventFilter;
 
 pub(super) async fn register_app(
     State(web): State<Web>,
@@ -92,17 +94,35 @@ pub(super) struct DestroyBody {
     keep_services: bool,
     #[serde(default)]
     override_lock: bool,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
+    plan: Option<String>,
+}
+
+impl DestroyBody {
+    fn wish(&self) -> Wish {
+        Wish::Destroy {
+            keep_services: self.keep_services,
+            override_lock: self.override_lock,
+        }
+    }
 }
 
 pub(super) async fn confirm_destroy(
     State(web): State<Web>,
     Admin(person): Admin,
     Path(name): Path<String>,
+    Query(wish): Query<DestroyBody>,
 ) -> Result<Response, Failure> {
     let app = web.app_for(&person, Role::Admin, &name).await?;
     let page = web.app_page(&app, None).await?;
-    let chrome = web.chrome(Some(person), &format!("/apps/{}", app.id));
-    Ok(Html(html::destroy(&chrome, &page, None)).into_response())
+    let acting = Acting::by(&web, app, &person);
+    // without Marathon there is no plan, and who must may destroy it all the same
+    let plan = acting.look(&wish.wish()).await.ok();
+    let chrome = web.chrome(Some(person), &format!("/apps/{}", acting.app.id));
+    let page = html::destroy(&chrome, &page, plan.as_ref(), wish.keep_services, None);
+    Ok(Html(page).into_response())
 }
 
 pub(super) async fn destroy_by_form(
@@ -118,7 +138,13 @@ pub(super) async fn destroy_by_form(
         let error = format!("Type {} to confirm; nothing was done.", app.id);
         return Ok((
             StatusCode::UNPROCESSABLE_ENTITY,
-            Html(html::destroy(&chrome, &page, Some(&error))),
+            Html(html::destroy(
+                &chrome,
+                &page,
+                None,
+                act.body.keep_services,
+                Some(&error),
+            )),
         )
             .into_response());
     }
@@ -173,24 +199,18 @@ async fn destroy(
 ) -> Result<Response, Failure> {
     let keep_services = wish.keep_services;
     let mut head = web.context.store.head();
-    match web
-        .context
-        .store
-        .log()
-        .command(
-            &app.id,
-            &person.actor(),
-            None,
-            Command::Destroy {
-                keep_services,
-                override_lock: wish.override_lock,
-            },
-        )
-        .await
-    {
+    let acting = Acting::by(web, app.clone(), person);
+    if wish.dry_run {
+        return Ok(json_answer(
+            StatusCode::OK,
+            &acting.look(&wish.wish()).await?,
+        ));
+    }
+    match acting.carry_out(&wish.wish(), wish.plan.as_deref()).await {
+        Ok(_) => {}
         // a second call follows the first
-        Ok(_) | Err(StoreError::Refused(Refusal::Destroying)) => {}
-        Err(error) => return Err(error.into()),
+        Err(failure) if failure.0.is(ProblemCode::Destroying) => {}
+        Err(failure) => return Err(failure),
     }
     let until = tokio::time::Instant::now() + Duration::from_secs(20);
     let mut now = web.app_named(app.id.as_str()).await?;

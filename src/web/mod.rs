@@ -25,6 +25,7 @@ mod tokens;
 mod view;
 mod visible;
 mod webhook;
+mod wish;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

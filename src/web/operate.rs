@@ -4,26 +4,29 @@
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::Web;
 use super::acting::Acting;
 use super::action_body::Act;
-use super::adopt::adopt;
+use super::adopt::adopted;
 use super::error::Failure;
 use super::fields::{one_service, takes};
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants};
 use super::people::{Operator, needs};
-use super::target::{Resolved, Wanted, target, wanted, would_queue};
+use super::target::{Wanted, target, wanted};
+use super::wish::{Aim, Wish};
 use crate::access::{Person, Role};
-use crate::api::{ActBody, AppBody, PlanBody, ProblemCode};
+use crate::api::{ActBody, AppBody, ProblemCode};
 use crate::clock::{moment, stamp};
 use crate::event::Cause;
-use crate::history::{App, Command, Target};
+use crate::history::{App, Command};
 use crate::id::{DeployNumber, ServiceId};
-use crate::plan::Obstacle;
+
+/// The actions that have a plan, and a page that shows it.
+const PLANNED: [&str; 7] = [
+    "rollback", "deploy", "redeploy", "resume", "unlock", "scale", "adopt",
+];
 
 /// The app of a name, or the app of a service: a name with a slash in it is a service, which acts alone.
 async fn app_or_service(
@@ -104,41 +107,80 @@ async fn perform(
         form: act.form,
         key: act.key.map(|key| key.of(action, &act.whole)),
     };
-    let reason = body
-        .reason
-        .as_deref()
-        .map(|r| crate::secret::plain(r, 500))
-        .filter(|r| !r.trim().is_empty());
-    let command = match action {
-        "rollback" => return rollback(&acting, &body, service).await,
-        "deploy" => return deploy(&acting, &body, service, Cause::Cli).await,
-        "redeploy" => return deploy(&acting, &body, service, Cause::Redeploy).await,
-        "scale" => return scale(&acting, &body, service).await,
-        "adopt" => return adopt(&acting, &body).await,
+    let wish = match action {
+        "rollback" | "deploy" | "redeploy" | "resume" | "unlock" | "scale" | "adopt" => {
+            wish(&acting, action, &body, service).await?
+        }
+        "cancel" | "lock" => {
+            let answer = acting.command(gate(web, action, &body)?).await?;
+            return Ok(acting.answer(&answer));
+        }
         "destroy" => {
             return Err(Failure::missing(
                 "an app is destroyed by DELETE /apps/{id}, or on its page",
             ));
         }
-        "cancel" => Command::Cancel {
-            deploy: number(&body)?,
-            reason,
-        },
-        "resume" => Command::Resume { reason },
-        "unlock" => Command::Unlock { reason },
-        "lock" => Command::Lock {
-            reason: reason.ok_or_else(|| {
-                Failure::unprocessable(
-                    ProblemCode::Invalid,
-                    "reason: a lock needs a reason, for those who meet it",
-                )
-            })?,
-            until: until(web, &body)?,
-        },
         other => return Err(Failure::missing(format!("there is no action {other:?}"))),
     };
-    let answer = acting.command(command).await?;
+    if body.dry_run {
+        return Ok(json_answer(StatusCode::OK, &acting.look(&wish).await?));
+    }
+    let answer = acting.carry_out(&wish, body.plan.as_deref()).await?;
     Ok(acting.answer(&answer))
+}
+
+/// Why, for those who read the history.
+fn reason(body: &ActBody) -> Option<String> {
+    let reason = body.reason.as_deref();
+    let reason = reason.map(|r| crate::secret::plain(r, 500));
+    reason.filter(|r| !r.trim().is_empty())
+}
+
+/// What changes no plan: the end of a deploy, and a lock.
+fn gate(web: &Web, action: &str, body: &ActBody) -> Result<Command, Failure> {
+    let reason = reason(body);
+    if action == "cancel" {
+        let deploy = number(body)?;
+        return Ok(Command::Cancel { deploy, reason });
+    }
+    let needed = "reason: a lock needs a reason, for those who meet it";
+    Ok(Command::Lock {
+        reason: reason.ok_or_else(|| Failure::unprocessable(ProblemCode::Invalid, needed))?,
+        until: until(web, body)?,
+    })
+}
+
+/// What an action wants, as its body says.
+async fn wish(
+    acting: &Acting<'_>,
+    action: &str,
+    body: &ActBody,
+    only: Option<ServiceId>,
+) -> Result<Wish, Failure> {
+    let (web, app) = (acting.web, &acting.app);
+    let reason = reason(body);
+    let (cause, place) = match action {
+        "resume" => return Ok(Wish::GoOn(Command::Resume { reason })),
+        "unlock" => return Ok(Wish::GoOn(Command::Unlock { reason })),
+        "scale" => return scale(acting, body, only).await,
+        "adopt" => return adopted(acting, body).await.map(Wish::Adopt),
+        "rollback" => (Cause::Rollback, place(body)?),
+        "redeploy" => {
+            let place = match (wanted(body)?, &app.live) {
+                (Wanted::Head, Some(live)) => Wanted::Deploy(live.deploy),
+                (place, _) => place,
+            };
+            (Cause::Redeploy, place)
+        }
+        _ => (Cause::Cli, wanted(body)?),
+    };
+    let resolved = web.resolve(app, &place).await?;
+    let target = target(&resolved, body, only);
+    Ok(Wish::Aim(Box::new(Aim {
+        resolved,
+        target,
+        cause,
+    })))
 }
 
 /// When a lock ends by itself.
@@ -176,96 +218,11 @@ fn place(body: &ActBody) -> Result<Wanted, Failure> {
     }
 }
 
-async fn rollback(
-    acting: &Acting<'_>,
-    body: &ActBody,
-    only: Option<ServiceId>,
-) -> Result<Response, Failure> {
-    let resolved = acting.web.resolve(&acting.app, &place(body)?).await?;
-    let target = target(&resolved, body, only);
-    aim(acting, body, &resolved, target, Cause::Rollback).await
-}
-
-/// Shows what it would come to, or does it; what is not any more as it was looked at is shown anew.
-async fn aim(
-    acting: &Acting<'_>,
-    body: &ActBody,
-    resolved: &Resolved,
-    target: Target,
-    cause: Cause,
-) -> Result<Response, Failure> {
-    let (web, app) = (acting.web, &acting.app);
-    let shown = async || preview(web, app, resolved, &target, cause).await;
-    if body.dry_run {
-        return Ok(json_answer(StatusCode::OK, &shown().await?));
-    }
-    let boxed = Box::new(target.clone());
-    let command = match cause {
-        Cause::Rollback => Command::Rollback(boxed),
-        Cause::Redeploy => Command::Redeploy(boxed),
-        _ => Command::Deploy(boxed),
-    };
-    match acting.command(command).await {
-        Err(failure) if failure.0.is(ProblemCode::PlanStale) => Err(match shown().await {
-            Ok(plan) => failure.plan(plan),
-            Err(_) => failure,
-        }),
-        other => Ok(acting.answer(&other?)),
-    }
-}
-
-/// What a rollback, or a deploy of another cause, would do now.
-async fn preview(
-    web: &Web,
-    app: &App,
-    resolved: &Resolved,
-    target: &Target,
-    cause: Cause,
-) -> Result<PlanBody, Failure> {
-    let queued = would_queue(target, cause);
-    let preview = web
-        .context
-        .preview(app, &queued, resolved.commit.clone())
-        .await;
-    let preview =
-        preview.map_err(|e| {
-            Failure::new(StatusCode::BAD_GATEWAY, ProblemCode::Marathon, e.to_string()).hint(
-            "the plan needs Marathon; without a plan the rollback can be asked for all the same",
-        )
-        })?;
-    match preview {
-        Ok(preview) => web.plan_body(app, &resolved.to, &preview).await,
-        Err(Obstacle::Fails(why)) => Err(Failure::unprocessable(
-            ProblemCode::NotRollbackable,
-            why.to_string(),
-        )),
-        Err(Obstacle::FirstStart(why)) => {
-            Err(Failure::unprocessable(ProblemCode::NotRollbackable, why))
-        }
-    }
-}
-
-async fn deploy(
-    acting: &Acting<'_>,
-    body: &ActBody,
-    only: Option<ServiceId>,
-    cause: Cause,
-) -> Result<Response, Failure> {
-    let app = &acting.app;
-    let wish = match (wanted(body)?, cause, &app.live) {
-        (Wanted::Head, Cause::Redeploy, Some(live)) => Wanted::Deploy(live.deploy),
-        (wish, ..) => wish,
-    };
-    let resolved = acting.web.resolve(app, &wish).await?;
-    let target = target(&resolved, body, only);
-    aim(acting, body, &resolved, target, cause).await
-}
-
 async fn scale(
     acting: &Acting<'_>,
     body: &ActBody,
     service: Option<ServiceId>,
-) -> Result<Response, Failure> {
+) -> Result<Wish, Failure> {
     let invalid = |what: &str| Failure::unprocessable(ProblemCode::Invalid, what.to_owned());
     let service = service.ok_or_else(|| invalid("service: which one"))?;
     let new = body
@@ -284,54 +241,88 @@ async fn scale(
         .app(&service)
         .await?
         .ok_or_else(|| Failure::missing(format!("{service} does not run")))?;
-    let answer = acting
-        .command(Command::Scale {
-            service,
-            old: live.instances,
-            new,
-            override_lock: body.override_lock,
-        })
-        .await?;
-    Ok(acting.answer(&answer))
-}
-#[derive(Deserialize)]
-pub(super) struct RollbackQuery {
-    to: Option<String>,
-    deploy: Option<String>,
-    service: Option<String>,
+    Ok(Wish::Scale {
+        service,
+        old: live.instances,
+        new,
+        override_lock: body.override_lock,
+    })
 }
 
-/// The confirmation of a rollback: what it undoes, the diff, the consequences. It works without JavaScript.
-pub(super) async fn confirm_rollback(
+/// The confirmation of an action: from, to, the diff, the consequences. It works without JavaScript.
+pub(super) async fn confirm(
     State(web): State<Web>,
     Operator(person): Operator,
-    Path(name): Path<String>,
-    Query(query): Query<RollbackQuery>,
+    Path((name, action)): Path<(String, String)>,
+    Query(body): Query<ActBody>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
-    let (app, service) = app_or_service(&web, &person, &name).await?;
-    let service = service.or_else(|| query.service.as_deref().and_then(|s| s.parse().ok()));
-    let body = ActBody {
-        to: query.to,
-        deploy: query.deploy.map(Value::String),
-        ..ActBody::default()
-    };
-    let resolved = web.resolve(&app, &place(&body)?).await?;
-    let target = target(&resolved, &body, service);
-    let plan = preview(&web, &app, &resolved, &target, Cause::Rollback).await?;
-    if wants(&uri, &headers) == Wants::Json {
-        return Ok(json_answer(StatusCode::OK, &plan));
+    if !PLANNED.contains(&action.as_str()) {
+        return Err(Failure::missing(format!("{action:?} has no page")));
     }
+    let (app, service) = app_or_service(&web, &person, &name).await?;
+    if action == "adopt" {
+        needs(&person, Role::Admin)?;
+    }
+    let mut body = body;
+    let service = one_service(&app, &action, service, body.service.take())?;
+    let acting = Acting {
+        web: &web,
+        actor: person.actor(),
+        app,
+        form: true,
+        key: None,
+    };
+    let wish = wish(&acting, &action, &body, service.clone()).await?;
+    let plan = acting.look(&wish).await;
+    if wants(&uri, &headers) == Wants::Json {
+        return Ok(json_answer(StatusCode::OK, &plan?));
+    }
+    let app = &acting.app;
     let chrome = web.chrome(Some(person), &format!("/apps/{}", app.id));
-    let message = web.message(&app.id, &resolved.to.commit).await;
-    Ok(Html(html::rollback(
+    let shown = AppBody::from(app);
+    if action != "rollback" {
+        // without Marathon there is no plan; who must act now does it without one
+        let (plan, silence) = match plan {
+            Ok(plan) => (Some(plan), None),
+            Err(failure) if failure.0.is(ProblemCode::Marathon) => (None, Some(failure.0.detail)),
+            Err(failure) => return Err(failure),
+        };
+        let asked = html::Asked {
+            action: &action,
+            only: service.as_ref(),
+            body: &body,
+            plan: plan.as_ref(),
+            silence: silence.as_deref(),
+        };
+        return Ok(Html(html::confirm(&chrome, &shown, &asked)).into_response());
+    }
+    let plan = plan?;
+    let message = match &plan.to {
+        Some(to) => web.message(&app.id, &to.commit).await,
+        None => None,
+    };
+    let page = html::rollback(
         &chrome,
-        &AppBody::from(&app),
+        &shown,
         &plan,
-        target.only.as_ref(),
+        service.as_ref(),
         message.as_ref(),
         None,
-    ))
-    .into_response())
+    );
+    Ok(Html(page).into_response())
+}
+
+/// `GET /apps/{id}/rollback`.
+pub(super) async fn confirm_rollback(
+    state: State<Web>,
+    operator: Operator,
+    Path(name): Path<String>,
+    query: Query<ActBody>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let path = Path((name, "rollback".to_owned()));
+    confirm(state, operator, path, query, uri, headers).await
 }

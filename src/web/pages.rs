@@ -49,6 +49,7 @@ pub(super) async fn list_apps(
     let body = AppsBody {
         seq,
         next,
+        all: web.shows_all(&viewer),
         apps: apps.iter().take(1000).map(AppBody::from).collect(),
         registering: web.registering(&viewer),
     };

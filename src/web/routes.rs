@@ -40,7 +40,10 @@ pub fn router(web: Web) -> Router {
         .route("/apps/{id}/hook", get(pages::show_hook))
         .route("/apps/{id}/hook.json", get(pages::show_hook))
         .route("/apps/{id}/hook/{action}", post(hook::act_on_hook))
-        .route("/apps/{id}/{action}", post(operate::act))
+        .route(
+            "/apps/{id}/{action}",
+            get(operate::confirm).post(operate::act),
+        )
         .route("/events", get(events::list_events))
         .route("/events.json", get(events::list_events))
         .route("/events.jsonl", get(events::export_events))

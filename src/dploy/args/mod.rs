@@ -271,6 +271,9 @@ pub(super) struct ScaleArgs {
     /// Act although the app is locked
     #[arg(long)]
     pub override_lock: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Args)]
@@ -318,6 +321,9 @@ pub(super) struct DeployArgs {
     /// Override somebody else's Marathon deployment
     #[arg(long)]
     pub force: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 #[derive(Args)]
@@ -350,4 +356,7 @@ pub(super) struct ReasonArgs {
     /// Why
     #[arg(short = 'm', long = "message", value_name = "reason")]
     pub reason: Option<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }

@@ -13,10 +13,12 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::args::DestroyArgs;
+use super::operate::show_plan;
 use super::remove_service;
 use super::session::{Github, Marathon, Session};
 use super::terminal::{GREEN, RED, paint};
 use super::workspace::Workspace;
+use crate::api::PlanBody;
 use crate::id::ServiceId;
 use crate::marathon::RunningDeployment;
 use crate::rollout;
@@ -75,6 +77,13 @@ pub(super) async fn run(session: &Session, args: &DestroyArgs) -> anyhow::Result
     let workspace = session.workspace()?;
     let marathon = session.marathon(Some(&workspace)).await?;
     let github = session.github(&workspace)?;
+    let plan = match asks(session, args) {
+        true => plan(session, &workspace, &marathon, args).await,
+        false => None,
+    };
+    if let Some(plan) = &plan {
+        show_plan(session, plan)?;
+    }
     agreed(session, &workspace, args)?;
     let task = Task {
         session,
@@ -83,11 +92,30 @@ pub(super) async fn run(session: &Session, args: &DestroyArgs) -> anyhow::Result
         github: github.as_ref(),
         keep_services: args.keep_services,
         override_lock: args.override_lock,
+        plan: plan.map(|plan| plan.plan),
     };
     let mut report = Report::default();
     let traces = task.with_observer(&mut report).await?;
     task.by_hand(&traces, &mut report).await;
     task.say(&report)
+}
+
+fn asks(session: &Session, args: &DestroyArgs) -> bool {
+    !args.yes && session.terminal.can_ask()
+}
+
+/// What the observer would take down; `None` where there is none, or it does not say.
+async fn plan(
+    session: &Session,
+    workspace: &Workspace,
+    marathon: &Marathon,
+    args: &DestroyArgs,
+) -> Option<PlanBody> {
+    let found = session.observer(Some(workspace), marathon).await.ok()?;
+    let observer = found.filter(|o| o.alive)?;
+    let client = session.operator(&observer).ok()?;
+    let plan = client.destroy_plan(&workspace.app, args.keep_services);
+    plan.await.ok()
 }
 
 fn agreed(session: &Session, workspace: &Workspace, args: &DestroyArgs) -> anyhow::Result<()> {
@@ -129,6 +157,8 @@ struct Task<'a> {
     github: Option<&'a Github>,
     keep_services: bool,
     override_lock: bool,
+    /// The token of what was shown.
+    plan: Option<String>,
 }
 
 impl Task<'_> {

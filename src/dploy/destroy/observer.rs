@@ -154,8 +154,8 @@ impl Task<'_> {
                 Err(error) => return Part::of(error),
             }
         }
-        let apps = match client.apps().await {
-            Ok(body) => body.apps,
+        let (apps, all) = match client.apps().await {
+            Ok(body) => (body.apps, body.all),
             Err(error) => return Part::of(error),
         };
         let others = apps
@@ -172,8 +172,8 @@ impl Task<'_> {
         }
         let names: Vec<&str> = others.iter().map(|a| a.app.as_str()).collect();
         match (&observer.id, names.as_slice()) {
-            (Some(id), []) if !client.has_token() => report.left(
-                format!("the observer {id}: what it shows without its operator token is not all that it may deploy"),
+            (Some(id), []) if !all => report.left(
+                format!("the observer {id}: what it shows without a token for all apps is not all that it may deploy"),
                 self.delete_command(id),
             ),
             (Some(id), []) if state.is_some() || !traces.elsewhere => {
@@ -200,7 +200,12 @@ impl Task<'_> {
         let app = &self.workspace.app;
         loop {
             let answer = client
-                .destroy(app, self.keep_services, self.override_lock)
+                .destroy(
+                    app,
+                    self.keep_services,
+                    self.override_lock,
+                    self.plan.as_deref(),
+                )
                 .await?;
             let gone = answer.state == AppState::Destroyed;
             // GitHub may be down for hours; nothing but the webhook is left to it

@@ -139,13 +139,7 @@ impl Fold<'_> {
     }
 
     pub(super) fn app_adopted(&mut self, services: &[Outcome]) {
-        for service in services {
-            let record = self.app.services.entry(service.id.clone()).or_default();
-            record.adopted = true;
-            record.applied.clone_from(&service.spec);
-            record.rendering.clone_from(&service.rendering);
-            record.instances = service.instances;
-        }
+        self.app.adopt(services);
     }
 
     pub(super) fn service_removed(&mut self, id: &ServiceId) {

@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::chrome::Chrome;
 use super::part::{self, render};
-use crate::api::{AppBody, AppPage};
+use crate::api::{AppBody, AppPage, PlanBody};
 
 #[derive(Template)]
 #[template(path = "destroy.html")]
@@ -14,6 +14,8 @@ struct View<'a> {
     json: Option<String>,
     app: &'a AppBody,
     page: &'a AppPage,
+    plan: Option<&'a PlanBody>,
+    kept: bool,
     error: Option<&'a str>,
 }
 
@@ -29,15 +31,23 @@ struct Ended<'a> {
     open: &'a [String],
 }
 
-/// `GET /apps/{id}/destroy`.
+/// `GET /apps/{id}/destroy`, or with its services `kept`.
 #[must_use]
-pub fn destroy(chrome: &Chrome, page: &AppPage, error: Option<&str>) -> String {
+pub fn destroy(
+    chrome: &Chrome,
+    page: &AppPage,
+    plan: Option<&PlanBody>,
+    kept: bool,
+    error: Option<&str>,
+) -> String {
     render(&View {
         chrome,
         title: format!("Destroy {}", page.app.app),
         json: None,
         app: &page.app,
         page,
+        plan,
+        kept,
         error,
     })
 }

@@ -6,6 +6,7 @@
 mod app;
 mod assets;
 mod chrome;
+mod confirm;
 mod deploy;
 mod destroy;
 mod events;
@@ -23,6 +24,7 @@ mod why;
 pub use app::app;
 pub use assets::{STYLESHEET, assets, version as assets_version};
 pub use chrome::{Banner, Chrome};
+pub use confirm::{Asked, confirm};
 pub use deploy::{DiffLine, deploy};
 pub use destroy::{destroy, destroyed};
 pub use events::{EventLine, EventsPage, events};

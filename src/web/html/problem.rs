@@ -22,7 +22,7 @@ impl View<'_> {
         if !self.chrome.operates(&plan.app) {
             return None;
         }
-        let to = &plan.to;
+        let to = plan.to.as_ref()?;
         Some(match to.deploy {
             Some(number) => format!("/apps/{}/rollback?deploy={}", plan.app, number.0),
             None => format!("/apps/{}/rollback?to={}", plan.app, to.commit),

@@ -5,7 +5,7 @@ use askama::Template;
 use super::chrome::Chrome;
 use super::part::{self, render};
 use crate::api::{AppBody, PlanBody, PlanService};
-use crate::event::CommitInfo;
+use crate::event::{CommitInfo, DeployRef};
 use crate::id::ServiceId;
 
 #[derive(Template)]
@@ -16,6 +16,7 @@ struct View<'a> {
     json: Option<String>,
     app: &'a AppBody,
     plan: &'a PlanBody,
+    to: Option<&'a DeployRef>,
     only: Option<&'a ServiceId>,
     message: Option<&'a CommitInfo>,
     error: Option<&'a str>,
@@ -24,7 +25,9 @@ struct View<'a> {
 impl View<'_> {
     /// What the form names as target: the deploy where there is one, else the whole commit.
     fn target(&self) -> String {
-        let to = &self.plan.to;
+        let Some(to) = &self.plan.to else {
+            return String::new();
+        };
         to.deploy
             .map_or_else(|| to.commit.to_string(), |number| number.to_string())
     }
@@ -59,9 +62,15 @@ pub fn rollback(
     message: Option<&CommitInfo>,
     error: Option<&str>,
 ) -> String {
+    let to = plan.to.as_ref();
     render(&View {
         chrome,
-        title: format!("Roll back {} to {}", app.app, plan.to.commit.short()),
+        to,
+        title: format!(
+            "Roll back {}{}",
+            app.app,
+            to.map_or_else(String::new, |to| format!(" to {}", to.commit.short()))
+        ),
         json: None,
         app,
         plan,

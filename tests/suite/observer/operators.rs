@@ -372,6 +372,130 @@ async fn a_lock_holds_pushes_and_unlocking_deploys_the_head_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
+    let (town, ..) = two_versions().await;
+    town.post("/apps/shop/lock", &json!({"reason": "inventory"}))
+        .await;
+    town.spec("web", &service("/shop/web", 3, ""));
+    town.push("held");
+    town.github.settle().await;
+    state_is(&town, "locked").await;
+    let events = town.events().await.len();
+    let dry = json!({"dry_run": true});
+    let shown = async |action: &str, body: &Value| {
+        let (status, plan) = town.post(&format!("/apps/shop/{action}"), body).await;
+        assert_eq!(status, 200, "{action}: {plan}");
+        plan
+    };
+    let change = |plan: &Value| plan["services"][0]["change"].as_str().map(str::to_owned);
+    let unlock = shown("unlock", &dry).await;
+    assert_eq!(change(&unlock).as_deref(), Some("update"), "{unlock}");
+    assert!(
+        unlock["also"].to_string().contains("not locked any more"),
+        "{unlock}"
+    );
+    let deploy = shown("deploy", &dry).await;
+    assert_eq!(change(&deploy).as_deref(), Some("update"), "{deploy}");
+    let pins = shown("redeploy", &json!({"deploy": 1, "dry_run": true})).await;
+    assert!(pins["also"].to_string().contains("is pinned to"), "{pins}");
+    let resume = shown("resume", &dry).await;
+    assert_eq!(change(&resume), None, "nothing is pinned: {resume}");
+    let scale = json!({"service": "/shop/web", "instances": 3, "dry_run": true});
+    let scale = shown("scale", &scale).await;
+    assert_eq!(
+        scale["services"][0]["diff"][0],
+        json!({"path": "/instances", "from": 1, "to": 3})
+    );
+    let adopt = shown("adopt", &dry).await;
+    assert_eq!(change(&adopt).as_deref(), Some("update"), "{adopt}");
+    let gone = async |query: &str| {
+        let call = town
+            .http
+            .delete(format!("{}/apps/shop?{query}", town.url()));
+        let answer = call.bearer_auth(TOKEN).send().await.unwrap();
+        (
+            answer.status().as_u16(),
+            answer.json::<Value>().await.unwrap(),
+        )
+    };
+    let (status, destroy) = gone("dry_run=true").await;
+    assert_eq!(
+        (status, change(&destroy).as_deref()),
+        (200, Some("remove")),
+        "{destroy}"
+    );
+    assert!(
+        destroy["also"].to_string().contains("the webhook"),
+        "{destroy}"
+    );
+    let (_, kept) = gone("dry_run=true&keep_services=true").await;
+    assert_eq!(change(&kept).as_deref(), Some("left"), "{kept}");
+    assert_eq!(
+        town.events().await.len(),
+        events,
+        "nothing happened by looking"
+    );
+    // what was shown of one thing is no word for another
+    for (action, body) in [
+        ("unlock", json!({"plan": scale["plan"]})),
+        ("adopt", json!({"plan": unlock["plan"]})),
+        (
+            "scale",
+            json!({"service": "/shop/web", "instances": 4, "override_lock": true, "plan": scale["plan"]}),
+        ),
+    ] {
+        let (status, problem) = town.post(&format!("/apps/shop/{action}"), &body).await;
+        assert_eq!(
+            (status, problem["code"].as_str()),
+            (409, Some("plan_stale")),
+            "{action}: {problem}"
+        );
+        assert!(problem["plan"]["plan"].is_string(), "{problem}");
+    }
+    let plan = |of: &Value| of["plan"].as_str().unwrap().to_owned();
+    let (status, problem) = gone(&format!("override_lock=true&plan={}", plan(&kept))).await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (409, Some("plan_stale")),
+        "{problem}"
+    );
+    // the head moves while somebody reads
+    town.spec("web", &service("/shop/web", 4, ""));
+    town.push("newer");
+    town.github.settle().await;
+    let (status, problem) = town
+        .post("/apps/shop/unlock", &json!({"plan": plan(&unlock)}))
+        .await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (409, Some("plan_stale")),
+        "{problem}"
+    );
+    assert_eq!(change(&problem["plan"]).as_deref(), Some("update"));
+    let (status, queued) = town
+        .post(
+            "/apps/shop/unlock",
+            &json!({"plan": problem["plan"]["plan"]}),
+        )
+        .await;
+    assert_eq!(
+        (status, queued["deploy"].as_u64()),
+        (202, Some(3)),
+        "{queued}"
+    );
+    town.ended(3).await;
+    assert_eq!(town.version("/shop/web").await, "4");
+    let (_, destroy) = gone("dry_run=true").await;
+    let (status, done) = gone(&format!("plan={}", plan(&destroy))).await;
+    assert_eq!(
+        (status, done["state"].as_str()),
+        (200, Some("destroyed")),
+        "{done}"
+    );
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lock_ends_at_its_time_also_where_nobody_was_there_to_see_it() {
     let (mut town, ..) = two_versions().await;
     let soon = || {

@@ -44,7 +44,7 @@ async fn what_an_action_does_not_take_is_refused_and_nothing_is_done() {
             json!({"reason": "x", "dry_run": true}),
             "dry_run: lock",
         ),
-        ("resume", json!({"plan": "0"}), "plan: resume"),
+        ("resume", json!({"to": "#1"}), "to: resume"),
         (
             "unlock",
             json!({"override_lock": true}),
@@ -53,10 +53,14 @@ async fn what_an_action_does_not_take_is_refused_and_nothing_is_done() {
         ("cancel", json!({"force": true}), "force: cancel"),
         (
             "scale",
-            json!({"service": "/shop/web", "instances": 2, "dry_run": true}),
-            "dry_run: scale",
+            json!({"service": "/shop/web", "instances": 2, "force": true}),
+            "force: scale",
         ),
-        ("adopt", json!({"dry_run": true}), "dry_run: adopt"),
+        (
+            "adopt",
+            json!({"override_lock": true}),
+            "override_lock: adopt",
+        ),
         (
             "rollback",
             json!({"to": "#1", "force": true}),

@@ -21,12 +21,12 @@ const fn open(route: &'static str, path: &'static str, page: Option<&'static str
     }
 }
 
-const fn closed(route: &'static str, path: &'static str, page: &'static str) -> View {
+const fn closed(route: &'static str, path: &'static str, page: Option<&'static str>) -> View {
     View {
         route,
         path,
         operators: true,
-        page: Some(page),
+        page,
     }
 }
 
@@ -51,9 +51,27 @@ pub const VIEWS: &[View] = &[
     closed(
         "/apps/{id}/rollback",
         "/apps/shop/rollback?deploy=1",
-        "rollback",
+        Some("rollback"),
     ),
-    closed("/apps/{id}/destroy", "/apps/shop/destroy", "destroy"),
+    closed("/apps/{id}/{action}", "/apps/shop/deploy", Some("deploy")),
+    closed(
+        "/apps/{id}/{action}",
+        "/apps/shop/redeploy?deploy=1",
+        Some("redeploy"),
+    ),
+    closed("/apps/{id}/{action}", "/apps/shop/resume", Some("resume")),
+    closed("/apps/{id}/{action}", "/apps/shop/unlock", Some("unlock")),
+    closed(
+        "/apps/{id}/{action}",
+        "/apps/shop/scale?service=/shop/web&instances=2",
+        Some("scale"),
+    ),
+    closed("/apps/{id}/{action}", "/apps/shop/adopt", Some("adopt")),
+    closed("/apps/{id}/destroy", "/apps/shop/destroy", Some("destroy")),
+    closed("/tokens", "/tokens", Some("tokens")),
+    closed("/tokens.json", "/tokens.json", None),
+    closed("/sessions", "/sessions", Some("sessions")),
+    closed("/sessions.json", "/sessions.json", None),
     open("/apps/{id}/hook", "/apps/shop/hook", Some("hook")),
     open("/apps/{id}/hook.json", "/apps/shop/hook.json", None),
     open("/events", "/events", Some("events")),

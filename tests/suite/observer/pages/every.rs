@@ -1,12 +1,13 @@
 //! Every page, with the sample data.
 
-use dploy_observer::api::{AppBody, AppsBody, Health, RegisteringBody};
+use dploy_observer::access::Person;
+use dploy_observer::api::{ActBody, AppBody, AppsBody, Health, RegisteringBody};
 use dploy_observer::history::{AppState, DeployState};
-use dploy_observer::web::html::{self, DiffLine, EventsPage, WhyLine};
+use dploy_observer::web::html::{self, Chrome, DiffLine, EventsPage, WhyLine};
 
 use super::sample::{
-    app, chrome, deploy, diff, empty_page, events, gated, hook, info, line, page, plan, refused,
-    sha,
+    app, chrome, deploy, diff, empty_page, events, gated, hook, info, line, made, page, plan,
+    refused, sessions, sha, tokens,
 };
 
 fn failed(name: &str, words: &str) -> AppBody {
@@ -18,6 +19,7 @@ fn failed(name: &str, words: &str) -> AppBody {
 
 fn fleet(words: &str) -> AppsBody {
     AppsBody {
+        all: true,
         seq: 9,
         next: Some("web".into()),
         apps: vec![
@@ -42,6 +44,7 @@ fn fleet(words: &str) -> AppsBody {
 /// An app that cannot be registered yet.
 fn registering(words: &str) -> AppsBody {
     AppsBody {
+        all: true,
         seq: 0,
         next: None,
         apps: Vec::new(),
@@ -76,6 +79,7 @@ fn diffs(words: &str, operator: bool) -> [DiffLine; 2] {
 pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
     let c = &chrome(operator);
     let none = AppsBody {
+        all: true,
         seq: 0,
         next: None,
         apps: Vec::new(),
@@ -166,9 +170,31 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
                 Some(words),
             ),
         ));
+        for action in ["deploy", "redeploy", "resume", "unlock", "scale", "adopt"] {
+            let plan = plan(words);
+            let without = action == "unlock";
+            let asked = html::Asked {
+                action,
+                only: None,
+                body: &ActBody::default(),
+                plan: (!without).then_some(&plan),
+                silence: without.then_some(words),
+            };
+            all.push((action, html::confirm(c, &gated(words), &asked)));
+        }
+        let (tokens, made) = (tokens(), made());
+        all.push(("tokens", html::tokens(c, &tokens, Some(&made), Some(words))));
+        all.push(("sessions", html::sessions(c, &sessions(), Some("ana"))));
+        all.push(("sessions-none", html::sessions(c, &[], None)));
         all.push((
             "destroy",
-            html::destroy(c, &page(words, gated(words)), Some(words)),
+            html::destroy(
+                c,
+                &page(words, gated(words)),
+                Some(&plan(words)),
+                false,
+                Some(words),
+            ),
         ));
     }
     all.into_iter()
@@ -183,4 +209,16 @@ pub fn app_with_commit_url(url: &str) -> String {
         deploy.message.as_mut().unwrap().url = Some(url.to_owned());
     }
     html::app(&chrome(true), &page)
+}
+
+/// The page of an app, as this person sees it.
+pub fn app_seen_by(person: Person) -> String {
+    let chrome = Chrome {
+        person: Some(person),
+        ..chrome(false)
+    };
+    html::app(
+        &chrome,
+        &page("x", app("shop", AppState::Following, Health::Ok)),
+    )
 }

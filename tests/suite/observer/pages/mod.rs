@@ -7,8 +7,9 @@ mod sample;
 
 use std::path::Path;
 
+use dploy_observer::access::{Person, Role};
 use dploy_observer::web::html::{STYLESHEET, assets};
-use every::{app_with_commit_url, pages};
+use every::{app_seen_by, app_with_commit_url, pages};
 use sample::sha;
 
 const MESSAGE: &str = "Fix cart total";
@@ -100,6 +101,7 @@ fn an_address_of_a_commit_that_is_no_web_address_is_no_link() {
 fn only_an_operator_can_act() {
     for (name, html) in pages(MESSAGE, false) {
         let login = name == "login";
+        assert!(!html.contains("href=\"/tokens\""), "{name} leads to tokens");
         let posts = tags(&html, "form")
             .iter()
             .filter(|f| f.contains("post"))
@@ -131,6 +133,29 @@ fn only_an_operator_can_act() {
     ] {
         assert!(act(&format!("/{action}\"")), "no form for {action}");
     }
+}
+
+#[test]
+fn forms_are_shown_to_whose_role_and_apps_they_are_for() {
+    let forms = |role, apps: Option<&str>| {
+        let person = Person {
+            name: "ana".to_owned(),
+            role,
+            apps: apps.map(|app| [app.parse().unwrap()].into()),
+        };
+        let html = app_seen_by(person);
+        let posts = |action: &str| html.contains(&format!("/apps/shop/{action}\""));
+        (
+            posts("lock"),
+            posts("destroy"),
+            html.contains("href=\"/tokens\""),
+        )
+    };
+    assert_eq!(forms(Role::Viewer, None), (false, false, false));
+    assert_eq!(forms(Role::Operator, None), (true, false, false));
+    assert_eq!(forms(Role::Operator, Some("blog")), (false, false, false));
+    assert_eq!(forms(Role::Admin, Some("shop")), (true, true, false));
+    assert_eq!(forms(Role::Admin, None), (true, true, true));
 }
 
 #[test]

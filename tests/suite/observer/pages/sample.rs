@@ -2,8 +2,9 @@
 
 use dploy_observer::access::{Person, Role};
 use dploy_observer::api::{
-    AppBody, AppPage, DeployBody, HeadBody, Health, HookBody, LiveBody, OpenDeploy, PinBody,
-    PlanBody, PlanInstances, PlanService, Problem, ServiceBody, SettingBody, SourceBody,
+    AppBody, AppPage, DeployBody, HeadBody, Health, HookBody, LiveBody, MadeTokenBody, OpenDeploy,
+    PinBody, PlanBody, PlanInstances, PlanService, Problem, ServiceBody, SessionBody, SettingBody,
+    SourceBody, TokenBody,
 };
 use dploy_observer::event::{
     Cause, CommitInfo, DeployRef, Drift, Fact, PushReceived, ResumeWhen, Via,
@@ -295,6 +296,50 @@ pub fn diff(words: &str) -> Vec<Change> {
     ]
 }
 
+/// Tokens: of everything, and of one app until a day that is past.
+pub fn tokens() -> Vec<TokenBody> {
+    let one = |name: &str, role, apps: Option<&str>, expires: Option<&str>| TokenBody {
+        name: name.to_owned(),
+        role,
+        apps: apps.map(|app| [app.parse().unwrap()].into()),
+        expires: expires.map(str::to_owned),
+        over: expires.is_some(),
+        created_at: "2026-11-20T10:00:00.000000Z".to_owned(),
+        of_settings: apps.is_none(),
+    };
+    vec![
+        one("mh", Role::Admin, None, None),
+        one(
+            "ci@shop",
+            Role::Operator,
+            Some("shop"),
+            Some("2026-11-21T10:00:00.000000Z"),
+        ),
+    ]
+}
+
+/// A token that was just made.
+pub fn made() -> MadeTokenBody {
+    MadeTokenBody {
+        about: tokens().remove(1),
+        token: "0123456789abcdef".repeat(4),
+    }
+}
+
+/// Browsers that are logged in.
+pub fn sessions() -> Vec<SessionBody> {
+    let one = |this: bool| SessionBody {
+        id: "0123456789abcdef".to_owned(),
+        token: "ana".to_owned(),
+        since: "2026-11-22T09:00:00.000000Z".to_owned(),
+        seen: (!this).then(|| "2026-11-22T09:30:00.000000Z".to_owned()),
+        peer: this.then(|| "10.0.0.7".to_owned()),
+        expires: "2026-11-22T21:00:00.000000Z".to_owned(),
+        this,
+    };
+    vec![one(true), one(false)]
+}
+
 /// A dry run.
 pub fn plan(words: &str) -> PlanBody {
     let one = |id: &str, change: &str, diff| PlanService {
@@ -313,10 +358,11 @@ pub fn plan(words: &str) -> PlanBody {
             deploy: Some(DeployNumber(42)),
             commit: sha('a'),
         }),
-        to: DeployRef {
+        to: Some(DeployRef {
             deploy: Some(DeployNumber(40)),
             commit: sha('c'),
-        },
+        }),
+        also: vec![words.to_owned()],
         undoes: vec![sha('a'), sha('b')],
         services: vec![
             one("/shop/web", "update", diff(words)),

@@ -1,0 +1,397 @@
+//! What an operator wants that changes what runs: what it would come to, and the command that does it.
+
+use axum::http::StatusCode;
+
+use super::Web;
+use super::acting::Acting;
+use super::adopt;
+use super::error::Failure;
+use super::target::{Resolved, Wanted, would_queue};
+use crate::api::{PlanBody, PlanInstances, PlanService, ProblemCode};
+use crate::event::{Cause, DeployRef, Outcome, ResumeWhen};
+use crate::history::{Answer, App, Command, Shown, Target, plan_token};
+use crate::id::{CommitId, ServiceId};
+use crate::plan::{Obstacle, digest};
+use crate::rollout;
+use crate::spec::Change;
+
+/// What is wanted.
+pub(super) enum Wish {
+    /// A rollback, a deploy or a redeploy.
+    Aim(Box<Aim>),
+    /// The branch again, or deploys again: the head, where it does not run.
+    GoOn(Command),
+    /// Services that nobody owns.
+    Adopt(Vec<Outcome>),
+    /// Another number of instances.
+    Scale {
+        service: ServiceId,
+        old: u32,
+        new: u32,
+        override_lock: bool,
+    },
+    /// No app any more.
+    Destroy {
+        keep_services: bool,
+        override_lock: bool,
+    },
+}
+
+/// Where a deploy goes to.
+pub(super) struct Aim {
+    pub resolved: Resolved,
+    pub target: Target,
+    pub cause: Cause,
+}
+
+/// What a plan token is of.
+struct Basis {
+    of: String,
+    only: Option<ServiceId>,
+    commit: Option<CommitId>,
+    /// The commit, where one would be deployed.
+    resolved: Option<Resolved>,
+}
+
+impl Wish {
+    fn command(&self) -> Command {
+        match self {
+            Self::Aim(aim) => {
+                let target = Box::new(aim.target.clone());
+                match aim.cause {
+                    Cause::Rollback => Command::Rollback(target),
+                    Cause::Redeploy => Command::Redeploy(target),
+                    _ => Command::Deploy(target),
+                }
+            }
+            Self::GoOn(command) => command.clone(),
+            Self::Adopt(services) => Command::Adopt {
+                services: services.clone(),
+            },
+            Self::Scale {
+                service,
+                old,
+                new,
+                override_lock,
+            } => Command::Scale {
+                service: service.clone(),
+                old: *old,
+                new: *new,
+                override_lock: *override_lock,
+            },
+            Self::Destroy {
+                keep_services,
+                override_lock,
+            } => Command::Destroy {
+                keep_services: *keep_services,
+                override_lock: *override_lock,
+            },
+        }
+    }
+
+    async fn basis(&self, acting: &Acting<'_>) -> Result<Basis, Failure> {
+        let (web, app) = (acting.web, &acting.app);
+        let (of, only, resolved) = match self {
+            Self::Aim(aim) => {
+                let only = aim.target.only.clone();
+                (aim.target.specs.clone(), only, None)
+            }
+            Self::GoOn(command) => {
+                let log = web.context.store.log();
+                let would = log.would(&app.id, &acting.actor, command.clone()).await?;
+                let resolved = match would {
+                    Answer::Queued(_) => Some(web.resolve(app, &Wanted::Head).await?),
+                    _ => None,
+                };
+                let specs = resolved.as_ref().map(|r| digest(&r.commit.services));
+                (
+                    specs.unwrap_or_else(|| "nothing".to_owned()),
+                    None,
+                    resolved,
+                )
+            }
+            Self::Adopt(services) => {
+                let resolved = web.resolve(app, &adopt::stands_at(app)).await?;
+                let ids: Vec<&str> = services.iter().map(|s| s.id.as_str()).collect();
+                let specs = digest(&resolved.commit.services);
+                (
+                    format!("{specs} with {}", ids.join(" ")),
+                    None,
+                    Some(resolved),
+                )
+            }
+            Self::Scale { service, new, .. } => {
+                (format!("{new} instances"), Some(service.clone()), None)
+            }
+            Self::Destroy { keep_services, .. } => (
+                format!("no app, services kept: {keep_services}"),
+                None,
+                None,
+            ),
+        };
+        Ok(Basis {
+            of,
+            only,
+            commit: resolved.as_ref().map(|r| r.to.commit.clone()),
+            resolved,
+        })
+    }
+
+    async fn plan(&self, acting: &Acting<'_>, basis: Basis) -> Result<PlanBody, Failure> {
+        let (web, app) = (acting.web, &acting.app);
+        let mut plan = match (self, basis.resolved) {
+            (Self::Aim(aim), _) => {
+                let queued = would_queue(&aim.target, aim.cause);
+                web.previewed(app, &queued, &aim.resolved).await?
+            }
+            (Self::Adopt(services), Some(resolved)) => {
+                let mut adopted = app.clone();
+                adopted.adopt(services);
+                let queued = web.head_queued(&resolved, Cause::Redeploy);
+                web.previewed(&adopted, &queued, &resolved).await?
+            }
+            (Self::GoOn(_), Some(resolved)) => {
+                let queued = web.head_queued(&resolved, Cause::Resume);
+                web.previewed(app, &queued, &resolved).await?
+            }
+            (Self::Scale { service, new, .. }, _) => scaled(web, app, service, *new).await?,
+            (Self::Destroy { keep_services, .. }, _) => gone(web, app, *keep_services).await?,
+            (Self::GoOn(_) | Self::Adopt(_), None) => unchanged(app),
+        };
+        plan.plan = plan_token(app, &basis.of, basis.only.as_ref());
+        plan.also = self.also(app);
+        if let Self::Destroy { .. } = self {
+            plan.also.extend(web.hook_goes(app).await?);
+        }
+        Ok(plan)
+    }
+
+    /// What happens besides.
+    fn also(&self, app: &App) -> Vec<String> {
+        let branch = &app.source.branch;
+        let follows = || format!("{} follows {branch} again", app.id);
+        let mut also = Vec::new();
+        match self {
+            Self::Aim(aim) => {
+                let to = &aim.target.to.commit;
+                let pinned = app.pin.as_ref().map(|p| &p.commit);
+                let is_head = app.head.as_ref().map(|h| &h.commit) == Some(to);
+                let resume = match aim.target.resume {
+                    ResumeWhen::NextPush => "until the next new push",
+                    ResumeWhen::Manual => "until an operator resumes",
+                };
+                if aim.cause == Cause::Rollback || !is_head && pinned != Some(to) {
+                    let short = to.short();
+                    also.push(format!("{} is pinned to {short} {resume}", app.id));
+                } else if is_head && pinned.is_some() {
+                    also.push(follows());
+                }
+            }
+            Self::GoOn(Command::Resume { .. }) if app.pin.is_some() => also.push(follows()),
+            Self::GoOn(Command::Unlock { .. }) if app.lock.is_some() => {
+                also.push(format!("{} is not locked any more", app.id));
+            }
+            Self::Adopt(services) => {
+                let ids = services.iter();
+                also.extend(ids.map(|s| format!("{} becomes a service of {}", s.id, app.id)));
+            }
+            Self::Destroy { .. } => {
+                let open = app.running.iter().chain(&app.waiting);
+                also.extend(open.map(|d| format!("deploy {} ends", d.number)));
+            }
+            Self::GoOn(_) | Self::Scale { .. } => {}
+        }
+        also
+    }
+}
+
+impl Acting<'_> {
+    /// What a wish would come to now.
+    pub async fn look(&self, wish: &Wish) -> Result<PlanBody, Failure> {
+        wish.plan(self, wish.basis(self).await?).await
+    }
+
+    /// Does it, where it still is as it was looked at; what is not any more is shown anew.
+    pub async fn carry_out(&self, wish: &Wish, plan: Option<&str>) -> Result<Answer, Failure> {
+        let command = match plan.filter(|plan| !plan.is_empty()) {
+            // a target carries its plan itself
+            Some(plan) if !matches!(wish, Wish::Aim(_)) => {
+                let basis = wish.basis(self).await?;
+                Command::Shown(Box::new(Shown {
+                    plan: plan.to_owned(),
+                    of: basis.of,
+                    only: basis.only,
+                    commit: basis.commit,
+                    command: wish.command(),
+                }))
+            }
+            _ => wish.command(),
+        };
+        match self.command(command).await {
+            Err(failure) if failure.0.is(ProblemCode::PlanStale) => {
+                Err(match self.look(wish).await {
+                    Ok(plan) => failure.plan(plan),
+                    Err(_) => failure,
+                })
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// A plan that changes nothing.
+fn unchanged(app: &App) -> PlanBody {
+    let live = app.live.as_ref().map(|l| DeployRef {
+        deploy: Some(l.deploy),
+        commit: l.commit.clone(),
+    });
+    PlanBody {
+        app: app.id.clone(),
+        from: live.clone(),
+        to: live,
+        undoes: Vec::new(),
+        services: Vec::new(),
+        warnings: Vec::new(),
+        also: Vec::new(),
+        plan: String::new(),
+    }
+}
+
+fn no_marathon(why: impl std::fmt::Display) -> Failure {
+    Failure::new(
+        StatusCode::BAD_GATEWAY,
+        ProblemCode::Marathon,
+        why.to_string(),
+    )
+    .hint("the plan needs Marathon; without a plan it can be asked for all the same")
+}
+
+async fn scaled(web: &Web, app: &App, service: &ServiceId, new: u32) -> Result<PlanBody, Failure> {
+    let live = web.context.marathon.app(service).await;
+    let live = live
+        .map_err(no_marathon)?
+        .ok_or_else(|| Failure::missing(format!("{service} does not run")))?;
+    if !rollout::is_of(&live, &app.id) {
+        let why = format!(
+            "{service} does not carry the label of {}; it is not scaled",
+            app.id
+        );
+        return Err(Failure::unprocessable(ProblemCode::Invalid, why));
+    }
+    let spec = app.services.get(service).and_then(|s| s.instances);
+    let change = Change {
+        path: "/instances".to_owned(),
+        from: Some(live.instances.into()),
+        to: Some(new.into()),
+    };
+    let services = vec![PlanService {
+        id: service.clone(),
+        change: if live.instances == new {
+            "unchanged"
+        } else {
+            "scale"
+        }
+        .to_owned(),
+        diff: if live.instances == new {
+            Vec::new()
+        } else {
+            vec![change]
+        },
+        instances: PlanInstances {
+            running: live.instances,
+            spec,
+            after: new,
+        },
+    }];
+    Ok(PlanBody {
+        services,
+        ..unchanged(app)
+    })
+}
+
+/// What a destroy leaves of the services.
+async fn gone(web: &Web, app: &App, keep_services: bool) -> Result<PlanBody, Failure> {
+    let counts = web.counts(app).await;
+    let counts = counts.ok_or_else(|| no_marathon(web.context.marathon.silence()))?;
+    let ids: std::collections::BTreeSet<&ServiceId> =
+        app.services.keys().chain(&app.orphans).collect();
+    let services = ids.into_iter().map(|id| {
+        let live = counts.get(id);
+        let running = live.map_or(0, |l| l.instances);
+        let stays = keep_services || live.is_some_and(|l| !rollout::is_of(l, &app.id));
+        PlanService {
+            id: id.clone(),
+            change: match live {
+                None => "missing",
+                Some(_) if stays => "left",
+                Some(_) => "remove",
+            }
+            .to_owned(),
+            diff: Vec::new(),
+            instances: PlanInstances {
+                running,
+                spec: app.services.get(id).and_then(|s| s.instances),
+                after: if stays { running } else { 0 },
+            },
+        }
+    });
+    Ok(PlanBody {
+        services: services.collect(),
+        to: None,
+        ..unchanged(app)
+    })
+}
+
+impl Web {
+    /// The deploy of a commit that an app follows or is pinned to.
+    #[expect(clippy::unused_self, reason = "said beside its siblings")]
+    fn head_queued(&self, resolved: &Resolved, cause: Cause) -> crate::event::DeployQueued {
+        crate::event::DeployQueued {
+            commit: resolved.to.commit.clone(),
+            cause,
+            before: None,
+            specs_of: resolved.specs_of,
+            only: None,
+            scale: crate::event::Scale::default(),
+            force: false,
+            reason: None,
+        }
+    }
+
+    /// What a deploy would do now.
+    async fn previewed(
+        &self,
+        app: &App,
+        queued: &crate::event::DeployQueued,
+        resolved: &Resolved,
+    ) -> Result<PlanBody, Failure> {
+        let preview = self.context.preview(app, queued, resolved.commit.clone());
+        match preview.await.map_err(no_marathon)? {
+            Ok(preview) => self.plan_body(app, &resolved.to, &preview).await,
+            Err(Obstacle::Fails(why)) => Err(Failure::unprocessable(
+                ProblemCode::NotRollbackable,
+                why.to_string(),
+            )),
+            Err(Obstacle::FirstStart(why)) => {
+                Err(Failure::unprocessable(ProblemCode::NotRollbackable, why))
+            }
+        }
+    }
+
+    /// What becomes of the webhook of an app that is destroyed.
+    async fn hook_goes(&self, app: &App) -> Result<Option<String>, Failure> {
+        let Some(id) = app.hook.id else {
+            return Ok(None);
+        };
+        let repository = &app.source.repository;
+        let apps = self.context.store.apps_of(app.source.repository_id).await?;
+        let others = apps
+            .iter()
+            .any(|a| a.id != app.id && a.destroying.is_none());
+        Ok(Some(if others {
+            format!("the webhook {id} of {repository} stays: other apps need it")
+        } else {
+            format!("the webhook {id} of {repository} is removed")
+        }))
+    }
+}
