@@ -71,7 +71,44 @@ impl Client {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(base: &str, token: Option<Secret>, timeout: Duration) -> anyhow::Result<Self> {
-        let http = client_of(base)
+        Self::of(client_of(base), base, token, timeout)
+    }
+
+    /// The same, which trusts no other certificate than this one.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn pinned(
+        base: &str,
+        token: Option<Secret>,
+        timeout: Duration,
+        certificate: reqwest::Certificate,
+    ) -> anyhow::Result<Self> {
+        let http = client_of(base).tls_certs_only([certificate]);
+        Self::of(http, base, token, timeout)
+    }
+
+    /// The same, which trusts this certificate too.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn trusting(
+        base: &str,
+        token: Option<Secret>,
+        timeout: Duration,
+        certificate: reqwest::Certificate,
+    ) -> anyhow::Result<Self> {
+        let http = client_of(base).tls_certs_merge([certificate]);
+        Self::of(http, base, token, timeout)
+    }
+
+    fn of(
+        http: reqwest::ClientBuilder,
+        base: &str,
+        token: Option<Secret>,
+        timeout: Duration,
+    ) -> anyhow::Result<Self> {
+        let http = http
             .connect_timeout(Duration::from_secs(5).min(timeout))
             .timeout(timeout)
             .user_agent(concat!("dploy/", env!("CARGO_PKG_VERSION")))

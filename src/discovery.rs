@@ -51,6 +51,8 @@ pub async fn public_url(settings: &Settings, port: u16) -> anyhow::Result<String
     if let Some(url) = &settings.public_url {
         return address(url, "DPLOY_OBSERVER_PUBLIC_URL");
     }
+    let has_certificate = settings.tls_cert.as_ref().is_some_and(|c| !c.is_empty());
+    let scheme = if has_certificate { "https" } else { "http" };
     let by_marathon: Option<u16> = std::env::var("PORT0").ok().and_then(|p| p.parse().ok());
     if let Some(node) = &settings.public_node {
         let mut port = by_marathon.unwrap_or(port);
@@ -59,9 +61,9 @@ pub async fn public_url(settings: &Settings, port: u16) -> anyhow::Result<String
         {
             port = only_port(&observers).unwrap_or(port);
         }
-        return Ok(format!("http://{node}:{port}"));
+        return Ok(format!("{scheme}://{node}:{port}"));
     }
-    Ok(format!("http://localhost:{port}"))
+    Ok(format!("{scheme}://localhost:{port}"))
 }
 
 /// GitHub's API, without a slash at the end.

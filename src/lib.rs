@@ -7,7 +7,7 @@
 //! | row | modules | for |
 //! |---|---|---|
 //! | 0 | `id` `clock` `secret` `sentence` | ids parsed once, time, redaction, codes with their sentences |
-//! | 1 | `access` `signature` `event` `descriptor` `settings` `spec` `transport` `reach` | who may do what, what is signed, written to the log, read from files and the environment; the way out, and whether it leads anywhere |
+//! | 1 | `access` `tls` `signature` `event` `descriptor` `settings` `spec` `transport` `reach` | who may do what, what is signed, written to the log, read from files and the environment; the way out, and whether it leads anywhere |
 //! | 2 | `history` | pure: events → state; (state, command) → events or a refusal |
 //! | 3 | `plan` | pure: what a deploy will change |
 //! | 4 | `api` | bodies of the HTTP API |
@@ -50,5 +50,6 @@ pub mod settings;
 pub mod signature;
 pub mod spec;
 pub mod store;
+pub mod tls;
 pub mod transport;
 pub mod web;

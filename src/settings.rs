@@ -183,6 +183,20 @@ pub struct Settings {
         value_delimiter = ','
     )]
     pub allow_ids: Vec<String>,
+    /// The observer's certificate and those that vouch for it, in PEM: a file, or the text itself. It then speaks TLS only
+    #[arg(long, env = "DPLOY_OBSERVER_TLS_CERT", value_name = "file")]
+    pub tls_cert: Option<String>,
+    /// The key of that certificate, in PEM: a file, or the text itself
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_TLS_KEY",
+        value_name = "file",
+        hide_env_values = true
+    )]
+    pub tls_key: Option<Secret>,
+    /// With a certificate: where plain HTTP is listened for, which redirects reads and takes the webhook alone
+    #[arg(long, env = "DPLOY_OBSERVER_LISTEN_PLAIN", value_name = "address")]
+    pub listen_plain: Option<String>,
     /// Take logins and tokens on plain HTTP, where anybody on the way can read them
     #[arg(long, env = "DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN", value_name = "bool", num_args = 0..=1, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub allow_plain_login: bool,
@@ -319,6 +333,7 @@ impl Settings {
             &self.token,
             &self.marathon_password,
             &self.marathon_token,
+            &self.tls_key,
         ];
         all.into_iter().flatten().collect()
     }

@@ -1,6 +1,8 @@
 //! The way out: what carries a request of ours to GitHub or Marathon, and its answer back. It is the machine's network,
 //! or whatever service a test puts in its place: nothing above it knows the difference.
 
+use std::sync::OnceLock;
+
 use reqwest::{Method, Request, RequestBuilder, Response};
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
@@ -36,10 +38,21 @@ impl From<reqwest::Error> for TransportError {
     }
 }
 
+/// Certificate authorities that this process trusts beside those of the system.
+static TRUSTED: OnceLock<Vec<reqwest::Certificate>> = OnceLock::new();
+
+/// Trusts these certificate authorities too, from now on, in every client. Only the first call counts.
+pub fn trust_also(authorities: Vec<reqwest::Certificate>) {
+    let _ = TRUSTED.set(authorities);
+}
+
 /// What a client of a server at `base` is built from. What is on this machine is asked without the proxy of the environment
 /// (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`), as Go's clients do.
 pub fn client_of(base: &str) -> reqwest::ClientBuilder {
-    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let trusted = TRUSTED.get().cloned().unwrap_or_default();
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_merge(trusted);
     if is_loopback(base) {
         builder.no_proxy()
     } else {

@@ -164,7 +164,8 @@ async fn hook_meanwhile(
     repository: u64,
     greets: bool,
 ) -> anyhow::Result<()> {
-    let (github, store, url) = (&context.github, &context.store, &context.hook_url);
+    let (github, store, target) = (&context.github, &context.store, &context.hook);
+    let url = &target.url;
     if !github.has_token() || !store.apps_of(repository).await?.is_empty() {
         return Ok(());
     }
@@ -184,11 +185,11 @@ async fn hook_meanwhile(
         Some(hook) if hook.url() == url => hook.id,
         Some(hook) => {
             github
-                .repair_hook(repository, hook.id, url, &secret)
+                .repair_hook(repository, hook.id, target, &secret)
                 .await?;
             hook.id
         }
-        None => github.create_hook(repository, url, &secret).await?,
+        None => github.create_hook(repository, target, &secret).await?,
     };
     if configured.standing().hook != Some(id) {
         store.observe(&nobody, &of, &id.to_string()).await?;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,7 @@ use crate::schedule::{Every, Schedule};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
 use crate::store::{OnFatal, Store};
+use crate::tls::{self, Certificate};
 use crate::web::{self, Patience, Proxies, Web};
 
 /// How long a stop may take.
@@ -123,6 +125,8 @@ pub async fn start(
     if surroundings.greets {
         configured::greet_with(&configured);
     }
+    let place = tls::Place::of(settings.tls_cert.as_deref(), settings.tls_key.as_ref())?;
+    let certificate = place.map(Certificate::read).transpose()?;
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
     let port = listener.local_addr()?.port();
@@ -184,7 +188,10 @@ pub async fn start(
             .cloned()
             .collect(),
         own_id: std::env::var("MARATHON_APP_ID").ok(),
-        hook_url: format!("{public_url}/dploy"),
+        hook: github::HookTarget {
+            url: format!("{public_url}/dploy"),
+            unchecked: certificate.as_ref().is_some_and(|c| c.is_self_signed()),
+        },
     };
     let hooks = HookKeeper {
         context: context.clone(),
@@ -209,8 +216,32 @@ pub async fn start(
     let registering = configured::register(context, configured, surroundings.greets, stop.clone());
     tasks.spawn(after(delay, stop.clone(), registering));
     let bounds = serve::Bounds::of(&settings, proxies);
+    let acceptor = match &certificate {
+        Some(certificate) => Some(TlsAcceptor::from(certificate.server()?)),
+        None => None,
+    };
+    let plain = plain_listener(&settings, certificate.is_some()).await?;
+    if let Some(certificate) = certificate {
+        tasks.spawn(serve::keep(certificate, stop.clone()));
+    }
+    if let Some(plain) = plain {
+        let router = web::plain_router(web.clone());
+        tasks.spawn(serve::serve(
+            plain,
+            None,
+            router,
+            bounds.clone(),
+            stop.clone(),
+        ));
+    }
     let router = web::router(web);
-    tasks.spawn(serve::serve(listener, router, bounds, stop.clone()));
+    tasks.spawn(serve::serve(
+        listener,
+        acceptor,
+        router,
+        bounds,
+        stop.clone(),
+    ));
     let place = marathon_url.unwrap_or_else(|| format!("looked for in {}", settings.mesos_dns));
     tracing::info!(url = %public_url, marathon = %place, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
     Ok(Observer {
@@ -218,6 +249,21 @@ pub async fn start(
         store,
         stop,
         tasks,
+    })
+}
+
+/// Where plain HTTP is redirected to the port that speaks TLS.
+async fn plain_listener(settings: &Settings, tls: bool) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = settings.listen_plain.as_ref().filter(|a| !a.is_empty()) else {
+        return Ok(None);
+    };
+    anyhow::ensure!(
+        tls,
+        "-listen-plain is for an observer with a certificate (-tls-cert, -tls-key); without one -listen is plain HTTP"
+    );
+    let listener = TcpListener::bind(address).await;
+    listener.map(Some).with_context(|| {
+        format!("cannot listen on {address}; choose another address with -listen-plain")
     })
 }
 
@@ -279,6 +325,7 @@ async fn web(
         configured: configured.clone(),
         plain_login: settings.allow_plain_login,
         proxies: proxies.clone(),
+        self_signed: context.hook.unchecked,
         patience: Arc::new(Patience::new(
             settings.requests_of_peer,
             context.clock.clone(),

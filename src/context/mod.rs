@@ -84,6 +84,6 @@ pub struct Context {
     pub allow_ids: Vec<String>,
     /// The observer's own id in Marathon.
     pub own_id: Option<String>,
-    /// The address that GitHub is to call, `…/dploy`.
-    pub hook_url: String,
+    /// What GitHub is to call, `…/dploy`.
+    pub hook: github::HookTarget,
 }

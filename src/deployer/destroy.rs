@@ -80,7 +80,7 @@ async fn remove_hook(job: &Job<'_>, hook: u64) -> Step {
 async fn unnoted_hooks(job: &Job<'_>) -> Result<(), GithubError> {
     let (github, repository) = (&job.context.github, job.app.source.repository_id);
     let hooks = github.hooks(repository).await?;
-    for hook in hooks.iter().filter(|h| h.url() == job.context.hook_url) {
+    for hook in hooks.iter().filter(|h| h.url() == job.context.hook.url) {
         github.delete_hook(repository, hook.id).await?;
     }
     Ok(())

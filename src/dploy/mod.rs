@@ -26,6 +26,7 @@ mod workspace;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Command, Dploy, Shell};
@@ -77,7 +78,27 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The certificate authorities of `-ca-cert`.
+fn trust(file: &std::path::Path) -> anyhow::Result<()> {
+    let shown = file.display();
+    let pem = std::fs::read(file).with_context(|| format!("-ca-cert: {shown} cannot be read"))?;
+    let authorities = reqwest::Certificate::from_pem_bundle(&pem);
+    let authorities = authorities.ok().filter(|all| !all.is_empty());
+    let authorities = authorities
+        .ok_or_else(|| anyhow::anyhow!("-ca-cert: {shown} has no certificate in PEM"))?;
+    crate::transport::trust_also(authorities);
+    Ok(())
+}
+
 async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
+    if let Some(file) = dploy
+        .global
+        .ca_cert
+        .as_ref()
+        .filter(|f| !f.as_os_str().is_empty())
+    {
+        trust(file)?;
+    }
     let session = Session::new(dploy.global);
     match &dploy.command {
         Command::Init(args) => init::run(&session, args),

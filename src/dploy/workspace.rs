@@ -12,6 +12,12 @@ use crate::spec::{File, Service, flatten};
 /// The file beside `.pat` that holds the operator token.
 pub(super) const TOKEN_FILE: &str = ".dploy-token";
 
+/// The certificate that was made for the observer.
+pub(super) const CERT_FILE: &str = ".dploy-cert.pem";
+
+/// Its key.
+pub(super) const KEY_FILE: &str = ".dploy-key.pem";
+
 /// Larger files are no specs.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -210,16 +216,24 @@ fn spec_file(folder: &Path, name: &str) -> anyhow::Result<File> {
     Ok(File { path, bytes })
 }
 
-/// Refuses an operator token that a repository brings along: an observer launched with it would obey whoever wrote it.
+/// Refuses a token, a certificate or a key that a repository brings along: an observer launched with it would obey whoever wrote it.
 ///
 /// # Errors
 /// When git tracks it.
 pub(super) fn not_brought_along(file: &Path) -> anyhow::Result<()> {
-    if let (Some(folder), true) = (file.parent(), file.ends_with(TOKEN_FILE))
-        && git(folder, &["ls-files", "--error-unmatch", "--", TOKEN_FILE]).is_ok()
+    let ours = [
+        (TOKEN_FILE, "others have that token too"),
+        (CERT_FILE, "whoever wrote it could pass for the observer"),
+        (KEY_FILE, "others have that key too"),
+    ];
+    let Some((name, why)) = ours.into_iter().find(|(name, _)| file.ends_with(name)) else {
+        return Ok(());
+    };
+    if let Some(folder) = file.parent()
+        && git(folder, &["ls-files", "--error-unmatch", "--", name]).is_ok()
     {
         bail!(
-            "{TOKEN_FILE} is in the repository, so others have that token too: `git rm --cached {TOKEN_FILE}`, and give the observer a new one"
+            "{name} is in the repository, so {why}: `git rm --cached {name}`, and give the observer a new one"
         );
     }
     Ok(())

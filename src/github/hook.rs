@@ -54,16 +54,25 @@ impl HookState {
     }
 }
 
+/// Where a hook of ours calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookTarget {
+    /// The address.
+    pub url: String,
+    /// GitHub does not check the certificate there: it could not.
+    pub unchecked: bool,
+}
+
 /// In which points a hook is not as it should be.
 #[must_use]
-pub fn hook_differs(hook: &HookState, url: &str) -> Vec<String> {
+pub fn hook_differs(hook: &HookState, target: &HookTarget) -> Vec<String> {
     let points = [
-        (hook.url != url, "url"),
+        (hook.url != target.url, "url"),
         (!hook.active, "active"),
         (hook.events != ["push"], "events"),
         (hook.content_type != "json", "content_type"),
         (!hook.has_secret, "secret"),
-        (hook.insecure, "insecure_ssl"),
+        (hook.insecure != target.unchecked, "insecure_ssl"),
     ];
     points
         .iter()
@@ -72,8 +81,9 @@ pub fn hook_differs(hook: &HookState, url: &str) -> Vec<String> {
         .collect()
 }
 
-fn config(url: &str, secret: &Secret) -> Value {
-    json!({"url": url, "content_type": "json", "insecure_ssl": "0", "secret": secret.expose()})
+fn config(target: &HookTarget, secret: &Secret) -> Value {
+    let insecure = if target.unchecked { "1" } else { "0" };
+    json!({"url": target.url, "content_type": "json", "insecure_ssl": insecure, "secret": secret.expose()})
 }
 
 impl Client {
@@ -85,16 +95,16 @@ impl Client {
     pub async fn create_hook(
         &self,
         repository: u64,
-        url: &str,
+        target: &HookTarget,
         secret: &Secret,
     ) -> Result<u64, GithubError> {
-        let body = json!({"name": "web", "active": true, "events": ["push"], "config": config(url, secret)});
+        let body = json!({"name": "web", "active": true, "events": ["push"], "config": config(target, secret)});
         match self.send(Method::POST, &format!("/repositories/{repository}/hooks"), Some(&body)).await {
             Ok(reply) => reply.json()["id"].as_u64().ok_or_else(|| GithubError::Unreachable("GitHub made a hook without an id".to_owned())),
             Err(GithubError::Refused(why)) if why.contains("already exists") => {
-                let found = self.hooks(repository).await?.into_iter().find(|h| h.url == url);
+                let found = self.hooks(repository).await?.into_iter().find(|h| h.url == target.url);
                 let hook = found.ok_or(GithubError::Refused(why))?;
-                self.repair_hook(repository, hook.id, url, secret).await?;
+                self.repair_hook(repository, hook.id, target, secret).await?;
                 if let Err(error) = self.ping_hook(repository, hook.id).await {
                     tracing::debug!(repository, %error, "GitHub does not ping");
                 }
@@ -152,17 +162,17 @@ impl Client {
         &self,
         repository: u64,
         id: u64,
-        url: &str,
+        target: &HookTarget,
         secret: &Secret,
     ) -> Result<(), GithubError> {
         let path = format!("/repositories/{repository}/hooks/{id}");
         self.send(
             Method::PATCH,
             &format!("{path}/config"),
-            Some(&config(url, secret)),
+            Some(&config(target, secret)),
         )
         .await?;
-        let rest = json!({"active": true, "events": ["push"], "config": config(url, secret)});
+        let rest = json!({"active": true, "events": ["push"], "config": config(target, secret)});
         self.send(Method::PATCH, &path, Some(&rest))
             .await
             .map(|_| ())

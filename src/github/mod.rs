@@ -9,5 +9,5 @@ mod repository;
 pub use client::Client;
 pub use content::{CommitTree, Entry};
 pub use error::GithubError;
-pub use hook::{HookState, hook_differs};
+pub use hook::{HookState, HookTarget, hook_differs};
 pub use repository::Repository;

@@ -102,7 +102,8 @@ impl HookKeeper {
 
     async fn ensure(&self, repository: u64, apps: &[App], actor: &str) -> Result<(), KeepError> {
         let context = &self.context;
-        let (github, url) = (&context.github, &context.hook_url);
+        let (github, target) = (&context.github, &context.hook);
+        let url = &target.url;
         let secret = context.store.make_hook_secret(repository).await?;
         context.store.log().redactor().learn(secret.expose());
         let registered = |id| Fact::HookRegistered {
@@ -110,7 +111,7 @@ impl HookKeeper {
             url: url.clone(),
         };
         let Some(hook) = self.known(repository, apps).await? else {
-            let id = github.create_hook(repository, url, &secret).await?;
+            let id = github.create_hook(repository, target, &secret).await?;
             let mut taken = false;
             for app in apps {
                 // known only now: to a token without the right GitHub shows nothing either
@@ -131,9 +132,9 @@ impl HookKeeper {
             return Ok(());
         };
         let id = hook.id;
-        let differed = hook_differs(&hook, url);
+        let differed = hook_differs(&hook, target);
         if !differed.is_empty() {
-            github.repair_hook(repository, id, url, &secret).await?;
+            github.repair_hook(repository, id, target, &secret).await?;
             for app in apps {
                 let repaired = Fact::HookRepaired {
                     id,

@@ -17,6 +17,14 @@ impl Web {
                 link: None,
             });
         }
+        if self.self_signed && person.is_some() {
+            let text = "The certificate of this observer vouches for itself alone: browsers warn until they are told to trust it, and GitHub delivers without checking it.";
+            banners.push(Banner {
+                level: "info",
+                text: text.to_owned(),
+                link: None,
+            });
+        }
         if !self.context.github.has_token() {
             let text = "There is no GitHub token: webhooks cannot be registered. Set DPLOY_OBSERVER_GITHUB_PAT or put it into .pat.";
             banners.push(Banner {

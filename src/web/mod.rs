@@ -16,6 +16,7 @@ mod operate;
 mod pages;
 mod patience;
 mod people;
+mod plain;
 mod routes;
 mod running;
 mod seed;
@@ -35,6 +36,7 @@ use tokio::sync::Semaphore;
 pub use extract::Refusals;
 pub use patience::{Patience, host_of};
 pub use people::{OverTls, Proxies};
+pub use plain::plain_router;
 pub use routes::router;
 
 use crate::context::Context;
@@ -66,6 +68,8 @@ pub struct Web {
     pub plain_login: bool,
     /// Proxies that end TLS and are believed.
     pub proxies: Proxies,
+    /// The certificate of our own vouches for itself alone.
+    pub self_signed: bool,
     /// How much strangers may ask.
     pub patience: Arc<Patience>,
     /// Seconds between two polls.

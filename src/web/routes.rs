@@ -14,7 +14,7 @@ use tower_http::trace::TraceLayer;
 
 use super::error::{Failure, Rendered};
 use super::negotiate::{Wants, wants};
-use super::people::{Operator, who};
+use super::people::{Operator, OverTls, who};
 use super::{Web, events, hook, html, lifecycle, operate, pages, seed, session, tokens, webhook};
 use crate::api::{Problem, ProblemCode};
 
@@ -76,6 +76,7 @@ pub fn router(web: Web) -> Router {
     people
         .merge(github)
         .layer(from_fn_with_state(web.clone(), errors_as_read))
+        .layer(from_fn_with_state(web.clone(), promise_tls))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::overriding(
             header::CONTENT_SECURITY_POLICY,
@@ -135,6 +136,21 @@ fn panicked(_cause: Box<dyn std::any::Any + Send>) -> Response {
         "something went wrong here; the observer's own log says what",
     )
     .into_response()
+}
+
+/// Browsers keep it for the whole host, whatever port: it is promised only where the host is ours alone, by its usual port, and by a
+/// certificate that they can check.
+async fn promise_tls(State(web): State<Web>, request: Request, next: Next) -> Response {
+    let ours = request.extensions().get::<OverTls>().is_some();
+    let mut response = next.run(request).await;
+    let url = reqwest::Url::parse(&web.public_url).ok();
+    let alone = url.is_some_and(|u| u.scheme() == "https" && u.port().is_none());
+    if ours && alone && !web.self_signed {
+        let promise = HeaderValue::from_static("max-age=86400");
+        let headers = response.headers_mut();
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, promise);
+    }
+    response
 }
 
 /// A handler's error becomes a page where a page was asked for; a browser that is not logged in goes to the login.

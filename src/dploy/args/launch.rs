@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, FromArgMatches as _};
 
+use crate::secret::Secret;
+
 /// Which services become this app's that are not.
 #[derive(Args, Clone)]
 pub(in crate::dploy) struct AdoptArgs {
@@ -70,6 +72,19 @@ pub(in crate::dploy) struct LaunchArgs {
     /// Whose the first token is: the name in the observer's log; without it, git's user.name
     #[arg(long, value_name = "name", help_heading = "Launching the observer")]
     pub name: Option<String>,
+    /// The observer's certificate, in PEM; without it, one is made where tokens would go over plain HTTP otherwise
+    #[arg(long, value_name = "file", help_heading = "Launching the observer")]
+    pub tls_cert: Option<String>,
+    /// The key of that certificate
+    #[arg(long, value_name = "file", help_heading = "Launching the observer")]
+    pub tls_key: Option<Secret>,
+    /// Make a certificate, whose fingerprint is said, also where none is needed
+    #[arg(
+        long,
+        help_heading = "Launching the observer",
+        conflicts_with = "tls_cert"
+    )]
+    pub self_signed: bool,
     /// The observer takes logins and tokens on plain HTTP, where anybody on the way can read them
     #[arg(long, help_heading = "Launching the observer")]
     pub allow_plain_login: bool,
@@ -107,6 +122,9 @@ impl LaunchArgs {
                 typed(&self.public_url, "DPLOY_OBSERVER_PUBLIC_URL"),
             ),
             ("-name", self.name.is_some()),
+            ("-tls-cert", self.tls_cert.is_some()),
+            ("-tls-key", self.tls_key.is_some()),
+            ("-self-signed", self.self_signed),
             ("-allow-plain-login", self.allow_plain_login),
         ];
         let typed = flags.into_iter().filter(|(_, typed)| *typed);

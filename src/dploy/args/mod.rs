@@ -141,6 +141,16 @@ pub(super) struct Global {
         help_heading = "Where"
     )]
     pub pat: Option<Secret>,
+    /// Certificate authorities to trust beside those of the system, in PEM: those of a company
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_CA_CERT",
+        value_name = "file",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
+    pub ca_cert: Option<PathBuf>,
     /// Seconds that Marathon, the observer and GitHub have for one answer
     #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = "Where", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,

@@ -1,5 +1,6 @@
 //! Launching the observer in Marathon: from the built-in template that this Marathon can run, or from a file.
 
+mod certificate;
 mod foresee;
 mod spec;
 mod token;
@@ -11,12 +12,14 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::{Value, json};
 
+pub(super) use self::certificate::{CERT, known as known_certificate};
 pub(super) use self::foresee::{Foreseen, foresee};
 pub(super) use self::unfinished::never_ended;
 use self::wait::PINGED;
 use super::args::LaunchArgs;
 use super::session::{Github, LABEL, Marathon, Session, TOKEN_FILE, is_loopback};
 use super::terminal::{GREEN, paint};
+use super::workspace::CERT_FILE;
 use super::workspace::Workspace;
 use crate::api::HookBody;
 use crate::github::GithubError;
@@ -193,6 +196,7 @@ impl<'a> Launch<'a> {
                 spec["env"][TOKEN_NAME] = name.into();
             }
         }
+        let fingerprint = self.certificate(&mut spec)?;
         if spec["env"].get("DPLOY_MARATHON_URL").is_none() && is_loopback(&self.marathon.url) {
             terminal.note(format!(
                 "the observer looks for Marathon in Mesos-DNS: it is not told {}, which is an address of this machine alone; another stands in the env of -observer-spec",
@@ -230,7 +234,19 @@ impl<'a> Launch<'a> {
         let url = spec["env"]["DPLOY_OBSERVER_PUBLIC_URL"].as_str();
         let url = url.unwrap_or(observer.client.base()).trim_end_matches('/');
         let hook = self.pinged(&observer, url).await?;
-        Ok(self.done(url, &spec["env"], own, hook.as_ref()))
+        let done = self.done(url, &spec["env"], own, hook.as_ref());
+        if let Some(fingerprint) = fingerprint
+            && !terminal.json
+        {
+            terminal.say(format!(
+                "  certificate made here; its SHA-256 is\n    {fingerprint}"
+            ));
+            terminal.say("    Browsers warn of it once: let them go on where they show this fingerprint. GitHub does not check it (insecure_ssl);");
+            terminal.say(format!(
+                "    dploy knows it by {CERT_FILE}, to be copied along with {TOKEN_FILE}."
+            ));
+        }
+        Ok(done)
     }
 
     /// Its log is in a folder of one agent: there it stays. Answers whether that had to be said.

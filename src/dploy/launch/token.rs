@@ -24,7 +24,7 @@ pub(super) fn token_in(file: &Path, terminal: Terminal) -> anyhow::Result<Secret
         .as_ref()
         .is_ok_and(|a| a.is_file() && a.permissions().mode().trailing_zeros() >= 6);
     not_brought_along(file)?;
-    keep_out_of_git(file, terminal)?;
+    keep_out_of_git(file, TOKEN_FILE, terminal)?;
     if private && let Some(kept) = secret_in(file)? {
         return Ok(Secret::new(kept));
     }
@@ -72,13 +72,13 @@ pub(super) fn name(
 }
 
 /// Who may read the repository must not find the token there: git is told not to take its file.
-fn keep_out_of_git(file: &Path, terminal: Terminal) -> anyhow::Result<()> {
-    let Some(folder) = file.parent().filter(|_| file.ends_with(TOKEN_FILE)) else {
+pub(super) fn keep_out_of_git(file: &Path, name: &str, terminal: Terminal) -> anyhow::Result<()> {
+    let Some(folder) = file.parent().filter(|_| file.ends_with(name)) else {
         return Ok(());
     };
     // the GitHub token beside it is as much a secret
-    let here = |file: &&str| *file == TOKEN_FILE || folder.join(file).exists();
-    let taken = [TOKEN_FILE, ".pat"].into_iter().filter(here);
+    let here = |file: &&str| *file == name || folder.join(file).exists();
+    let taken = [name, ".pat"].into_iter().filter(here);
     let taken: Vec<&str> = taken.filter(|file| git_takes(folder, file)).collect();
     if taken.is_empty() {
         return Ok(());
@@ -94,9 +94,9 @@ fn keep_out_of_git(file: &Path, terminal: Terminal) -> anyhow::Result<()> {
             taken.join(" and ")
         ));
     }
-    if git_takes(folder, TOKEN_FILE) {
+    if git_takes(folder, name) {
         bail!(
-            "git would take {TOKEN_FILE} into the repository, and no token is written there: let .gitignore name it, in a line after all that bring it back"
+            "git would take {name} into the repository, and no secret is written there: let .gitignore name it, in a line after all that bring it back"
         );
     }
     Ok(())

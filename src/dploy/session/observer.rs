@@ -6,6 +6,7 @@ use super::{Marathon, Session, given, given_secret};
 use crate::api::ProblemCode;
 use crate::client::{self, ClientError};
 use crate::discovery;
+use crate::dploy::launch::{CERT, known_certificate};
 use crate::dploy::trust::Named;
 use crate::dploy::workspace::{TOKEN_FILE, Workspace, secret_in};
 use crate::id::{AppId, ServiceId};
@@ -52,7 +53,9 @@ fn reached_at(app: &LiveApp, node: Option<&String>) -> String {
     let running = app.tasks.iter().find(|t| t.state == "TASK_RUNNING");
     let task = running.and_then(|t| Some((t.host.as_deref()?, *t.ports.first()?)));
     let (host, port) = task.unwrap_or(("localhost", 0));
-    format!("http://{}:{port}", node.map_or(host, String::as_str))
+    let has_certificate = app.raw["env"][CERT].as_str().is_some_and(|c| !c.is_empty());
+    let scheme = if has_certificate { "https" } else { "http" };
+    format!("{scheme}://{}:{port}", node.map_or(host, String::as_str))
 }
 
 /// The repository and the branch that an observer in Marathon was launched for.
@@ -139,7 +142,16 @@ impl Session {
         id: Option<ServiceId>,
         named: Named,
     ) -> anyhow::Result<Observer> {
-        let client = client::Client::new(url, None, self.timeout())?;
+        let known = known_certificate(&self.folder)?;
+        let known = known.filter(|_| url.starts_with("https:"));
+        let client = match known {
+            // that of this workspace, and no other
+            Some(certificate) if id.is_some() => {
+                client::Client::pinned(url, None, self.timeout(), certificate)?
+            }
+            Some(certificate) => client::Client::trusting(url, None, self.timeout(), certificate)?,
+            None => client::Client::new(url, None, self.timeout())?,
+        };
         let alive = client.is_alive().await;
         Ok(Observer {
             client,

@@ -182,7 +182,10 @@ impl Incarnation {
             timing,
             allow_ids: Vec::new(),
             own_id: Some(OWN.to_owned()),
-            hook_url: "http://node:8849/dploy".to_owned(),
+            hook: github::HookTarget {
+                url: "http://node:8849/dploy".to_owned(),
+                unchecked: false,
+            },
         };
         let hooks = HookKeeper {
             context: context.clone(),
@@ -196,6 +199,7 @@ impl Incarnation {
             configured: Arc::new(Configured::new("", "", "dcos")),
             plain_login: true,
             proxies: Proxies::default(),
+            self_signed: false,
             patience: Arc::new(Patience::new(0, clock.clone())),
             poll_seconds: 60,
             fingerprint: context.store.fingerprint_key().await?,

@@ -170,7 +170,7 @@ async fn ask(
         return result;
     };
     let asked = async {
-        let response = probe::get(http, target.host, *port, &check.path)
+        let response = probe::get(http, "http", target.host, *port, &check.path)
             .await
             .ok()?;
         Some((response.status().as_u16(), probe::body(response).await))
