@@ -30,6 +30,9 @@ const LONGEST_LOOK: Duration = Duration::from_mins(2);
 /// Where GitHub or the log could not be asked, it is tried again after so long at most.
 const SOON: Duration = Duration::from_secs(30);
 
+/// A lock that ends is looked at again after so long at least.
+const CLOSEST: Duration = Duration::from_millis(20);
+
 /// Something that is looked at again and again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Look {
@@ -225,7 +228,11 @@ impl Schedule {
         let left = until.map_or(0, |until| {
             until.duration_since(self.context.clock.now()).as_millis()
         });
-        Duration::from_millis(u64::try_from(left).unwrap_or(0)).min(SOON)
+        match u64::try_from(left).unwrap_or(0) {
+            0 => Duration::ZERO,
+            // looks come a little early: the last ones would follow each other ever closer
+            left => Duration::from_millis(left).clamp(CLOSEST, SOON),
+        }
     }
 
     /// Ends a lock whose time is over; answers when it is to be looked at again.

@@ -2,7 +2,7 @@
 //! use the same routes; a form is answered with a redirect, a program with JSON.
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::Web;
@@ -259,7 +259,12 @@ pub(super) async fn confirm(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     if !PLANNED.contains(&action.as_str()) {
-        return Err(Failure::missing(format!("{action:?} has no page")));
+        let detail = format!("{} does not take GET", uri.path());
+        let wrong = StatusCode::METHOD_NOT_ALLOWED;
+        let mut answer = Failure::new(wrong, ProblemCode::Method, detail).into_response();
+        let allowed = HeaderValue::from_static("POST");
+        answer.headers_mut().insert(header::ALLOW, allowed);
+        return Ok(answer);
     }
     let (app, service) = app_or_service(&web, &person, &name).await?;
     if action == "adopt" {

@@ -23,5 +23,6 @@ mod said;
 mod secrets;
 mod strict;
 mod takeover;
+mod tls;
 mod twists;
 mod views;
