@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::args::InitArgs;
 use super::session::{Session, TOKEN_FILE, repository};
+use super::trust::What;
 use super::workspace::ignoring;
 use crate::descriptor::Descriptor;
 use crate::discovery;
@@ -153,13 +154,12 @@ fn readable(text: &str, args: &InitArgs) -> anyhow::Result<()> {
 /// Who names hosts has confirmed them; those that stand in the descriptor by default nobody has.
 fn remember(session: &Session, marathon: Option<&str>, args: &InitArgs) -> anyhow::Result<()> {
     if let Some(marathon) = marathon {
-        session.hosts.remember(marathon)?;
-    }
-    if let Some(node) = &args.public_node {
-        session.hosts.remember(&format!("http://{node}"))?;
+        for what in [What::MarathonLogin, What::GithubTokenInMarathon] {
+            session.hosts.remember(what, marathon)?;
+        }
     }
     match &args.repo_url {
-        Some(url) => session.hosts.remember(url),
+        Some(url) => session.hosts.remember(What::GithubToken, url),
         None => Ok(()),
     }
 }

@@ -295,7 +295,7 @@ fn every_action_is_listed() {
         quoted(row.split('|').nth(3).unwrap()).into_iter().collect()
     };
     let code = read("src/web/operate.rs");
-    let mut actions = arms(&code, "let command = match action {");
+    let mut actions = arms(&code, "let wish = match action {");
     // these have routes of their own
     assert!(actions.remove("rollback") && actions.remove("destroy"));
     assert_eq!(listed("/apps/{id}/{action}`"), actions);

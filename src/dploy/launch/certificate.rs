@@ -64,10 +64,10 @@ impl Launch<'_> {
     fn own(&self) -> anyhow::Result<(String, Secret)> {
         let folder = &self.session.folder;
         let (cert_file, key_file) = (folder.join(CERT_FILE), folder.join(KEY_FILE));
-        for file in [&cert_file, &key_file] {
+        for (file, name) in [(&cert_file, CERT_FILE), (&key_file, KEY_FILE)] {
             not_brought_along(file)?;
+            keep_out_of_git(file, name, self.session.terminal)?;
         }
-        keep_out_of_git(&key_file, KEY_FILE, self.session.terminal)?;
         let kept = std::fs::read_to_string(&cert_file).ok();
         let key = std::fs::read_to_string(&key_file).ok().map(Secret::new);
         if let (Some(certificate), Some(key)) = (kept, key)

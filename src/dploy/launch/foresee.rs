@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Launch, LaunchArgs, is_observer, no_observer, ready_to_push};
 use crate::dploy::session::{Marathon, Session};
-use crate::dploy::trust::Named;
+use crate::dploy::trust::{Named, What};
 use crate::dploy::workspace::Workspace;
 use crate::id::ServiceId;
 
@@ -66,8 +66,10 @@ impl Launch<'_> {
         stops: &mut Vec<String>,
     ) -> anyhow::Result<Option<Foreseen>> {
         let (session, marathon) = (self.session, self.marathon);
-        let unconfirmed =
-            marathon.named == Named::Descriptor && !session.hosts.knows(&marathon.url);
+        let unconfirmed = marathon.named == Named::Descriptor
+            && !session
+                .hosts
+                .knows(What::GithubTokenInMarathon, &marathon.url);
         if unconfirmed && !session.terminal.can_ask() {
             stops.push(format!(
                 "nobody confirmed that your GitHub token may go to Marathon at {}; name it with -marathon-url, or run it in a terminal",

@@ -19,6 +19,7 @@ use self::wait::PINGED;
 use super::args::LaunchArgs;
 use super::session::{Github, LABEL, Marathon, Session, TOKEN_FILE, is_loopback};
 use super::terminal::{GREEN, paint};
+use super::trust::What;
 use super::workspace::CERT_FILE;
 use super::workspace::Workspace;
 use crate::api::HookBody;
@@ -66,15 +67,11 @@ pub(super) async fn launch(
     ready_to_push(workspace, launch.github)
         .await
         .map_err(|why| anyhow::anyhow!("the app runs, and its observer was not launched: {why}"))?;
-    let what = "your GitHub token, in the environment of the observer's app";
-    let flag = "-marathon-url or DPLOY_MARATHON_URL";
     session.hosts.confirm(
         session.terminal,
         marathon.named,
         &marathon.url,
-        "Marathon",
-        what,
-        flag,
+        What::GithubTokenInMarathon,
     )?;
     launch.run(repairs).await
 }
@@ -231,6 +228,14 @@ impl<'a> Launch<'a> {
                 self.node
             );
         };
+        // whoever launched it need not be asked whether it may have its own token
+        if observer.id.as_ref() == Some(&id) {
+            let sent = What::OperatorToken {
+                id: Some(&id),
+                marathon: &self.marathon.url,
+            };
+            self.session.hosts.remember(sent, observer.client.base())?;
+        }
         let url = spec["env"]["DPLOY_OBSERVER_PUBLIC_URL"].as_str();
         let url = url.unwrap_or(observer.client.base()).trim_end_matches('/');
         let hook = self.pinged(&observer, url).await?;

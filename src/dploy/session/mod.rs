@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(super) use self::observer::{LABEL, Observer, launched_for};
 use super::args::{Global, USUAL_MESOS_DNS};
 use super::terminal::Terminal;
-use super::trust::{Hosts, Named};
+use super::trust::{Hosts, Named, What};
 pub(super) use super::workspace::TOKEN_FILE;
 use super::workspace::{Workspace, secret_in};
 use crate::clock;
@@ -212,10 +212,8 @@ impl Session {
             set.marathon_token.as_ref(),
         )?;
         if !matches!(credentials, Credentials::None) {
-            let what = "your credentials for Marathon";
-            let flag = "-marathon-url or DPLOY_MARATHON_URL";
             self.hosts
-                .confirm(self.terminal, named, &url, "Marathon", what, flag)?;
+                .confirm(self.terminal, named, &url, What::MarathonLogin)?;
         }
         Ok(Marathon {
             client: marathon::Client::new(&url, credentials, clock::system(), self.timeout())?,
@@ -262,10 +260,8 @@ impl Session {
             token = token.or_else(|| Some(Secret::new(local.github.token.clone())));
         }
         if token.is_some() {
-            let what = "your GitHub token";
-            let flag = "-github-api or DPLOY_OBSERVER_GITHUB_API";
             self.hosts
-                .confirm(self.terminal, named, &api, "GitHub's API", what, flag)?;
+                .confirm(self.terminal, named, &api, What::GithubToken)?;
         }
         let client = github::Client::new(&api, token.clone(), clock::system(), self.timeout())?;
         Ok(Some(Github {

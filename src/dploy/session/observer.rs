@@ -7,7 +7,7 @@ use crate::api::ProblemCode;
 use crate::client::{self, ClientError};
 use crate::discovery;
 use crate::dploy::launch::{CERT, known_certificate};
-use crate::dploy::trust::Named;
+use crate::dploy::trust::{Named, What};
 use crate::dploy::workspace::{TOKEN_FILE, Workspace, secret_in};
 use crate::id::{AppId, ServiceId};
 use crate::marathon::LiveApp;
@@ -21,7 +21,11 @@ pub(in crate::dploy) struct Observer {
     pub client: client::Client,
     /// Its app in Marathon, where it runs there.
     pub id: Option<ServiceId>,
+    /// That Marathon.
+    pub marathon: String,
     pub named: Named,
+    /// Whether it is known by the certificate that was made for it.
+    pub pinned: bool,
     pub alive: bool,
     /// Whether it was launched for the repository and the branch of this workspace.
     pub meant: bool,
@@ -95,7 +99,10 @@ impl Session {
     ) -> anyhow::Result<Option<Observer>> {
         if let Some(url) = given(self.global.observer.as_ref()) {
             let url = discovery::address(url, "DPLOY_OBSERVER_URL")?;
-            return self.observer_at(&url, None, Named::Flag).await.map(Some);
+            return self
+                .observer_at(&url, None, "", Named::Flag)
+                .await
+                .map(Some);
         }
         if let Some(local) = self
             .local
@@ -103,7 +110,10 @@ impl Session {
             .filter(|_| marathon.named == Named::Local)
         {
             let url = local.observer.url.clone();
-            return self.observer_at(&url, None, Named::Local).await.map(Some);
+            return self
+                .observer_at(&url, None, "", Named::Local)
+                .await
+                .map(Some);
         }
         let mut best: Option<(u8, Observer)> = None;
         for listed in marathon.client.apps_labelled(LABEL, "true").await? {
@@ -113,7 +123,9 @@ impl Session {
             };
             let node = workspace.and_then(|w| given(w.descriptor.public_node.as_ref()));
             let url = reached_at(&app, node);
-            let mut found = self.observer_at(&url, Some(id), Named::Descriptor).await?;
+            let mut found = self
+                .observer_at(&url, Some(id), &marathon.url, Named::Descriptor)
+                .await?;
             found.meant = workspace.is_some_and(|w| self.is_for(&app, w));
             let rank = rank(&found, workspace).await;
             if rank == KNOWS_IT {
@@ -131,8 +143,9 @@ impl Session {
         let Some((repository, branch)) = launched_for(app) else {
             return false;
         };
-        let github = self.github(workspace).ok().flatten();
-        let own = github.map(|g| g.name.to_string());
+        let named = given(workspace.descriptor.repo_url.as_ref());
+        let own = named.and_then(|url| super::repository(url).ok());
+        let own = own.map(|(_, name)| name.to_string());
         own.is_some_and(|own| own.eq_ignore_ascii_case(&repository)) && branch == workspace.branch()
     }
 
@@ -140,10 +153,12 @@ impl Session {
         &self,
         url: &str,
         id: Option<ServiceId>,
+        marathon: &str,
         named: Named,
     ) -> anyhow::Result<Observer> {
         let known = known_certificate(&self.folder)?;
         let known = known.filter(|_| url.starts_with("https:"));
+        let pinned = known.is_some() && id.is_some();
         let client = match known {
             // that of this workspace, and no other
             Some(certificate) if id.is_some() => {
@@ -155,7 +170,9 @@ impl Session {
         let alive = client.is_alive().await;
         Ok(Observer {
             client,
+            pinned,
             id,
+            marathon: marathon.to_owned(),
             named,
             alive,
             meant: false,
@@ -226,16 +243,15 @@ impl Session {
                 "the observer at {url} needs its operator token: copy {TOKEN_FILE} from the workspace that launched it, or set DPLOY_OBSERVER_TOKEN"
             );
         };
-        let what = "the operator token";
-        let flag = "-observer or DPLOY_OBSERVER_URL";
-        self.hosts.confirm(
-            self.terminal,
-            observer.named,
-            url,
-            "an observer",
-            what,
-            flag,
-        )?;
+        // whoever has its key is it, wherever it is
+        if !observer.pinned {
+            let sent = What::OperatorToken {
+                id: observer.id.as_ref(),
+                marathon: &observer.marathon,
+            };
+            self.hosts
+                .confirm(self.terminal, observer.named, url, sent)?;
+        }
         Ok(observer.client.with_token(token))
     }
 }

@@ -521,7 +521,7 @@ type Between = AbortOnDropHandle<std::io::Result<()>>;
 /// The observer as it is reached from afar: under another name of this machine, through somebody in between.
 async fn from_afar(desk: &Desk, shop: &Workspace, way: Option<Way>) -> Option<Between> {
     shop.describe("public_node", "public_node: 127.0.0.2");
-    let hosts = "http://127.0.0.1\nhttp://127.0.0.2\n";
+    let hosts = desk.confirmed("127.0.0.1") + &desk.confirmed("127.0.0.2");
     std::fs::write(desk.home.join("config/dploy/hosts"), hosts).unwrap();
     let way = way?;
     let (_, url) = desk.healthy("").await;

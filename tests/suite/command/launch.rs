@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use dploy_observer::tls;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -528,6 +529,7 @@ async fn on_a_cluster_the_observer_stays_where_its_log_is() {
     shop.pat();
     let gate = Gate::cluster(&desk.town.marathon_url);
     shop.describe("marathon_url", &format!("marathon_url: {}", gate.url()));
+    desk.confirms_marathon(&gate.url());
     shop.commit();
     shop.push("dcos");
     let mut spec = seeds_spec(&desk);
@@ -574,6 +576,7 @@ async fn a_dry_run_says_what_run_would_stop_at() {
     let before = desk.apps().await;
     let gate = Gate::cluster(&desk.town.marathon_url);
     shop.describe("marathon_url", &format!("marathon_url: {}", gate.url()));
+    desk.confirms_marathon(&gate.url());
     let refused = "✖ run would stop: specs/web.json: Marathon refused /shop/web: upgradeStrategy";
     // without a token no observer is launched
     let said = desk.run(&shop, &["dryrun"]).await.code(1);
@@ -705,5 +708,105 @@ async fn an_app_of_a_private_repository_is_for_who_has_the_token() {
     desk.run(&shop, &["destroy", "-yes"]).await.code(0);
     assert_eq!(desk.apps().await, Vec::<String>::new());
     assert_eq!(desk.hooks("acme/shop").await.len(), 0);
+    desk.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_the_first_launch_on_it_speaks_tls_with_a_certificate_that_dploy_knows_and_the_log_names_people()
+ {
+    let desk = Desk::new().await;
+    let shop = desk.workspace("shop", "acme/shop", "dcos").await;
+    shop.pat();
+    let launch = ["run", "-self-signed", "-name", "ana"];
+    let said = desk.run(&shop, &launch).await.code(0);
+    let said = said.says(&[
+        "dashboard  https://127.0.0.1:",
+        "(GitHub's ping arrived)",
+        "certificate made here; its SHA-256 is",
+        "insecure_ssl",
+    ]);
+    for file in [".dploy-key.pem", ".dploy-cert.pem", ".dploy-token"] {
+        assert_eq!(mode(&shop, file), 0o600, "{file}");
+    }
+    let pem = shop.read(".dploy-cert.pem");
+    let chain = tls::chain(&pem).unwrap();
+    assert!(
+        said.text().contains(&tls::fingerprint(&chain[0])),
+        "{said:?}"
+    );
+    let key = shop.read(".dploy-key.pem");
+    assert!(!said.text().contains(key.lines().nth(1).unwrap()));
+    let definition = desk.observer().await;
+    assert_eq!(definition["healthChecks"][0]["protocol"], "HTTPS");
+    assert_eq!(definition["env"]["DPLOY_OBSERVER_TOKEN_NAME"], "ana");
+    // nobody is asked whether it may have the token, wherever its task is: it has the key
+    std::fs::write(desk.home.join("config/dploy/hosts"), "").unwrap();
+    let by_flag = [
+        "-marathon-url",
+        &desk.town.marathon_url,
+        "-github-api",
+        desk.town.github.url(),
+    ];
+    let run = async |more: &[&str]| {
+        let all: Vec<&str> = more.iter().copied().chain(by_flag).collect();
+        desk.run(&shop, &all).await
+    };
+    shop.write("specs/web.json", &service("/shop/web", 2, "").to_string());
+    shop.commit();
+    shop.push("dcos");
+    run(&["run"]).await.code(0).says(&["#2 of"]);
+    // the first rollback by API, over TLS, by dploy and by anybody who was given the certificate
+    run(&["rollback", "-y", "1"]).await.code(0).says(&["#3 of"]);
+    let url = run(&["status", "-json"]).await;
+    assert!(url.out.contains("operator:ana"), "{url:?}");
+    let dashboard = said.text();
+    let base = dashboard.split("dashboard  ").nth(1).unwrap();
+    let base = base.split("/apps/").next().unwrap();
+    let token = shop.read(".dploy-token").trim().to_owned();
+    let curl = std::process::Command::new("curl")
+        .args(["-sS", "--noproxy", "*", "--cacert"])
+        .arg(shop.path.join(".dploy-cert.pem"))
+        .args([
+            "-H",
+            &format!("Authorization: Bearer {token}"),
+            "--json",
+            "{\"to\": \"#2\"}",
+        ])
+        .arg(format!("{base}/apps/shop/rollback"))
+        .output()
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&curl.stdout).unwrap();
+    assert_eq!(answer["deploy"], 4, "{answer}");
+    // another server in its place has not the key
+    let (impostor, _) = tls::made_for("127.0.0.1").unwrap();
+    shop.write(".dploy-cert.pem", &impostor);
+    let refused = run(&["history"]).await.code(1);
+    refused.says(&["does not answer"]);
+    shop.write(".dploy-cert.pem", &pem);
+    // launched again it is the same one
+    let again = run(&["run", "-relaunch", "-self-signed"]).await;
+    assert!(
+        again.text().contains(&tls::fingerprint(&chain[0])),
+        "{again:?}"
+    );
+    let definition = desk.observer().await;
+    assert_eq!(definition["env"]["DPLOY_OBSERVER_TOKEN_NAME"], "ana");
+    // people get tokens of their own, and lose them
+    let made = run(&["token", "add", "bob", "-role", "viewer", "-expires", "2h"]).await;
+    made.code(0)
+        .says(&["viewer of all apps", "shown this once"]);
+    run(&["token", "list"])
+        .await
+        .code(0)
+        .says(&["ana", "admin", "bob", "viewer"]);
+    run(&["token", "remove", "bob"])
+        .await
+        .code(0)
+        .says(&["bob is out"]);
+    run(&["token", "remove", "ana"])
+        .await
+        .code(1)
+        .says(&["last one that makes tokens"]);
+    run(&["destroy", "-y"]).await.code(0);
     desk.end().await;
 }

@@ -254,7 +254,8 @@ async fn who_is_asked_in_a_terminal_decides_and_a_yes_is_remembered() {
     assert!(said.contains("Nothing of hello runs"), "{said}");
     assert_eq!(mode(&shell.hosts_file()), 0o600);
     let kept = std::fs::read_to_string(shell.hosts_file()).unwrap();
-    assert_eq!(kept, "http://127.0.0.1\n");
+    let port = gate.url().rsplit(':').next().unwrap().to_owned();
+    assert_eq!(kept, format!("marathon-login http://127.0.0.1:{port}\n"));
     let (code, said) = shell.typed(&["ps"], "", 200).await;
     assert_eq!((code, said.contains("[y/N]")), (0, false), "{said}");
     let (code, _, err) = shell.run(&["ps"]).await;
@@ -472,7 +473,10 @@ async fn an_operator_token_that_came_with_the_repository_is_not_taken() {
 async fn hosts_that_a_repository_confirms_itself_are_not_believed() {
     let marathon = Trap::new();
     let shell = workspace(&marathon.url()).env("XDG_CONFIG_HOME", "config");
-    shell.write("config/dploy/hosts", "http://127.0.0.1\n");
+    shell.write(
+        "config/dploy/hosts",
+        &format!("marathon-login {}\n", marathon.url()),
+    );
     let (code, _, err) = shell.run(&["ps"]).await;
     assert_eq!((code, err.contains("nobody confirmed")), (1, true), "{err}");
     assert!(marathon.seen().is_empty());

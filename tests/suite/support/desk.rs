@@ -110,9 +110,34 @@ impl Desk {
         made.await.unwrap();
         let home = town.dir.path().join("home");
         std::fs::create_dir_all(home.join("config/dploy")).unwrap();
+        let desk = Self { town, home };
         // whoever sits here has confirmed this machine
-        std::fs::write(home.join("config/dploy/hosts"), "http://127.0.0.1\n").unwrap();
-        Self { town, home }
+        std::fs::write(
+            desk.home.join("config/dploy/hosts"),
+            desk.confirmed("127.0.0.1"),
+        )
+        .unwrap();
+        desk
+    }
+
+    /// Whoever sits here confirms another Marathon too.
+    pub fn confirms_marathon(&self, url: &str) {
+        let hosts = self.home.join("config/dploy/hosts");
+        let before = std::fs::read_to_string(&hosts).unwrap();
+        let more = format!(
+            "marathon-login {url}\ngithub-token-in-marathon {url}\n\
+             operator-token http://127.0.0.1 /dploy-observer of {url}\n"
+        );
+        std::fs::write(hosts, before + &more).unwrap();
+    }
+
+    /// All that may be confirmed of the town, and of an observer that is reached by this host.
+    pub fn confirmed(&self, host: &str) -> String {
+        let (marathon, github) = (&self.town.marathon_url, self.town.github.url());
+        format!(
+            "marathon-login {marathon}\ngithub-token-in-marathon {marathon}\ngithub-token {github}\n\
+             operator-token http://{host} /dploy-observer of {marathon}\n"
+        )
     }
 
     /// A desk whose app `shop` was launched from a workspace with `.pat`.
