@@ -10,3 +10,6 @@ alter table session add column seen_at text;
 alter table session add column peer text;            -- the address it was begun from
 create index session_token on session (token);
 create index session_expires on session (expires_at);
+
+-- who did what is asked for by name
+create index event_actor on event (actor, seq);

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -332,7 +331,7 @@ async fn web(
         )),
         poll_seconds: settings.poll,
         fingerprint: context.store.fingerprint_key().await?,
-        bodies: Arc::new(Semaphore::new(web::BODIES)),
+        bodies: web::Bodies::default(),
         refusals: Arc::default(),
     })
 }

@@ -131,7 +131,7 @@ impl Client {
             .call(Method::GET, &format!("/v2/apps{id}"), None, &[])
             .await
         {
-            Ok(mut value) => LiveApp::read(value["app"].take())
+            Ok(value) => LiveApp::read(part(value, "app"))
                 .map(Some)
                 .map_err(|e| self.unreadable(&e)),
             Err(MarathonError::Missing(_)) => Ok(None),
@@ -153,9 +153,10 @@ impl Client {
     }
 
     pub(super) async fn apps_by(&self, path: &str) -> Result<Vec<LiveApp>, MarathonError> {
-        let mut answer = self.call(Method::GET, path, None, &[]).await?;
-        let Value::Array(apps) = answer["apps"].take() else {
-            return Ok(Vec::new());
+        let answer = self.call(Method::GET, path, None, &[]).await?;
+        // who says nothing of apps does not say that none run
+        let Value::Array(apps) = part(answer, "apps") else {
+            return Err(self.foreign("it has no list of apps"));
         };
         apps.into_iter()
             .map(|a| LiveApp::read(a).map_err(|e| self.unreadable(&e)))
@@ -163,6 +164,10 @@ impl Client {
     }
 
     fn unreadable(&self, error: &serde_json::Error) -> MarathonError {
+        self.foreign(&error.to_string())
+    }
+
+    fn foreign(&self, error: &str) -> MarathonError {
         MarathonError::Unreachable(format!(
             "{} answers what is not Marathon's: {error}",
             self.base().unwrap_or_default()
@@ -194,8 +199,8 @@ impl Client {
     }
 
     async fn queue_by(&self, path: &str) -> Result<Vec<QueueItem>, MarathonError> {
-        let mut value = self.call(Method::GET, path, None, &[]).await?;
-        serde_json::from_value(value["queue"].take()).map_err(|e| self.unreadable(&e))
+        let value = self.call(Method::GET, path, None, &[]).await?;
+        serde_json::from_value(part(value, "queue")).map_err(|e| self.unreadable(&e))
     }
 
     /// Version and leader, to show and to see that it is Marathon.
@@ -308,5 +313,13 @@ impl Client {
             Ok(_) | Err(MarathonError::Missing(_)) => Ok(()),
             Err(other) => Err(other),
         }
+    }
+}
+
+/// A part of an answer; null where it is no object, or has none of this name.
+fn part(answer: Value, name: &str) -> Value {
+    match answer {
+        Value::Object(mut map) => map.remove(name).unwrap_or_default(),
+        _ => Value::Null,
     }
 }

@@ -62,10 +62,27 @@ fn same_number(a: &Value, b: &Value) -> bool {
     a.is_number() && b.is_number() && a.as_f64() == b.as_f64()
 }
 
+/// A path is not made longer than so many bytes: what is below is compared as a whole.
+const LONGEST_PATH: usize = 512;
+
+/// After so many changes what is left is compared as a whole.
+const MOST_CHANGES: usize = 2000;
+
+/// An object or a list with more than so many members is compared as a whole where so many paths would be named otherwise.
+const MOST_MEMBERS: usize = 1000;
+
 fn walk(path: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<Change>) {
+    let members = |value: Option<&Value>| match value {
+        Some(Value::Object(map)) => map.len(),
+        Some(Value::Array(list)) => list.len(),
+        _ => 0,
+    };
+    let whole = path.len() > LONGEST_PATH
+        || changes.len() >= MOST_CHANGES
+        || members(old).max(members(new)) > MOST_MEMBERS;
     match (old, new) {
         (Some(a), Some(b)) if a == b || same_number(a, b) => {}
-        (Some(Value::Object(a)), Some(Value::Object(b))) => {
+        (Some(Value::Object(a)), Some(Value::Object(b))) if !whole => {
             let mut keys: Vec<&String> = a.keys().chain(b.keys()).collect();
             keys.sort();
             keys.dedup();
@@ -74,7 +91,7 @@ fn walk(path: &str, old: Option<&Value>, new: Option<&Value>, changes: &mut Vec<
                 walk(&key_path, a.get(key), b.get(key), changes);
             }
         }
-        (Some(Value::Array(a)), Some(Value::Array(b))) if a.len() == b.len() => {
+        (Some(Value::Array(a)), Some(Value::Array(b))) if !whole && a.len() == b.len() => {
             for (i, (x, y)) in a.iter().zip(b).enumerate() {
                 walk(&format!("{path}/{i}"), Some(x), Some(y), changes);
             }
@@ -92,6 +109,36 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_diff_of_any_shape_costs_what_its_documents_do() {
+        let long = "k".repeat(100_000);
+        let list = |n: i32| -> Value { (0..100_000).map(|i| json!(i * n)).collect() };
+        let wide = |n: i32| -> Value {
+            (0..50_000)
+                .map(|i| (format!("{i}"), json!(i * n)))
+                .collect()
+        };
+        let deep = |n: i32| -> Value {
+            let leaf: Value = (0..900).map(|i| json!(i * n)).collect();
+            (0..900).map(|_| leaf.clone()).collect()
+        };
+        for of in [&list as &dyn Fn(i32) -> Value, &wide, &deep] {
+            let (old, new) = (json!({&long: of(1)}), json!({&long: of(2)}));
+            let (old, new) = (
+                json!({"labels": old, "env": of(1)}),
+                json!({"labels": new, "env": of(2)}),
+            );
+            let changes = diff(&old, &new);
+            let paths: usize = changes.iter().map(|c| c.path.len()).sum();
+            assert!(
+                !changes.is_empty() && changes.len() <= 4000,
+                "{}",
+                changes.len()
+            );
+            assert!(paths < 4_000_000, "{paths}");
+        }
+    }
 
     #[test]
     fn only_what_differs_is_listed() {

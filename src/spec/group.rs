@@ -1,11 +1,13 @@
 //! From the files of a commit to its services: groups are flattened, ids and dependencies made absolute.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::locate::{Position, Positions};
+use super::locate::{self, Position};
 use crate::id::{ServiceId, SpecHash};
+use crate::secret::plain;
 
 /// One file of `specs/`.
 #[derive(Debug, Clone)]
@@ -33,6 +35,9 @@ pub struct Service {
 
 /// The label by which observers are found.
 const OBSERVERS: &str = "DPLOY_OBSERVER";
+
+/// So many bytes of dependencies groups may hand down to apps, in one file: each of many apps has each of many of them.
+const MOST_HANDED: usize = 8 * 1024 * 1024;
 
 /// What is wrong with a spec, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +75,8 @@ pub fn flatten(files: &[File]) -> Result<Vec<Service>, SpecError> {
 struct Document<'a> {
     path: &'a str,
     text: &'a str,
-    positions: Positions,
+    /// Bytes of dependencies that groups handed down to apps.
+    handed: Cell<usize>,
     root: Value,
 }
 
@@ -113,20 +119,20 @@ impl<'a> Document<'a> {
                 format!("invalid JSON: {message}"),
             )
         })?;
-        let positions = Positions::of(text);
-        if let Some((pointer, at)) = &positions.duplicate {
-            return Err(fail(*at, format!("{pointer} stands twice in one object")));
+        if let Some((pointer, at)) = locate::duplicate(text) {
+            let pointer = plain(&pointer, 200);
+            return Err(fail(at, format!("{pointer} stands twice in one object")));
         }
         Ok(Self {
             path: &file.path,
             text,
-            positions,
+            handed: Cell::new(0),
             root,
         })
     }
 
     fn error(&self, pointer: &str, message: impl Into<String>) -> SpecError {
-        let Position { line, column } = self.positions.get(self.text, pointer);
+        let Position { line, column } = locate::find(self.text, pointer);
         SpecError {
             path: self.path.to_owned(),
             line,
@@ -218,6 +224,12 @@ impl<'a> Document<'a> {
         let service_id: ServiceId = absolute
             .parse()
             .map_err(|e| self.error(&format!("{at}/id"), format!("{e}")))?;
+        let handed: usize = scope.dependencies.iter().map(String::len).sum();
+        self.handed.set(self.handed.get() + handed);
+        if self.handed.get() > MOST_HANDED {
+            let why = "the dependencies that groups hand down to their apps come to more than 8 MiB; name them at the apps that need them";
+            return Err(self.error(at, why));
+        }
         let mut dependencies = scope.dependencies.clone();
         dependencies.extend(self.dependencies(at, app, &scope.prefix)?);
         let mut spec = app.clone();

@@ -1,6 +1,6 @@
 //! Where in a JSON text a value stands, so that an error can name line and column.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// Line and column, both from 1; the column counts characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,42 +11,44 @@ pub struct Position {
     pub column: usize,
 }
 
-/// The positions of all values of a document, by JSON pointer, and the first key that stands twice.
-pub struct Positions {
-    by_pointer: BTreeMap<String, usize>,
-    /// The pointer and position of a key that its object has twice.
-    pub duplicate: Option<(String, Position)>,
+/// The first key of a document that its object has twice: its pointer and its position. What is kept meanwhile is in proportion
+/// to the text, whatever its shape: no pointer is made for what is not said.
+#[must_use]
+pub fn duplicate(text: &str) -> Option<(String, Position)> {
+    let mut walker = Walker::of(text);
+    let mut path = Vec::new();
+    walker.first_twice(&mut path).map(|at| {
+        let pointer: Vec<String> = path.into_iter().map(|step| step.pointer()).collect();
+        (pointer.concat(), position(text, at))
+    })
 }
 
-impl Positions {
-    /// Walks `text`, which must be valid JSON.
-    #[must_use]
-    pub fn of(text: &str) -> Self {
-        let mut walker = Walker {
-            text,
-            bytes: text.as_bytes(),
-            at: 0,
-            found: Self {
-                by_pointer: BTreeMap::new(),
-                duplicate: None,
-            },
-        };
-        walker.value(String::new());
-        walker.found
+/// Where the value at `pointer` begins, in a text that is valid JSON; the nearest thing around it when it does not exist.
+#[must_use]
+pub fn find(text: &str, pointer: &str) -> Position {
+    let mut walker = Walker::of(text);
+    walker.blank();
+    let mut at = walker.at;
+    for step in pointer.split('/').skip(1) {
+        match walker.enter(&step.replace("~1", "/").replace("~0", "~")) {
+            Some(found) => at = found,
+            None => break,
+        }
     }
+    position(text, at)
+}
 
-    /// Where the value at `pointer` begins; the nearest thing around it when it does not exist.
-    #[must_use]
-    pub fn get(&self, text: &str, pointer: &str) -> Position {
-        let mut pointer = pointer;
-        loop {
-            if let Some(at) = self.by_pointer.get(pointer) {
-                return position(text, *at);
-            }
-            match pointer.rfind('/') {
-                Some(cut) => pointer = &pointer[..cut],
-                None => return Position { line: 1, column: 1 },
-            }
+/// A step of a path: a key, or a place in a list.
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl Step {
+    fn pointer(&self) -> String {
+        match self {
+            Self::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Self::Index(index) => format!("/{index}"),
         }
     }
 }
@@ -66,77 +68,139 @@ struct Walker<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    found: Positions,
 }
 
-impl Walker<'_> {
+impl<'a> Walker<'a> {
+    fn of(text: &'a str) -> Self {
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: 0,
+        }
+    }
+
     fn blank(&mut self) {
         while self.bytes.get(self.at).is_some_and(u8::is_ascii_whitespace) {
             self.at += 1;
         }
     }
 
-    fn value(&mut self, pointer: String) {
-        self.blank();
-        let here = self.at;
-        match self.bytes.get(self.at) {
-            Some(b'{') => self.object(&pointer),
-            Some(b'[') => self.array(&pointer),
-            Some(b'"') => {
-                self.string();
-            }
-            _ => {
-                while self
-                    .bytes
-                    .get(self.at)
-                    .is_some_and(|b| !b",]}".contains(b) && !b.is_ascii_whitespace())
-                {
-                    self.at += 1;
-                }
-            }
+    /// Goes past what begins here: a scalar at once.
+    fn scalar(&mut self) {
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.string();
+            return;
         }
-        self.found.by_pointer.insert(pointer, here);
+        while self
+            .bytes
+            .get(self.at)
+            .is_some_and(|b| !b",]}".contains(b) && !b.is_ascii_whitespace())
+        {
+            self.at += 1;
+        }
     }
 
-    fn object(&mut self, pointer: &str) {
-        self.at += 1;
+    /// Goes past a value.
+    fn skip(&mut self) {
+        let mut depth = 0_usize;
         loop {
             self.blank();
             match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    let key_at = self.at;
-                    let key = self.string();
-                    let child = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
-                    if self.found.by_pointer.contains_key(&child) && self.found.duplicate.is_none()
-                    {
-                        self.found.duplicate = Some((child.clone(), position(self.text, key_at)));
-                    }
-                    self.blank();
-                    self.at += 1; // the colon
-                    self.value(child);
-                }
-                Some(b',') => self.at += 1,
-                _ => {
+                Some(b'{' | b'[') => {
+                    depth += 1;
                     self.at += 1;
-                    return;
+                }
+                Some(b'}' | b']') => {
+                    depth = depth.saturating_sub(1);
+                    self.at += 1;
+                }
+                Some(b',' | b':') => self.at += 1,
+                Some(_) => self.scalar(),
+                None => return,
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Goes into the value that begins here, to what it has by this name or at this place; answers where that begins.
+    fn enter(&mut self, step: &str) -> Option<usize> {
+        self.blank();
+        let is_object = match self.bytes.get(self.at) {
+            Some(b'{') => true,
+            Some(b'[') => false,
+            _ => return None,
+        };
+        self.at += 1;
+        let mut index = 0_usize;
+        loop {
+            self.blank();
+            match self.bytes.get(self.at) {
+                Some(b',') => self.at += 1,
+                None | Some(b'}' | b']') => return None,
+                Some(_) => {
+                    let here = if is_object {
+                        let key = self.string();
+                        self.blank();
+                        self.at += 1; // the colon
+                        key == step
+                    } else {
+                        index.to_string() == step
+                    };
+                    self.blank();
+                    if here {
+                        return Some(self.at);
+                    }
+                    self.skip();
+                    index += 1;
                 }
             }
         }
     }
 
-    fn array(&mut self, pointer: &str) {
+    /// The first key that stands twice in its object; `path` then leads to it.
+    fn first_twice(&mut self, path: &mut Vec<Step>) -> Option<usize> {
+        self.blank();
+        let is_object = match self.bytes.get(self.at) {
+            Some(b'{') => true,
+            Some(b'[') => false,
+            _ => {
+                self.scalar();
+                return None;
+            }
+        };
         self.at += 1;
+        let mut keys = BTreeSet::new();
         let mut index = 0;
         loop {
             self.blank();
             match self.bytes.get(self.at) {
                 Some(b',') => self.at += 1,
-                None | Some(b']') => {
+                None | Some(b'}' | b']') => {
                     self.at += 1;
-                    return;
+                    return None;
+                }
+                Some(_) if is_object => {
+                    let key_at = self.at;
+                    let key = self.string();
+                    path.push(Step::Key(key.clone()));
+                    if !keys.insert(key) {
+                        return Some(key_at);
+                    }
+                    self.blank();
+                    self.at += 1; // the colon
+                    if let Some(found) = self.first_twice(path) {
+                        return Some(found);
+                    }
+                    path.pop();
                 }
                 Some(_) => {
-                    self.value(format!("{pointer}/{index}"));
+                    path.push(Step::Index(index));
+                    if let Some(found) = self.first_twice(path) {
+                        return Some(found);
+                    }
+                    path.pop();
                     index += 1;
                 }
             }
@@ -168,28 +232,44 @@ mod tests {
     #[test]
     fn a_value_is_found_where_it_stands() {
         let text = "{\n  \"a\": [1, {\"ü\": 2}],\n  \"b\\\"\": true\n}";
-        let found = Positions::of(text);
         assert_eq!(
-            found.get(text, "/a/1/ü"),
+            find(text, "/a/1/ü"),
             Position {
                 line: 2,
                 column: 18
             }
         );
         assert_eq!(
-            found.get(text, "/b\""),
+            find(text, "/b\""),
             Position {
                 line: 3,
                 column: 10
             }
         );
-        assert_eq!(found.get(text, "/a/7/x"), Position { line: 2, column: 8 });
-        assert!(found.duplicate.is_none());
+        assert_eq!(find(text, "/a/7/x"), Position { line: 2, column: 8 });
+        assert!(duplicate(text).is_none());
         let twice = "{\"a\": 1,\n \"a\": 2}";
-        let (pointer, at) = Positions::of(twice).duplicate.unwrap();
+        let (pointer, at) = duplicate(twice).unwrap();
         assert_eq!(
             (pointer.as_str(), at),
             ("/a", Position { line: 2, column: 2 })
         );
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_found_where_it_is() {
+        for (text, pointer) in [
+            (
+                "{\"a\": [{}, {\"b\": 1, \"c\": {\"b\": 2}, \"b\": 3}]}",
+                "/a/1/b",
+            ),
+            ("[{\"a\": 1}, {\"a\": 1, \"a\": 2}]", "/1/a"),
+            ("{\"a\": {\"x~/\": 1, \"x~/\": 1}}", "/a/x~0~1"),
+        ] {
+            assert_eq!(duplicate(text).map(|(p, _)| p).as_deref(), Some(pointer));
+        }
+        for text in ["{}", "[]", "1", "{\"a\": {\"a\": [\"a\", \"a\"]}}"] {
+            assert!(duplicate(text).is_none(), "{text}");
+        }
     }
 }

@@ -194,6 +194,16 @@ impl Memory {
         mine.take(usize::try_from(limit).unwrap_or(0)).collect()
     }
 
+    /// The deploys of a commit of any app.
+    pub fn deploys_anywhere(&self, commit: &str) -> Vec<(AppId, Deploy)> {
+        let kept = self.kept();
+        let all = kept.batch.deploys().iter().rev();
+        let theirs = all.filter(|(_, d)| d.wanted.commit.as_str().starts_with(commit));
+        theirs
+            .map(|((app, _), d)| (app.clone(), d.clone()))
+            .collect()
+    }
+
     /// The pushes, newest first.
     pub fn pushes(&self, wanted: impl Fn(&AppId, &CommitId) -> bool) -> Vec<PushRow> {
         let kept = self.kept();

@@ -286,6 +286,34 @@ impl Store {
         parse(&rows)
     }
 
+    /// The deploys of a commit of any app, newest first of each; the commit may be shortened.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn deploys_anywhere(
+        &self,
+        commit_prefix: &str,
+    ) -> Result<Vec<(AppId, Deploy)>, StoreError> {
+        if let Some(memory) = &self.log.memory {
+            return Ok(memory.deploys_anywhere(commit_prefix));
+        }
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "select app, data from deploy where app in (select id from app) \
+             and commit_id >= ? and commit_id < ? || 'g' order by app, number desc limit 500",
+        )
+        .bind(commit_prefix)
+        .bind(commit_prefix)
+        .fetch_all(&self.readers)
+        .await?;
+        let read = |(app, data): (String, String)| {
+            let app = app
+                .parse()
+                .map_err(|_| StoreError::Unusable(format!("a deploy names no app: {app:?}")))?;
+            Ok((app, serde_json::from_str(&data)?))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
     /// The pushes of a commit of any app, newest first; the commit may be shortened.
     ///
     /// # Errors
@@ -340,6 +368,10 @@ impl Store {
     pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, StoreError> {
         if let Some(memory) = &self.log.memory {
             return Ok(memory.events(filter));
+        }
+        let nobody = |w: &Within| !w.public && w.apps.is_empty();
+        if filter.within.as_ref().is_some_and(nobody) {
+            return Ok(Vec::new());
         }
         let mut query =
             QueryBuilder::<Sqlite>::new(format!("select {COLUMNS} from event where seq > "));

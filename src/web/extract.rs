@@ -7,9 +7,11 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
 
 use super::Web;
 use super::error::Failure;
+use super::people::{peer, text};
 use crate::api::ProblemCode;
 use crate::history::Command;
 use crate::id::AppId;
@@ -17,9 +19,6 @@ use crate::signature;
 
 /// GitHub sends at most 25 MB; a little slack.
 const LARGEST_BODY: usize = 26 * 1024 * 1024;
-
-/// Bodies up to so many bytes take no place: as many as there may be connections have room.
-const SMALL_BODY: usize = 64 * 1024;
 
 /// A webhook body whose signature was verified with the secret of a repository.
 pub(super) struct SignedBody {
@@ -79,13 +78,6 @@ impl Web {
     }
 }
 
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?.to_str().ok()?;
-    // two values of one header is nothing that GitHub sends
-    values.next().is_none().then_some(first)
-}
-
 /// One answer for every cause: who asks learns nothing about which repositories there are.
 fn unsigned() -> Failure {
     Failure::new(
@@ -121,22 +113,10 @@ impl FromRequest<Web> for SignedBody {
             web.refused("/dploy", reason).await;
             return Err(unsigned());
         };
-        let busy = || {
-            Failure::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                ProblemCode::Busy,
-                "too many bodies are being received; deliver again",
-            )
-        };
         // who drips a large one holds up large ones only
-        let small = announced(headers).is_some_and(|length| length <= SMALL_BODY);
-        let _place = if small {
-            None
-        } else {
-            let place = tokio::time::timeout(Duration::from_secs(5), web.bodies.acquire());
-            Some(place.await.map_err(|_| busy())?.map_err(|_| busy())?)
-        };
-        let body = read_body(body, LARGEST_BODY).await?;
+        let length = announced(headers).unwrap_or(LARGEST_BODY);
+        let _room = web.bodies.room(peer(web, &parts), length).await?;
+        let body = read_body(body, length).await?;
         let secrets = web.context.store.hook_secrets(repository).await?;
         if !signature::verify(&secrets, &body, shown) {
             web.refused("/dploy", reason).await;
@@ -193,10 +173,26 @@ fn too_large(most: usize) -> Failure {
     Failure::new(StatusCode::PAYLOAD_TOO_LARGE, ProblemCode::TooLarge, why)
 }
 
-/// A body of at most so many bytes, in half a minute.
+/// A body of at most so many bytes, in half a minute. It takes the memory of its bytes once.
 pub(super) async fn read_body(body: Body, most: usize) -> Result<Bytes, Failure> {
-    let read = axum::body::to_bytes(body, most);
-    let read = tokio::time::timeout(Duration::from_secs(30), read).await;
+    let read = async {
+        let mut body = Limited::new(body, most);
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| too_large(most))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if bytes.capacity() - bytes.len() < data.len() {
+                // doubling would take twice what there is
+                let more = (bytes.len() / 4).max(data.len());
+                bytes.reserve_exact(more.min(most - bytes.len()).max(data.len()));
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(Bytes::from(bytes))
+    };
+    let read = tokio::time::timeout(Duration::from_secs(30), read);
     let slow = || {
         Failure::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -204,7 +200,7 @@ pub(super) async fn read_body(body: Body, most: usize) -> Result<Bytes, Failure>
             "the body did not arrive within 30 s",
         )
     };
-    read.map_err(|_| slow())?.map_err(|_| too_large(most))
+    read.await.map_err(|_| slow())?
 }
 
 /// The repository whose secret must have signed: the one GitHub names, or the only one that is known.

@@ -4,6 +4,7 @@ mod acting;
 mod action_body;
 mod adopt;
 mod banner;
+mod bodies;
 mod error;
 mod events;
 mod extract;
@@ -31,8 +32,7 @@ mod wish;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
+pub use bodies::Bodies;
 pub use extract::Refusals;
 pub use patience::{Patience, host_of};
 pub use people::{OverTls, Proxies};
@@ -43,9 +43,6 @@ use crate::context::Context;
 use crate::intake::{Configured, HookKeeper};
 use crate::secret::Secret;
 use crate::settings::Shown;
-
-/// Bodies of webhooks that are held in memory at once: strangers cannot make us hold more.
-pub const BODIES: usize = 8;
 
 /// Everything the routes need.
 #[derive(Clone)]
@@ -76,8 +73,8 @@ pub struct Web {
     pub poll_seconds: u64,
     /// Key of the fingerprints of secret values.
     pub fingerprint: Secret,
-    /// Places for webhook bodies.
-    pub bodies: Arc<Semaphore>,
+    /// Room for webhook bodies.
+    pub bodies: Bodies,
     /// Refused calls since the last event that says so.
     pub refusals: Arc<Refusals>,
 }

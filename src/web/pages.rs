@@ -1,5 +1,7 @@
 //! What is read: each page is HTML for browsers and the same data as JSON.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +17,8 @@ use crate::access::Role;
 use crate::api::{AppBody, AppsBody, ProblemCode, WhyBody, WhyLineBody};
 use crate::event::Fact;
 use crate::history::App;
-use crate::id::{AppId, CommitId, DeployNumber};
+use crate::id::{AppId, DeployNumber};
+use crate::marathon::Moment;
 use crate::store::EventFilter;
 
 #[derive(Deserialize)]
@@ -183,25 +186,29 @@ pub(super) async fn explain_commit(
         ));
     }
     let mut lines: Vec<WhyLine> = Vec::new();
-    let apps = web.apps_shown(&viewer, "", 1000).await?;
-    let is_live = |app: &AppId, commit: &CommitId| {
-        let live = apps
-            .iter()
-            .find(|a| a.id == *app)
-            .and_then(|a| a.live.as_ref());
-        live.is_some_and(|l| l.commit == *commit)
-    };
-    for push in web.context.store.pushes_of(&text).await? {
-        if !web.shows_named(&viewer, &push.app).await? {
-            continue;
+    let pushes = web.context.store.pushes_of(&text).await?;
+    let deploys = web.context.store.deploys_anywhere(&text).await?;
+    let named = pushes.iter().map(|p| &p.app);
+    let named: BTreeSet<&AppId> = named.chain(deploys.iter().map(|(app, _)| app)).collect();
+    let mut apps = BTreeMap::new();
+    for id in named {
+        let app = web.context.store.app(id).await?;
+        if let Some(app) = app.filter(|app| web.shows(&viewer, app)) {
+            apps.insert(id.clone(), app);
         }
+    }
+    for push in pushes {
+        let Some(app) = apps.get(&push.app) else {
+            continue;
+        };
         let outcome = push.outcome.as_deref().unwrap_or("recorded");
         let sentence = format!(
             "{} came by {} and was {outcome}",
             push.push.after.short(),
             push.push.via.word()
         );
-        let live = is_live(&push.app, &push.push.after);
+        let live = app.live.as_ref();
+        let live = live.is_some_and(|l| l.commit == push.push.after);
         lines.push(WhyLine {
             app: push.app.to_string(),
             at: push.at,
@@ -210,28 +217,29 @@ pub(super) async fn explain_commit(
             live,
         });
     }
-    for app in &apps {
-        for deploy in web.context.store.deploys_of(&app.id, &text).await? {
-            let live = app.live.as_ref().is_some_and(|l| l.deploy == deploy.number);
-            let end = deploy
-                .sentence
-                .as_deref()
-                .or(deploy.waiting.as_ref().map(|w| w.sentence.as_str()))
-                .unwrap_or_default();
-            let sentence = format!(
-                "deploy {} ({}) {}: {end}",
-                deploy.number,
-                deploy.wanted.cause.word(),
-                deploy.state().word()
-            );
-            lines.push(WhyLine {
-                app: app.id.to_string(),
-                at: deploy.ended_at.unwrap_or(deploy.queued_at),
-                sentence,
-                deploy: Some(deploy.number.0),
-                live,
-            });
-        }
+    for (id, deploy) in deploys {
+        let Some(app) = apps.get(&id).filter(|app| !app.destroyed) else {
+            continue;
+        };
+        let live = app.live.as_ref().is_some_and(|l| l.deploy == deploy.number);
+        let end = deploy
+            .sentence
+            .as_deref()
+            .or(deploy.waiting.as_ref().map(|w| w.sentence.as_str()))
+            .unwrap_or_default();
+        let sentence = format!(
+            "deploy {} ({}) {}: {end}",
+            deploy.number,
+            deploy.wanted.cause.word(),
+            deploy.state().word()
+        );
+        lines.push(WhyLine {
+            app: id.to_string(),
+            at: deploy.ended_at.unwrap_or(deploy.queued_at),
+            sentence,
+            deploy: Some(deploy.number.0),
+            live,
+        });
     }
     lines.sort_by(|a, b| b.at.cmp(&a.at));
     let chrome = web.chrome(viewer.person, &format!("/why/{text}"));
@@ -267,11 +275,9 @@ pub(super) async fn readyz(State(web): State<Web>) -> Response {
         )
             .into_response();
     }
-    let marathon = tokio::time::timeout(
-        std::time::Duration::from_secs(2),
-        web.context.marathon.info(),
-    )
-    .await;
+    // whoever asks here, as anybody may, does not ask Marathon each time
+    let seen = web.context.picture.since(Moment::default());
+    let marathon = tokio::time::timeout(std::time::Duration::from_secs(2), seen).await;
     match marathon {
         Ok(Ok(_)) => "ready\n".into_response(),
         Ok(Err(error)) => format!("ready\ndegraded: {error}\n").into_response(),

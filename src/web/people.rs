@@ -10,7 +10,6 @@ use ipnet::IpNet;
 
 use super::Web;
 use super::error::Failure;
-use super::extract::text;
 use crate::access::{Person, Role};
 use crate::api::ProblemCode;
 use crate::clock::stamp;
@@ -68,6 +67,14 @@ impl Proxies {
     pub fn has(&self, peer: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&peer.to_canonical()))
     }
+}
+
+/// A header that is there once, and text.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?.to_str().ok()?;
+    // two values of one header is nothing that GitHub sends
+    values.next().is_none().then_some(first)
 }
 
 /// The address of the connection.

@@ -1,6 +1,6 @@
 //! From state to the bodies that pages and API show. Anonymous viewers see an allow-list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -16,7 +16,9 @@ use crate::deployer::Preview;
 use crate::event::{Action, CommitInfo, DeployRef, Event, summary};
 use crate::history::{App, Deploy, DeployState};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
+use crate::marathon::{LiveApp, MarathonError, Moment};
 use crate::plan::Step;
+use crate::rollout;
 use crate::secret::{fingerprint, hide_secrets, looks_secret};
 use crate::spec::{Change, Service, diff, diff_of_running};
 
@@ -29,10 +31,18 @@ const OPEN_FIELDS: &[&str] = &["/container/docker/image", "/instances", "/cpus",
 impl Web {
     /// The services as they run now; `None` when Marathon does not say in time.
     pub(super) async fn counts(&self, app: &App) -> Option<Counts> {
-        tokio::time::timeout(PATIENCE, self.context.live(app, &[]))
-            .await
-            .ok()?
-            .ok()
+        let context = &self.context;
+        // Marathon is asked once for all who look within half a second
+        let looking = async {
+            let seen = context.picture.since(Moment::default()).await?;
+            let labelled = |a: &&LiveApp| rollout::is_of(a, &app.id);
+            let ours = seen.apps.values().filter(labelled);
+            let mut ids: BTreeSet<ServiceId> = ours.filter_map(|a| a.id.parse().ok()).collect();
+            ids.extend(app.services.keys().cloned());
+            let look = rollout::look_in(&seen, &context.marathon, ids).await?;
+            Ok::<_, MarathonError>(look.apps)
+        };
+        tokio::time::timeout(PATIENCE, looking).await.ok()?.ok()
     }
 
     pub(super) async fn message(&self, app: &AppId, commit: &CommitId) -> Option<CommitInfo> {

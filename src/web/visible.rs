@@ -8,7 +8,6 @@ use super::people::{Viewer, needs, not_allowed};
 use crate::access::{Person, Role};
 use crate::api::ProblemCode;
 use crate::history::App;
-use crate::id::AppId;
 use crate::store::Within;
 
 impl Web {
@@ -104,14 +103,5 @@ impl Web {
         }
         shown.truncate(most);
         Ok(shown)
-    }
-
-    /// The same for one that is known by its name alone.
-    pub(super) async fn shows_named(&self, viewer: &Viewer, id: &AppId) -> Result<bool, Failure> {
-        if self.shows_all(viewer) {
-            return Ok(true);
-        }
-        let app = self.context.store.app(id).await?;
-        Ok(app.is_some_and(|app| self.shows(viewer, &app)))
     }
 }

@@ -7,6 +7,7 @@
 mod command;
 mod core;
 mod documents;
+mod fuzz;
 mod layers;
 mod observer;
 mod rules;

@@ -1,5 +1,6 @@
 //! A running observer between a Marathon and a GitHub.
 
+mod attack;
 mod bad_commits;
 mod bad_pushes;
 mod bad_requests;

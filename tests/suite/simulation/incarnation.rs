@@ -20,10 +20,10 @@ use dploy_observer::secret::Secret;
 use dploy_observer::spec::LABEL_APP;
 use dploy_observer::store::{NewToken, Store, StoreError, Touched};
 use dploy_observer::transport::Way;
-use dploy_observer::web::{self, Patience, Proxies, Web};
+use dploy_observer::web::{Bodies, Patience, Proxies, Web};
 use dploy_observer::{github, web::router};
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::broadcast;
 
 use super::outside::{Outside, PATIENCE};
 use crate::support::data_folder::Folder;
@@ -203,7 +203,7 @@ impl Incarnation {
             patience: Arc::new(Patience::new(0, clock.clone())),
             poll_seconds: 60,
             fingerprint: context.store.fingerprint_key().await?,
-            bodies: Arc::new(Semaphore::new(web::BODIES)),
+            bodies: Bodies::default(),
             refusals: Arc::default(),
             context: context.clone(),
         };

@@ -164,6 +164,11 @@ impl Bench {
         self.dir.0.path().join(name)
     }
 
+    /// The process of the observer.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id().unwrap()
+    }
+
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

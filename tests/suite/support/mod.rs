@@ -8,5 +8,6 @@ pub mod kill_verdict;
 pub mod program;
 pub mod proxies;
 pub mod shell;
+pub mod strangers;
 pub mod town;
 pub mod views;

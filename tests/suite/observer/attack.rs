@@ -1,0 +1,108 @@
+//! Hundreds of strangers at once who say little, slowly, or far too much: pushes are answered as before, and memory stays small.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use test_kit::wait::{ended, until};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::support::kill_bench::Bench;
+use crate::support::kill_sender::{Outcome, Pushed, Sender};
+use crate::support::strangers::{LARGE, connection, crowd, head};
+
+/// Pushes that are timed, before and meanwhile.
+const PUSHES: u64 = 40;
+
+/// How long each of these pushes takes to be answered; all of them are queued.
+async fn answered(sender: &Sender, from: u64) -> Vec<Duration> {
+    let commit = |n: u64| format!("{n:040x}");
+    let mut times = Vec::new();
+    for n in from..from + PUSHES {
+        let push = Pushed {
+            before: commit(n),
+            after: commit(n + 1),
+        };
+        let began = Instant::now();
+        let outcome = sender
+            .deliver(&uuid::Uuid::new_v4().to_string(), &push)
+            .await;
+        times.push(began.elapsed());
+        assert_eq!(outcome, Outcome::Queued, "push {n}");
+    }
+    times.sort();
+    times
+}
+
+/// The most memory that a process ever had, in MiB.
+fn most_memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .unwrap();
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kib / 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_connections_that_attack_hold_up_no_push_and_cost_little_memory() {
+    let mut bench = Bench::new().await;
+    bench.start();
+    let sender = bench.ready().await;
+    let url = sender.url.clone();
+    let to: SocketAddr = url
+        .trim_start_matches("http://")
+        .trim_end_matches("/dploy")
+        .parse()
+        .unwrap();
+    let usual = answered(&sender, 1000).await;
+    let crowd = crowd(to, sender.repository);
+    // all places for large bodies are taken
+    until("large bodies find no room", async || {
+        let mut stream = connection(Ipv4Addr::new(127, 0, 9, 1), to).await.unwrap();
+        let head = head(sender.repository, true, LARGE);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 64];
+        let read = ended(stream.read(&mut answer)).await;
+        let said = match read {
+            Some(Ok(n)) => String::from_utf8_lossy(&answer[..n]).into_owned(),
+            other => format!("{other:?}"),
+        };
+        if said.contains("503") {
+            Ok(())
+        } else {
+            Err(said)
+        }
+    })
+    .await;
+    let meanwhile = answered(&sender, 2000).await;
+    let alive = sender
+        .http
+        .get(url.replace("/dploy", "/healthz"))
+        .send()
+        .await;
+    assert_eq!(alive.unwrap().status(), 200);
+    // who is new finds a place too
+    let fresh = connection(Ipv4Addr::new(127, 0, 9, 2), to).await.unwrap();
+    let mut fresh = fresh;
+    fresh
+        .write_all(b"GET /healthz HTTP/1.0\r\n\r\n")
+        .await
+        .unwrap();
+    let mut said = String::new();
+    fresh.read_to_string(&mut said).await.unwrap();
+    assert!(said.contains("200 OK"), "{said}");
+    let memory = most_memory(bench.pid());
+    drop(crowd);
+    let middle = |times: &[Duration]| times[times.len() / 2];
+    let (before, during) = (middle(&usual), middle(&meanwhile));
+    eprintln!(
+        "a push was answered in {before:?} (slowest {:?}), and in {during:?} (slowest {:?}) meanwhile; {memory} MiB at most",
+        usual[usual.len() - 1],
+        meanwhile[meanwhile.len() - 1],
+    );
+    assert!(during <= before * 10, "{during:?} instead of {before:?}");
+    assert!(memory < 128, "{memory} MiB");
+    bench.stop().await;
+    bench.verify().await;
+}
