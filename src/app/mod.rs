@@ -1,6 +1,7 @@
 //! Composition root: settings in, a running observer out.
 
 mod configured;
+mod doors;
 mod seek;
 mod serve;
 mod token;
@@ -11,10 +12,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::doors::Doors;
 use crate::announce;
 use crate::clock::SharedClock;
 use crate::context::{Context, Timing};
@@ -27,7 +28,6 @@ use crate::schedule::{Every, Schedule};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
 use crate::store::{OnFatal, Store};
-use crate::tls::{self, Certificate};
 use crate::web::{self, Patience, Proxies, Web};
 
 /// How long a stop may take.
@@ -124,12 +124,10 @@ pub async fn start(
     if surroundings.greets {
         configured::greet_with(&configured);
     }
-    let place = tls::Place::of(settings.tls_cert.as_deref(), settings.tls_key.as_ref())?;
-    let certificate = place.map(Certificate::read).transpose()?;
+    let doors = Doors::open(listener, &settings).await?;
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let port = listener.local_addr()?.port();
-    let public_url = discovery::public_url(&settings, port).await?;
+    let public_url = discovery::public_url(&settings, doors.port()?).await?;
     let github_token = settings.github_token()?;
     let github_api = discovery::github_api(&settings)?;
     let marathon_url = discovery::marathon_in_settings(&settings)?;
@@ -180,16 +178,11 @@ pub async fn start(
         turns: marathon::Turns::default(),
         clock: surroundings.clock.clone(),
         timing,
-        allow_ids: settings
-            .allow_ids
-            .iter()
-            .filter(|p| !p.is_empty())
-            .cloned()
-            .collect(),
+        allow_ids: filled(&settings.allow_ids),
         own_id: std::env::var("MARATHON_APP_ID").ok(),
         hook: github::HookTarget {
             url: format!("{public_url}/dploy"),
-            unchecked: certificate.as_ref().is_some_and(|c| c.is_self_signed()),
+            unchecked: doors.is_self_signed(),
         },
     };
     let hooks = HookKeeper {
@@ -215,32 +208,7 @@ pub async fn start(
     let registering = configured::register(context, configured, surroundings.greets, stop.clone());
     tasks.spawn(after(delay, stop.clone(), registering));
     let bounds = serve::Bounds::of(&settings, proxies);
-    let acceptor = match &certificate {
-        Some(certificate) => Some(TlsAcceptor::from(certificate.server()?)),
-        None => None,
-    };
-    let plain = plain_listener(&settings, certificate.is_some()).await?;
-    if let Some(certificate) = certificate {
-        tasks.spawn(serve::keep(certificate, stop.clone()));
-    }
-    if let Some(plain) = plain {
-        let router = web::plain_router(web.clone());
-        tasks.spawn(serve::serve(
-            plain,
-            None,
-            router,
-            bounds.clone(),
-            stop.clone(),
-        ));
-    }
-    let router = web::router(web);
-    tasks.spawn(serve::serve(
-        listener,
-        acceptor,
-        router,
-        bounds,
-        stop.clone(),
-    ));
+    doors.serve(web, bounds, &tasks, &stop);
     let place = marathon_url.unwrap_or_else(|| format!("looked for in {}", settings.mesos_dns));
     tracing::info!(url = %public_url, marathon = %place, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
     Ok(Observer {
@@ -248,21 +216,6 @@ pub async fn start(
         store,
         stop,
         tasks,
-    })
-}
-
-/// Where plain HTTP is redirected to the port that speaks TLS.
-async fn plain_listener(settings: &Settings, tls: bool) -> anyhow::Result<Option<TcpListener>> {
-    let Some(address) = settings.listen_plain.as_ref().filter(|a| !a.is_empty()) else {
-        return Ok(None);
-    };
-    anyhow::ensure!(
-        tls,
-        "-listen-plain is for an observer with a certificate (-tls-cert, -tls-key); without one -listen is plain HTTP"
-    );
-    let listener = TcpListener::bind(address).await;
-    listener.map(Some).with_context(|| {
-        format!("cannot listen on {address}; choose another address with -listen-plain")
     })
 }
 
@@ -284,6 +237,11 @@ fn marathon_client(
     }
     let why = seek::sought(&settings.mesos_dns);
     marathon::Client::sought(&why, credentials, clock.clone())
+}
+
+/// Those that say something.
+fn filled(texts: &[String]) -> Vec<String> {
+    texts.iter().filter(|t| !t.is_empty()).cloned().collect()
 }
 
 async fn after(delay: Duration, stop: CancellationToken, work: impl Future<Output = ()>) {

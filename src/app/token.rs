@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail};
 use crate::access::{NAME, is_name};
 use crate::secret::Secret;
 use crate::settings::Settings;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// The operator token of the settings; where there is none and never was one, one is made and kept in a file.
 pub(super) async fn keep(store: &Store, settings: &Settings) -> anyhow::Result<()> {
@@ -17,14 +17,14 @@ pub(super) async fn keep(store: &Store, settings: &Settings) -> anyhow::Result<(
         if token.expose().len() < 16 {
             bail!("DPLOY_OBSERVER_TOKEN is shorter than 16 characters; anybody could guess it");
         }
-        return Ok(store.put_settings_token(name, &token.sha256()).await?);
+        return put(store, name, &token.sha256()).await;
     }
     if let Some(hash) = settings.token_sha256.as_ref().filter(|h| !h.is_empty()) {
         let hash = hash.to_ascii_lowercase();
         if hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
             bail!("DPLOY_OBSERVER_TOKEN_SHA256 is not 64 hexadecimal digits");
         }
-        return Ok(store.put_settings_token(name, &hash).await?);
+        return put(store, name, &hash).await;
     }
     if !store.tokens().await?.is_empty() {
         return Ok(());
@@ -35,9 +35,18 @@ pub(super) async fn keep(store: &Store, settings: &Settings) -> anyhow::Result<(
     // the file first: a token that only the log knows would let nobody in, and the next start makes no other
     write_private(&file, token.expose())
         .with_context(|| format!("the operator token cannot be written to {}", file.display()))?;
-    store.put_settings_token(name, &token.sha256()).await?;
+    put(store, name, &token.sha256()).await?;
     tracing::info!(file = %file.display(), "an operator token was made; log in with what is in this file");
     Ok(())
+}
+
+async fn put(store: &Store, name: &str, hash: &str) -> anyhow::Result<()> {
+    match store.put_settings_token(name, hash).await {
+        Err(StoreError::Exists(_)) => bail!(
+            "DPLOY_OBSERVER_TOKEN_NAME={name}: somebody has a token of that name already; choose another name, or revoke that one with `observer token remove {name}`"
+        ),
+        done => Ok(done?),
+    }
 }
 
 fn write_private(file: &std::path::Path, text: &str) -> std::io::Result<()> {

@@ -238,7 +238,8 @@ impl Schedule {
     /// Ends a lock whose time is over; answers when it is to be looked at again.
     async fn end_lock(&self, id: &AppId) -> Result<Option<Duration>, StoreError> {
         let app = self.context.store.app(id).await?;
-        let lock = app.filter(|a| a.destroying.is_none()).and_then(|a| a.lock);
+        let there = |a: &App| a.destroying.is_none() && !a.destroyed;
+        let lock = app.filter(there).and_then(|a| a.lock);
         let Some(until) = lock.and_then(|lock| lock.until) else {
             return Ok(None);
         };

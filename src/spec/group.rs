@@ -137,7 +137,8 @@ impl<'a> Document<'a> {
             path: self.path.to_owned(),
             line,
             column,
-            message: message.into(),
+            // what a spec calls something may be as long as the spec
+            message: plain(&message.into(), 500),
         }
     }
 
@@ -366,6 +367,42 @@ mod tests {
         flatten(&[file("specs/a.json", text)])
             .unwrap_err()
             .to_string()
+    }
+
+    #[test]
+    fn a_spec_of_any_shape_costs_what_its_size_does() {
+        let long = "k".repeat(400_000);
+        let numbers = vec!["1"; 200_000].join(",");
+        let nested = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+        for labels in [
+            format!("{{\"{long}\": [{numbers}]}}"),
+            format!("{{\"{long}\": {{\"{long}\": {nested}}}}}"),
+            format!("{{\"a\": 1, \"{long}\": [{numbers}], \"a\": 2}}"),
+        ] {
+            let text = format!("{{\"id\": \"/web\", \"cmd\": \"x\", \"labels\": {labels}}}");
+            let error = flatten(&[File {
+                path: "specs/x.json".to_owned(),
+                bytes: text.into_bytes(),
+            }]);
+            let said = error.unwrap_err().to_string();
+            assert!(said.contains("specs/x.json:1:"), "{:.200}", said);
+        }
+        // each of many apps has each of many dependencies
+        let dependencies: Vec<String> = (0..20_000).map(|n| format!("\"/d/{n}\"")).collect();
+        let apps: Vec<String> = (0..10_000)
+            .map(|n| format!("{{\"id\": \"a{n}\"}}"))
+            .collect();
+        let text = format!(
+            "{{\"id\": \"/g\", \"dependencies\": [{}], \"apps\": [{}]}}",
+            dependencies.join(","),
+            apps.join(",")
+        );
+        let file = File {
+            path: "specs/g.json".to_owned(),
+            bytes: text.into_bytes(),
+        };
+        let said = flatten(&[file]).unwrap_err().to_string();
+        assert!(said.contains("hand down"), "{:.200}", said);
     }
 
     #[test]

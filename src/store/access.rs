@@ -143,6 +143,16 @@ async fn settings_token(
     hash: &str,
     at: &str,
 ) -> Result<(), StoreError> {
+    let another: Option<String> = sqlx::query_scalar(
+        "select name from token where name = ? and hash <> ? and of_settings = 0",
+    )
+    .bind(name)
+    .bind(hash)
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(name) = another {
+        return Err(StoreError::Exists(format!("a token {name} of somebody")));
+    }
     let other = "(name = ? or hash = ? or of_settings = 1) and not (name = ? and hash = ?)";
     for delete in [
         format!("delete from session where token in (select name from token where {other})"),

@@ -44,7 +44,7 @@ impl Default for Bodies {
 pub(super) struct Room {
     bodies: Bodies,
     peer: Option<IpAddr>,
-    _bytes: Option<OwnedSemaphorePermit>,
+    bytes: Option<OwnedSemaphorePermit>,
 }
 
 fn busy() -> Failure {
@@ -72,7 +72,7 @@ impl Bodies {
         let mut room = Room {
             bodies: self.clone(),
             peer: None,
-            _bytes: None,
+            bytes: None,
         };
         if bytes <= SMALL {
             return Ok(room);
@@ -87,13 +87,14 @@ impl Bodies {
         let mebibytes = u32::try_from(bytes.div_ceil(1024 * 1024)).unwrap_or(u32::MAX);
         let permits = Arc::clone(&self.room).acquire_many_owned(mebibytes);
         let permits = tokio::time::timeout(WAIT, permits).await;
-        room._bytes = Some(permits.map_err(|_| busy())?.map_err(|_| busy())?);
+        room.bytes = Some(permits.map_err(|_| busy())?.map_err(|_| busy())?);
         Ok(room)
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
+        drop(self.bytes.take());
         if let Some(peer) = self.peer {
             self.bodies.count(peer, |has| *has -= 1);
         }

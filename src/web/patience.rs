@@ -95,7 +95,7 @@ impl Patience {
         let silenced = self.silenced.lock().unwrap_or_else(PoisonError::into_inner);
         let until = silenced.get(&peer).filter(|until| **until > now);
         until.map_or(Ok(()), |until| {
-            Err(too_many("too many wrong tokens", *until - now))
+            Err(too_many("too many wrong tokens", until.saturating_sub(now)))
         })
     }
 

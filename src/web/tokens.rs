@@ -1,5 +1,7 @@
 //! Tokens, made, listed and revoked while the observer runs.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -58,7 +60,7 @@ async fn read(web: &Web, wish: NewTokenBody) -> Result<(Person, Option<String>),
         let name = plain(&wish.name, 100);
         return Err(invalid(format!("name: {name:?} is none: {NAME}")));
     }
-    if wish.apps.as_ref().is_some_and(|apps| apps.is_empty()) {
+    if wish.apps.as_ref().is_some_and(BTreeSet::is_empty) {
         return Err(invalid(
             "apps: is empty, and the token would be for nothing; null is for all".to_owned(),
         ));

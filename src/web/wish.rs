@@ -208,7 +208,8 @@ impl Wish {
 impl Acting<'_> {
     /// What a wish would come to now.
     pub async fn look(&self, wish: &Wish) -> Result<PlanBody, Failure> {
-        wish.plan(self, wish.basis(self).await?).await
+        let basis = wish.basis(self).await?;
+        Box::pin(wish.plan(self, basis)).await
     }
 
     /// Does it, where it still is as it was looked at; what is not any more is shown anew.
@@ -216,7 +217,7 @@ impl Acting<'_> {
         let command = match plan.filter(|plan| !plan.is_empty()) {
             // a target carries its plan itself
             Some(plan) if !matches!(wish, Wish::Aim(_)) => {
-                let basis = wish.basis(self).await?;
+                let basis = Box::pin(wish.basis(self)).await?;
                 Command::Shown(Box::new(Shown {
                     plan: plan.to_owned(),
                     of: basis.of,

@@ -275,6 +275,34 @@ fn every_route_is_listed_with_its_method() {
     assert_eq!(listed, routes());
 }
 
+#[test]
+fn every_test_that_the_security_page_names_is_there() {
+    let mut files = Vec::new();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["tests", "src"] {
+        crate::layers::rust_files(&root.join(folder), &mut files);
+    }
+    let code: Vec<String> = files
+        .iter()
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
+    let document = read("docs/security.md");
+    let promises = document.lines().filter(|l| l.starts_with("| "));
+    let promises = promises.filter(|l| !l.starts_with("| promise"));
+    let mut named = 0;
+    for row in promises {
+        let tests = quoted(row.rsplit_once(" | ").unwrap().1);
+        let tests: Vec<&str> = tests.into_iter().filter(|t| t.contains('_')).collect();
+        assert!(!tests.is_empty(), "{row}: no test shows it");
+        for test in tests {
+            let there = code.iter().any(|c| c.contains(&format!("fn {test}(")));
+            assert!(there, "there is no test {test}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named}");
+}
+
 /// The texts that the arms of a `match` compare with.
 fn arms<'a>(code: &'a str, begin: &str) -> BTreeSet<&'a str> {
     let (_, arms) = code.split_once(begin).unwrap();

@@ -392,7 +392,8 @@ fn requests() {
     let bearer = "Bearer a-token-of-an-operator";
     read!(examples, |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
-        let encoded: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
+        let all = percent_encoding::NON_ALPHANUMERIC;
+        let encoded = percent_encoding::percent_encode(bytes, all).to_string();
         runtime.block_on(async {
             for action in ["rollback", "deploy", "lock", "scale", "adopt", "cancel"] {
                 let request = Request::post(format!("/apps/shop/{action}"));

@@ -20,7 +20,10 @@ const RULES: &[Rule] = &[
             "use std::thread::sleep",
             "use tokio::time::sleep",
         ],
-        except: &[("test-kit/src/wait.rs", "it is the one that waits")],
+        except: &[
+            ("test-kit/src/wait.rs", "it is the one that waits"),
+            ("support/strangers.rs", "slowness is what they do"),
+        ],
         why: "wait until something is so (test_kit::wait), not for a while",
     },
     Rule {

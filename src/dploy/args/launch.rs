@@ -33,6 +33,7 @@ impl AdoptArgs {
 }
 
 /// How the observer is launched.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Args)]
 pub(in crate::dploy) struct LaunchArgs {
     /// Launch the observer again, with what is said here, and nothing else: after a launch that failed, or for another version

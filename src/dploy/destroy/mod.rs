@@ -77,9 +77,10 @@ pub(super) async fn run(session: &Session, args: &DestroyArgs) -> anyhow::Result
     let workspace = session.workspace()?;
     let marathon = session.marathon(Some(&workspace)).await?;
     let github = session.github(&workspace)?;
-    let plan = match asks(session, args) {
-        true => plan(session, &workspace, &marathon, args).await,
-        false => None,
+    let plan = if asks(session, args) {
+        plan(session, &workspace, &marathon, args).await
+    } else {
+        None
     };
     if let Some(plan) = &plan {
         show_plan(session, plan)?;

@@ -28,26 +28,23 @@ impl Launch<'_> {
             return Ok(None);
         }
         let given = Place::of(self.args.tls_cert.as_deref(), self.args.tls_key.as_ref())?;
-        let (certificate, key, made) = match given {
-            Some(place) => {
-                let texts = place.texts()?;
-                Certificate::read(place)?;
-                (texts.0, Secret::new(texts.1), None)
+        let (certificate, key, made) = if let Some(place) = given {
+            let texts = place.texts()?;
+            Certificate::read(place)?;
+            (texts.0, Secret::new(texts.1), None)
+        } else {
+            let otherwise = ["PUBLIC_URL", "ALLOW_PLAIN_LOGIN", "TRUSTED_PROXY"];
+            let otherwise = otherwise
+                .iter()
+                .any(|n| sets(&format!("DPLOY_OBSERVER_{n}")));
+            let needed = !otherwise && !is_loopback(&format!("http://{}", self.node));
+            if !needed && !self.args.self_signed {
+                return Ok(None);
             }
-            None => {
-                let otherwise = ["PUBLIC_URL", "ALLOW_PLAIN_LOGIN", "TRUSTED_PROXY"];
-                let otherwise = otherwise
-                    .iter()
-                    .any(|n| sets(&format!("DPLOY_OBSERVER_{n}")));
-                let needed = !otherwise && !is_loopback(&format!("http://{}", self.node));
-                if !needed && !self.args.self_signed {
-                    return Ok(None);
-                }
-                let (certificate, key) = self.own()?;
-                let first = tls::chain(&certificate)?;
-                let print = first.first().map(tls::fingerprint);
-                (certificate, key, print)
-            }
+            let (certificate, key) = self.own()?;
+            let first = tls::chain(&certificate)?;
+            let print = first.first().map(tls::fingerprint);
+            (certificate, key, print)
         };
         spec["env"][CERT] = certificate.into();
         spec["env"][KEY] = key.expose().into();

@@ -230,11 +230,11 @@ impl<'a> Launch<'a> {
         };
         // whoever launched it need not be asked whether it may have its own token
         if observer.id.as_ref() == Some(&id) {
-            let sent = What::OperatorToken {
+            let token = What::OperatorToken {
                 id: Some(&id),
                 marathon: &self.marathon.url,
             };
-            self.session.hosts.remember(sent, observer.client.base())?;
+            self.session.hosts.remember(token, observer.client.base())?;
         }
         let url = spec["env"]["DPLOY_OBSERVER_PUBLIC_URL"].as_str();
         let url = url.unwrap_or(observer.client.base()).trim_end_matches('/');

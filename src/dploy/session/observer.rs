@@ -126,7 +126,7 @@ impl Session {
             let mut found = self
                 .observer_at(&url, Some(id), &marathon.url, Named::Descriptor)
                 .await?;
-            found.meant = workspace.is_some_and(|w| self.is_for(&app, w));
+            found.meant = workspace.is_some_and(|w| Self::is_for(&app, w));
             let rank = rank(&found, workspace).await;
             if rank == KNOWS_IT {
                 return Ok(Some(found));
@@ -139,7 +139,7 @@ impl Session {
     }
 
     /// Whether an observer in Marathon was launched for the repository and the branch of this workspace.
-    fn is_for(&self, app: &LiveApp, workspace: &Workspace) -> bool {
+    fn is_for(app: &LiveApp, workspace: &Workspace) -> bool {
         let Some((repository, branch)) = launched_for(app) else {
             return false;
         };

@@ -11,7 +11,7 @@ use crate::id::AppId;
 
 #[derive(Template)]
 #[template(path = "tokens.html")]
-struct Tokens<'a> {
+struct TokensView<'a> {
     chrome: &'a Chrome,
     title: &'static str,
     json: Option<String>,
@@ -20,7 +20,7 @@ struct Tokens<'a> {
     error: Option<&'a str>,
 }
 
-impl Tokens<'_> {
+impl TokensView<'_> {
     #[expect(clippy::unused_self, reason = "the template calls it")]
     fn names(&self, apps: &BTreeSet<AppId>) -> String {
         let names: Vec<&str> = apps.iter().map(AppId::as_str).collect();
@@ -30,7 +30,7 @@ impl Tokens<'_> {
 
 #[derive(Template)]
 #[template(path = "sessions.html")]
-struct Sessions<'a> {
+struct SessionsView<'a> {
     chrome: &'a Chrome,
     title: &'static str,
     json: Option<String>,
@@ -46,7 +46,7 @@ pub fn tokens(
     made: Option<&MadeTokenBody>,
     error: Option<&str>,
 ) -> String {
-    render(&Tokens {
+    render(&TokensView {
         chrome,
         title: "Tokens",
         json: Some("/tokens.json".to_owned()),
@@ -59,7 +59,7 @@ pub fn tokens(
 /// `GET /sessions`, of one token or of all.
 #[must_use]
 pub fn sessions(chrome: &Chrome, sessions: &[SessionBody], token: Option<&str>) -> String {
-    render(&Sessions {
+    render(&SessionsView {
         chrome,
         title: "Sessions",
         json: Some("/sessions.json".to_owned()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use dploy_observer::access::{Person, Role};
 use dploy_observer::clock::Clock;
 use dploy_observer::event::{Call, Event, Fact, GENESIS, PAYLOAD_LIMIT, Planned};
 use dploy_observer::history::{Answer, Command, Push};
@@ -387,6 +388,43 @@ async fn a_damaged_projection_is_found_and_rebuild_repairs_it() {
         store::rebuild(copy.path()).await.unwrap();
         assert_eq!(wrong(&copy).await, "", "{damage}");
     }
+}
+
+#[tokio::test]
+async fn the_token_of_the_settings_is_one_and_takes_no_name_of_somebody() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let names = async |store: &store::Store| {
+        let tokens = store.tokens().await.unwrap();
+        let names = tokens.into_iter().map(|t| t.person.name);
+        names.collect::<Vec<_>>().join(" ")
+    };
+    store.put_settings_token("operator", "one").await.unwrap();
+    let ana = store::NewToken {
+        person: Person {
+            name: "ana".to_owned(),
+            role: Role::Viewer,
+            apps: None,
+        },
+        hash: "hers".to_owned(),
+        expires_at: None,
+    };
+    store.add_token(ana.clone()).await.unwrap();
+    assert!(store.add_token(ana).await.is_err(), "it is hers");
+    // the same token under another name, and another token
+    store.put_settings_token("mh", "one").await.unwrap();
+    assert_eq!(names(&store).await, "ana mh");
+    store.put_settings_token("mh", "two").await.unwrap();
+    assert!(store.token("one").await.unwrap().is_none());
+    let refused = store.put_settings_token("ana", "three").await;
+    assert!(matches!(refused, Err(store::StoreError::Exists(_))));
+    assert_eq!(names(&store).await, "ana mh");
+    // by itself nobody could make another
+    let last = store.drop_token("mh", false).await;
+    assert!(matches!(last, Err(store::StoreError::LastAdmin(_))));
+    store.drop_token("mh", true).await.unwrap();
+    assert_eq!(names(&store).await, "ana");
+    close(store).await;
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ const BODIES: [(&str, &str); 8] = [
         r#"{"plan": "x", "instances": 1, "services": []}"#,
     ),
     ("POST /tokens", r#"{"name": "", "role": "viewer"}"#),
-    ("POST /login", r#"{}"#),
+    ("POST /login", "{}"),
     ("POST /sessions/end", r#"{"token": "nobody"}"#),
     ("DELETE /sessions", r#"{"token": "nobody"}"#),
 ];
@@ -290,7 +290,11 @@ async fn every_route_answers_everybody_as_the_table_of_the_documents_says() {
     let document = read("docs/access.md");
     let written = section(&document, "## Route by route");
     let lines = written.lines().filter(|l| l.starts_with('|'));
-    let written: String = lines.map(|line| format!("{line}\n")).collect();
+    let written = lines.collect::<Vec<_>>().join(
+        "
+",
+    ) + "
+";
     assert!(
         written == table,
         "the table of docs/access.md is another one:\n{table}"

@@ -371,15 +371,8 @@ async fn a_lock_holds_pushes_and_unlocking_deploys_the_head_once() {
     town.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
-    let (town, ..) = two_versions().await;
-    town.post("/apps/shop/lock", &json!({"reason": "inventory"}))
-        .await;
-    town.spec("web", &service("/shop/web", 3, ""));
-    town.push("held");
-    town.github.settle().await;
-    state_is(&town, "locked").await;
+/// What each action would come to, which nobody takes part in; answers the plans of unlocking, scaling, and destroying but for the services.
+async fn shown_of_everything(town: &Town) -> [Value; 3] {
     let events = town.events().await.len();
     let dry = json!({"dry_run": true});
     let shown = async |action: &str, body: &Value| {
@@ -387,7 +380,6 @@ async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
         assert_eq!(status, 200, "{action}: {plan}");
         plan
     };
-    let change = |plan: &Value| plan["services"][0]["change"].as_str().map(str::to_owned);
     let unlock = shown("unlock", &dry).await;
     assert_eq!(change(&unlock).as_deref(), Some("update"), "{unlock}");
     assert!(
@@ -408,17 +400,7 @@ async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
     );
     let adopt = shown("adopt", &dry).await;
     assert_eq!(change(&adopt).as_deref(), Some("update"), "{adopt}");
-    let gone = async |query: &str| {
-        let call = town
-            .http
-            .delete(format!("{}/apps/shop?{query}", town.url()));
-        let answer = call.bearer_auth(TOKEN).send().await.unwrap();
-        (
-            answer.status().as_u16(),
-            answer.json::<Value>().await.unwrap(),
-        )
-    };
-    let (status, destroy) = gone("dry_run=true").await;
+    let (status, destroy) = gone(town, "dry_run=true").await;
     assert_eq!(
         (status, change(&destroy).as_deref()),
         (200, Some("remove")),
@@ -428,13 +410,38 @@ async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
         destroy["also"].to_string().contains("the webhook"),
         "{destroy}"
     );
-    let (_, kept) = gone("dry_run=true&keep_services=true").await;
+    let (_, kept) = gone(town, "dry_run=true&keep_services=true").await;
     assert_eq!(change(&kept).as_deref(), Some("left"), "{kept}");
     assert_eq!(
         town.events().await.len(),
         events,
         "nothing happened by looking"
     );
+    [unlock, scale, kept]
+}
+
+async fn gone(town: &Town, query: &str) -> (u16, Value) {
+    let call = town
+        .http
+        .delete(format!("{}/apps/shop?{query}", town.url()));
+    let answer = call.bearer_auth(TOKEN).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+fn change(plan: &Value) -> Option<String> {
+    plan["services"][0]["change"].as_str().map(str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
+    let (town, ..) = two_versions().await;
+    town.post("/apps/shop/lock", &json!({"reason": "inventory"}))
+        .await;
+    town.spec("web", &service("/shop/web", 3, ""));
+    town.push("held");
+    town.github.settle().await;
+    state_is(&town, "locked").await;
+    let [unlock, scale, kept] = shown_of_everything(&town).await;
     // what was shown of one thing is no word for another
     for (action, body) in [
         ("unlock", json!({"plan": scale["plan"]})),
@@ -453,7 +460,7 @@ async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
         assert!(problem["plan"]["plan"].is_string(), "{problem}");
     }
     let plan = |of: &Value| of["plan"].as_str().unwrap().to_owned();
-    let (status, problem) = gone(&format!("override_lock=true&plan={}", plan(&kept))).await;
+    let (status, problem) = gone(&town, &format!("override_lock=true&plan={}", plan(&kept))).await;
     assert_eq!(
         (status, problem["code"].as_str()),
         (409, Some("plan_stale")),
@@ -485,8 +492,8 @@ async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
     );
     town.ended(3).await;
     assert_eq!(town.version("/shop/web").await, "4");
-    let (_, destroy) = gone("dry_run=true").await;
-    let (status, done) = gone(&format!("plan={}", plan(&destroy))).await;
+    let (_, destroy) = gone(&town, "dry_run=true").await;
+    let (status, done) = gone(&town, &format!("plan={}", plan(&destroy))).await;
     assert_eq!(
         (status, done["state"].as_str()),
         (200, Some("destroyed")),
@@ -499,7 +506,7 @@ async fn what_changes_what_runs_is_shown_first_and_done_only_as_it_was_shown() {
 async fn a_lock_ends_at_its_time_also_where_nobody_was_there_to_see_it() {
     let (mut town, ..) = two_versions().await;
     let soon = || {
-        let end = jiff::Timestamp::now() + std::time::Duration::from_secs(2);
+        let end = dploy_observer::clock::system().now() + std::time::Duration::from_secs(2);
         json!({"reason": "a moment", "until": end})
     };
     for (body, why) in [

@@ -98,9 +98,10 @@ async fn over_tls_of_its_own_pushes_arrive_and_operators_act_and_plain_http_only
             .await
             .unwrap();
         let page: Value = answer.json().await.unwrap();
-        match page["live"]["commit"] == *commit {
-            true => Ok(()),
-            false => Err(page.to_string()),
+        if page["live"]["commit"] == *commit {
+            Ok(())
+        } else {
+            Err(page.to_string())
         }
     })
     .await;
@@ -124,6 +125,21 @@ async fn over_tls_of_its_own_pushes_arrive_and_operators_act_and_plain_http_only
     );
     // it is no host of ours alone: nothing is promised for its other ports
     assert!(!login.headers().contains_key("strict-transport-security"));
+    protocols(folder.path(), &cert, &base).await;
+    // who does not know the certificate does not come in
+    assert!(
+        town.http
+            .get(format!("{base}/healthz"))
+            .send()
+            .await
+            .is_err()
+    );
+    plain_leads_there(&http, plain, &base).await;
+    town.end().await;
+}
+
+/// HTTP/2 and 1.1, TLS 1.2 and 1.3.
+async fn protocols(folder: &Path, cert: &str, base: &str) {
     // curl speaks HTTP/2 where it is offered
     for (flag, version) in [("--http2", "2"), ("--http1.1", "1.1")] {
         let curl = std::process::Command::new("curl")
@@ -138,7 +154,7 @@ async fn over_tls_of_its_own_pushes_arrive_and_operators_act_and_plain_http_only
                 "%{http_version}",
             ])
             .arg("--cacert")
-            .arg(folder.path().join("cert.pem"))
+            .arg(folder.join("cert.pem"))
             .arg(format!("{base}/apps.json"))
             .output()
             .expect("curl is missing");
@@ -149,7 +165,7 @@ async fn over_tls_of_its_own_pushes_arrive_and_operators_act_and_plain_http_only
         reqwest::tls::Version::TLS_1_2,
         reqwest::tls::Version::TLS_1_3,
     ] {
-        let client = trusting(&cert)
+        let client = trusting(cert)
             .tls_version_min(old)
             .tls_version_max(old)
             .build()
@@ -157,14 +173,10 @@ async fn over_tls_of_its_own_pushes_arrive_and_operators_act_and_plain_http_only
         let answer = client.get(format!("{base}/healthz")).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{old:?}");
     }
-    // who does not know the certificate does not come in
-    assert!(
-        town.http
-            .get(format!("{base}/healthz"))
-            .send()
-            .await
-            .is_err()
-    );
+}
+
+/// Plain HTTP beside it: reads are led on, the webhook is taken, and nothing acts.
+async fn plain_leads_there(http: &reqwest::Client, plain: u16, base: &str) {
     // plain HTTP beside it
     let plain = format!("http://127.0.0.1:{plain}");
     let led = http
@@ -190,7 +202,6 @@ async fn over_tls_of_its_own_pushes_arrive_and_operators_act_and_plain_http_only
         .await
         .unwrap();
     assert_eq!(unsigned.status(), 401);
-    town.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,9 +221,10 @@ async fn another_certificate_is_shown_from_then_on_and_no_connection_is_lost() {
         // the connection that there is stays what it was
         assert!(alive(&kept).await);
         let fresh = trusting(&second).build().unwrap();
-        match alive(&fresh).await {
-            true => Ok(()),
-            false => Err("the first one still is".to_owned()),
+        if alive(&fresh).await {
+            Ok(())
+        } else {
+            Err("the first one still is".to_owned())
         }
     })
     .await;

@@ -54,7 +54,7 @@ async fn once(strange: Strange, mut stream: TcpStream, repository: u64) -> std::
     let mut answer = [0; 1024];
     match strange {
         Strange::Idle => {
-            stream.read(&mut answer).await?;
+            let _ = stream.read(&mut answer).await?;
         }
         Strange::SlowHead => {
             for byte in "GET / HTTP/1.1\r\nHost: x\r\nX-Long: "
@@ -84,7 +84,7 @@ async fn once(strange: Strange, mut stream: TcpStream, repository: u64) -> std::
                 stream.write_all(&chunk[..n]).await?;
                 left -= n;
             }
-            stream.read(&mut answer).await?;
+            let _ = stream.read(&mut answer).await?;
         }
     }
     Ok(())

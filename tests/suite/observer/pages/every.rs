@@ -159,43 +159,8 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         ("login-closed", html::login(c, "/", None, Some(words))),
     ];
     if operator {
-        all.push((
-            "rollback",
-            html::rollback(
-                c,
-                &gated(words),
-                &plan(words),
-                Some(&"/shop/web".parse().unwrap()),
-                Some(&info(words)),
-                Some(words),
-            ),
-        ));
-        for action in ["deploy", "redeploy", "resume", "unlock", "scale", "adopt"] {
-            let plan = plan(words);
-            let without = action == "unlock";
-            let asked = html::Asked {
-                action,
-                only: None,
-                body: &ActBody::default(),
-                plan: (!without).then_some(&plan),
-                silence: without.then_some(words),
-            };
-            all.push((action, html::confirm(c, &gated(words), &asked)));
-        }
-        let (tokens, made) = (tokens(), made());
-        all.push(("tokens", html::tokens(c, &tokens, Some(&made), Some(words))));
-        all.push(("sessions", html::sessions(c, &sessions(), Some("ana"))));
-        all.push(("sessions-none", html::sessions(c, &[], None)));
-        all.push((
-            "destroy",
-            html::destroy(
-                c,
-                &page(words, gated(words)),
-                Some(&plan(words)),
-                false,
-                Some(words),
-            ),
-        ));
+        all.extend(confirmations(c, words));
+        all.extend(people(c, words));
     }
     all.into_iter()
         .map(|(name, html)| (name.to_owned(), html))
@@ -221,4 +186,53 @@ pub fn app_seen_by(person: Person) -> String {
         &chrome,
         &page("x", app("shop", AppState::Following, Health::Ok)),
     )
+}
+
+/// The pages that ask before an action.
+fn confirmations(c: &Chrome, words: &str) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    all.push((
+        "rollback",
+        html::rollback(
+            c,
+            &gated(words),
+            &plan(words),
+            Some(&"/shop/web".parse().unwrap()),
+            Some(&info(words)),
+            Some(words),
+        ),
+    ));
+    all.push((
+        "destroy",
+        html::destroy(
+            c,
+            &page(words, gated(words)),
+            Some(&plan(words)),
+            false,
+            Some(words),
+        ),
+    ));
+    for action in ["deploy", "redeploy", "resume", "unlock", "scale", "adopt"] {
+        let plan = plan(words);
+        let without = action == "unlock";
+        let asked = html::Asked {
+            action,
+            only: None,
+            body: &ActBody::default(),
+            plan: (!without).then_some(&plan),
+            silence: without.then_some(words),
+        };
+        all.push((action, html::confirm(c, &gated(words), &asked)));
+    }
+    all
+}
+
+/// Tokens and sessions.
+fn people(c: &Chrome, words: &str) -> Vec<(&'static str, String)> {
+    let mut all = Vec::new();
+    let (tokens, made) = (tokens(), made());
+    all.push(("tokens", html::tokens(c, &tokens, Some(&made), Some(words))));
+    all.push(("sessions", html::sessions(c, &sessions(), Some("ana"))));
+    all.push(("sessions-none", html::sessions(c, &[], None)));
+    all
 }
