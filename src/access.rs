@@ -86,11 +86,15 @@ impl Person {
 /// Longest name of a token, in characters.
 const LONGEST: usize = 40;
 
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte)
+}
+
 /// Whether tokens may have this name, which is the actor in the log.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.@".contains(&b);
-    !name.is_empty() && name.len() <= LONGEST && name.bytes().all(plain)
+    let speaks = name.bytes().any(|b| b.is_ascii_alphanumeric());
+    speaks && name.len() <= LONGEST && name.bytes().all(is_plain)
 }
 
 /// What is said of another name.
@@ -100,7 +104,7 @@ pub const NAME: &str = "1 to 40 letters, digits, - _ . @";
 #[must_use]
 pub fn name_like(text: &str) -> Option<String> {
     let parts = text
-        .split(|c: char| !c.is_ascii() || !is_name(c.encode_utf8(&mut [0; 4])))
+        .split(|c: char| !u8::try_from(c).is_ok_and(is_plain))
         .filter(|part| !part.is_empty());
     let mut name = parts.collect::<Vec<_>>().join("-");
     name.truncate(LONGEST);
@@ -136,6 +140,6 @@ mod tests {
         assert_eq!(name_like("ana@acme.com").as_deref(), Some("ana@acme.com"));
         assert_eq!(name_like("名前"), None);
         assert_eq!(name_like(&"a".repeat(90)).map(|n| n.len()), Some(40));
-        assert!(!is_name("a b") && !is_name("") && !is_name(&"a".repeat(41)));
+        assert!(!is_name("..") && !is_name("a b") && !is_name("") && !is_name(&"a".repeat(41)));
     }
 }

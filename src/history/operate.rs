@@ -22,6 +22,12 @@ pub fn plan_token(app: &App, target_specs: &str, only: Option<&ServiceId>) -> St
     hex::encode(&Sha256::digest(text.as_bytes())[..16])
 }
 
+/// What the plan token of a rollback, a deploy or a redeploy is of: each pins in its own way.
+#[must_use]
+pub fn aimed(specs: &str, cause: Cause) -> String {
+    format!("{specs} {}", cause.word())
+}
+
 pub(super) fn operate(
     draft: &mut Draft<'_>,
     app: &App,
@@ -129,8 +135,8 @@ fn idle(app: &App) -> Result<(), Refusal> {
 }
 
 /// What was looked at must still be what would be done.
-fn as_planned(app: &App, target: &Target) -> Result<(), Refusal> {
-    let token = || plan_token(app, &target.specs, target.only.as_ref());
+fn as_planned(app: &App, target: &Target, cause: Cause) -> Result<(), Refusal> {
+    let token = || plan_token(app, &aimed(&target.specs, cause), target.only.as_ref());
     match &target.plan {
         Some(plan) if *plan != token() => Err(Refusal::PlanStale),
         _ => Ok(()),
@@ -139,7 +145,7 @@ fn as_planned(app: &App, target: &Target) -> Result<(), Refusal> {
 
 fn rollback(draft: &mut Draft<'_>, app: &App, target: &Target) -> Result<Answer, Refusal> {
     unlocked(app, target.override_lock)?;
-    as_planned(app, target)?;
+    as_planned(app, target, Cause::Rollback)?;
     if let Some(running) = app.running.as_ref().filter(|d| d.is_rollback()) {
         let sentence = format!(
             "rollback {} to {} is under way",
@@ -153,9 +159,12 @@ fn rollback(draft: &mut Draft<'_>, app: &App, target: &Target) -> Result<Answer,
         .live
         .as_ref()
         .is_some_and(|l| l.commit == target.to.commit);
+    // who asks to stay until somebody resumes is not answered that nothing changes
     let stays = match &app.pin {
-        Some(pin) => pin.commit == target.to.commit,
-        None => head(app).as_ref() == Some(&target.to.commit),
+        Some(pin) => pin.commit == target.to.commit && pin.resume == target.resume,
+        None => {
+            head(app).as_ref() == Some(&target.to.commit) && target.resume == ResumeWhen::NextPush
+        }
     };
     if there && stays && clean && app.running.is_none() && target.only.is_none() {
         return Ok(Answer::Unchanged);
@@ -230,7 +239,7 @@ fn deploy(
     cause: Cause,
 ) -> Result<Answer, Refusal> {
     unlocked(app, target.override_lock)?;
-    as_planned(app, target)?;
+    as_planned(app, target, cause)?;
     if let Some(running) = app.running.as_ref().filter(|d| d.is_rollback()) {
         let sentence = format!("rollback {} is under way", running.number);
         return Err(Refusal::Busy(running.number, sentence));

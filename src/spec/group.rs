@@ -385,7 +385,7 @@ mod tests {
                 bytes: text.into_bytes(),
             }]);
             let said = error.unwrap_err().to_string();
-            assert!(said.contains("specs/x.json:1:"), "{:.200}", said);
+            assert!(said.contains("specs/x.json:1:"), "{said:.200}");
         }
         // each of many apps has each of many dependencies
         let dependencies: Vec<String> = (0..20_000).map(|n| format!("\"/d/{n}\"")).collect();
@@ -402,7 +402,7 @@ mod tests {
             bytes: text.into_bytes(),
         };
         let said = flatten(&[file]).unwrap_err().to_string();
-        assert!(said.contains("hand down"), "{:.200}", said);
+        assert!(said.contains("hand down"), "{said:.200}");
     }
 
     #[test]

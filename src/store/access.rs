@@ -46,7 +46,7 @@ impl AccessWrite {
         match self {
             Self::Token(new) => add(conn, new, at).await?,
             Self::SettingsToken { name, hash } => settings_token(conn, name, hash, at).await?,
-            Self::DropToken { name, last } => drop_token(conn, name, *last, at).await?,
+            Self::DropToken { name, last } => drop_token(conn, name, *last).await?,
             Self::Session(new) => {
                 sqlx::query("delete from session where expires_at < ?")
                     .bind(at)
@@ -111,20 +111,16 @@ async fn add(conn: &mut SqliteConnection, new: &NewToken, at: &str) -> Result<()
 }
 
 /// `last`: also the last one that makes tokens.
-async fn drop_token(
-    conn: &mut SqliteConnection,
-    name: &str,
-    last: bool,
-    at: &str,
-) -> Result<(), StoreError> {
-    let others: i64 = sqlx::query_scalar(
-        "select count(*) from token where name <> ? and role = 'admin' and apps is null and (expires_at is null or expires_at > ?)",
+async fn drop_token(conn: &mut SqliteConnection, name: &str, last: bool) -> Result<(), StoreError> {
+    // one that ends does not keep the door open
+    let (makes, others): (i64, i64) = sqlx::query_as(
+        "select ifnull(sum(name = ?), 0), ifnull(sum(name <> ? and expires_at is null), 0) from token where role = 'admin' and apps is null",
     )
     .bind(name)
-    .bind(at)
+    .bind(name)
     .fetch_one(&mut *conn)
     .await?;
-    if others == 0 && !last {
+    if makes > 0 && others == 0 && !last {
         return Err(StoreError::LastAdmin(name.to_owned()));
     }
     for delete in [

@@ -206,7 +206,7 @@ impl Store {
         now: &str,
     ) -> Result<Vec<SessionRow>, StoreError> {
         let rows = sqlx::query_as(
-            "select substr(s.hash, 1, 16) as id, s.token, s.created_at, s.seen_at, s.peer, s.expires_at \
+            "select substr(s.hash, 1, 16) as id, s.token, s.created_at, s.seen_at, s.peer, min(s.expires_at, ifnull(t.expires_at, s.expires_at)) as expires_at \
              from session s join token t on t.name = s.token \
              where (? is null or s.token = ?) and s.expires_at > ? and (t.expires_at is null or t.expires_at > ?) \
              order by s.created_at desc limit 1000",

@@ -1,13 +1,15 @@
 //! Bodies of actions: JSON or form, `{}` or nothing at all; what does not fit is said with its place.
 
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Web;
 use super::error::Failure;
 use super::extract::read_body;
+use super::people::who;
 use crate::api::ProblemCode;
 
 /// Larger bodies are no actions.
@@ -26,6 +28,11 @@ pub(super) struct Act<T> {
     pub whole: String,
 }
 
+/// The body of what takes no options.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
 /// An `Idempotency-Key`: it belongs to one action with one body.
 pub(super) struct Key(String);
 
@@ -40,8 +47,15 @@ impl Key {
 impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _web: &Web) -> Result<Self, Failure> {
+    async fn from_request(request: Request, web: &Web) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
+        // a wish that is looked for elsewhere than where it stands would be ignored
+        let query = parts.uri.query().is_some_and(|q| !q.is_empty());
+        if query && parts.method == Method::POST {
+            let why = "the query: an action's fields stand in its body; nothing was done";
+            return Err(Failure::unprocessable(ProblemCode::Invalid, why));
+        }
+        let asked = who(web, &parts).await?;
         let content_type = parts
             .headers
             .get(header::CONTENT_TYPE)
@@ -66,6 +80,10 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
         let reads_json =
             accept.is_some_and(|a| a.contains("application/json") && !a.contains("text/html"));
         let bytes = read_body(body, LARGEST).await?;
+        // it may have taken its time: who was sent away meanwhile does nothing any more
+        if who(web, &parts).await? != asked {
+            return Err(ended_meanwhile());
+        }
         let form = content_type.starts_with("application/x-www-form-urlencoded")
             && !bytes.trim_ascii_start().starts_with(b"{");
         let value = if form {
@@ -95,6 +113,12 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
             whole,
         })
     }
+}
+
+fn ended_meanwhile() -> Failure {
+    let why = "whoever asked was sent away, or may do something else, since this began";
+    Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Token, why)
+        .hint("nothing was done; ask again")
 }
 
 fn json_value(bytes: &[u8]) -> Result<Value, Failure> {

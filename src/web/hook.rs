@@ -5,12 +5,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::Web;
-use super::action_body::Act;
+use super::action_body::{Act, Nothing};
 use super::error::Failure;
 use super::negotiate::json as json_answer;
 use super::people::{Admin, not_allowed};
 use crate::access::{Person, Role};
-use crate::api::{ActBody, ProblemCode};
+use crate::api::ProblemCode;
 use crate::history::{App, Command};
 use crate::intake::KeepError;
 use crate::sentence::Code;
@@ -20,7 +20,7 @@ pub(super) async fn act_on_hook(
     State(web): State<Web>,
     Admin(person): Admin,
     Path((name, action)): Path<(String, String)>,
-    act: Act<ActBody>,
+    act: Act<Nothing>,
 ) -> Result<Response, Failure> {
     let app = web.app_for(&person, Role::Admin, &name).await?;
     is_for_all_of(&web, &app, &person).await?;

@@ -9,13 +9,13 @@ use serde::Deserialize;
 
 use super::Web;
 use super::acting::Acting;
-use super::action_body::Act;
+use super::action_body::{Act, Nothing};
 use super::error::Failure;
 use super::html;
 use super::negotiate::{Wants, json as json_answer, wants_page};
 use super::pages::destroyed_sentence;
 use super::people::{Admin, needs_everywhere};
-use super::wish::Wish;
+use super::wish::{Wish, empty_plan};
 use crate::access::{Person, Role};
 use crate::api::{AppBody, DestroyedBody, ProblemCode, RegisterBody};
 use crate::context::renamed;
@@ -132,7 +132,12 @@ pub(super) async fn destroy_by_form(
     act: Act<DestroyBody>,
 ) -> Result<Response, Failure> {
     let app = web.app_for(&person, Role::Admin, &name).await?;
+    let reads = if act.form { Wants::Html } else { Wants::Json };
     if act.body.confirm.as_deref() != Some(app.id.as_str()) {
+        if reads == Wants::Json {
+            let why = format!("confirm: must be {}; nothing was done", app.id);
+            return Err(Failure::unprocessable(ProblemCode::Invalid, why));
+        }
         let page = web.app_page(&app, None).await?;
         let chrome = web.chrome(Some(person), &format!("/apps/{}", app.id));
         let error = format!("Type {} to confirm; nothing was done.", app.id);
@@ -148,7 +153,7 @@ pub(super) async fn destroy_by_form(
         )
             .into_response());
     }
-    destroy(&web, &app, &person, &act.body, Wants::Html).await
+    destroy(&web, &app, &person, &act.body, reads).await
 }
 
 pub(super) async fn destroy_app(
@@ -158,7 +163,13 @@ pub(super) async fn destroy_app(
     Query(query): Query<DestroyBody>,
     uri: Uri,
     headers: HeaderMap,
+    // its options stand in the query, and none is ignored
+    act: Act<Nothing>,
 ) -> Result<Response, Failure> {
+    if act.key.is_some() {
+        let why = "Idempotency-Key: a destroy takes none; a second one follows the first, or finds the app gone";
+        return Err(Failure::unprocessable(ProblemCode::Invalid, why).hint("nothing was done"));
+    }
     let app = web.app_for(&person, Role::Admin, &name).await?;
     let reads = if wants_page(&uri, &headers) == Wants::Html
         && headers
@@ -200,6 +211,9 @@ async fn destroy(
     let keep_services = wish.keep_services;
     let mut head = web.context.store.head();
     let acting = Acting::by(web, app.clone(), person);
+    if wish.plan.as_deref() == Some("") && reads == Wants::Json {
+        return Err(empty_plan());
+    }
     if wish.dry_run {
         return Ok(json_answer(
             StatusCode::OK,

@@ -15,7 +15,7 @@ use super::html;
 use super::negotiate::{Wants, json as json_answer, wants};
 use super::people::{Operator, needs};
 use super::target::{Wanted, target, wanted};
-use super::wish::{Aim, Wish};
+use super::wish::{Aim, Wish, empty_plan};
 use crate::access::{Person, Role};
 use crate::api::{ActBody, AppBody, ProblemCode};
 use crate::clock::{moment, stamp};
@@ -79,7 +79,7 @@ pub(super) async fn act_on_service(
         .strip_prefix("/apps/")
         .and_then(|p| p.rsplit_once('/'))
         .ok_or_else(missing)?;
-    if action != "rollback" {
+    if !PLANNED.contains(&action) {
         return Err(missing());
     }
     let (app, service) = app_or_service(&web, &person, &format!("{service}/")).await?;
@@ -99,6 +99,9 @@ async fn perform(
     }
     takes(action, &act.given)?;
     let mut body = act.body;
+    if body.plan.as_deref() == Some("") {
+        return Err(empty_plan());
+    }
     let service = one_service(&app, action, service, body.service.take())?;
     let acting = Acting {
         web,

@@ -116,8 +116,8 @@ pub(super) fn over_tls(web: &Web, parts: &Parts) -> bool {
 pub(super) fn is_safe(web: &Web, parts: &Parts) -> bool {
     let local = neighbour(parts).is_some_and(|p| p.is_loopback());
     // a request that a proxy on this machine hands on is not local
-    let forwarded =
-        parts.headers.contains_key("x-forwarded-for") || parts.headers.contains_key("forwarded");
+    let headers = ["x-forwarded-for", "x-forwarded-proto", "forwarded"];
+    let forwarded = headers.iter().any(|name| parts.headers.contains_key(*name));
     (local && !forwarded) || over_tls(web, parts) || web.plain_login
 }
 
@@ -158,11 +158,10 @@ pub(super) async fn of_token(
 }
 
 /// The hash of the session that a request carries.
-pub(super) fn session_of(web: &Web, headers: &HeaderMap) -> Option<String> {
-    let jar = CookieJar::from_headers(headers);
-    let cookie = [true, false]
-        .into_iter()
-        .find_map(|https| jar.get(&cookie_name(web, https)))?;
+pub(super) fn session_of(web: &Web, parts: &Parts) -> Option<String> {
+    let jar = CookieJar::from_headers(&parts.headers);
+    // over TLS only the one that nobody but this host can have set
+    let cookie = jar.get(&cookie_name(web, over_tls(web, parts)))?;
     Some(Secret::new(cookie.value()).sha256())
 }
 
@@ -183,7 +182,7 @@ pub(super) async fn who(web: &Web, parts: &Parts) -> Result<Option<Person>, Fail
         }
         return of_token(web, parts, token, "api").await.map(Some);
     }
-    let Some(session) = session_of(web, &parts.headers).filter(|_| is_safe(web, parts)) else {
+    let Some(session) = session_of(web, parts).filter(|_| is_safe(web, parts)) else {
         return Ok(None);
     };
     let now = web.context.clock.now();

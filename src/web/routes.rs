@@ -106,8 +106,8 @@ async fn rollback(
 /// Paths that no route has: a service with its slashes plain, or nothing.
 async fn elsewhere(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
     let path = request.uri().path().to_owned();
-    if request.method() == Method::POST && path.starts_with("/apps/") && path.ends_with("/rollback")
-    {
+    let of_service = path.strip_prefix("/apps/").map(|p| p.matches('/').count());
+    if request.method() == Method::POST && of_service.is_some_and(|slashes| slashes > 1) {
         use axum::extract::{FromRequest, FromRequestParts};
         let (mut parts, body) = request.into_parts();
         let operator = Operator::from_request_parts(&mut parts, &web).await?;

@@ -89,8 +89,9 @@ pub(super) async fn show_status(
     };
     if !web.shows_all(&viewer) && (app.is_some() || configured.repository().is_some()) {
         match visibility {
-            Visibility::Public => {}
-            Visibility::Private => return Err(login()),
+            Visibility::Public if app.as_ref().is_none_or(|a| web.shows(&viewer, a)) => {}
+            // under -private also what a token is not for
+            Visibility::Public | Visibility::Private => return Err(login()),
             Visibility::Unknown => return Ok(not_said()),
         }
     }

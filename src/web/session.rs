@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::{FromRequest as _, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
@@ -16,7 +16,9 @@ use super::error::Failure;
 use super::extract::read_body;
 use super::html;
 use super::negotiate::{json as json_answer, respond, wants};
-use super::people::{NOT_SAFE, Viewer, cookie_name, is_safe, of_token, over_tls, peer, session_of};
+use super::people::{
+    NOT_SAFE, Viewer, cookie_name, is_safe, not_allowed, of_token, over_tls, peer, session_of,
+};
 use crate::access::{Person, Role};
 use crate::api::{ProblemCode, SessionBody, SessionsBody};
 use crate::clock::stamp;
@@ -42,7 +44,12 @@ fn inside(next: &str) -> String {
     let here = reqwest::Url::parse("http://here.invalid/");
     let read = here.and_then(|here| Ok((here.join(next)?, here)));
     match read {
-        Ok((read, here)) if next.starts_with('/') && read.origin() == here.origin() => {
+        // a path that begins with two slashes is a host to browsers
+        Ok((read, here))
+            if next.starts_with('/')
+                && read.origin() == here.origin()
+                && !read.path().starts_with("//") =>
+        {
             let query = read.query().map(|q| format!("?{q}")).unwrap_or_default();
             format!("{}{query}", read.path())
         }
@@ -166,11 +173,16 @@ fn known(viewer: Viewer) -> Result<Person, Failure> {
 }
 
 /// Whose sessions a person means, and may see: their own; of others, whoever makes tokens.
-fn whose(person: &Person, wanted: Option<String>) -> Option<String> {
+fn whose(person: &Person, wanted: Option<String>) -> Result<Option<String>, Failure> {
+    let wanted = wanted.filter(|w| !w.is_empty());
     if person.may_everywhere(Role::Admin) {
-        wanted.filter(|w| !w.is_empty())
-    } else {
-        Some(person.name.clone())
+        return Ok(wanted);
+    }
+    match wanted {
+        Some(other) if other != person.name => Err(not_allowed(
+            "the sessions of others are for whoever makes tokens".to_owned(),
+        )),
+        _ => Ok(Some(person.name.clone())),
     }
 }
 
@@ -183,12 +195,11 @@ pub(super) async fn list_sessions(
     State(web): State<Web>,
     viewer: Viewer,
     Query(query): Query<OfToken>,
-    uri: Uri,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Result<Response, Failure> {
     let person = known(viewer)?;
-    let token = whose(&person, query.token);
-    let this = session_of(&web, &headers).map(|hash| hash[..SESSION_ID].to_owned());
+    let token = whose(&person, query.token)?;
+    let this = session_of(&web, &parts).map(|hash| hash[..SESSION_ID].to_owned());
     let rows = sessions(&web, token.as_deref()).await?;
     let body = SessionsBody {
         sessions: rows
@@ -205,7 +216,7 @@ pub(super) async fn list_sessions(
             .collect(),
     };
     let chrome = web.chrome(Some(person), "/sessions");
-    Ok(respond(wants(&uri, &headers), &body, || {
+    Ok(respond(wants(&parts.uri, &parts.headers), &body, || {
         html::sessions(&chrome, &body.sessions, token.as_deref())
     }))
 }
@@ -217,7 +228,7 @@ pub(super) async fn end_session(
     act: Act<OfToken>,
 ) -> Result<Response, Failure> {
     let person = known(viewer)?;
-    let own = whose(&person, None);
+    let own = whose(&person, None)?;
     let mut all = sessions(&web, own.as_deref()).await?.into_iter();
     let found = all.find(|row| row.id == id);
     let found = found.ok_or_else(|| {
@@ -236,7 +247,7 @@ pub(super) async fn end_all(
     act: Act<OfToken>,
 ) -> Result<Response, Failure> {
     let person = known(viewer)?;
-    let token = whose(&person, act.body.token.or(query.token));
+    let token = whose(&person, act.body.token.or(query.token))?;
     web.context.store.drop_sessions(token.as_deref()).await?;
     let whose = token.as_deref().unwrap_or("all");
     tracing::info!(by = %person.name, token = %whose, "sessions were ended");
@@ -260,6 +271,11 @@ mod tests {
             "//evil.example",
             "/\t/evil.example",
             "/\n/evil.example",
+            "/..//evil.example",
+            "/.//evil.example",
+            "/a/..//evil.example",
+            "/%2e//evil.example",
+            "/%2e%2e//evil.example",
             "/\\evil.example",
             "/\\/evil.example",
             "https://evil.example/",

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::Web;
-use super::action_body::Act;
+use super::action_body::{Act, Nothing};
 use super::error::Failure;
 use super::html;
 use super::negotiate::{json as json_answer, respond, wants};
@@ -72,8 +71,8 @@ async fn read(web: &Web, wish: NewTokenBody) -> Result<(Person, Option<String>),
         }
     }
     let now = web.context.clock.now();
-    let expires = wish.expires.filter(|e| !e.trim().is_empty());
-    let expires = expires
+    let expires = wish
+        .expires
         .map(|text| moment(&text).map_err(|why| invalid(format!("expires: {why}"))))
         .transpose()?;
     if expires.is_some_and(|end| end <= now) {
@@ -125,11 +124,6 @@ pub(super) async fn make(
     }
     Ok(json_answer(StatusCode::CREATED, &made))
 }
-
-/// It takes no options.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
 
 pub(super) async fn revoke(
     State(web): State<Web>,

@@ -9,7 +9,7 @@ use super::error::Failure;
 use super::target::{Resolved, Wanted, would_queue};
 use crate::api::{PlanBody, PlanInstances, PlanService, ProblemCode};
 use crate::event::{Cause, DeployRef, Outcome, ResumeWhen};
-use crate::history::{Answer, App, Command, Shown, Target, plan_token};
+use crate::history::{Answer, App, Command, Shown, Target, aimed, plan_token};
 use crate::id::{CommitId, ServiceId};
 use crate::plan::{Obstacle, digest};
 use crate::rollout;
@@ -89,12 +89,23 @@ impl Wish {
         }
     }
 
+    /// The same, whatever was looked at.
+    fn unbound(&self) -> Command {
+        let mut command = self.command();
+        if let Command::Rollback(target) | Command::Deploy(target) | Command::Redeploy(target) =
+            &mut command
+        {
+            target.plan = None;
+        }
+        command
+    }
+
     async fn basis(&self, acting: &Acting<'_>) -> Result<Basis, Failure> {
         let (web, app) = (acting.web, &acting.app);
         let (of, only, resolved) = match self {
             Self::Aim(aim) => {
                 let only = aim.target.only.clone();
-                (aim.target.specs.clone(), only, None)
+                (aimed(&aim.target.specs, aim.cause), only, None)
             }
             Self::GoOn(command) => {
                 let log = web.context.store.log();
@@ -160,6 +171,11 @@ impl Wish {
         };
         plan.plan = plan_token(app, &basis.of, basis.only.as_ref());
         plan.also = self.also(app);
+        let log = acting.web.context.store.log();
+        let would = log.would(&app.id, &acting.actor, self.unbound()).await;
+        if matches!(would, Ok(Answer::Unchanged)) {
+            plan.also.clear();
+        }
         if let Self::Destroy { .. } = self {
             plan.also.extend(web.hook_goes(app).await?);
         }
@@ -238,6 +254,12 @@ impl Acting<'_> {
             answer => answer,
         }
     }
+}
+
+/// A token that was asked for and did not come would be no binding at all.
+pub(super) fn empty_plan() -> Failure {
+    let why = "plan: is empty; send the token that a dry run answered, or leave it out";
+    Failure::unprocessable(ProblemCode::Invalid, why).hint("nothing was done")
 }
 
 /// A plan that changes nothing.

@@ -172,6 +172,9 @@ impl Task<'_> {
         }
         let names: Vec<&str> = others.iter().map(|a| a.app.as_str()).collect();
         match (&observer.id, names.as_slice()) {
+            (Some(id), []) if !all && client.has_token() => report.done(format!(
+                "the observer {id} stays: what it shows this token is not all that it may deploy"
+            )),
             (Some(id), []) if !all => report.left(
                 format!("the observer {id}: what it shows without a token for all apps is not all that it may deploy"),
                 self.delete_command(id),

@@ -11,7 +11,7 @@ use dploy_observer::event::{
     Action, Call, Cause, Drift, Ending, Fact, NewEvent, ResumeWhen, Via, Visibility,
 };
 use dploy_observer::history::{
-    Answer, App, AppState, Command, Known, Push, Refusal, Target, apply, decide, plan_token,
+    Answer, App, AppState, Command, Known, Push, Refusal, Target, aimed, apply, decide, plan_token,
 };
 use dploy_observer::id::{AppId, CommitId, DeployNumber};
 
@@ -577,6 +577,7 @@ fn one_rollback_runs_at_a_time() {
 #[test]
 fn a_rollback_of_a_stale_plan_is_refused_and_of_a_fresh_one_is_not() {
     let mut story = Story::new();
+    let specs = aimed("specs of the target", Cause::Rollback);
     story.follows(1, 2);
     let with_plan = |plan: &str| {
         Command::Rollback(Box::new(Target {
@@ -584,10 +585,10 @@ fn a_rollback_of_a_stale_plan_is_refused_and_of_a_fresh_one_is_not() {
             ..target(1)
         }))
     };
-    let fresh = plan_token(story.app(), "specs of the target", None);
+    let fresh = plan_token(story.app(), &specs, None);
     story.does(GITHUB, pushed(2, 3));
     assert_eq!(story.is_refused(with_plan(&fresh)), Refusal::PlanStale);
-    let fresh = plan_token(story.app(), "specs of the target", None);
+    let fresh = plan_token(story.app(), &specs, None);
     assert_eq!(story.does(OPERATOR, with_plan(&fresh)), queued(4));
 }
 
@@ -637,6 +638,20 @@ fn a_rollback_to_where_it_is_rolled_back_changes_nothing() {
     let mut story = Story::new();
     assert_eq!(story.does(OPERATOR, rollback(1)), Answer::Unchanged);
     assert_eq!(story.then(), NOTHING);
+    // but for one that is to stay until somebody resumes
+    let freeze = Target {
+        resume: ResumeWhen::Manual,
+        ..target(1)
+    };
+    let freeze = Command::Rollback(Box::new(freeze));
+    assert!(matches!(
+        story.does(OPERATOR, freeze.clone()),
+        Answer::Queued(_)
+    ));
+    let pin = story.app().pin.as_ref().unwrap();
+    assert_eq!(pin.resume, ResumeWhen::Manual);
+    story.succeeds(2);
+    assert_eq!(story.does(OPERATOR, freeze), Answer::Unchanged);
 }
 
 #[test]

@@ -37,7 +37,7 @@ const APPS: [(&str, &str); 3] = [
 ];
 
 /// What is sent to a route so that whoever may is answered, and nothing happens. Of a route that is not here the body is `{}`.
-const BODIES: [(&str, &str); 8] = [
+const BODIES: [(&str, &str); 6] = [
     ("POST /apps", r#"{"repository": "none"}"#),
     ("POST /apps/{id}/destroy", r#"{"confirm": "no"}"#),
     ("POST /apps/{id}/rollback", r#"{"instances": 1}"#),
@@ -47,8 +47,6 @@ const BODIES: [(&str, &str); 8] = [
     ),
     ("POST /tokens", r#"{"name": "", "role": "viewer"}"#),
     ("POST /login", "{}"),
-    ("POST /sessions/end", r#"{"token": "nobody"}"#),
-    ("DELETE /sessions", r#"{"token": "nobody"}"#),
 ];
 
 /// The actions of an app.
@@ -277,6 +275,12 @@ async fn every_route_answers_everybody_as_the_table_of_the_documents_says() {
         if route == "POST /dploy" {
             continue;
         }
+        if route == "GET /apps/{id}/{action}" {
+            let pages = ["deploy", "redeploy", "resume", "unlock"];
+            matrix.rows(&mut table, &route, &pages).await;
+            matrix.rows(&mut table, &route, &["adopt"]).await;
+            continue;
+        }
         if route != "POST /apps/{id}/{action}" {
             matrix.rows(&mut table, &route, &[""]).await;
             continue;
@@ -466,5 +470,51 @@ async fn wrong_tokens_slow_down_their_address() {
         }
     })
     .await;
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_revoked_while_a_body_arrives_does_nothing_any_more() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let made = json!({"name": "ana", "role": "admin"});
+    let (_, made) = town.post("/tokens", &made).await;
+    let token = made["token"].as_str().unwrap();
+    let to = town
+        .url()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .replace("localhost", "127.0.0.1");
+    for (path, body) in [
+        ("/tokens", r#"{"name": "ghost", "role": "admin"}"#),
+        ("/apps/shop/lock", r#"{"reason": "a ghost"}"#),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(&to).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{}",
+            body.len(),
+            &body[..5]
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // the head was read, as a request that came after it is answered
+        assert_eq!(town.get("/apps.json").await["all"], false);
+        if path == "/tokens" {
+            let call = town.http.delete(format!("{}/tokens/ana", town.url()));
+            assert_eq!(call.bearer_auth(TOKEN).send().await.unwrap().status(), 200);
+        }
+        stream.write_all(body[5..].as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    }
+    let tokens = town
+        .http
+        .get(format!("{}/tokens.json", town.url()))
+        .bearer_auth(TOKEN);
+    let tokens = tokens.send().await.unwrap().text().await.unwrap();
+    assert!(!tokens.contains("ghost"), "{tokens}");
+    assert!(town.app().await["lock"].is_null());
     town.end().await;
 }

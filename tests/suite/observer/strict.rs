@@ -95,6 +95,50 @@ async fn what_an_action_does_not_take_is_refused_and_nothing_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wish_in_the_wrong_place_is_refused_and_not_overlooked() {
+    let town = two_services().await;
+    let before = town.events().await.len();
+    for (method, path, body) in [
+        ("DELETE", "/apps/shop", r#"{"dry_run": true}"#),
+        ("DELETE", "/apps/shop?plan=", ""),
+        ("POST", "/apps/shop/lock?dry_run=true", r#"{"reason": "x"}"#),
+        (
+            "POST",
+            "/apps/shop/rollback?dry_run=true",
+            r##"{"to": "#1"}"##,
+        ),
+        (
+            "POST",
+            "/apps/shop/destroy?dry_run=true",
+            r#"{"confirm": "shop"}"#,
+        ),
+        ("POST", "/apps/shop/destroy", r#"{"confirm": "no"}"#),
+        ("POST", "/apps/shop/hook/repair", r#"{"dry_run": true}"#),
+        (
+            "POST",
+            "/apps/shop/rollback",
+            r##"{"to": "#1", "plan": ""}"##,
+        ),
+    ] {
+        let url = format!("{}{path}", town.url());
+        let call = town
+            .http
+            .request(method.parse().unwrap(), url)
+            .bearer_auth(TOKEN);
+        let call = call.header("content-type", "application/json");
+        let answer = call.body(body).send().await.unwrap();
+        let status = answer.status();
+        let said = answer.text().await.unwrap();
+        assert_eq!(status, 422, "{method} {path} {body}: {said}");
+    }
+    assert_eq!(town.events().await.len(), before);
+    // a service is written with its slashes plain, whatever is done to it
+    let scale = json!({"instances": 1, "dry_run": true});
+    assert_eq!(town.post("/apps/shop/web/scale", &scale).await.0, 200);
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_service_in_the_body_or_in_the_path_is_that_one_alone() {
     let town = two_services().await;
     let (status, queued) = town
