@@ -504,7 +504,7 @@ async fn whoever_is_revoked_while_a_body_arrives_does_nothing_any_more() {
             let call = town.http.delete(format!("{}/tokens/ana", town.url()));
             assert_eq!(call.bearer_auth(TOKEN).send().await.unwrap().status(), 200);
         }
-        stream.write_all(body[5..].as_bytes()).await.unwrap();
+        stream.write_all(&body.as_bytes()[5..]).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
