@@ -307,8 +307,20 @@ async fn a_key_belongs_to_one_action_with_one_body() {
     }
     town.ended(3).await;
     // another key, though it begins alike
-    let (status, _) = keyed("k", "lock", json!({"reason": "x"})).await;
-    assert_eq!(status, 200);
+    let lock = json!({"reason": "x"});
+    let (status, done) = keyed("k", "lock", lock.clone()).await;
+    assert_eq!((status, &done["result"]), (200, &json!("done")));
+    // what began no deploy is answered as before too, whatever happened since
+    assert_eq!(town.post("/apps/shop/unlock", &json!({})).await.0, 200);
+    assert_eq!(keyed("k", "lock", lock.clone()).await, (200, done));
+    assert!(town.app().await["lock"].is_null(), "it was not done again");
+    let idle = keyed("idle", "unlock", json!({})).await;
+    assert_eq!(idle.1["result"], "unchanged");
+    town.post("/apps/shop/lock", &lock).await;
+    assert_eq!(keyed("idle", "unlock", json!({})).await, idle);
+    assert!(town.app().await["lock"].is_object(), "the lock stays");
+    let (status, refused) = keyed("idle", "lock", lock).await;
+    assert_eq!((status, &refused["code"]), (422, &json!("key_reused")));
     town.end().await;
 }
 
