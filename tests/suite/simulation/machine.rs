@@ -428,7 +428,12 @@ impl Machine {
             return alive.schedule.done(look, Some(Duration::from_secs(1)));
         }
         let pause = alive.run(alive.schedule.look(&look));
-        let pause = pause.map(|p| p.saturating_sub(jitter));
+        // the end of a lock is looked at ever sooner: no look comes more than a tenth earlier
+        let early = |p: Duration| match look {
+            Look::Lock(_) => jitter.min(p / 10),
+            _ => jitter,
+        };
+        let pause = pause.map(|p| p.saturating_sub(early(p)));
         alive.schedule.done(look, pause);
     }
 }
