@@ -9,6 +9,7 @@ mod draft;
 mod fold;
 mod operate;
 mod phase;
+mod planned;
 mod push;
 mod state;
 mod told;
@@ -17,7 +18,7 @@ pub use command::{Answer, Command, Decision, Known, Push, Refusal, Registering, 
 pub use decide::decide;
 pub use deploy::{Deploy, Progress, Waiting};
 pub use fold::{RowChange, apply};
-pub use operate::{aimed, plan_token};
 pub use phase::{Accepted, DeployState, Ended, EndingOf, Phase, begins_rollout};
+pub use planned::{aimed, plan_token};
 pub use state::{App, AppState, Destroying, Head, Held, Hook, Live, Lock, Pin, ServiceRecord};
 pub use told::{Debt, Intent, Told};

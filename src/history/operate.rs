@@ -2,31 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest, Sha256};
-
 use super::command::{Answer, Command, Known, Refusal, Target};
 use super::draft::{Draft, wanted};
+use super::planned::{as_planned, plan_token};
 use super::state::{App, Held};
 use crate::event::{Cause, DeployQueued, DeployRef, Ending, Fact, ResumeWhen, RollbackRequested};
 use crate::id::{CommitId, DeployNumber, ServiceId};
 use crate::sentence::Code;
-
-/// The token of a plan: it changes with target specs, what it is limited to, pin, lock, last deploy and drift, never with counts.
-#[must_use]
-pub fn plan_token(app: &App, target_specs: &str, only: Option<&ServiceId>) -> String {
-    let drift: Vec<&ServiceId> = app.drift.iter().map(|d| &d.id).collect();
-    let text = format!(
-        "{target_specs}\n{only:?}\n{:?}\n{:?}\n{}\n{drift:?}",
-        app.pin, app.lock, app.last_deploy
-    );
-    hex::encode(&Sha256::digest(text.as_bytes())[..16])
-}
-
-/// What the plan token of a rollback, a deploy or a redeploy is of: each pins in its own way.
-#[must_use]
-pub fn aimed(specs: &str, cause: Cause) -> String {
-    format!("{specs} {}", cause.word())
-}
 
 pub(super) fn operate(
     draft: &mut Draft<'_>,
@@ -131,15 +113,6 @@ fn idle(app: &App) -> Result<(), Refusal> {
             format!("deploy {} is under way", d.number),
         )),
         None => Ok(()),
-    }
-}
-
-/// What was looked at must still be what would be done.
-fn as_planned(app: &App, target: &Target, cause: Cause) -> Result<(), Refusal> {
-    let token = || plan_token(app, &aimed(&target.specs, cause), target.only.as_ref());
-    match &target.plan {
-        Some(plan) if *plan != token() => Err(Refusal::PlanStale),
-        _ => Ok(()),
     }
 }
 
