@@ -187,7 +187,7 @@ pub(super) async fn check_kinds(conn: &mut SqliteConnection) -> Result<(), Store
     .fetch_all(&mut *conn)
     .await?;
     for (seq, _) in &kinds {
-        super::read::event(conn, *seq)
+        super::events::event(conn, *seq)
             .await?
             .map(|e| e.fact())
             .transpose()?;
@@ -200,7 +200,7 @@ pub(super) async fn check_kinds(conn: &mut SqliteConnection) -> Result<(), Store
                 .fetch_optional(&mut *conn)
                 .await?;
         if let Some(seq) = newer {
-            super::read::event(conn, seq)
+            super::events::event(conn, seq)
                 .await?
                 .map(|e| e.fact())
                 .transpose()?;

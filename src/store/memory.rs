@@ -9,8 +9,9 @@ use tokio::sync::{broadcast, watch};
 
 use super::access::AccessWrite;
 use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
+use super::events::{EventFilter, Within};
 use super::projection::PushLine;
-use super::read::{EventFilter, PushRow, Within};
+use super::read::PushRow;
 use super::tokens::TokenRow;
 use super::unlogged::Unlogged;
 use super::{StoreError, unlogged};

@@ -4,7 +4,9 @@ mod access;
 mod batch;
 mod clean;
 mod connect;
+mod events;
 mod known;
+mod log;
 mod memory;
 mod projection;
 mod read;
@@ -22,11 +24,13 @@ use tokio::sync::watch;
 
 pub use access::{NewSession, NewToken};
 pub use batch::{CommandRequest, Touched, Written};
-pub use read::{EventFilter, PushRow, Within};
+pub use events::{EventFilter, Within};
+pub use log::Log;
+pub use read::PushRow;
 pub use tokens::{SESSION_ID, SessionRow, TokenRow};
 pub use unlogged::Secrets;
 pub use verify::{Report, rebuild, verify};
-pub use writer::{Log, OnFatal};
+pub use writer::OnFatal;
 
 use crate::clock::SharedClock;
 use crate::event::Unreadable;

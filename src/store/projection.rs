@@ -202,7 +202,7 @@ pub(super) async fn fold_all(
     let (mut apps, mut changes, mut seq) = (BTreeMap::new(), Changes::default(), 0);
     let mut lists = Lists::default();
     loop {
-        let page = super::read::page(conn, seq, 2000).await?;
+        let page = super::events::page(conn, seq, 2000).await?;
         let Some(last) = page.last() else { break };
         seq = last.seq;
         for event in &page {

@@ -84,7 +84,7 @@ pub async fn verify(folder: &Path) -> Result<Report, StoreError> {
 async fn chain(conn: &mut SqliteConnection, report: &mut Report) -> Result<(), StoreError> {
     let (mut seq, mut limit) = (0, PAGE);
     loop {
-        let page = match super::read::page(conn, seq, limit).await {
+        let page = match super::events::page(conn, seq, limit).await {
             Ok(page) => page,
             // one by one, to name the event that cannot be read
             Err(_) if limit > 1 => {
