@@ -14,6 +14,7 @@ pub mod html;
 mod lifecycle;
 mod negotiate;
 mod operate;
+mod outlook;
 mod pages;
 mod patience;
 mod people;

@@ -1,19 +1,16 @@
 //! What an operator wants that changes what runs: what it would come to, and the command that does it.
 
-use axum::http::StatusCode;
-
 use super::Web;
 use super::acting::Acting;
 use super::adopt;
 use super::error::Failure;
+use super::outlook::{gone, no_marathon, scaled, unchanged};
 use super::target::{Resolved, Wanted, would_queue};
-use crate::api::{PlanBody, PlanInstances, PlanService, ProblemCode};
-use crate::event::{Cause, DeployRef, Outcome, ResumeWhen};
+use crate::api::{PlanBody, ProblemCode};
+use crate::event::{Cause, DeployQueued, Outcome, ResumeWhen, Scale};
 use crate::history::{Answer, App, Command, Shown, Target, aimed, plan_token};
 use crate::id::{CommitId, ServiceId};
 use crate::plan::{Obstacle, digest};
-use crate::rollout;
-use crate::spec::Change;
 
 /// What is wanted.
 pub(super) enum Wish {
@@ -158,11 +155,11 @@ impl Wish {
             (Self::Adopt(services), Some(resolved)) => {
                 let mut adopted = app.clone();
                 adopted.adopt(services);
-                let queued = web.head_queued(&resolved, Cause::Redeploy);
+                let queued = head_queued(&resolved, Cause::Redeploy);
                 web.previewed(&adopted, &queued, &resolved).await?
             }
             (Self::GoOn(_), Some(resolved)) => {
-                let queued = web.head_queued(&resolved, Cause::Resume);
+                let queued = head_queued(&resolved, Cause::Resume);
                 web.previewed(app, &queued, &resolved).await?
             }
             (Self::Scale { service, new, .. }, _) => scaled(web, app, service, *new).await?,
@@ -262,130 +259,26 @@ pub(super) fn empty_plan() -> Failure {
     Failure::unprocessable(ProblemCode::Invalid, why).hint("nothing was done")
 }
 
-/// A plan that changes nothing.
-fn unchanged(app: &App) -> PlanBody {
-    let live = app.live.as_ref().map(|l| DeployRef {
-        deploy: Some(l.deploy),
-        commit: l.commit.clone(),
-    });
-    PlanBody {
-        app: app.id.clone(),
-        from: live.clone(),
-        to: live,
-        undoes: Vec::new(),
-        services: Vec::new(),
-        warnings: Vec::new(),
-        also: Vec::new(),
-        plan: String::new(),
+/// The deploy of a commit that an app follows or is pinned to.
+fn head_queued(resolved: &Resolved, cause: Cause) -> DeployQueued {
+    DeployQueued {
+        commit: resolved.to.commit.clone(),
+        cause,
+        before: None,
+        specs_of: resolved.specs_of,
+        only: None,
+        scale: Scale::default(),
+        force: false,
+        reason: None,
     }
-}
-
-fn no_marathon(why: impl std::fmt::Display) -> Failure {
-    Failure::new(
-        StatusCode::BAD_GATEWAY,
-        ProblemCode::Marathon,
-        why.to_string(),
-    )
-    .hint("the plan needs Marathon; without a plan it can be asked for all the same")
-}
-
-async fn scaled(web: &Web, app: &App, service: &ServiceId, new: u32) -> Result<PlanBody, Failure> {
-    let live = web.context.marathon.app(service).await;
-    let live = live
-        .map_err(no_marathon)?
-        .ok_or_else(|| Failure::missing(format!("{service} does not run")))?;
-    if !rollout::is_of(&live, &app.id) {
-        let why = format!(
-            "{service} does not carry the label of {}; it is not scaled",
-            app.id
-        );
-        return Err(Failure::unprocessable(ProblemCode::Invalid, why));
-    }
-    let spec = app.services.get(service).and_then(|s| s.instances);
-    let change = Change {
-        path: "/instances".to_owned(),
-        from: Some(live.instances.into()),
-        to: Some(new.into()),
-    };
-    let services = vec![PlanService {
-        id: service.clone(),
-        change: if live.instances == new {
-            "unchanged"
-        } else {
-            "scale"
-        }
-        .to_owned(),
-        diff: if live.instances == new {
-            Vec::new()
-        } else {
-            vec![change]
-        },
-        instances: PlanInstances {
-            running: live.instances,
-            spec,
-            after: new,
-        },
-    }];
-    Ok(PlanBody {
-        services,
-        ..unchanged(app)
-    })
-}
-
-/// What a destroy leaves of the services.
-async fn gone(web: &Web, app: &App, keep_services: bool) -> Result<PlanBody, Failure> {
-    let counts = web.counts(app).await;
-    let counts = counts.ok_or_else(|| no_marathon(web.context.marathon.silence()))?;
-    let ids: std::collections::BTreeSet<&ServiceId> =
-        app.services.keys().chain(&app.orphans).collect();
-    let services = ids.into_iter().map(|id| {
-        let live = counts.get(id);
-        let running = live.map_or(0, |l| l.instances);
-        let stays = keep_services || live.is_some_and(|l| !rollout::is_of(l, &app.id));
-        PlanService {
-            id: id.clone(),
-            change: match live {
-                None => "missing",
-                Some(_) if stays => "left",
-                Some(_) => "remove",
-            }
-            .to_owned(),
-            diff: Vec::new(),
-            instances: PlanInstances {
-                running,
-                spec: app.services.get(id).and_then(|s| s.instances),
-                after: if stays { running } else { 0 },
-            },
-        }
-    });
-    Ok(PlanBody {
-        services: services.collect(),
-        to: None,
-        ..unchanged(app)
-    })
 }
 
 impl Web {
-    /// The deploy of a commit that an app follows or is pinned to.
-    #[expect(clippy::unused_self, reason = "said beside its siblings")]
-    fn head_queued(&self, resolved: &Resolved, cause: Cause) -> crate::event::DeployQueued {
-        crate::event::DeployQueued {
-            commit: resolved.to.commit.clone(),
-            cause,
-            before: None,
-            specs_of: resolved.specs_of,
-            only: None,
-            scale: crate::event::Scale::default(),
-            force: false,
-            reason: None,
-        }
-    }
-
     /// What a deploy would do now.
     async fn previewed(
         &self,
         app: &App,
-        queued: &crate::event::DeployQueued,
+        queued: &DeployQueued,
         resolved: &Resolved,
     ) -> Result<PlanBody, Failure> {
         let preview = self.context.preview(app, queued, resolved.commit.clone());
@@ -399,22 +292,5 @@ impl Web {
                 Err(Failure::unprocessable(ProblemCode::NotRollbackable, why))
             }
         }
-    }
-
-    /// What becomes of the webhook of an app that is destroyed.
-    async fn hook_goes(&self, app: &App) -> Result<Option<String>, Failure> {
-        let Some(id) = app.hook.id else {
-            return Ok(None);
-        };
-        let repository = &app.source.repository;
-        let apps = self.context.store.apps_of(app.source.repository_id).await?;
-        let others = apps
-            .iter()
-            .any(|a| a.id != app.id && a.destroying.is_none());
-        Ok(Some(if others {
-            format!("the webhook {id} of {repository} stays: other apps need it")
-        } else {
-            format!("the webhook {id} of {repository} is removed")
-        }))
     }
 }
