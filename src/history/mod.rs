@@ -8,6 +8,7 @@ mod deploy;
 mod draft;
 mod fold;
 mod operate;
+mod owed;
 mod phase;
 mod planned;
 mod push;

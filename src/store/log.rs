@@ -11,7 +11,6 @@ use super::StoreError;
 use super::batch::{CommandRequest, Touched, Written};
 use super::memory::Memory;
 use super::unlogged::Unlogged;
-use super::writer::Work;
 use crate::clock::SharedClock;
 use crate::history::{Answer, Command};
 use crate::id::{AppId, BlobId};
@@ -22,6 +21,21 @@ const READY: Duration = Duration::from_secs(1);
 
 /// A writer that does not answer for so long is dead.
 const SILENT: Duration = Duration::from_secs(5);
+
+/// What the writer is asked to do, and where its answer goes.
+pub(super) enum Work {
+    Command(
+        Box<CommandRequest>,
+        oneshot::Sender<Result<Written, StoreError>>,
+    ),
+    /// What a command would come to; nothing is written.
+    Would(
+        Box<CommandRequest>,
+        oneshot::Sender<Result<Answer, StoreError>>,
+    ),
+    Unlogged(Unlogged, oneshot::Sender<Result<(), StoreError>>),
+    Close(oneshot::Sender<()>),
+}
 
 /// The handle through which everything is written.
 #[derive(Clone)]

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::StoreError;
-use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
-use super::log::Log;
-use super::unlogged::Unlogged;
+use super::batch::{Batch, Tip, Touched, Written};
+use super::log::{Log, Work};
 use crate::clock::{SharedClock, stamp};
 use crate::history::{Answer, Decision};
 use crate::secret::Redactor;
@@ -24,20 +23,6 @@ const QUEUE: usize = 1024;
 
 /// Called when the outcome of a COMMIT is not known: the next start knows the truth, this process does not.
 pub type OnFatal = Arc<dyn Fn(&str) + Send + Sync>;
-
-pub(super) enum Work {
-    Command(
-        Box<CommandRequest>,
-        oneshot::Sender<Result<Written, StoreError>>,
-    ),
-    /// What a command would come to; nothing is written.
-    Would(
-        Box<CommandRequest>,
-        oneshot::Sender<Result<Answer, StoreError>>,
-    ),
-    Unlogged(Unlogged, oneshot::Sender<Result<(), StoreError>>),
-    Close(oneshot::Sender<()>),
-}
 
 struct Writer {
     conn: Option<SqliteConnection>,
