@@ -12,7 +12,7 @@ use super::StoreError;
 use super::batch::{Batch, Tip, Touched, Written};
 use super::log::{Log, Work};
 use crate::clock::{SharedClock, stamp};
-use crate::history::{Answer, Decision};
+use crate::history::Decision;
 use crate::secret::Redactor;
 
 /// How many commands one transaction takes at most.
