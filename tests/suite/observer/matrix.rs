@@ -12,7 +12,7 @@ use dploy_observer::store::NewToken;
 use serde_json::{Value, json};
 use test_kit::wait::until;
 
-use super::privacy::hidden_app;
+use super::privacy::another_app;
 use crate::documents::{read, routes, section};
 use crate::support::town::{TOKEN, Town, service};
 
@@ -61,22 +61,6 @@ struct Matrix {
     strangers: AtomicU16,
 }
 
-/// A public app beside those that `Town` and `hidden_app` make, of a repository of its own.
-async fn lost_app(town: &Town) {
-    let made = town.github.create_repository("acme", "lost", "dcos");
-    made.await.unwrap();
-    let url = format!("{}/acme/lost.git", town.github.url());
-    town.git(&["checkout", "-q", "--orphan", "lost"]);
-    town.write("dploy.app", "app_name: lost\n");
-    town.spec("web", &service("/lost/web", 1, ""));
-    town.git(&["add", "-A"]);
-    town.git(&["commit", "-qm", "nobody knows whether it is public"]);
-    town.git(&["push", "-q", &url, "HEAD:dcos"]);
-    let body = json!({"repository": "acme/lost", "branch": "dcos"});
-    assert_eq!(town.post("/apps", &body).await.0, 201);
-    town.ended_of("lost", 1).await;
-}
-
 impl Matrix {
     async fn new() -> Self {
         let town = Town::with_settings(
@@ -84,8 +68,9 @@ impl Matrix {
             &["--requests-of-peer=0"],
         )
         .await;
-        hidden_app(&town).await;
-        lost_app(&town).await;
+        another_app(&town, "hidden", true).await;
+        // whose repository nobody knows any more
+        another_app(&town, "lost", false).await;
         for (_, app) in APPS {
             let lock = json!({"reason": "nothing is to happen"});
             let path = format!("/apps/{app}/lock");

@@ -24,22 +24,25 @@ async fn seen(town: &Town, path: &str, operator: bool) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// A second app of the town, of the repository `acme/hidden`, which is private. Answers its commit.
-pub async fn hidden_app(town: &Town) -> String {
-    let made = town.github.create_repository("acme", "hidden", "dcos");
+/// Another app of the town, of a repository of its own. Answers its commit.
+pub async fn another_app(town: &Town, name: &str, private: bool) -> String {
+    let repository = format!("acme/{name}");
+    let made = town.github.create_repository("acme", name, "dcos");
     made.await.unwrap();
-    hide(town, "acme/hidden", true).await;
-    let url = format!("{}/acme/hidden.git", town.github.url());
-    town.git(&["checkout", "-q", "--orphan", "hidden"]);
-    town.write("dploy.app", "app_name: hidden\n");
-    town.spec("web", &service("/hidden/web", 1, ""));
+    if private {
+        hide(town, &repository, true).await;
+    }
+    let url = format!("{}/{repository}.git", town.github.url());
+    town.git(&["checkout", "-q", "--orphan", name]);
+    town.write("dploy.app", &format!("app_name: {name}\n"));
+    town.spec("web", &service(&format!("/{name}/web"), 1, ""));
     town.git(&["add", "-A"]);
-    town.git(&["commit", "-qm", "nobody sees it"]);
+    town.git(&["commit", "-qm", &format!("{name} begins")]);
     town.git(&["push", "-q", &url, "HEAD:dcos"]);
-    let body = json!({"repository": "acme/hidden", "branch": "dcos"});
+    let body = json!({"repository": repository, "branch": "dcos"});
     assert_eq!(town.post("/apps", &body).await.0, 201);
-    until("the hidden app runs", async || {
-        let (_, app) = seen(town, "/apps/hidden.json", true).await;
+    until(&format!("{name} runs"), async || {
+        let (_, app) = seen(town, &format!("/apps/{name}.json"), true).await;
         let app: Value = serde_json::from_str(&app).unwrap();
         if app["live"].is_object() {
             Ok(())
@@ -54,7 +57,7 @@ pub async fn hidden_app(town: &Town) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_of_a_private_repository_is_nowhere_to_be_seen_without_a_login() {
     let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
-    let commit = hidden_app(&town).await;
+    let commit = another_app(&town, "hidden", true).await;
     for page in [
         "/",
         "/apps.json",
@@ -77,7 +80,7 @@ async fn an_app_of_a_private_repository_is_nowhere_to_be_seen_without_a_login() 
         } else {
             told
         };
-        for part in ["hidden", "nobody sees it", &commit] {
+        for part in ["hidden", "hidden begins", &commit] {
             assert!(!told.contains(part), "{page} shows {part:?}: {told}");
         }
     }
@@ -109,7 +112,7 @@ async fn an_app_of_a_private_repository_is_nowhere_to_be_seen_without_a_login() 
         ("/apps/hidden.json", "acme/hidden"),
         ("/apps/hidden/deploys/1.json", &commit[..]),
         ("/apps/hidden/hook.json", "/dploy"),
-        ("/events.jsonl", "nobody sees it"),
+        ("/events.jsonl", "hidden begins"),
         (&format!("/why/{commit}.json"), "hidden"),
     ] {
         let (status, text) = seen(&town, page, true).await;
