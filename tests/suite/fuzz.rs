@@ -1,7 +1,6 @@
 //! Whatever comes from outside is read without a panic and in bounded memory: real examples, changed at random. `FUZZ_SECONDS` says how
 //! long each; inputs that once failed are kept in `__fuzz__`, and tried first.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::process::Command;
@@ -13,18 +12,19 @@ use axum::extract::ConnectInfo;
 use axum::http::Request;
 use dploy_observer::context::{Context, Timing};
 use dploy_observer::descriptor::Descriptor;
-use dploy_observer::intake::{Configured, HookKeeper};
+use dploy_observer::intake::Configured;
 use dploy_observer::marathon::{self, Credentials, Watch};
 use dploy_observer::secret::Secret;
 use dploy_observer::spec::{self, File};
 use dploy_observer::store::Store;
 use dploy_observer::transport::{Transport, TransportError, Way};
-use dploy_observer::web::{Bodies, Patience, Proxies, Web, router};
 use dploy_observer::{clock, github, signature};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
+
+use crate::support::routes::routes_with;
 
 /// Memory that the reading of all of it may take, in KiB of addresses: threads and their stacks are in it.
 const MEMORY: u32 = 3 * 1024 * 1024;
@@ -312,26 +312,9 @@ async fn observer() -> (axum::Router, Secret) {
             unchecked: false,
         },
     };
-    let web = Web {
-        hooks: HookKeeper {
-            context: context.clone(),
-        },
-        public_url: "http://node".to_owned(),
-        public_node: "node".to_owned(),
-        settings: Arc::new(BTreeMap::new()),
-        private: None,
-        configured: Arc::new(Configured::new("acme", "shop", "dcos")),
-        plain_login: true,
-        proxies: Proxies::default(),
-        self_signed: false,
-        patience: Arc::new(Patience::new(0, clock)),
-        poll_seconds: 60,
-        fingerprint: context.store.fingerprint_key().await.unwrap(),
-        bodies: Bodies::default(),
-        refusals: Arc::default(),
-        context,
-    };
-    (router(web), secret)
+    let configured = Configured::new("acme", "shop", "dcos");
+    let routes = routes_with(&context, configured).await.unwrap();
+    (routes, secret)
 }
 
 /// Asks; an answer is never an error of the observer's own.

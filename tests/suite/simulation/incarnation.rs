@@ -12,21 +12,21 @@ use axum::Router;
 use dploy_observer::access::{Person, Role};
 use dploy_observer::context::{Context, Timing};
 use dploy_observer::deployer::{Due, Worker};
+use dploy_observer::github;
 use dploy_observer::id::AppId;
-use dploy_observer::intake::{Configured, HookKeeper};
+use dploy_observer::intake::Configured;
 use dploy_observer::marathon::{self, Credentials, Ear, Watch};
 use dploy_observer::schedule::{Every, Schedule};
 use dploy_observer::secret::Secret;
 use dploy_observer::spec::LABEL_APP;
 use dploy_observer::store::{NewToken, Store, StoreError, Touched};
 use dploy_observer::transport::Way;
-use dploy_observer::web::{Bodies, Patience, Proxies, Web};
-use dploy_observer::{github, web::router};
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast;
 
 use super::outside::{Outside, PATIENCE};
 use crate::support::data_folder::Folder;
+use crate::support::routes::routes_with;
 
 pub const TOKENS: [(&str, &str); 2] = [
     ("ana", "token-of-ana-0123456789"),
@@ -187,27 +187,8 @@ impl Incarnation {
                 unchecked: false,
             },
         };
-        let hooks = HookKeeper {
-            context: context.clone(),
-        };
-        let web = Web {
-            hooks,
-            public_url: "http://node:8849".to_owned(),
-            public_node: "node".to_owned(),
-            settings: Arc::default(),
-            private: Some(false),
-            configured: Arc::new(Configured::new("", "", "dcos")),
-            plain_login: true,
-            proxies: Proxies::default(),
-            self_signed: false,
-            patience: Arc::new(Patience::new(0, clock.clone())),
-            poll_seconds: 60,
-            fingerprint: context.store.fingerprint_key().await?,
-            bodies: Bodies::default(),
-            refusals: Arc::default(),
-            context: context.clone(),
-        };
-        Ok((context, router(web), ear))
+        let routes = routes_with(&context, Configured::new("", "", "dcos")).await?;
+        Ok((context, routes, ear))
     }
 
     /// Runs something to its end, which may not wait for anything but the log.

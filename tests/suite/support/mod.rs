@@ -7,6 +7,7 @@ pub mod kill_sender;
 pub mod kill_verdict;
 pub mod program;
 pub mod proxies;
+pub mod routes;
 pub mod shell;
 pub mod strangers;
 pub mod town;
