@@ -1,7 +1,6 @@
 //! The observer's own certificate: read at the start, and again when its files change.
 
 use std::io;
-use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context as _, bail, ensure};
@@ -215,11 +214,7 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 /// When the host is neither, or there is no randomness.
 pub fn made_for(host: &str) -> anyhow::Result<(String, Secret)> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let names = match host.parse::<IpAddr>() {
-        Ok(_) => vec![host.to_owned()],
-        Err(_) => vec![host.to_ascii_lowercase()],
-    };
-    let made = rcgen::generate_simple_self_signed(names)
+    let made = rcgen::generate_simple_self_signed(vec![host.to_ascii_lowercase()])
         .map_err(|e| io::Error::other(format!("no certificate can be made for {host:?}: {e}")))?;
     Ok((
         made.cert.pem(),

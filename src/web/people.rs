@@ -199,9 +199,11 @@ pub(super) async fn who(web: &Web, parts: &Parts) -> Result<Option<Person>, Fail
     Ok(Some(row.person))
 }
 
-fn login(why: &str) -> Failure {
-    Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Login, why)
-        .hint("log in, or send Authorization: Bearer <token>")
+/// The way in, for who is not known.
+pub(super) const LOGIN: &str = "log in, or send Authorization: Bearer <token>";
+
+pub(super) fn login(why: &str) -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Login, why).hint(LOGIN)
 }
 
 /// Refuses whose role is less than this one.

@@ -11,13 +11,14 @@ use jiff::ToSpan;
 use serde::Deserialize;
 
 use super::Web;
-use super::action_body::{Act, LARGEST};
+use super::action_body::{Act, LARGEST, Nothing};
 use super::error::Failure;
 use super::extract::read_body;
 use super::html;
 use super::negotiate::{json as json_answer, respond, wants};
 use super::people::{
-    NOT_SAFE, Viewer, cookie_name, is_safe, not_allowed, of_token, over_tls, peer, session_of,
+    NOT_SAFE, Viewer, cookie_name, is_safe, login, not_allowed, of_token, over_tls, peer,
+    session_of,
 };
 use crate::access::{Person, Role};
 use crate::api::{ProblemCode, SessionBody, SessionsBody};
@@ -98,13 +99,7 @@ pub(super) async fn log_in(State(web): State<Web>, request: Request) -> Result<R
         }
         Err(other) => return Err(other),
     };
-    let session = Secret::random().map_err(|e| {
-        Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ProblemCode::Random,
-            e.to_string(),
-        )
-    })?;
+    let session = Secret::random()?;
     let expires = web
         .context
         .clock
@@ -165,11 +160,8 @@ pub(super) struct OfToken {
 
 /// Who is known; sessions are nobody else's.
 fn known(viewer: Viewer) -> Result<Person, Failure> {
-    viewer.person.ok_or_else(|| {
-        let why = "sessions are shown to those who are logged in";
-        Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Login, why)
-            .hint("log in, or send Authorization: Bearer <token>")
-    })
+    let nobody = || login("sessions are shown to those who are logged in");
+    viewer.person.ok_or_else(nobody)
 }
 
 /// Whose sessions a person means, and may see: their own; of others, whoever makes tokens.
@@ -225,7 +217,7 @@ pub(super) async fn end_session(
     State(web): State<Web>,
     viewer: Viewer,
     Path(id): Path<String>,
-    act: Act<OfToken>,
+    act: Act<Nothing>,
 ) -> Result<Response, Failure> {
     let person = known(viewer)?;
     let own = whose(&person, None)?;

@@ -93,13 +93,7 @@ pub(super) async fn make(
 ) -> Result<Response, Failure> {
     needs_everywhere(&admin, Role::Admin)?;
     let (person, expires_at) = read(&web, act.body).await?;
-    let token = Secret::random().map_err(|e| {
-        Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            ProblemCode::Random,
-            e.to_string(),
-        )
-    })?;
+    let token = Secret::random()?;
     // whoever pastes it where it does not belong does not find it in the log
     web.context.store.log().redactor().learn(token.expose());
     let name = person.name.clone();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Web;
 use super::error::Failure;
-use super::people::{Viewer, needs, not_allowed};
+use super::people::{LOGIN, Viewer, needs, not_allowed};
 use crate::access::{Person, Role};
 use crate::api::ProblemCode;
 use crate::history::App;
@@ -72,10 +72,7 @@ impl Web {
                     format!("to the token {}", person.name),
                     "whoever has the role admin for all apps makes tokens",
                 ),
-                None => (
-                    "without a login".to_owned(),
-                    "log in, or send Authorization: Bearer <token>",
-                ),
+                None => ("without a login".to_owned(), LOGIN),
             };
             Failure::missing(format!("there is no app {name:?} that is shown {to}")).hint(way)
         })
