@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::Launch;
 use super::token::keep_out_of_git;
+use super::{Launch, once};
 use crate::dploy::session::is_loopback;
 use crate::dploy::workspace::{CERT_FILE, KEY_FILE, not_brought_along, write_private};
 use crate::secret::Secret;
@@ -25,6 +25,9 @@ impl Launch<'_> {
         let env = &spec["env"];
         let sets = |name: &str| env.get(name).is_some_and(|value| *value != "");
         if sets(CERT) {
+            let given = self.args.tls_cert.is_some() || self.args.tls_key.is_some();
+            once("-tls-cert", given, CERT)?;
+            once("-self-signed", self.args.self_signed, CERT)?;
             return Ok(None);
         }
         let given = Place::of(self.args.tls_cert.as_deref(), self.args.tls_key.as_ref())?;

@@ -116,6 +116,16 @@ pub(super) struct Launch<'a> {
     args: &'a LaunchArgs,
 }
 
+/// Refuses a flag beside a variable that says the same.
+fn once(flag: &str, typed: bool, variable: &str) -> anyhow::Result<()> {
+    if typed {
+        bail!(
+            "{flag} is given, and the env of -observer-spec sets {variable}; leave out one of them"
+        );
+    }
+    Ok(())
+}
+
 impl<'a> Launch<'a> {
     /// The launch that descriptor and token ask for, or what is missing for push-to-deploy.
     pub(super) fn of(
@@ -184,14 +194,16 @@ impl<'a> Launch<'a> {
             // before the observer knows of it: a token that nobody has would lock everybody out
             let token = token::token_in(&file, terminal)?;
             spec["env"]["DPLOY_OBSERVER_TOKEN_SHA256"] = token.sha256().into();
-            if !sets(TOKEN_NAME) {
-                let before = there
-                    .as_ref()
-                    .and_then(|t| t.raw["env"][TOKEN_NAME].as_str());
-                let name =
-                    token::name(self.workspace, self.args.name.as_deref(), before, terminal)?;
-                spec["env"][TOKEN_NAME] = name.into();
-            }
+        }
+        let typed = self.args.name.as_deref();
+        if sets(TOKEN_NAME) {
+            once("-name", typed.is_some(), TOKEN_NAME)?;
+        } else if !own || typed.is_some() {
+            let before = there
+                .as_ref()
+                .and_then(|t| t.raw["env"][TOKEN_NAME].as_str());
+            let name = token::name(self.workspace, typed, before, terminal)?;
+            spec["env"][TOKEN_NAME] = name.into();
         }
         let fingerprint = self.certificate(&mut spec)?;
         if spec["env"].get("DPLOY_MARATHON_URL").is_none() && is_loopback(&self.marathon.url) {

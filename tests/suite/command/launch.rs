@@ -209,9 +209,25 @@ async fn a_spec_of_ones_own_replaces_the_template_and_what_it_sets_stays() {
     let api = format!("{}/api/v3", desk.town.github.url());
     spec["env"]["DPLOY_OBSERVER_GITHUB_API"] = api.into();
     spec["env"]["DPLOY_OBSERVER_TOKEN_SHA256"] = hex::encode(Sha256::digest(token)).into();
+    // what is said here and there too is asked back, and not overlooked
+    let mut twice = spec.clone();
+    twice["env"]["DPLOY_OBSERVER_TOKEN_NAME"] = "bob".into();
+    twice["env"]["DPLOY_OBSERVER_TLS_CERT"] = "cert.pem".into();
+    shop.write("own.json", &twice.to_string());
+    for typed in [["-name", "ana"].as_slice(), &["-self-signed"]] {
+        let run = [&["run", "-observer-spec", "own.json"], typed].concat();
+        desk.run(&shop, &run).await.code(1).says(&[
+            &format!("{} is given, and the env of -observer-spec", typed[0]),
+            "leave out one",
+        ]);
+    }
+    assert_eq!(desk.apps().await, ["/shop/web"]);
     shop.write("own.json", &spec.to_string());
     let said = desk
-        .run(&shop, &["run", "-observer-spec", "own.json"])
+        .run(
+            &shop,
+            &["run", "-observer-spec", "own.json", "-name", "ana"],
+        )
         .await
         .code(0);
     said.says(&["the token that the observer's spec names"]);
@@ -229,6 +245,7 @@ async fn a_spec_of_ones_own_replaces_the_template_and_what_it_sets_stays() {
     ] {
         assert_eq!(app["env"][key], spec["env"][key]);
     }
+    assert_eq!(app["env"]["DPLOY_OBSERVER_TOKEN_NAME"], "ana");
     assert_eq!(app["labels"]["OWN"], "label");
     assert_eq!(app["labels"]["DPLOY_OBSERVER"], "true");
     // it is found again
