@@ -240,6 +240,14 @@ pub struct Settings {
         default_value_t = 15
     )]
     pub head_timeout: u64,
+    /// Seconds that an answer waits for somebody to read of it
+    #[arg(
+        long,
+        env = "DPLOY_OBSERVER_ANSWER_TIMEOUT",
+        value_name = "seconds",
+        default_value_t = 60
+    )]
+    pub answer_timeout: u64,
     /// Ask for a login for everything but health and the webhook; without it, for what belongs to private repositories
     #[arg(long, env = "DPLOY_OBSERVER_PRIVATE", value_name = "bool", num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub private: Option<bool>,

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -55,6 +56,8 @@ pub(super) struct Bounds {
     of_peer: usize,
     /// How long the head of a request may take, and a connection be silent before it.
     head: Duration,
+    /// How long an answer waits for somebody to read of it.
+    answer: Duration,
     /// Proxies, which stand for everybody.
     proxies: Proxies,
 }
@@ -65,6 +68,7 @@ impl Bounds {
             connections: settings.connections.max(1),
             of_peer: settings.connections_of_peer.max(1),
             head: Duration::from_secs(settings.head_timeout.max(1)),
+            answer: Duration::from_secs(settings.answer_timeout.max(1)),
             proxies,
         }
     }
@@ -161,6 +165,7 @@ pub(super) async fn serve(
             address,
             router: router.clone(),
             head: bounds.head,
+            answer: bounds.answer,
             stop: stop.clone(),
         };
         let talk = talk.with(stream, tls.clone());
@@ -179,6 +184,7 @@ struct Talk {
     address: SocketAddr,
     router: Router,
     head: Duration,
+    answer: Duration,
     stop: CancellationToken,
 }
 
@@ -209,6 +215,8 @@ impl Drop for Open {
 impl Talk {
     async fn with(self, stream: TcpStream, tls: Option<TlsAcceptor>) {
         let _ = stream.set_nodelay(true);
+        let mut stream = Box::pin(TimeoutStream::new(stream));
+        stream.as_mut().set_write_timeout_pinned(Some(self.answer));
         let Some(tls) = tls else {
             return self.http1(stream, false).await;
         };

@@ -111,6 +111,8 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::History(args) => show::history(&session, args).await,
         Command::Rollback(args) => operate::rollback(&session, args).await,
         Command::Deploy(args) => operate::deploy(&session, args).await,
+        Command::Redeploy(args) => operate::redeploy(&session, args).await,
+        Command::Adopt(args) => operate::adopt(&session, args).await,
         Command::Cancel(args) => operate::cancel(&session, args).await,
         Command::Why(args) => show::why(&session, args).await,
         Command::Lock(args) => operate::lock(&session, args).await,

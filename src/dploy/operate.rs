@@ -6,7 +6,9 @@ use anyhow::bail;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::args::{CancelArgs, DeployArgs, LockArgs, ReasonArgs, RollbackArgs};
+use super::args::{
+    AdoptCommandArgs, CancelArgs, DeployArgs, LockArgs, ReasonArgs, RedeployArgs, RollbackArgs,
+};
 use super::session::{Observer, Session};
 use super::workspace::Workspace;
 use super::{follow, preview};
@@ -279,6 +281,34 @@ pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Resu
         ..ActBody::default()
     };
     planned(session, "deploy", body, args.yes, "Done.").await
+}
+
+pub(super) async fn redeploy(session: &Session, args: &RedeployArgs) -> anyhow::Result<ExitCode> {
+    let workspace = session.workspace()?;
+    let body = ActBody {
+        to: args.to.as_deref().map(|to| place(&workspace, to)),
+        reason: args.reason.clone(),
+        service: args.service.as_deref().map(absolute),
+        override_lock: args.override_lock,
+        force: args.force,
+        ..ActBody::default()
+    };
+    planned(session, "redeploy", body, args.yes, "Done.").await
+}
+
+/// An id of a service as Marathon writes it: people leave the first slash out.
+fn absolute(id: &str) -> String {
+    format!("/{}", id.trim_start_matches('/'))
+}
+
+pub(super) async fn adopt(session: &Session, args: &AdoptCommandArgs) -> anyhow::Result<ExitCode> {
+    let services: Vec<String> = args.services.iter().map(|id| absolute(id)).collect();
+    let body = ActBody {
+        services: (!services.is_empty()).then_some(services),
+        from: args.from.clone(),
+        ..ActBody::default()
+    };
+    planned(session, "adopt", body, args.yes, "They are this app's now.").await
 }
 
 pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Result<ExitCode> {

@@ -178,6 +178,10 @@ pub(super) enum Command {
     Rollback(RollbackArgs),
     /// Deploy the head of the branch, or another commit
     Deploy(DeployArgs),
+    /// Deploy what is live once more: what drifted or stopped is made good
+    Redeploy(RedeployArgs),
+    /// Take services over that nobody owns, or that an app left which is gone
+    Adopt(AdoptCommandArgs),
     /// End the deploy that runs
     Cancel(CancelArgs),
     /// Why a commit is, or is not, live
@@ -331,6 +335,39 @@ pub(super) struct DeployArgs {
     /// Override somebody else's Marathon deployment
     #[arg(long)]
     pub force: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Args)]
+pub(super) struct RedeployArgs {
+    /// A commit or a deploy such as '#40'; without it, what is live. Anything but the head pins the app
+    pub to: Option<String>,
+    /// Why
+    #[arg(short = 'm', long = "message", value_name = "reason")]
+    pub reason: Option<String>,
+    /// Only this service
+    #[arg(long, value_name = "id")]
+    pub service: Option<String>,
+    /// Act although the app is locked
+    #[arg(long)]
+    pub override_lock: bool,
+    /// Override somebody else's Marathon deployment
+    #[arg(long)]
+    pub force: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Args)]
+pub(super) struct AdoptCommandArgs {
+    /// Ids of services; without any, all of the head's specs
+    pub services: Vec<String>,
+    /// Those with the label of this app, which must be gone
+    #[arg(long, value_name = "app")]
+    pub from: Option<String>,
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,

@@ -1034,6 +1034,43 @@ async fn with_json_what_the_observer_knows_is_one_document() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_live_is_deployed_once_more_and_services_are_taken_over_by_the_observer() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let shell = clone_of(&town);
+    let drifted = json!({"mem": 24});
+    let (status, _) = town
+        .marathon_send("PUT", "/v2/apps/shop/web", &drifted)
+        .await;
+    assert_eq!(status, 200);
+    town.event_until("drift_seen").await;
+    // somebody is asked, sees what it comes to, and a no is one
+    let (code, said) = shell.typed(&["redeploy"], "n\n", 100).await;
+    assert_eq!(code, 1, "{said}");
+    for word in ["mem: 24 -> 16", "redeploy shop by", "nothing was changed"] {
+        assert!(said.contains(word), "{word} is not in {said}");
+    }
+    let (code, said) = shell
+        .typed(&["redeploy", "-service", "shop/web"], "y\n", 100)
+        .await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("#2 of"), "{said}");
+    let app = town.marathon("/v2/apps/shop/web").await;
+    assert_eq!(app["app"]["mem"], 16);
+    let (status, _) = town
+        .marathon_send("POST", "/v2/apps", &service("/shop/old", 1, ""))
+        .await;
+    assert_eq!(status, 201);
+    town.spec("old", &service("/shop/old", 2, ""));
+    town.push("theirs");
+    assert_eq!(town.ended(3).await["failure"]["code"], "NOT_OURS");
+    fails(&shell, &["adopt", "shop/none"], 1, &["/shop/none"]).await;
+    let said = shell.ok(&["adopt", "shop/old"]).await;
+    assert!(said.contains("#4 of"), "{said}");
+    assert_eq!(town.version("/shop/old").await, "2");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_observer_that_shows_nothing_to_strangers_is_read_with_the_token() {
     let specs = [("web", service("/shop/web", 1, ""))];
     let town = Town::founded(&specs, &["--private=true"], quick()).await;

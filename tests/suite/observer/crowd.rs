@@ -87,6 +87,45 @@ async fn one_address_has_so_many_connections_and_others_have_theirs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_and_never_reads_the_answer_gives_the_place_back() {
+    let specs = [("web", service("/shop/web", 1, ""))];
+    let settings = [
+        "--connections-of-peer=1",
+        "--answer-timeout=1",
+        "--requests-of-peer=0",
+    ];
+    let town = Town::with_settings(&specs, &settings).await;
+    // more than the system keeps for a reader
+    let page = "GET /static/app.css HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let asks = tokio::spawn({
+        let mut stream = says(&town, "127.0.0.77", "").await;
+        async move {
+            let written = stream.write_all(page.as_bytes()).await;
+            // nothing of it is read
+            std::future::pending::<()>().await;
+            drop((stream, written));
+        }
+    });
+    let whole = format!("{ASKS}Connection: close\r\n\r\n");
+    until("its place is taken", async || {
+        match end(says(&town, "127.0.0.77", &whole).await).await.as_str() {
+            "" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    })
+    .await;
+    until("its place is free", async || {
+        match end(says(&town, "127.0.0.77", &whole).await).await {
+            answer if answer.contains("200 OK") => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    asks.abort();
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn large_bodies_that_drip_do_not_hold_up_a_push() {
     let specs = [("web", service("/shop/web", 1, ""))];
     let town = Town::with(&specs).await;
