@@ -46,6 +46,15 @@ impl fmt::Display for Role {
     }
 }
 
+/// What somebody is known by, as its hash: what they want is done only while it still counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// A token.
+    Token(String),
+    /// A session of a browser.
+    Session(String),
+}
+
 /// Somebody who is known by a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
@@ -55,6 +64,8 @@ pub struct Person {
     pub role: Role,
     /// The apps it is for; `None`: all, also those to come.
     pub apps: Option<BTreeSet<AppId>>,
+    /// What they showed; `None` where nobody asked.
+    pub proof: Option<Proof>,
 }
 
 impl Person {
@@ -123,6 +134,7 @@ mod tests {
             name: "ana".to_owned(),
             role: Role::Operator,
             apps: Some([shop.clone()].into()),
+            proof: None,
         };
         assert!(ana.may(Role::Viewer, &shop) && ana.may(Role::Operator, &shop));
         assert!(!ana.may(Role::Admin, &shop) && !ana.may(Role::Viewer, &blog));

@@ -65,6 +65,26 @@ pub struct Client {
     token: Option<Secret>,
 }
 
+/// That it shows a certificate which is not trusted here, where that is why.
+fn untrusted(error: &reqwest::Error) -> Option<String> {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(why) = error.downcast_ref::<rustls::Error>()
+            && let rustls::Error::InvalidCertificate(why) = why
+        {
+            return Some(format!(
+                "shows a certificate that is not trusted here ({why}); -ca-cert names the authority that signed it"
+            ));
+        }
+        let io = error.downcast_ref::<std::io::Error>();
+        let inner = io.and_then(std::io::Error::get_ref);
+        cause = inner
+            .map(|e| e as &dyn std::error::Error)
+            .or(error.source());
+    }
+    None
+}
+
 impl Client {
     /// A client of the observer at `base`, e.g. `http://52.37.239.156:8849`. Redirects are not followed.
     ///
@@ -140,9 +160,17 @@ impl Client {
 
     /// Whether it answers at all.
     pub async fn is_alive(&self) -> bool {
+        self.silence().await.is_none()
+    }
+
+    /// Why it does not answer, as far as that can be said; `None` where it does.
+    pub async fn silence(&self) -> Option<String> {
         let asked = self.http.get(format!("{}/healthz", self.base));
-        let answer = asked.timeout(Duration::from_secs(3)).send().await;
-        answer.is_ok_and(|a| a.status().is_success())
+        match asked.timeout(Duration::from_secs(3)).send().await {
+            Ok(answer) if answer.status().is_success() => None,
+            Ok(answer) => Some(format!("answers {}", answer.status())),
+            Err(error) => Some(untrusted(&error).unwrap_or_else(|| "does not answer".to_owned())),
+        }
     }
 
     /// What `/readyz` says, in words.

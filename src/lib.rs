@@ -13,7 +13,7 @@
 //! | 4 | `api` | bodies of the HTTP API |
 //! | 5 | `store` `github` `marathon` `client` `discovery` | SQLite, the two services we talk to, and our own API |
 //! | 6 | `context` `rollout` | the handles to these, and reading a commit; what runs in Marathon and how well |
-//! | 7 | `intake` `deployer` | pushes come in, deploys go out |
+//! | 7 | `intake` `deployer` `pulse` | pushes come in, deploys go out; what runs, and a beat for open pages when it changes |
 //! | 8 | `schedule` `web` `announce` | what is looked at again and again; pages, API, webhook route; the lines of the process's own log |
 //! | 9 | `app` | composition root |
 //! | 10 | `local` | the local world |
@@ -41,6 +41,7 @@ pub mod intake;
 pub mod local;
 pub mod marathon;
 pub mod plan;
+pub mod pulse;
 pub mod reach;
 pub mod rollout;
 pub mod schedule;

@@ -26,6 +26,61 @@ pub struct ServiceBody {
     pub healthy: Option<u32>,
     /// Why it does not go on.
     pub sentence: Option<String>,
+    /// What runs of it, where Marathon was asked.
+    #[serde(flatten)]
+    pub runs: RunsBody,
+}
+
+/// What runs of a service, as Marathon shows it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunsBody {
+    /// The image, where it is a container.
+    pub image: Option<String>,
+    /// The command; for operators.
+    pub command: Option<String>,
+    /// When its configuration changed last: Marathon's version of it.
+    pub version: Option<String>,
+    /// `host:port` of its tasks.
+    pub endpoints: Vec<String>,
+    /// How often the instances that are there were started again.
+    pub restarts: Option<u32>,
+    /// The last task that failed, of any version.
+    pub last_failure: Option<FailedTaskBody>,
+    /// Its page at Marathon; for operators.
+    pub marathon: Option<String>,
+    /// Its tasks.
+    pub tasks: Vec<TaskBody>,
+}
+
+/// A task of a service.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskBody {
+    /// Mesos' id of it.
+    pub task: String,
+    /// `TASK_RUNNING`, `TASK_FAILED` …
+    pub state: String,
+    /// Where it runs.
+    pub host: Option<String>,
+    /// Since when, RFC 3339.
+    pub since: Option<String>,
+    /// Whether it passes its health checks, or runs where there are none.
+    pub healthy: bool,
+    /// Whether it runs the newest configuration.
+    pub current: bool,
+}
+
+/// A task that failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FailedTaskBody {
+    /// When, RFC 3339.
+    pub at: String,
+    /// Where.
+    pub host: String,
+    /// Mesos' id of it, as far as Marathon says it.
+    pub task: Option<String>,
+    /// In Mesos' words.
+    pub sentence: String,
 }
 
 /// A deploy.
@@ -116,6 +171,7 @@ impl DeployBody {
                 running: outcome.map(|o| o.new + o.old),
                 healthy: outcome.map(|o| o.new),
                 sentence: progress.and_then(|p| p.sentence.clone()),
+                runs: RunsBody::default(),
             });
         }
         self.services = Some(services.into_values().collect());

@@ -3,6 +3,7 @@
 mod access;
 mod act;
 mod deploy;
+mod health;
 mod problem;
 
 use std::collections::BTreeMap;
@@ -13,43 +14,14 @@ pub use access::{MadeTokenBody, NewTokenBody, SessionBody, SessionsBody, TokenBo
 pub use act::{
     ActBody, DestroyedBody, PlanBody, PlanInstances, PlanService, QueuedBody, RegisterBody,
 };
-pub use deploy::{DeployBody, ServiceBody};
+pub use deploy::{DeployBody, FailedTaskBody, RunsBody, ServiceBody, TaskBody};
+pub use health::{Health, InstancesBody, health};
 pub use problem::{Problem, ProblemCode};
 
 use crate::event::ResumeWhen;
 use crate::history::{App, AppState, Deploy, DeployState, Destroying, Lock, Pin};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
-use crate::sentence::{Code, Sentence};
-
-/// How well an app is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// What runs is what was deployed, healthy.
-    Ok,
-    /// A deploy is under way.
-    Deploying,
-    /// What runs was changed by somebody else, or something waits for a decision.
-    Degraded,
-    /// The newest deploy failed.
-    Failed,
-    /// Nothing was deployed yet.
-    Unknown,
-}
-
-impl Health {
-    /// The word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Deploying => "deploying",
-            Self::Degraded => "degraded",
-            Self::Failed => "failed",
-            Self::Unknown => "unknown",
-        }
-    }
-}
+use crate::sentence::Sentence;
 
 /// Where an app is deployed from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,8 +70,14 @@ pub struct AppBody {
     pub app: AppId,
     /// Where it stands.
     pub state: AppState,
-    /// How well it is.
+    /// How well it is, by what runs.
     pub health: Health,
+    /// When Marathon showed what runs; null where it was not asked or never answered.
+    #[serde(default)]
+    pub seen_at: Option<String>,
+    /// Instances of all its services, as they run.
+    #[serde(default)]
+    pub instances: Option<InstancesBody>,
     /// Where it is deployed from.
     pub source: SourceBody,
     /// It stays at a commit.
@@ -145,38 +123,6 @@ impl From<&Pin> for PinBody {
             since: pin.since.clone(),
             resume: pin.resume,
         }
-    }
-}
-
-/// How well an app is, by its state.
-#[must_use]
-pub fn health(app: &App) -> Health {
-    if app.destroyed || app.destroying.is_some() {
-        // how its last deploy ended says nothing of what is left
-        Health::Unknown
-    } else if app
-        .running
-        .as_ref()
-        .is_some_and(|d| d.state() != DeployState::Queued || app.live.is_none())
-    {
-        Health::Deploying
-    } else if app
-        .trouble
-        .as_ref()
-        .is_some_and(|t| !t.is(Code::Cancelled) && !t.is(Code::FirstStart))
-    {
-        Health::Failed
-    } else if !app.drift.is_empty()
-        || app
-            .held
-            .as_ref()
-            .is_some_and(|h| h.why.is(Code::FirstStart))
-    {
-        Health::Degraded
-    } else if app.live.is_none() {
-        Health::Unknown
-    } else {
-        Health::Ok
     }
 }
 
@@ -230,6 +176,8 @@ impl From<&App> for AppBody {
             app: app.id.clone(),
             state: app.state(),
             health: health(app),
+            seen_at: None,
+            instances: None,
             source: SourceBody {
                 repository: app.source.repository.to_string(),
                 branch: app.source.branch.to_string(),

@@ -24,6 +24,7 @@ use crate::discovery;
 use crate::github;
 use crate::intake::{Configured, HookKeeper};
 use crate::marathon::{self, Credentials};
+use crate::pulse::Pulse;
 use crate::schedule::{Every, Schedule};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
@@ -197,6 +198,7 @@ pub async fn start(
         &proxies,
     )
     .await?;
+    tasks.spawn(web.pulse.clone().run(stop.clone()));
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
     let delay = Duration::from_secs(settings.delay_registration);
     let every = Every {
@@ -274,6 +276,7 @@ async fn web(
     let context = &hooks.context;
     Ok(Web {
         context: context.clone(),
+        pulse: Pulse::new(context.clone()),
         hooks: hooks.clone(),
         public_url: public_url.to_owned(),
         public_node: settings.public_node.clone().unwrap_or_default(),

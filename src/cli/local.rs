@@ -191,6 +191,11 @@ pub(super) async fn run(
             github.stop().await;
         }
         None => {
+            // its own Marathon and its own GitHub reach it by plain HTTP on loopback
+            anyhow::ensure!(
+                settings.tls_cert.is_none() && settings.tls_key.is_none(),
+                "-tls-cert: the local world speaks plain HTTP, on this machine alone; to try TLS start `observer local marathon`, `observer local github` and an observer beside them"
+            );
             super::logging::start(&quieter(settings, matches))?;
             let ports = Ports {
                 observer: args.observer_port,

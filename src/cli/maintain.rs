@@ -95,6 +95,7 @@ pub(super) async fn token(args: &TokenArgs, folder: &Path) -> anyhow::Result<Exi
                 name: name.clone(),
                 role: *role,
                 apps: apps.as_ref().map(|apps| apps.iter().cloned().collect()),
+                proof: None,
             };
             let new = NewToken {
                 person,

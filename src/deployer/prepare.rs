@@ -185,11 +185,12 @@ impl Context {
         apps: &BTreeMap<ServiceId, LiveApp>,
         old_specs: BTreeMap<ServiceId, Value>,
     ) -> Result<Result<Preview, Obstacle>, crate::store::StoreError> {
-        let live: BTreeMap<ServiceId, Running> = apps
+        let mut live: BTreeMap<ServiceId, Running> = apps
             .iter()
             .map(|(id, a)| (id.clone(), rollout::running(a)))
             .collect();
-        let bounds = self.bounds(&app.id, &commit.services).await?;
+        self.unnamed(app, &mut live).await?;
+        let bounds = self.bounds(app, &commit.services).await?;
         let mut with_settings = app.clone();
         with_settings.settings = commit.settings.clone();
         Ok(plan(

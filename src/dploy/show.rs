@@ -68,9 +68,10 @@ pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
     for service in &page.services {
         let count = |n: Option<u32>| n.map_or("?".to_owned(), |n| n.to_string());
         terminal.say(format!(
-            "{} {}  {} of {}{}",
+            "{} {}  {}  {} of {}{}",
             paint(DIM, "service   "),
             service.id,
+            service.state.as_deref().unwrap_or("not known"),
             count(service.healthy),
             count(service.wanted),
             service
@@ -83,11 +84,14 @@ pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
     Ok(code_of(Some(&page.app)))
 }
 
-/// Held and locked are no errors, but nothing that a script should take for done.
+/// What is not well is an error; held and locked are none, but nothing that a script should take for done.
 fn code_of(app: Option<&AppBody>) -> ExitCode {
     match app {
         Some(app) if app.health == Health::Failed => super::FAILED.into(),
         Some(app) if matches!(app.state, AppState::Locked | AppState::Held) => super::HELD.into(),
+        Some(app) if app.health == Health::Degraded => super::FAILED.into(),
+        // something was deployed, and nobody says whether it runs
+        Some(app) if app.health == Health::Unknown && app.live.is_some() => ExitCode::FAILURE,
         _ => ExitCode::SUCCESS,
     }
 }

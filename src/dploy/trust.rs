@@ -127,6 +127,10 @@ pub(super) fn user_folder() -> Option<PathBuf> {
     folder.map(|f| f.join("dploy"))
 }
 
+fn of_certificate(fingerprint: &str) -> String {
+    format!("observer-certificate {fingerprint}")
+}
+
 impl Hosts {
     /// Those of this user: `$XDG_CONFIG_HOME/dploy/hosts`, else `~/.config/dploy/hosts`.
     pub fn of_user() -> Self {
@@ -151,12 +155,33 @@ impl Hosts {
         line.is_some_and(|line| self.confirmed().contains(&line))
     }
 
+    /// Whether this user made the certificate with this fingerprint, or launched an observer with it: a file of the workspace alone
+    /// may have come with a repository.
+    pub fn knows_certificate(&self, fingerprint: &str) -> bool {
+        self.confirmed().contains(&of_certificate(fingerprint))
+    }
+
+    /// Remembers a certificate that was made here.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn remember_certificate(&self, fingerprint: &str) -> anyhow::Result<()> {
+        self.write_line(of_certificate(fingerprint))
+    }
+
     /// Remembers that this may go there.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn remember(&self, what: What<'_>, url: &str) -> anyhow::Result<()> {
-        let (Some(line), Some(file)) = (what.line(url), &self.file) else {
+        match what.line(url) {
+            Some(line) => self.write_line(line),
+            None => Ok(()),
+        }
+    }
+
+    fn write_line(&self, line: String) -> anyhow::Result<()> {
+        let Some(file) = &self.file else {
             return Ok(());
         };
         let mut lines = self.confirmed();

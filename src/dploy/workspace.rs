@@ -230,13 +230,18 @@ pub(super) fn not_brought_along(file: &Path) -> anyhow::Result<()> {
         return Ok(());
     };
     if let Some(folder) = file.parent()
-        && git(folder, &["ls-files", "--error-unmatch", "--", name]).is_ok()
+        && is_in_git(folder, name)
     {
         bail!(
             "{name} is in the repository, so {why}: `git rm --cached {name}`, and give the observer a new one"
         );
     }
     Ok(())
+}
+
+/// Whether a file of this folder is in its repository.
+pub(super) fn is_in_git(folder: &Path, name: &str) -> bool {
+    git(folder, &["ls-files", "--error-unmatch", "--", name]).is_ok()
 }
 
 /// Whether git would take a file of this folder into its repository, if it has not already; not where there is none.

@@ -252,7 +252,7 @@ pub struct Known {
     /// Whether another app, not destroyed, uses the same repository.
     pub repository_shared: bool,
     /// A service that is about to be changed or adopted and belongs to another app.
-    pub taken: Option<(ServiceId, AppId)>,
+    pub taken: Option<(ServiceId, Option<AppId>)>,
 }
 
 /// What a command came to.
@@ -297,9 +297,9 @@ pub enum Refusal {
     /// The deploy the command speaks of has ended meanwhile.
     #[error("the deploy has ended")]
     Stale,
-    /// A service belongs to another app.
-    #[error("{0} belongs to the app {1}; change the id")]
-    Taken(ServiceId, AppId),
+    /// A service belongs to another app, which is named to those who may hear of it.
+    #[error("{0} belongs to {owner}; change the id", owner = another(.1.as_ref()))]
+    Taken(ServiceId, Option<AppId>),
     /// It makes no sense now, and why.
     #[error("{0}")]
     Not(String),
@@ -312,4 +312,13 @@ pub struct Decision {
     pub events: Vec<NewEvent>,
     /// The answer.
     pub answer: Answer,
+}
+
+/// Another app, by name where it may be said.
+#[must_use]
+pub fn another(app: Option<&AppId>) -> String {
+    app.map_or_else(
+        || "another app of this observer".to_owned(),
+        |app| format!("the app {app}"),
+    )
 }

@@ -15,7 +15,9 @@ mod push;
 mod state;
 mod told;
 
-pub use command::{Answer, Command, Decision, Known, Push, Refusal, Registering, Shown, Target};
+pub use command::{
+    Answer, Command, Decision, Known, Push, Refusal, Registering, Shown, Target, another,
+};
 pub use decide::decide;
 pub use deploy::{Deploy, Progress, Waiting};
 pub use fold::{RowChange, apply};

@@ -307,6 +307,12 @@ impl App {
         !self.destroyed && !self.veiled && self.source.visibility == Visibility::Public
     }
 
+    /// Whether whoever sees this app may hear of the other.
+    #[must_use]
+    pub fn names(&self, other: &Self) -> bool {
+        other.is_public() || other.source.repository_id == self.source.repository_id
+    }
+
     /// Where it stands; the strongest gate is named.
     #[must_use]
     pub fn state(&self) -> AppState {

@@ -199,6 +199,9 @@ pub struct Task {
     /// Where it runs.
     #[serde(default)]
     pub host: Option<String>,
+    /// The Mesos agent that runs it.
+    #[serde(default, rename = "slaveId")]
+    pub agent: Option<String>,
     /// The ports it was given there.
     #[serde(default)]
     pub ports: Vec<u16>,
@@ -275,6 +278,12 @@ pub struct TaskFailure {
     /// The definition it ran.
     #[serde(default)]
     pub version: String,
+    /// Its id.
+    #[serde(default, rename = "taskId")]
+    pub task: Option<String>,
+    /// The Mesos agent that ran it.
+    #[serde(default, rename = "slaveId")]
+    pub agent: Option<String>,
 }
 
 /// An entry of `GET /v2/deployments`.

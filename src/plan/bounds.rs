@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Obstacle, Running, fails};
-use crate::history::App;
+use crate::history::{App, another};
 use crate::id::{AppId, ServiceId};
 use crate::secret::plain;
 use crate::sentence::Code;
@@ -16,8 +16,8 @@ pub struct Bounds {
     pub allowed: Vec<String>,
     /// The observer's own id in Marathon.
     pub own: Option<String>,
-    /// Services that belong to other apps.
-    pub taken: BTreeMap<ServiceId, AppId>,
+    /// Services that belong to other apps, by name where it may be said.
+    pub taken: BTreeMap<ServiceId, Option<AppId>>,
 }
 
 /// Whether this observer may touch a service for the app at all, whatever its label says.
@@ -34,7 +34,7 @@ pub fn allowed(id: &ServiceId, bounds: &Bounds) -> Result<(), Obstacle> {
     if let Some(other) = bounds.taken.get(id) {
         return Err(fails(
             Code::OfAnotherApp,
-            format!("{id} belongs to the app {other}; change the id"),
+            format!("{id} belongs to {}; change the id", another(other.as_ref())),
         ));
     }
     let within = |prefix: &String| {
@@ -64,6 +64,13 @@ pub(super) fn not_ours(app: &App, id: &ServiceId, live: &Running) -> String {
             "{id} exists in Marathon and was not made by dploy; adopt it (POST /apps/{}/adopt) or change the id",
             app.id
         ),
+        // of an app that those who see this one do not hear of
+        Some(other) if other.is_empty() => {
+            format!(
+                "{id} is of another app of this observer, by its label; if that app is gone, take it over (POST /apps/{}/adopt with its name as \"from\"), else change the id",
+                app.id
+            )
+        }
         Some(other) => {
             let other = plain(other, 80);
             format!(

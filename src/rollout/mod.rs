@@ -3,10 +3,12 @@
 
 mod doubts;
 mod look;
+mod now;
 mod room;
 mod standing;
 
 pub use doubts::Doubts;
 pub use look::{Look, apps, is_of, labelled, look, look_in, ours, running};
+pub use now::{Now, Stage, now, restarts};
 pub use room::{Journal, Room, View, Wiped, is_crowded, make_room, wipe, with_room};
 pub use standing::{Given, Standing, Standings, deadline_sentence};

@@ -233,7 +233,7 @@ fn is_whole(app: &LiveApp, look: &Look) -> bool {
 }
 
 /// Why a service does not get on.
-fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sentence> {
+pub(super) fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sentence> {
     // what a task of the version before said explains nothing
     let last = app.last_task_failure.as_ref();
     let last = last.filter(|f| f.version.as_str() >= app.configured());
@@ -260,7 +260,7 @@ fn trouble(app: &LiveApp, look: &Look, failures: u32, well: u32) -> Option<Sente
 
 /// What Marathon says of the instances of the newest configuration that wait to be launched; those of an earlier one that crashed
 /// wait in the same entry.
-fn queued<'a>(app: &LiveApp, look: &'a Look) -> Option<&'a QueueItem> {
+pub(super) fn queued<'a>(app: &LiveApp, look: &'a Look) -> Option<&'a QueueItem> {
     let mut tasks = app.tasks.iter();
     let waits = look.hidden(app) > 0 || tasks.any(|t| app.is_current(t) && t.is_over());
     let mut queue = look.queue.iter().filter(|_| waits);
@@ -268,7 +268,7 @@ fn queued<'a>(app: &LiveApp, look: &'a Look) -> Option<&'a QueueItem> {
 }
 
 /// It is to be launched, and no offer of this version's time was too small: there was none.
-fn waits(app: &LiveApp, look: &Look) -> Option<Sentence> {
+pub(super) fn waits(app: &LiveApp, look: &Look) -> Option<Sentence> {
     queued(app, look)?.is_due().then(|| {
         let sentence = format!(
             "{} waits for Marathon's next round of offers, up to 30 s where nothing is free",

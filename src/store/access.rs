@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::StoreError;
-use crate::access::Person;
+use crate::access::{Person, Proof};
 
 /// A write to tokens and sessions.
 #[derive(Debug)]
@@ -35,10 +35,37 @@ pub struct NewSession {
     pub hash: String,
     /// The name of the token it was begun with.
     pub token: String,
+    /// SHA-256 of that token, which must still be there.
+    pub token_hash: String,
     /// The address it was begun from.
     pub peer: Option<String>,
     /// When it ends.
     pub expires_at: String,
+}
+
+/// Whether what somebody is known by still counts at `at`.
+pub(super) async fn holds(
+    conn: &mut SqliteConnection,
+    proof: &Proof,
+    at: &str,
+) -> Result<bool, StoreError> {
+    let (asked, hash) = match proof {
+        Proof::Token(hash) => (
+            "select count(*) from token t where t.hash = ? and (t.expires_at is null or t.expires_at > ?)",
+            hash,
+        ),
+        Proof::Session(hash) => (
+            "select count(*) from session s join token t on t.name = s.token
+             where s.hash = ? and (t.expires_at is null or t.expires_at > ?2) and s.expires_at > ?2",
+            hash,
+        ),
+    };
+    let number: i64 = sqlx::query_scalar(asked)
+        .bind(hash)
+        .bind(at)
+        .fetch_one(conn)
+        .await?;
+    Ok(number > 0)
 }
 
 impl AccessWrite {
@@ -52,8 +79,9 @@ impl AccessWrite {
                     .bind(at)
                     .execute(&mut *conn)
                     .await?;
-                sqlx::query(
-                    "insert into session (hash, token, created_at, seen_at, peer, expires_at) values (?, ?, ?, ?, ?, ?)",
+                let begun = sqlx::query(
+                    "insert into session (hash, token, created_at, seen_at, peer, expires_at)
+                     select ?, ?, ?, ?, ?, ? from token t where t.hash = ?",
                 )
                 .bind(&new.hash)
                 .bind(&new.token)
@@ -61,8 +89,12 @@ impl AccessWrite {
                 .bind(at)
                 .bind(&new.peer)
                 .bind(&new.expires_at)
+                .bind(&new.token_hash)
                 .execute(conn)
                 .await?;
+                if begun.rows_affected() == 0 {
+                    return Err(StoreError::Ended);
+                }
             }
             Self::SessionSeen(hash) => {
                 sqlx::query("update session set seen_at = ? where hash = ?")

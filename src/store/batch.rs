@@ -8,6 +8,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::StoreError;
 use super::clean::cleaned;
 use super::projection::{Changes, PushLine};
+use crate::access::Proof;
 use crate::event::{Event, Fact, GENESIS, NewEvent, PAYLOAD_LIMIT, split};
 use crate::history::{Answer, App, Command, Decision, Deploy, Refusal, decide};
 use crate::id::{AppId, CommitId, DeployNumber};
@@ -26,6 +27,8 @@ pub struct CommandRequest {
     pub command: Command,
     /// Whether the state that it leads to is answered too.
     pub wants_state: bool,
+    /// What whoever wants it is known by: nothing is done where that does not count any more.
+    pub by: Option<Proof>,
 }
 
 /// What became of a command.

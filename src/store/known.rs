@@ -122,7 +122,7 @@ impl Batch {
         tip: &Tip,
         app: &AppId,
         ids: impl Iterator<Item = &'i ServiceId>,
-    ) -> Result<Option<(ServiceId, AppId)>, StoreError> {
+    ) -> Result<Option<(ServiceId, Option<AppId>)>, StoreError> {
         let ids: BTreeSet<&ServiceId> = ids.collect();
         let owns = |a: &&App, id: &ServiceId| a.id != *app && a.services.contains_key(id);
         let mut others: BTreeSet<AppId> = BTreeSet::new();
@@ -152,7 +152,9 @@ impl Batch {
                 continue;
             };
             if let Some(id) = ids.iter().find(|id| owns(&state, id)) {
-                return Ok(Some(((*id).clone(), other.clone())));
+                let asks = self.apps.get(app).or_else(|| tip.apps.get(app));
+                let named = asks.is_some_and(|asks| asks.names(state));
+                return Ok(Some(((*id).clone(), named.then(|| other.clone()))));
             }
         }
         Ok(None)

@@ -11,6 +11,7 @@ use super::StoreError;
 use super::batch::{CommandRequest, Touched, Written};
 use super::memory::Memory;
 use super::unlogged::Unlogged;
+use crate::access::Person;
 use crate::clock::SharedClock;
 use crate::history::{Answer, Command};
 use crate::id::{AppId, BlobId};
@@ -98,6 +99,29 @@ impl Log {
             dedup,
             command,
             wants_state: false,
+            by: None,
+        };
+        Ok(self.write(request).await?.answer)
+    }
+
+    /// The same of somebody who is known by `by`, as long as that counts.
+    ///
+    /// # Errors
+    /// See [`command`](Self::command); [`StoreError::Ended`] where it does not count any more.
+    pub async fn command_by(
+        &self,
+        app: &AppId,
+        person: &Person,
+        dedup: Option<String>,
+        command: Command,
+    ) -> Result<Answer, StoreError> {
+        let request = CommandRequest {
+            app: app.clone(),
+            actor: person.actor(),
+            dedup,
+            command,
+            wants_state: false,
+            by: person.proof.clone(),
         };
         Ok(self.write(request).await?.answer)
     }
@@ -113,6 +137,7 @@ impl Log {
             dedup: None,
             command,
             wants_state: true,
+            by: None,
         };
         self.write(request).await
     }
@@ -133,6 +158,7 @@ impl Log {
             dedup: None,
             command,
             wants_state: false,
+            by: None,
         };
         if let Some(memory) = &self.memory {
             return memory.would(&request);

@@ -62,6 +62,9 @@ pub enum StoreError {
         "the token {0} is the last one that makes tokens; make another for all apps with the role admin first"
     )]
     LastAdmin(String),
+    /// What somebody was known by counts no more; nothing was written.
+    #[error("whoever asked was sent away, or may do something else, since this began")]
+    Ended,
     /// A row does not hold what this release writes there.
     #[error("a stored row cannot be read: {0}; `observer rebuild` makes the projections anew")]
     Row(#[from] serde_json::Error),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::access::{AccessWrite, NewSession, NewToken};
 use super::unlogged::Unlogged;
 use super::{Store, StoreError};
-use crate::access::{Person, Role};
+use crate::access::{Person, Proof, Role};
 use crate::id::AppId;
 
 /// A token as it is listed; the token itself is not kept.
@@ -82,6 +82,7 @@ impl Raw {
                 name: self.name,
                 role,
                 apps,
+                proof: None,
             },
             created_at: self.created_at,
             expires_at: self.expires_at,
@@ -147,6 +148,18 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?;
         row.map(Raw::row).transpose()
+    }
+
+    /// Whether what somebody is known by still counts at `now`.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn counts(&self, proof: &Proof, now: &str) -> Result<bool, StoreError> {
+        if self.log.memory.is_some() {
+            return Ok(true);
+        }
+        let mut conn = self.readers.acquire().await?;
+        super::access::holds(&mut conn, proof, now).await
     }
 
     /// Begins a browser session.

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use super::access::AccessWrite;
 use super::{Store, StoreError};
-use crate::id::{AppId, BlobId};
+use crate::id::{AppId, BlobId, DeployNumber};
 use crate::secret::Secret;
 
 /// A write that is no event.
@@ -147,5 +147,26 @@ impl Store {
             .bind(format!("{app}/{what}"))
             .fetch_optional(&self.readers)
             .await?)
+    }
+
+    /// What a delivery or an idempotency key of an app came to: the deploy that it began, if it began one; `None` where it never came.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn deploy_of_key(
+        &self,
+        app: &AppId,
+        key: &str,
+    ) -> Result<Option<Option<DeployNumber>>, StoreError> {
+        if self.log.memory.is_some() {
+            return Ok(None);
+        }
+        let query = "select deploy from event where app = ? and dedup = ?";
+        let found: Option<Option<u32>> = sqlx::query_scalar(query)
+            .bind(app.as_str())
+            .bind(key)
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(found.map(|deploy| deploy.map(DeployNumber)))
     }
 }

@@ -9,7 +9,7 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::StoreError;
-use super::batch::{Batch, Tip, Touched, Written};
+use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
 use super::log::{Log, Work};
 use crate::clock::{SharedClock, stamp};
 use crate::history::Decision;
@@ -146,6 +146,9 @@ impl Writer {
         let mut dirty = false;
         for item in work {
             answers.push(match item {
+                Work::Command(request, _) if !self.still_counts(&mut tx, request, &at).await? => {
+                    Err(StoreError::Ended)
+                }
                 Work::Command(request, _) => {
                     let taken = batch
                         .take(Some(&mut tx), &self.tip, request, &at, &self.redactor)
@@ -185,6 +188,19 @@ impl Writer {
         self.head.send_replace(self.tip.seq);
         self.conn = Some(conn);
         Ok(answers)
+    }
+
+    /// Whether whoever wants it may still be known by what they showed.
+    async fn still_counts(
+        &self,
+        conn: &mut SqliteConnection,
+        request: &CommandRequest,
+        at: &str,
+    ) -> Result<bool, StoreError> {
+        match &request.by {
+            Some(proof) => super::access::holds(conn, proof, at).await,
+            None => Ok(true),
+        }
     }
 
     /// After a failed COMMIT the transaction may be on the disk or not; only a full disk says for certain that it is not.

@@ -15,7 +15,7 @@ use crate::history::{Answer, App, Command, Refusal};
 pub(super) struct Acting<'a> {
     pub web: &'a Web,
     pub app: App,
-    pub actor: String,
+    pub person: &'a Person,
     pub form: bool,
     pub key: Option<String>,
 }
@@ -38,11 +38,11 @@ fn remembered(word: &str) -> Answer {
 
 impl<'a> Acting<'a> {
     /// An action without a key, whose answer somebody else writes.
-    pub fn by(web: &'a Web, app: App, person: &Person) -> Self {
+    pub fn by(web: &'a Web, app: App, person: &'a Person) -> Self {
         Self {
             web,
             app,
-            actor: person.actor(),
+            person,
             form: false,
             key: None,
         }
@@ -50,22 +50,36 @@ impl<'a> Acting<'a> {
 }
 
 impl Acting<'_> {
-    /// Hands it to the log. A key that came before is answered as it was then: what began a deploy is known to the log, what did
-    /// not is remembered beside it.
+    /// The answer to a key that came before, as it was then: what began a deploy or changed a gate is known to the log, what changed
+    /// nothing is remembered beside it.
+    pub async fn replayed(&self) -> Result<Option<Answer>, Failure> {
+        let store = &self.web.context.store;
+        let Some(key) = self.key.as_deref() else {
+            return Ok(None);
+        };
+        if let Some(deploy) = store.deploy_of_key(&self.app.id, key).await? {
+            return Ok(Some(deploy.map_or(Answer::Done, Answer::Queued)));
+        }
+        let Some((name, body)) = key.split_once('#') else {
+            return Ok(None);
+        };
+        let known = store.observed(&self.app.id, name).await?;
+        match known.as_ref().and_then(|(value, _)| value.split_once(' ')) {
+            Some((same, word)) if same == body => Ok(Some(remembered(word))),
+            Some(_) => Err(Refusal::KeyReused.into()),
+            None => Ok(None),
+        }
+    }
+
+    /// Hands it to the log.
     pub async fn command(&self, command: Command) -> Result<Answer, Failure> {
+        if let Some(answer) = self.replayed().await? {
+            return Ok(answer);
+        }
         let store = &self.web.context.store;
         let key = self.key.as_deref().and_then(|key| key.split_once('#'));
-        if let Some((name, body)) = key {
-            let known = store.observed(&self.app.id, name).await?;
-            let known = known.as_ref().and_then(|(value, _)| value.split_once(' '));
-            match known {
-                Some((same, word)) if same == body => return Ok(remembered(word)),
-                Some(_) => return Err(Refusal::KeyReused.into()),
-                None => {}
-            }
-        }
         let log = store.log();
-        let answer = log.command(&self.app.id, &self.actor, self.key.clone(), command);
+        let answer = log.command_by(&self.app.id, self.person, self.key.clone(), command);
         let answer = answer.await?;
         if let (Some((name, body)), Some(word)) = (key, word(&answer)) {
             let value = format!("{body} {word}");

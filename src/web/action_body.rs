@@ -1,7 +1,7 @@
 //! Bodies of actions: JSON or form, `{}` or nothing at all; what does not fit is said with its place.
 
 use axum::extract::{FromRequest, Request};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -11,6 +11,8 @@ use super::error::Failure;
 use super::extract::read_body;
 use super::people::who;
 use crate::api::ProblemCode;
+use crate::id::ServiceId;
+use crate::store::StoreError;
 
 /// Larger bodies are no actions.
 pub(super) const LARGEST: usize = 64 * 1024;
@@ -37,9 +39,10 @@ pub(super) struct Nothing {}
 pub(super) struct Key(String);
 
 impl Key {
-    /// The key as the log keeps it.
-    pub fn of(&self, action: &str, whole: &str) -> String {
-        let digest = crate::spec::sha256_hex(format!("{action}\n{whole}").as_bytes());
+    /// The key as the log keeps it, for an action on an app or on one service of it.
+    pub fn of(&self, action: &str, service: Option<&ServiceId>, whole: &str) -> String {
+        let service = service.map_or("", ServiceId::as_str);
+        let digest = crate::spec::sha256_hex(format!("{action}\n{service}\n{whole}").as_bytes());
         format!("{}#{}", self.0, &digest[..16])
     }
 }
@@ -62,16 +65,7 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
             .and_then(|c| c.to_str().ok())
             .unwrap_or_default()
             .to_owned();
-        let key = parts
-            .headers
-            .get("idempotency-key")
-            .and_then(|k| k.to_str().ok())
-            .map(|k| {
-                Key(format!(
-                    "key:{}",
-                    crate::secret::plain(k, 200).replace('#', "%23")
-                ))
-            });
+        let key = key(&parts.headers)?;
         // a program that sends a form reads JSON if it says so
         let accept = parts
             .headers
@@ -82,7 +76,7 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
         let bytes = read_body(body, LARGEST).await?;
         // it may have taken its time: who was sent away meanwhile does nothing any more
         if who(web, &parts).await? != asked {
-            return Err(ended_meanwhile());
+            return Err(StoreError::Ended.into());
         }
         let form = content_type.starts_with("application/x-www-form-urlencoded")
             && !bytes.trim_ascii_start().starts_with(b"{");
@@ -115,10 +109,20 @@ impl<T: DeserializeOwned> FromRequest<Web> for Act<T> {
     }
 }
 
-fn ended_meanwhile() -> Failure {
-    let why = "whoever asked was sent away, or may do something else, since this began";
-    Failure::new(StatusCode::UNAUTHORIZED, ProblemCode::Token, why)
-        .hint("nothing was done; ask again")
+/// Longest idempotency key, in characters.
+const LONGEST_KEY: usize = 200;
+
+/// `Idempotency-Key`, where there is one.
+fn key(headers: &HeaderMap) -> Result<Option<Key>, Failure> {
+    let Some(key) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = key.to_str().ok().filter(|k| k.len() <= LONGEST_KEY);
+    let key = key.ok_or_else(|| {
+        let why = format!("Idempotency-Key: at most {LONGEST_KEY} characters of ASCII");
+        Failure::unprocessable(ProblemCode::Invalid, why).hint("nothing was done")
+    })?;
+    Ok(Some(Key(format!("key:{}", key.replace('#', "%23")))))
 }
 
 fn json_value(bytes: &[u8]) -> Result<Value, Failure> {
@@ -132,7 +136,7 @@ fn json_value(bytes: &[u8]) -> Result<Value, Failure> {
     })
 }
 
-/// A form as JSON: empty fields are left out, `on` and `true` are true, counts are numbers.
+/// A form as JSON: empty fields are left out but for those that decide, `on` and `true` are true, counts are numbers.
 fn form_value(bytes: &[u8]) -> Value {
     let text = String::from_utf8_lossy(bytes);
     let decode = |t: &str| {
@@ -141,15 +145,21 @@ fn form_value(bytes: &[u8]) -> Value {
             .into_owned()
     };
     let mut map = Map::new();
-    for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decode(name), decode(value));
-        if value.trim().is_empty() {
+        // a browser sends what was left empty too; what decides whether something is done is not left to chance
+        let decides = ["dry_run", "override_lock", "force", "keep_services", "plan"];
+        if value.trim().is_empty() && !decides.contains(&name.as_str()) {
             continue;
         }
         let value = match name.as_str() {
-            "dry_run" | "override_lock" | "force" | "keep_services" => {
-                Value::Bool(matches!(value.as_str(), "on" | "true" | "1"))
-            }
+            "dry_run" | "override_lock" | "force" | "keep_services" => match value.as_str() {
+                "on" | "true" | "1" => Value::Bool(true),
+                "off" | "false" | "0" => Value::Bool(false),
+                // neither a yes nor a no, which the body then says
+                _ => Value::String(value),
+            },
             // a list, as one writes it into one field
             "apps" => {
                 let names = value.split(',').map(str::trim).filter(|n| !n.is_empty());

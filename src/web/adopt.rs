@@ -1,6 +1,5 @@
 //! Services become an app's that nobody owns, or that an app left which is gone.
 
-use super::Web;
 use super::acting::Acting;
 use super::error::Failure;
 use super::target::Wanted;
@@ -44,10 +43,7 @@ pub(super) async fn adopted(acting: &Acting<'_>, body: &ActBody) -> Result<Vec<O
         return Err(Failure::unprocessable(ProblemCode::Invalid, why));
     }
     let live = web.context.live(app, &resolved.commit.services).await?;
-    let bounds = web
-        .context
-        .bounds(&app.id, &resolved.commit.services)
-        .await?;
+    let bounds = web.context.bounds(app, &resolved.commit.services).await?;
     let chosen = resolved.commit.services.iter().filter(|s| wanted(&s.id));
     for service in chosen {
         let label = live.get(&service.id).and_then(|l| l.labels.get(LABEL_APP));
@@ -56,7 +52,7 @@ pub(super) async fn adopted(acting: &Acting<'_>, body: &ActBody) -> Result<Vec<O
             return Err(Failure::unprocessable(ProblemCode::Invalid, why.sentence));
         }
         if let Some(owner) = label.filter(|l| **l != *app.id.as_str()) {
-            given_up(web, &service.id, owner, body.from.as_deref()).await?;
+            given_up(acting, &service.id, owner, body.from.as_deref()).await?;
         }
     }
     if let Some(from) = &body.from {
@@ -101,7 +97,7 @@ pub(super) async fn adopted(acting: &Acting<'_>, body: &ActBody) -> Result<Vec<O
 
 /// Whether the app whose label a service carries is gone, as the operator says by naming it.
 async fn given_up(
-    web: &Web,
+    acting: &Acting<'_>,
     service: &ServiceId,
     owner: &str,
     from: Option<&str>,
@@ -109,9 +105,17 @@ async fn given_up(
     let owner = plain(owner, 80);
     let refused = |why: String| Err(Failure::unprocessable(ProblemCode::Invalid, why));
     let known = match owner.parse() {
-        Ok(id) => web.context.store.app(&id).await?,
+        Ok(id) => acting.web.context.store.app(&id).await?,
         Err(_) => None,
     };
+    let hidden = known
+        .as_ref()
+        .is_some_and(|a| !acting.person.is_for(&a.id) && !a.is_public());
+    if hidden {
+        return refused(format!(
+            "{service} carries the label of another app of this observer; change the id"
+        ));
+    }
     if known.is_some_and(|a| !a.destroyed) {
         return refused(format!(
             "{service} carries the label of the app {owner}, which is deployed from here; destroy that first, or change the id"

@@ -5,6 +5,9 @@ use super::html::{Banner, Chrome};
 use crate::access::Person;
 use crate::history::App;
 
+/// What was seen of Marathon so many seconds ago is said to be old.
+const OLD: i64 = 20;
+
 impl Web {
     /// What surrounds every page: who looks, and what has to be said on all of them.
     pub(super) fn chrome(&self, person: Option<Person>, path: &str) -> Chrome {
@@ -40,6 +43,25 @@ impl Web {
             path: path.to_owned(),
             version: env!("CARGO_PKG_VERSION"),
         }
+    }
+
+    /// What is said where Marathon does not show what runs, or did so long ago.
+    pub(super) fn silence(&self, seen_at: Option<&str>) -> Option<Banner> {
+        let seen: Option<jiff::Timestamp> = seen_at.and_then(|at| at.parse().ok());
+        let age = seen.map(|at| self.context.clock.now().duration_since(at).as_secs());
+        if age.is_some_and(|age| age < OLD) {
+            return None;
+        }
+        let silence = self.context.marathon.silence();
+        let shown = age.map_or_else(
+            || "what runs is not known".to_owned(),
+            |age| format!("what runs is shown as it was {age} s ago"),
+        );
+        Some(Banner {
+            level: "warn",
+            text: format!("{silence}; {shown}."),
+            link: None,
+        })
     }
 
     /// Banners about one app: its hook, GitHub's silence.

@@ -78,6 +78,12 @@ impl From<StoreError> for Failure {
                 format!("the log cannot be written now: {why}"),
             )
             .hint("try again in a moment"),
+            StoreError::Ended => Self::new(
+                StatusCode::UNAUTHORIZED,
+                ProblemCode::Token,
+                error.to_string(),
+            )
+            .hint("nothing was done; ask again"),
             StoreError::Exists(_) => Self::new(
                 StatusCode::CONFLICT,
                 ProblemCode::NameTaken,

@@ -15,7 +15,7 @@ use super::people::Viewer;
 use super::view::line;
 use crate::api::ProblemCode;
 use crate::event::Fact;
-use crate::store::EventFilter;
+use crate::store::{EventFilter, StoreError};
 
 #[derive(Deserialize)]
 pub(super) struct EventsQuery {
@@ -130,7 +130,12 @@ pub(super) async fn export_events(
         limit: 500,
         ..query.filter()?
     };
-    let pages = futures_util::stream::try_unfold((web, filter), |(web, filter)| async move {
+    let start = (web, viewer, filter);
+    let pages = futures_util::stream::try_unfold(start, |(web, viewer, filter)| async move {
+        // whoever is sent away meanwhile reads no further
+        if !web.still(&viewer).await.map_err(std::io::Error::other)? {
+            return Err(std::io::Error::other(StoreError::Ended));
+        }
         let events = web
             .context
             .store
@@ -149,7 +154,7 @@ pub(super) async fn export_events(
             serde_json::to_writer(&mut lines, event).map_err(std::io::Error::other)?;
             lines.push(b'\n');
         }
-        Ok(Some((lines, (web, next))))
+        Ok(Some((lines, (web, viewer, next))))
     });
     Ok((
         [(header::CONTENT_TYPE, "application/jsonl")],

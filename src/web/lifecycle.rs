@@ -116,11 +116,11 @@ pub(super) async fn confirm_destroy(
     Query(wish): Query<DestroyBody>,
 ) -> Result<Response, Failure> {
     let app = web.app_for(&person, Role::Admin, &name).await?;
-    let page = web.app_page(&app, None).await?;
+    let page = web.app_page(&app, None, true).await?;
     let acting = Acting::by(&web, app, &person);
     // without Marathon there is no plan, and who must may destroy it all the same
     let plan = acting.look(&wish.wish()).await.ok();
-    let chrome = web.chrome(Some(person), &format!("/apps/{}", acting.app.id));
+    let chrome = web.chrome(Some(person.clone()), &format!("/apps/{}", acting.app.id));
     let page = html::destroy(&chrome, &page, plan.as_ref(), wish.keep_services, None);
     Ok(Html(page).into_response())
 }
@@ -138,7 +138,7 @@ pub(super) async fn destroy_by_form(
             let why = format!("confirm: must be {}; nothing was done", app.id);
             return Err(Failure::unprocessable(ProblemCode::Invalid, why));
         }
-        let page = web.app_page(&app, None).await?;
+        let page = web.app_page(&app, None, true).await?;
         let chrome = web.chrome(Some(person), &format!("/apps/{}", app.id));
         let error = format!("Type {} to confirm; nothing was done.", app.id);
         return Ok((

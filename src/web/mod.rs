@@ -42,6 +42,7 @@ pub use routes::router;
 
 use crate::context::Context;
 use crate::intake::{Configured, HookKeeper};
+use crate::pulse::Pulse;
 use crate::secret::Secret;
 use crate::settings::Shown;
 
@@ -50,6 +51,8 @@ use crate::settings::Shown;
 pub struct Web {
     /// Log, GitHub, Marathon, clock.
     pub context: Context,
+    /// What runs, and when that or the log changes.
+    pub pulse: Pulse,
     /// Keeps the webhook.
     pub hooks: HookKeeper,
     /// The address under which browsers reach us, without a slash at the end.

@@ -106,10 +106,16 @@ async fn perform(
     let acting = Acting {
         web,
         app,
-        actor: person.actor(),
+        person,
         form: act.form,
-        key: act.key.map(|key| key.of(action, &act.whole)),
+        key: act
+            .key
+            .map(|key| key.of(action, service.as_ref(), &act.whole)),
     };
+    // asked again, it is answered as it was, whatever has changed since
+    if let Some(answer) = acting.replayed().await? {
+        return Ok(acting.answer(&answer));
+    }
     let wish = match action {
         "rollback" | "deploy" | "redeploy" | "resume" | "unlock" | "scale" | "adopt" => {
             wish(&acting, action, &body, service).await?
@@ -277,9 +283,9 @@ pub(super) async fn confirm(
     let service = one_service(&app, &action, service, body.service.take())?;
     let acting = Acting {
         web: &web,
-        actor: person.actor(),
+        person: &person,
         app,
-        form: true,
+        form: wants(&uri, &headers) == Wants::Html,
         key: None,
     };
     let wish = wish(&acting, &action, &body, service.clone()).await?;

@@ -11,7 +11,7 @@ use super::Web;
 use super::error::Failure;
 use super::html::{self, WhyLine};
 use super::negotiate::{respond, wants};
-use super::people::Viewer;
+use super::people::{Stranger, Viewer};
 use super::view::line;
 use crate::access::Role;
 use crate::api::{AppBody, AppsBody, ProblemCode, WhyBody, WhyLineBody};
@@ -49,14 +49,23 @@ pub(super) async fn list_apps(
     let after = page.after.as_deref().unwrap_or_default();
     let apps = web.apps_shown(&viewer, after, 1001).await?;
     let next = (apps.len() > 1000).then(|| apps[999].id.to_string());
+    let seen = web.pulse.seen().await;
+    let shown = apps.iter().take(1000);
+    let shown = shown
+        .map(|app| web.with_what_runs(app, seen.as_deref()))
+        .collect();
     let body = AppsBody {
         seq,
         next,
         all: web.shows_all(&viewer),
-        apps: apps.iter().take(1000).map(AppBody::from).collect(),
+        apps: shown,
         registering: web.registering(&viewer),
     };
     let mut chrome = web.chrome(viewer.person, "/");
+    let at = seen.as_ref().map(|s| crate::clock::stamp(s.at));
+    if !body.apps.is_empty() {
+        chrome.banners.extend(web.silence(at.as_deref()));
+    }
     for app in apps.iter().filter(|a| a.hook.failure.is_some()).take(3) {
         chrome.banners.extend(web.app_banners(app).await);
     }
@@ -78,25 +87,16 @@ pub(super) async fn show_app(
         .before
         .as_deref()
         .and_then(|b| b.trim_start_matches('#').parse().ok());
-    let mut body = web.app_page(&app, before).await?;
-    if !viewer.may(Role::Operator, &app) {
+    let operator = viewer.may(Role::Operator, &app);
+    let mut body = web.app_page(&app, before, operator).await?;
+    if !operator {
         body.settings.clear();
     }
     let mut chrome = web.chrome(viewer.person, &format!("/apps/{}", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
-    if body
-        .services
-        .iter()
-        .any(|s| s.wanted.is_none() && s.state.as_deref() != Some("missing"))
-    {
-        let silence = web.context.marathon.silence();
-        let text = format!("{silence}; counts are not known.");
-        chrome.banners.push(html::Banner {
-            level: "warn",
-            text,
-            link: None,
-        });
-    }
+    chrome
+        .banners
+        .extend(web.silence(body.app.seen_at.as_deref()));
     Ok(respond(wants(&uri, &headers), &body, || {
         html::app(&chrome, &body)
     }))
@@ -123,7 +123,9 @@ pub(super) async fn show_deploy(
         .deploy(&app.id, number)
         .await?
         .ok_or_else(missing)?;
-    let body = web.deploy_body(&app, &deploy).await;
+    let body = web
+        .deploy_body(&app, &deploy, viewer.may(Role::Operator, &app))
+        .await;
     let filter = EventFilter {
         app: Some(app.id.clone()),
         deploy: Some(number),
@@ -267,7 +269,7 @@ pub(super) async fn healthz() -> &'static str {
 }
 
 /// Ready is what only we can break: the log. GitHub or Marathon down is degraded, so that webhooks go on arriving.
-pub(super) async fn readyz(State(web): State<Web>) -> Response {
+pub(super) async fn readyz(State(web): State<Web>, _stranger: Stranger) -> Response {
     if let Err(error) = web.context.store.log().ping().await {
         return (
             StatusCode::SERVICE_UNAVAILABLE,

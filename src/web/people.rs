@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::Web;
 use super::error::Failure;
-use crate::access::{Person, Role};
+use crate::access::{Person, Proof, Role};
 use crate::api::ProblemCode;
 use crate::clock::stamp;
 use crate::history::App;
@@ -88,6 +88,16 @@ fn by_proxy(web: &Web, parts: &Parts) -> bool {
     neighbour(parts).is_some_and(|peer| web.proxies.has(peer))
 }
 
+/// An address as proxies write it: `203.0.113.9`, `203.0.113.9:5555`, `[2001:db8::1]:5555`.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.parse::<IpAddr>().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|at| at.ip());
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let ip = bare.or_else(with_port).or_else(bracketed)?;
+    Some(ip.to_canonical())
+}
+
 /// The address of who asks: the neighbour, or whom a proxy that we believe names. It names the nearest last; what stands before
 /// that anybody may have written.
 pub(super) fn peer(web: &Web, parts: &Parts) -> Option<IpAddr> {
@@ -96,13 +106,12 @@ pub(super) fn peer(web: &Web, parts: &Parts) -> Option<IpAddr> {
         return Some(near);
     }
     let named = parts.headers.get_all("x-forwarded-for").iter();
-    let named: Vec<IpAddr> = named
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|address| address.trim().parse::<IpAddr>().ok())
-        .map(|address| address.to_canonical())
+    let named: Vec<&str> = named
+        .flat_map(|value| value.to_str().unwrap_or("?").split(','))
         .collect();
-    let stranger = named.into_iter().rev().find(|ip| !web.proxies.has(*ip));
+    // what is no address hides whatever the client wrote before it
+    let addresses = named.into_iter().rev().map_while(address);
+    let stranger = addresses.into_iter().find(|ip| !web.proxies.has(*ip));
     Some(stranger.unwrap_or(near))
 }
 
@@ -143,7 +152,10 @@ pub(super) async fn of_token(
     let hash = Secret::new(token.trim()).sha256();
     let now = stamp(web.context.clock.now());
     match web.context.store.token(&hash).await? {
-        Some(row) if !row.is_over(&now) => Ok(row.person),
+        Some(row) if !row.is_over(&now) => Ok(Person {
+            proof: Some(Proof::Token(hash)),
+            ..row.person
+        }),
         Some(row) => {
             let end = row.expires_at.unwrap_or_default();
             web.refused(route, "a token that is over").await;
@@ -191,12 +203,16 @@ pub(super) async fn who(web: &Web, parts: &Parts) -> Result<Option<Person>, Fail
         return Ok(None);
     };
     let seen: Option<jiff::Timestamp> = seen.and_then(|at| at.parse().ok());
+    let proof = Some(Proof::Session(session.clone()));
     if seen.is_none_or(|at| now.duration_since(at).as_secs().abs() >= 60) {
         let store = store.clone();
         // who reads does not wait for it, and does not hear that it failed
         tokio::spawn(async move { store.session_seen(&session).await });
     }
-    Ok(Some(row.person))
+    Ok(Some(Person {
+        proof,
+        ..row.person
+    }))
 }
 
 /// The way in, for who is not known.
@@ -239,10 +255,25 @@ pub(super) fn not_allowed(why: String) -> Failure {
 async fn known(parts: &Parts, web: &Web, role: Role) -> Result<Person, Failure> {
     let Some(person) = who(web, parts).await? else {
         web.patience.may_ask(peer(web, parts))?;
+        if session_of(web, parts).is_some() {
+            return Err(login("your session has ended, and nothing was done"));
+        }
         return Err(login(&format!("this needs the role {role}")));
     };
     needs(&person, role)?;
     Ok(person)
+}
+
+/// Whoever asks for what is shown to everybody, as often as strangers may.
+pub(super) struct Stranger;
+
+impl FromRequestParts<Web> for Stranger {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Failure> {
+        web.patience.may_ask(peer(web, parts))?;
+        Ok(Self)
+    }
 }
 
 impl FromRequestParts<Web> for Operator {
@@ -273,5 +304,27 @@ impl FromRequestParts<Web> for Viewer {
             }
         }
         Ok(Self { person })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_as_proxies_write_it() {
+        for (text, is) in [
+            ("203.0.113.9", Some("203.0.113.9")),
+            (" 203.0.113.9:5555", Some("203.0.113.9")),
+            ("[2001:db8::1]:5555", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("::ffff:10.0.0.1", Some("10.0.0.1")),
+            ("unknown", None),
+            ("_hidden:80", None),
+            ("", None),
+        ] {
+            let is: Option<IpAddr> = is.map(|ip| ip.parse().unwrap());
+            assert_eq!(address(text), is, "{text}");
+        }
     }
 }

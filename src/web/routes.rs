@@ -14,7 +14,7 @@ use tower_http::trace::TraceLayer;
 
 use super::error::{Failure, Rendered};
 use super::negotiate::{Wants, wants};
-use super::people::{Operator, OverTls, who};
+use super::people::{Operator, OverTls, Stranger, who};
 use super::{Web, events, hook, html, lifecycle, operate, pages, seed, session, tokens, webhook};
 use crate::api::{Problem, ProblemCode};
 
@@ -104,7 +104,11 @@ async fn rollback(
 }
 
 /// Paths that no route has: a service with its slashes plain, or nothing.
-async fn elsewhere(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
+async fn elsewhere(
+    State(web): State<Web>,
+    _stranger: Stranger,
+    request: Request,
+) -> Result<Response, Failure> {
     let path = request.uri().path().to_owned();
     let of_service = path.strip_prefix("/apps/").map(|p| p.matches('/').count());
     if request.method() == Method::POST && of_service.is_some_and(|slashes| slashes > 1) {
@@ -162,6 +166,12 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
         .map(ToString::to_string)
         .unwrap_or_default();
     let get = request.method() == Method::GET;
+    // who acted comes back to the page where that was
+    let path = if get {
+        path
+    } else {
+        acted_on(request.headers())
+    };
     let (parts, body) = request.into_parts();
     let mut asking = parts.clone();
     // a token was judged by the handler
@@ -186,12 +196,23 @@ async fn errors_as_read(State(web): State<Web>, request: Request, next: Next) ->
     // who is logged in is not asked to log in
     let person = who(&web, &asking).await.ok().flatten();
     // a link to what strangers are not shown leads there after the login
-    let chrome = web.chrome(person, if get { &path } else { "/" });
+    let chrome = web.chrome(person, &path);
     let mut page = (response.status(), Html(html::problem(&chrome, &problem))).into_response();
     if let Some(allow) = response.headers().get(header::ALLOW) {
         page.headers_mut().insert(header::ALLOW, allow.clone());
     }
     page
+}
+
+/// The page whose form was sent: the cross-site check has seen to it that it is one of ours.
+fn acted_on(headers: &axum::http::HeaderMap) -> String {
+    let referer = headers.get(header::REFERER).and_then(|r| r.to_str().ok());
+    let url = referer.and_then(|r| reqwest::Url::parse(r).ok());
+    let Some(url) = url else {
+        return "/".to_owned();
+    };
+    let query = url.query().map(|q| format!("?{q}")).unwrap_or_default();
+    format!("{}{query}", url.path())
 }
 
 /// What refuses before a handler (the cross-site check, axum's extractors) answers with an empty body or bare text: it

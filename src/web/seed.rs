@@ -141,7 +141,7 @@ pub(super) async fn moved(
         StatusCode::GONE,
         ProblemCode::Moved,
         format!(
-            "{} of the first release is now POST /apps/{app}/hook/{action}, for operators only; nothing was done",
+            "{} of the first release is now POST /apps/{app}/hook/{action}, for admins only; nothing was done",
             uri.path()
         ),
     )

@@ -15,16 +15,16 @@ use super::action_body::{Act, LARGEST, Nothing};
 use super::error::Failure;
 use super::extract::read_body;
 use super::html;
-use super::negotiate::{json as json_answer, respond, wants};
+use super::negotiate::{Wants, json as json_answer, respond, wants, wants_page};
 use super::people::{
-    NOT_SAFE, Viewer, cookie_name, is_safe, login, not_allowed, of_token, over_tls, peer,
+    NOT_SAFE, Stranger, Viewer, cookie_name, is_safe, login, not_allowed, of_token, over_tls, peer,
     session_of,
 };
-use crate::access::{Person, Role};
+use crate::access::{Person, Proof, Role};
 use crate::api::{ProblemCode, SessionBody, SessionsBody};
 use crate::clock::stamp;
 use crate::secret::Secret;
-use crate::store::{NewSession, SESSION_ID, SessionRow};
+use crate::store::{NewSession, SESSION_ID, SessionRow, StoreError};
 
 #[derive(Deserialize)]
 pub(super) struct Next {
@@ -61,6 +61,7 @@ fn inside(next: &str) -> String {
 pub(super) async fn show_login(
     State(web): State<Web>,
     Query(query): Query<Next>,
+    _stranger: Stranger,
     parts: Parts,
 ) -> Response {
     let closed = (!is_safe(&web, &parts)).then_some(NOT_SAFE);
@@ -70,6 +71,8 @@ pub(super) async fn show_login(
 
 pub(super) async fn log_in(State(web): State<Web>, request: Request) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
+    web.patience.may_ask(peer(&web, &parts))?;
+    let reads = wants_page(&parts.uri, &parts.headers);
     if !is_safe(&web, &parts) {
         return Err(Failure::new(
             StatusCode::FORBIDDEN,
@@ -94,8 +97,17 @@ pub(super) async fn log_in(State(web): State<Web>, request: Request) -> Result<R
                 &failure.0.detail[1..]
             );
             let page = html::login(&chrome, &next, Some(&said), None);
+            if reads == Wants::Json {
+                return Err(failure);
+            }
             let status = StatusCode::from_u16(failure.0.status).unwrap_or(StatusCode::UNAUTHORIZED);
-            return Ok((status, Html(page)).into_response());
+            let mut answer = (status, Html(page)).into_response();
+            if let Some(seconds) = failure.0.retry_after {
+                answer
+                    .headers_mut()
+                    .insert(axum::http::header::RETRY_AFTER, seconds.into());
+            }
+            return Ok(answer);
         }
         Err(other) => return Err(other),
     };
@@ -114,9 +126,13 @@ pub(super) async fn log_in(State(web): State<Web>, request: Request) -> Result<R
         })?;
     let from = peer(&web, &parts).map(|ip| ip.to_string());
     tracing::info!(token = %person.name, peer = from.as_deref().unwrap_or_default(), "a browser logged in");
+    let Some(Proof::Token(token_hash)) = person.proof else {
+        return Err(StoreError::Ended.into());
+    };
     let begun = NewSession {
         hash: session.sha256(),
         token: person.name,
+        token_hash,
         peer: from,
         expires_at: stamp(expires),
     };

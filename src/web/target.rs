@@ -25,6 +25,10 @@ pub(super) enum Wanted {
 
 /// Reads `to`, `commit` or `deploy` of a body.
 pub(super) fn wanted(body: &ActBody) -> Result<Wanted, Failure> {
+    if body.deploy.is_some() && body.to.is_some() {
+        let why = "deploy: stands beside to; say one of them";
+        return Err(Failure::unprocessable(ProblemCode::Invalid, why).hint("nothing was done"));
+    }
     let by_number = body
         .deploy
         .as_ref()

@@ -82,6 +82,7 @@ async fn read(web: &Web, wish: NewTokenBody) -> Result<(Person, Option<String>),
         name: wish.name,
         role: wish.role,
         apps: wish.apps,
+        proof: None,
     };
     Ok((person, expires.map(stamp)))
 }

@@ -1,14 +1,13 @@
 //! From state to the bodies that pages and API show. Anonymous viewers see an allow-list.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::Web;
 use super::error::Failure;
 use super::html::{DiffLine, EventLine};
-use super::running::{Counts, fill, services};
+use super::running::{Sight, fill, see, services};
 use crate::api::{
     AppBody, AppPage, DeployBody, HookBody, PlanBody, PlanInstances, PlanService, SettingBody,
 };
@@ -16,35 +15,14 @@ use crate::deployer::Preview;
 use crate::event::{Action, CommitInfo, DeployRef, Event, summary};
 use crate::history::{App, Deploy, DeployState};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
-use crate::marathon::{LiveApp, MarathonError, Moment};
 use crate::plan::Step;
-use crate::rollout;
 use crate::secret::{fingerprint, hide_secrets, looks_secret};
 use crate::spec::{Change, Service, diff, diff_of_running};
-
-/// How long a page waits for Marathon before it shows what the log knows.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Fields whose values anybody may see.
 const OPEN_FIELDS: &[&str] = &["/container/docker/image", "/instances", "/cpus", "/mem"];
 
 impl Web {
-    /// The services as they run now; `None` when Marathon does not say in time.
-    pub(super) async fn counts(&self, app: &App) -> Option<Counts> {
-        let context = &self.context;
-        // Marathon is asked once for all who look within half a second
-        let looking = async {
-            let seen = context.picture.since(Moment::default()).await?;
-            let labelled = |a: &&LiveApp| rollout::is_of(a, &app.id);
-            let ours = seen.apps.values().filter(labelled);
-            let mut ids: BTreeSet<ServiceId> = ours.filter_map(|a| a.id.parse().ok()).collect();
-            ids.extend(app.services.keys().cloned());
-            let look = rollout::look_in(&seen, &context.marathon, ids).await?;
-            Ok::<_, MarathonError>(look.apps)
-        };
-        tokio::time::timeout(PATIENCE, looking).await.ok()?.ok()
-    }
-
     pub(super) async fn message(&self, app: &AppId, commit: &CommitId) -> Option<CommitInfo> {
         self.context
             .store
@@ -67,12 +45,25 @@ impl Web {
         })
     }
 
+    /// Who looks at what runs.
+    pub(super) fn sight(&self, operator: bool) -> Sight<'_> {
+        Sight {
+            redactor: self.context.store.log().redactor(),
+            operator,
+            marathon: self.context.marathon.base(),
+        }
+    }
+
     pub(super) async fn app_page(
         &self,
         app: &App,
         before: Option<u32>,
+        operator: bool,
     ) -> Result<AppPage, Failure> {
-        let counts = self.counts(app).await;
+        let looked = self.looked(app).await;
+        let services = services(app, looked.as_ref(), &self.sight(operator));
+        let mut shown = AppBody::from(app);
+        see(&mut shown, app, &services, looked.as_ref());
         let deploys = self
             .context
             .store
@@ -85,8 +76,8 @@ impl Web {
             bodies.push(DeployBody::of(&app.id, deploy, message));
         }
         Ok(AppPage {
-            app: AppBody::from(app),
-            services: services(app, counts.as_ref(), self.context.store.log().redactor()),
+            app: shown,
+            services,
             deploys: bodies,
             next,
             hook: self.hook(app).await?,
@@ -148,19 +139,25 @@ impl Web {
         shown
     }
 
-    pub(super) async fn deploy_body(&self, app: &App, deploy: &Deploy) -> DeployBody {
+    pub(super) async fn deploy_body(
+        &self,
+        app: &App,
+        deploy: &Deploy,
+        operator: bool,
+    ) -> DeployBody {
         let message = self.message(&app.id, &deploy.wanted.commit).await;
         let mut body = DeployBody::of(&app.id, deploy, message).with_services(deploy);
         if !deploy.state().ended()
-            && let Some(counts) = self.counts(app).await
+            && let Some(looked) = self.looked(app).await
         {
+            let sight = self.sight(operator);
             for service in body.services.iter_mut().flatten() {
                 // before its call, what runs says nothing of this deploy
                 if deploy.changes(&service.id) && !deploy.called_for(&service.id) {
                     service.state = Some("waiting".to_owned());
                 }
-                if let Some(live) = counts.get(&service.id) {
-                    fill(service, live);
+                if looked.look.apps.contains_key(&service.id) {
+                    fill(service, &looked.look, &sight);
                 }
             }
         }
@@ -249,10 +246,14 @@ impl Web {
             return Ok(Vec::new());
         };
         let later = self.context.store.deploys(&app.id, None, 200).await?;
+        // what was gone back to in between is older than the target
+        let older = later.iter().filter(|d| d.number < since);
+        let older: std::collections::BTreeSet<&CommitId> =
+            older.map(|d| &d.wanted.commit).collect();
         let mut undone: Vec<CommitId> = Vec::new();
         for deploy in later.iter().filter(|d| d.number > since && d.touched) {
             let commit = &deploy.wanted.commit;
-            if *commit != to.commit && !undone.contains(commit) {
+            if *commit != to.commit && !older.contains(commit) && !undone.contains(commit) {
                 undone.push(commit.clone());
             }
         }

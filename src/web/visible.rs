@@ -8,7 +8,7 @@ use super::people::{LOGIN, Viewer, needs, not_allowed};
 use crate::access::{Person, Role};
 use crate::api::ProblemCode;
 use crate::history::App;
-use crate::store::Within;
+use crate::store::{StoreError, Within};
 
 impl Web {
     /// What this viewer is shown; `None`: everything.
@@ -23,6 +23,17 @@ impl Web {
         // where everything asks for a login, a token for some apps is for no others
         let public = self.private != Some(true);
         (self.private != Some(false)).then_some(Within { public, apps })
+    }
+
+    /// Whether a viewer may still be known by what they showed.
+    pub(super) async fn still(&self, viewer: &Viewer) -> Result<bool, StoreError> {
+        match viewer.person.as_ref().and_then(|p| p.proof.as_ref()) {
+            Some(proof) => {
+                let now = crate::clock::stamp(self.context.clock.now());
+                self.context.store.counts(proof, &now).await
+            }
+            None => Ok(true),
+        }
     }
 
     /// Whether this viewer is shown everything.

@@ -102,18 +102,26 @@ impl Wish {
         let (of, only, resolved) = match self {
             Self::Aim(aim) => {
                 let only = aim.target.only.clone();
-                (aimed(&aim.target.specs, aim.cause), only, None)
+                (aimed(&aim.target, aim.cause, !acting.form), only, None)
             }
             Self::GoOn(command) => {
                 let log = web.context.store.log();
-                let would = log.would(&app.id, &acting.actor, command.clone()).await?;
+                let would = log
+                    .would(&app.id, &acting.person.actor(), command.clone())
+                    .await?;
                 let resolved = match would {
                     Answer::Queued(_) => Some(web.resolve(app, &Wanted::Head).await?),
                     _ => None,
                 };
                 let specs = resolved.as_ref().map(|r| digest(&r.commit.services));
+                let specs = specs.unwrap_or_else(|| "nothing".to_owned());
+                let act = match command {
+                    Command::Resume { .. } => "resume",
+                    _ => "unlock",
+                };
+                let of = resolved.as_ref().map(|r| r.to.commit.as_str());
                 (
-                    specs.unwrap_or_else(|| "nothing".to_owned()),
+                    format!("{act} {specs} {}", of.unwrap_or_default()),
                     None,
                     resolved,
                 )
@@ -169,7 +177,9 @@ impl Wish {
         plan.plan = plan_token(app, &basis.of, basis.only.as_ref());
         plan.also = self.also(app);
         let log = acting.web.context.store.log();
-        let would = log.would(&app.id, &acting.actor, self.unbound()).await;
+        let would = log
+            .would(&app.id, &acting.person.actor(), self.unbound())
+            .await;
         if matches!(would, Ok(Answer::Unchanged)) {
             plan.also.clear();
         }

@@ -47,6 +47,9 @@ impl Launch<'_> {
             let (certificate, key) = self.own()?;
             let first = tls::chain(&certificate)?;
             let print = first.first().map(tls::fingerprint);
+            if let Some(print) = &print {
+                self.session.hosts.remember_certificate(print)?;
+            }
             (certificate, key, print)
         };
         spec["env"][CERT] = certificate.into();
@@ -92,18 +95,25 @@ fn serves(certificate: &str, key: &Secret, host: &str) -> bool {
     Certificate::read(place).is_ok() && chain.first().is_some_and(|c| tls::is_for(c, host))
 }
 
-/// The certificate that was made for the observer of this workspace, as its clients are to know it.
+/// The certificate of the workspace's observer, as its clients are to know it, and its fingerprint.
 ///
 /// # Errors
 /// When it came with the repository, or is none.
-pub(in crate::dploy) fn known(folder: &Path) -> anyhow::Result<Option<reqwest::Certificate>> {
+pub(in crate::dploy) fn known(
+    folder: &Path,
+) -> anyhow::Result<Option<(reqwest::Certificate, String)>> {
     let file = folder.join(CERT_FILE);
     not_brought_along(&file)?;
     let Ok(pem) = std::fs::read(&file) else {
         return Ok(None);
     };
-    let known = reqwest::Certificate::from_pem(&pem);
-    known
-        .map(Some)
-        .with_context(|| format!("{CERT_FILE} is no certificate; remove it, or copy it anew from the workspace that launched the observer"))
+    let wrong = || {
+        format!(
+            "{CERT_FILE} is no certificate; remove it, or copy it anew from the workspace that launched the observer"
+        )
+    };
+    let known = reqwest::Certificate::from_pem(&pem).with_context(wrong)?;
+    let chain = tls::chain(&String::from_utf8_lossy(&pem)).with_context(wrong)?;
+    let first = chain.first().map(tls::fingerprint).with_context(wrong)?;
+    Ok(Some((known, first)))
 }

@@ -103,7 +103,7 @@ pub(super) fn heard(url: &str, info: Result<Value, MarathonError>) -> anyhow::Re
     }
 }
 
-/// Only a file of this user that nobody else can read is believed: a repository cannot bring one along.
+/// Only a file of this user that nobody else can read is believed, and none that is in a repository: it may have brought it along.
 fn local_world(folder: &Path) -> Option<LocalWorld> {
     use std::os::unix::fs::MetadataExt as _;
     let me = std::fs::metadata("/proc/self").ok()?.uid();
@@ -112,6 +112,8 @@ fn local_world(folder: &Path) -> Option<LocalWorld> {
         let about = std::fs::symlink_metadata(&file).ok()?;
         let mine = about.is_file() && about.uid() == me && about.mode().trailing_zeros() >= 6;
         let world: LocalWorld = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
+        let brought = super::workspace::is_in_git(above, "local.json");
+        let mine = mine && !brought;
         let parts = [&world.observer.url, &world.marathon.url, &world.github.url];
         (mine && parts.into_iter().all(|u| is_loopback(u))).then_some(world)
     })

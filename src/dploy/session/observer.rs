@@ -27,6 +27,8 @@ pub(in crate::dploy) struct Observer {
     /// Whether it is known by the certificate that was made for it.
     pub pinned: bool,
     pub alive: bool,
+    /// Why it is not.
+    silence: Option<String>,
     /// Whether it was launched for the repository and the branch of this workspace.
     pub meant: bool,
 }
@@ -41,7 +43,10 @@ impl Observer {
     pub fn silence(&self) -> String {
         match &self.id {
             Some(id) if self.is_nowhere() => format!("no task of the observer {id} runs"),
-            _ => format!("the observer at {} does not answer", self.client.base()),
+            _ => {
+                let why = self.silence.as_deref().unwrap_or("does not answer");
+                format!("the observer at {} {why}", self.client.base())
+            }
         }
     }
 }
@@ -158,23 +163,27 @@ impl Session {
     ) -> anyhow::Result<Observer> {
         let known = known_certificate(&self.folder)?;
         let known = known.filter(|_| url.starts_with("https:"));
-        let pinned = known.is_some() && id.is_some();
+        let ours = |(_, print): &(_, String)| self.hosts.knows_certificate(print);
+        let pinned = id.is_some() && known.as_ref().is_some_and(ours);
         let client = match known {
             // that of this workspace, and no other
-            Some(certificate) if id.is_some() => {
+            Some((certificate, _)) if id.is_some() => {
                 client::Client::pinned(url, None, self.timeout(), certificate)?
             }
-            Some(certificate) => client::Client::trusting(url, None, self.timeout(), certificate)?,
+            Some((certificate, _)) => {
+                client::Client::trusting(url, None, self.timeout(), certificate)?
+            }
             None => client::Client::new(url, None, self.timeout())?,
         };
-        let alive = client.is_alive().await;
+        let silence = client.silence().await;
         Ok(Observer {
             client,
             pinned,
             id,
             marathon: marathon.to_owned(),
             named,
-            alive,
+            alive: silence.is_none(),
+            silence,
             meant: false,
         })
     }

@@ -48,6 +48,7 @@ fn urgency(app: &AppBody) -> u8 {
         (_, Health::Failed) => 0,
         (_, Health::Degraded) | (AppState::Held | AppState::Destroying, _) => 1,
         (_, Health::Deploying) => 2,
+        (_, Health::Unknown) if app.live.is_some() => 1,
         (AppState::Locked | AppState::Pinned, _) => 3,
         (_, Health::Unknown) => 4,
         (_, Health::Ok) => 5,

@@ -125,6 +125,11 @@ pub(super) fn who(actor: &str) -> String {
     }
 }
 
+/// `1 restart`, `2 restarts`.
+pub(super) fn restarts(number: u32) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), "restart")
+}
+
 /// `1 instance stops`, `2 instances stop`.
 pub(super) fn stops(running: u32) -> String {
     if running == 1 {

@@ -22,11 +22,9 @@ impl View<'_> {
         if !self.chrome.operates(&plan.app) {
             return None;
         }
-        let to = plan.to.as_ref()?;
-        Some(match to.deploy {
-            Some(number) => format!("/apps/{}/rollback?deploy={}", plan.app, number.0),
-            None => format!("/apps/{}/rollback?to={}", plan.app, to.commit),
-        })
+        // the page that was acted on shows what holds now
+        let path = &self.chrome.path;
+        path.starts_with("/apps/").then(|| path.clone())
     }
 }
 

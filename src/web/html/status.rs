@@ -64,6 +64,7 @@ pub(super) fn of_app(app: &AppBody) -> Status<'static> {
         (_, Health::Deploying) => status(Icon::Turning, "Deploying", "busy"),
         (_, Health::Degraded) => status(Icon::Warning, "Degraded", "warn"),
         (_, Health::Failed) => status(Icon::Cross, "Failed", "bad"),
+        (_, Health::Unknown) if app.live.is_some() => status(Icon::Question, "Not known", "warn"),
         (_, Health::Unknown) => status(Icon::Question, "Nothing deployed", "quiet"),
     }
 }
@@ -90,7 +91,7 @@ pub(super) fn of_stage(stage: &str) -> Status<'_> {
         "running" => status(Icon::Check, stage, "busy"),
         "starting" => status(Icon::Turning, stage, "busy"),
         "waiting" => status(Icon::Clock, stage, "warn"),
-        "crashing" | "unhealthy" => status(Icon::Cross, stage, "bad"),
+        "crashing" | "unhealthy" | "down" | "missing" => status(Icon::Cross, stage, "bad"),
         _ => status(Icon::Info, stage, "quiet"),
     }
 }

@@ -6,7 +6,7 @@ use dploy_observer::tls;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::desk::{Desk, OBSERVER, Workspace};
+use crate::support::desk::{Desk, OBSERVER, Said, Workspace};
 use crate::support::program;
 use crate::support::proxies::Gate;
 use crate::support::town::{PAT, WEAK_PAT, service};
@@ -728,6 +728,19 @@ async fn an_app_of_a_private_repository_is_for_who_has_the_token() {
     desk.end().await;
 }
 
+/// A file of the workspace alone is no sign of trust: a repository may have brought it along.
+async fn not_by_its_certificate_alone(
+    hosts: &std::path::Path,
+    run: &impl AsyncFn(&[&str]) -> Said,
+) {
+    let remembered = std::fs::read_to_string(hosts).unwrap();
+    std::fs::write(hosts, "").unwrap();
+    run(&["history"]).await.code(0);
+    let refused = run(&["lock", "-m", "audit"]).await.code(1);
+    refused.says(&["nobody confirmed that the operator token may go there"]);
+    std::fs::write(hosts, remembered).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_first_launch_on_it_speaks_tls_with_a_certificate_that_dploy_knows_and_the_log_names_people()
  {
@@ -756,8 +769,14 @@ async fn from_the_first_launch_on_it_speaks_tls_with_a_certificate_that_dploy_kn
     let definition = desk.observer().await;
     assert_eq!(definition["healthChecks"][0]["protocol"], "HTTPS");
     assert_eq!(definition["env"]["DPLOY_OBSERVER_TOKEN_NAME"], "ana");
-    // nobody is asked whether it may have the token, wherever its task is: it has the key
-    std::fs::write(desk.home.join("config/dploy/hosts"), "").unwrap();
+    // nobody is asked whether it may have the token, wherever its task is: it has the key that was made here
+    let hosts = desk.home.join("config/dploy/hosts");
+    let remembered = std::fs::read_to_string(&hosts).unwrap();
+    let made = remembered
+        .lines()
+        .find(|l| l.starts_with("observer-certificate "))
+        .unwrap();
+    std::fs::write(&hosts, format!("{made}\n")).unwrap();
     let by_flag = [
         "-marathon-url",
         &desk.town.marathon_url,
@@ -794,11 +813,12 @@ async fn from_the_first_launch_on_it_speaks_tls_with_a_certificate_that_dploy_kn
         .unwrap();
     let answer: Value = serde_json::from_slice(&curl.stdout).unwrap();
     assert_eq!(answer["deploy"], 4, "{answer}");
+    not_by_its_certificate_alone(&hosts, &run).await;
     // another server in its place has not the key
     let (impostor, _) = tls::made_for("127.0.0.1").unwrap();
     shop.write(".dploy-cert.pem", &impostor);
     let refused = run(&["history"]).await.code(1);
-    refused.says(&["does not answer"]);
+    refused.says(&["a certificate that is not trusted here", "-ca-cert"]);
     shop.write(".dploy-cert.pem", &pem);
     // launched again it is the same one
     let again = run(&["run", "-relaunch", "-self-signed"]).await;

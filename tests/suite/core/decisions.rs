@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use dploy_observer::event::{
-    Action, Call, Cause, Drift, Ending, Fact, NewEvent, ResumeWhen, Via, Visibility,
+    Action, Call, Cause, Drift, Ending, Fact, NewEvent, ResumeWhen, Scale, Via, Visibility,
 };
 use dploy_observer::history::{
     Answer, App, AppState, Command, Known, Push, Refusal, Target, aimed, apply, decide, plan_token,
@@ -577,7 +577,7 @@ fn one_rollback_runs_at_a_time() {
 #[test]
 fn a_rollback_of_a_stale_plan_is_refused_and_of_a_fresh_one_is_not() {
     let mut story = Story::new();
-    let specs = aimed("specs of the target", Cause::Rollback);
+    let specs = aimed(&target(1), Cause::Rollback, true);
     story.follows(1, 2);
     let with_plan = |plan: &str| {
         Command::Rollback(Box::new(Target {
@@ -589,7 +589,39 @@ fn a_rollback_of_a_stale_plan_is_refused_and_of_a_fresh_one_is_not() {
     story.does(GITHUB, pushed(2, 3));
     assert_eq!(story.is_refused(with_plan(&fresh)), Refusal::PlanStale);
     let fresh = plan_token(story.app(), &specs, None);
-    assert_eq!(story.does(OPERATOR, with_plan(&fresh)), queued(4));
+    // another commit of the same specs, or another end of the pin, is not what was shown
+    let shown = |command: fn(&mut Target)| {
+        let mut other = Target {
+            plan: Some(fresh.clone()),
+            ..target(1)
+        };
+        command(&mut other);
+        Command::Rollback(Box::new(other))
+    };
+    let others: [fn(&mut Target); 4] = [
+        |t| t.to.commit = commit(7),
+        |t| t.resume = ResumeWhen::Manual,
+        |t| t.scale = Scale::Target,
+        |t| t.force = true,
+    ];
+    for other in others {
+        assert_eq!(story.is_refused(shown(other)), Refusal::PlanStale);
+    }
+    // on a page both choices are shown
+    let page = plan_token(
+        story.app(),
+        &aimed(&target(1), Cause::Rollback, false),
+        None,
+    );
+    let chosen = Target {
+        plan: Some(page),
+        resume: ResumeWhen::Manual,
+        ..target(1)
+    };
+    assert_eq!(
+        story.does(OPERATOR, Command::Rollback(Box::new(chosen))),
+        queued(4)
+    );
 }
 
 #[test]

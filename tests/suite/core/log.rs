@@ -405,6 +405,7 @@ async fn the_token_of_the_settings_is_one_and_takes_no_name_of_somebody() {
             name: "ana".to_owned(),
             role: Role::Viewer,
             apps: None,
+            proof: None,
         },
         hash: "hers".to_owned(),
         expires_at: None,

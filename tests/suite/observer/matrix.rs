@@ -97,6 +97,7 @@ impl Matrix {
                     name: format!("the-{name}"),
                     role,
                     apps: apps.map(|app| [app.parse().unwrap()].into()),
+                    proof: None,
                 },
                 hash: token.sha256(),
                 expires_at: end.map(str::to_owned),

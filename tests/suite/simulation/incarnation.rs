@@ -151,6 +151,7 @@ impl Incarnation {
                 name: name.to_owned(),
                 role: Role::Admin,
                 apps: None,
+                proof: None,
             };
             let token = NewToken {
                 person,

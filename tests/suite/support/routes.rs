@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dploy_observer::context::Context;
 use dploy_observer::intake::{Configured, HookKeeper};
+use dploy_observer::pulse::Pulse;
 use dploy_observer::store::StoreError;
 use dploy_observer::web::{Bodies, Patience, Proxies, Web, router};
 
@@ -14,6 +15,7 @@ pub async fn routes_with(
 ) -> Result<axum::Router, StoreError> {
     let url = &context.hook.url;
     Ok(router(Web {
+        pulse: Pulse::new(context.clone()),
         hooks: HookKeeper {
             context: context.clone(),
         },

@@ -142,6 +142,7 @@ fn forms_are_shown_to_whose_role_and_apps_they_are_for() {
             name: "ana".to_owned(),
             role,
             apps: apps.map(|app| [app.parse().unwrap()].into()),
+            proof: None,
         };
         let html = app_seen_by(person);
         let posts = |action: &str| html.contains(&format!("/apps/shop/{action}\""));

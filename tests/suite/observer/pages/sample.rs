@@ -2,9 +2,9 @@
 
 use dploy_observer::access::{Person, Role};
 use dploy_observer::api::{
-    AppBody, AppPage, DeployBody, HeadBody, Health, HookBody, LiveBody, MadeTokenBody, OpenDeploy,
-    PinBody, PlanBody, PlanInstances, PlanService, Problem, ServiceBody, SessionBody, SettingBody,
-    SourceBody, TokenBody,
+    AppBody, AppPage, DeployBody, HeadBody, Health, HookBody, InstancesBody, LiveBody,
+    MadeTokenBody, OpenDeploy, PinBody, PlanBody, PlanInstances, PlanService, Problem, RunsBody,
+    ServiceBody, SessionBody, SettingBody, SourceBody, TokenBody,
 };
 use dploy_observer::event::{
     Cause, CommitInfo, DeployRef, Drift, Fact, PushReceived, ResumeWhen, Via,
@@ -30,7 +30,8 @@ pub fn chrome(operator: bool) -> Chrome {
             name: "mh".to_owned(),
             role: Role::Admin,
             apps: None,
-        }),
+proof: None,
+}),
         banners: vec![Banner {
             level: "error",
             text: "The webhook of blog is failing: the last answer was 502. Its branch is asked every 60 s.".into(),
@@ -57,6 +58,12 @@ pub fn app(name: &str, state: AppState, health: Health) -> AppBody {
         app: name.parse().unwrap(),
         state,
         health,
+        seen_at: Some("2026-11-22T09:59:58Z".into()),
+        instances: Some(InstancesBody {
+            wanted: 5,
+            running: 5,
+            healthy: 5,
+        }),
         source: SourceBody {
             repository: "acme/shop".into(),
             branch: "dcos".into(),
@@ -115,6 +122,13 @@ pub fn service(id: &str, state: &str, healthy: u32, wanted: u32, why: Option<&st
         running: Some(healthy),
         healthy: Some(healthy),
         sentence: why.map(str::to_owned),
+        runs: RunsBody {
+            image: Some("shop/web:42".into()),
+            version: Some("2026-11-22T09:00:00.000Z".into()),
+            endpoints: vec!["10.0.7.91:31044".into(), "10.0.7.92:31002".into()],
+            restarts: Some(wanted - healthy.min(wanted)),
+            ..RunsBody::default()
+        },
     }
 }
 

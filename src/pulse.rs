@@ -1,0 +1,218 @@
+//! What pages need to know at once: what runs, as Marathon showed it last, and a beat for whoever looks when that or the log changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+use crate::history::App;
+use crate::id::{AppId, ServiceId};
+use crate::marathon::{Moment, Parts, Snapshot};
+use crate::rollout::Look;
+use crate::spec::LABEL_APP;
+
+/// How long a page waits for Marathon before it shows what was seen last.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// While somebody looks, what runs is looked at so often, also where Marathon says nothing.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// So many beats wait for whoever is slow; who misses some looks again.
+const BEATS: usize = 256;
+
+/// What Marathon showed in one moment of all services of ours.
+pub struct Seen {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub look: Look,
+    /// The services that carry the label of each app.
+    pub of: BTreeMap<String, BTreeSet<ServiceId>>,
+    snapshot: Arc<Snapshot>,
+}
+
+/// Something that a page shows has changed.
+#[derive(Clone)]
+pub struct Beat {
+    /// Of this app, as it stands; `None`: of no app, or of any.
+    pub app: Option<Arc<App>>,
+    /// The newest event.
+    pub seq: i64,
+    /// How often what Marathon shows has changed.
+    pub picture: u64,
+}
+
+struct Inner {
+    context: Context,
+    last: Mutex<Option<Arc<Seen>>>,
+    parts: Mutex<Parts>,
+    pictures: AtomicU64,
+    beats: broadcast::Sender<Beat>,
+}
+
+/// The one that all share.
+#[derive(Clone)]
+pub struct Pulse(Arc<Inner>);
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Pulse {
+    /// Of this observer.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        let (beats, _) = broadcast::channel(BEATS);
+        Self(Arc::new(Inner {
+            context,
+            last: Mutex::default(),
+            parts: Mutex::default(),
+            // a page of the process before is never taken for the same
+            pictures: AtomicU64::new(0),
+            beats,
+        }))
+    }
+
+    /// How often what Marathon shows has changed, as far as somebody looked.
+    #[must_use]
+    pub fn picture(&self) -> u64 {
+        self.0.pictures.load(Ordering::SeqCst)
+    }
+
+    /// Every beat from now on.
+    #[must_use]
+    pub fn listen(&self) -> broadcast::Receiver<Beat> {
+        self.0.beats.subscribe()
+    }
+
+    /// What runs: as it is now, or where Marathon does not say in time, as it was seen last.
+    pub async fn seen(&self) -> Option<Arc<Seen>> {
+        let looking = self.0.context.picture.since(Moment::default());
+        if let Ok(Ok(snapshot)) = tokio::time::timeout(PATIENCE, looking).await {
+            return Some(self.keep(snapshot).await);
+        }
+        locked(&self.0.last).clone()
+    }
+
+    /// Keeps what was seen, and tells whose part of it changed.
+    async fn keep(&self, snapshot: Arc<Snapshot>) -> Arc<Seen> {
+        let inner = &self.0;
+        let (seen, changed) = {
+            let mut last = locked(&inner.last);
+            if let Some(seen) = last
+                .as_ref()
+                .filter(|s| Arc::ptr_eq(&s.snapshot, &snapshot))
+            {
+                return seen.clone();
+            }
+            let changed = locked(&inner.parts).changed(LABEL_APP, Some(&snapshot));
+            let seen = Arc::new(Seen::of(snapshot, inner.context.clock.now()));
+            *last = Some(seen.clone());
+            (seen, changed.apps)
+        };
+        if changed.is_empty() {
+            return seen;
+        }
+        inner.pictures.fetch_add(1, Ordering::SeqCst);
+        for app in changed.iter().filter_map(|app| app.parse().ok()) {
+            self.beat(Some(&app)).await;
+        }
+        seen
+    }
+
+    async fn beat(&self, app: Option<&AppId>) {
+        let inner = &self.0;
+        if inner.beats.receiver_count() == 0 {
+            return;
+        }
+        let store = &inner.context.store;
+        let app = match app {
+            Some(id) => match store.app(id).await {
+                Ok(Some(app)) => Some(Arc::new(app)),
+                _ => return,
+            },
+            None => None,
+        };
+        // nobody may have stayed to hear it
+        let _ = inner.beats.send(Beat {
+            app,
+            seq: *store.head().borrow(),
+            picture: self.picture(),
+        });
+    }
+
+    /// Beats until `stop`, as long as anybody listens.
+    pub async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.hear_log() => {}
+            () = self.look() => {}
+        }
+    }
+
+    async fn hear_log(&self) {
+        let mut touched = self.0.context.store.log().touched();
+        loop {
+            match touched.recv().await {
+                Ok(touched) => self.beat(Some(&touched.app)).await,
+                Err(RecvError::Lagged(_)) => self.beat(None).await,
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Looks at Marathon when it says something, and now and then.
+    async fn look(&self) {
+        let context = &self.0.context;
+        let mut heard = context.watch.changes();
+        loop {
+            let changed = tokio::time::timeout(EVERY, heard.changed());
+            if matches!(changed.await, Ok(Err(_))) {
+                return;
+            }
+            // events come in bursts; one look serves them all
+            tokio::time::sleep(context.timing.burst()).await;
+            if self.0.beats.receiver_count() == 0 {
+                continue;
+            }
+            let seen = context.picture.since(context.picture.moment()).await;
+            if let Ok(snapshot) = seen {
+                self.keep(snapshot).await;
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn of(snapshot: Arc<Snapshot>, at: Timestamp) -> Self {
+        let mut of: BTreeMap<String, BTreeSet<ServiceId>> = BTreeMap::new();
+        let mut apps = BTreeMap::new();
+        for live in snapshot.apps.values() {
+            let Ok(id) = live.id.parse::<ServiceId>() else {
+                continue;
+            };
+            if let Some(whose) = live.labels.get(LABEL_APP) {
+                of.entry(whose.clone()).or_default().insert(id.clone());
+            }
+            apps.insert(id, live.clone());
+        }
+        let look = Look {
+            apps,
+            deployments: snapshot.deployments.clone(),
+            queue: snapshot.queue.clone(),
+            mixed: BTreeSet::new(),
+        };
+        Self {
+            at,
+            look,
+            of,
+            snapshot,
+        }
+    }
+}
