@@ -12,6 +12,10 @@
 //! | `{"locked": true}` | every change is answered 409, as if somebody else's deployment held the apps |
 //! | `{"no_offers": true}` | the agents make no offers: nothing new starts |
 //! | `{"crash": 2}` | the next two tasks that run are killed at once, as if they had crashed |
+//! | `{"agent_away": true}` | Mesos: the agents cut every connection; the master still lists them |
+//! | `{"files_gone": true}` | Mesos: every file of a sandbox is answered 404, as when it was cleaned up |
+//! | `{"files_forbidden": true}` | Mesos: every file is answered 403, as by an agent with access rules |
+//! | `{"files_slow_ms": 500}` | Mesos: what is asked of files is answered so much later |
 //! | `{"reset": true}` | everything is well again (applied before the other keys) |
 //!
 //! A restart is one of Marathon alone, as under Mesos: what tasks do meanwhile is told, in order, when it is back, and counts as done
@@ -84,6 +88,7 @@ fn bounded<'de, D: Deserializer<'de>>(ms: D) -> Result<u64, D::Error> {
 
 /// What is wrong at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is switched on its own")]
 pub struct FaultState {
     /// Connections are cut.
     pub down: bool,
@@ -101,6 +106,14 @@ pub struct FaultState {
     pub no_offers: bool,
     /// So many tasks will crash as soon as they run.
     pub crash: u32,
+    /// Mesos: agents cut connections.
+    pub agent_away: bool,
+    /// Mesos: files are answered 404.
+    pub files_gone: bool,
+    /// Mesos: files are answered 403.
+    pub files_forbidden: bool,
+    /// Mesos: delay of what is asked of files, in milliseconds.
+    pub files_slow_ms: u64,
 }
 
 /// A change of what is wrong; what is `None` stays.
@@ -125,6 +138,14 @@ pub struct FaultChange {
     pub no_offers: Option<bool>,
     /// See [`FaultState`].
     pub crash: Option<u32>,
+    /// See [`FaultState`].
+    pub agent_away: Option<bool>,
+    /// See [`FaultState`].
+    pub files_gone: Option<bool>,
+    /// See [`FaultState`].
+    pub files_forbidden: Option<bool>,
+    /// See [`FaultState`].
+    pub files_slow_ms: Option<u64>,
 }
 
 impl FaultState {
@@ -152,6 +173,10 @@ impl FaultState {
         self.locked = change.locked.unwrap_or(self.locked);
         self.no_offers = change.no_offers.unwrap_or(self.no_offers);
         self.crash = change.crash.unwrap_or(self.crash);
+        self.agent_away = change.agent_away.unwrap_or(self.agent_away);
+        self.files_gone = change.files_gone.unwrap_or(self.files_gone);
+        self.files_forbidden = change.files_forbidden.unwrap_or(self.files_forbidden);
+        self.files_slow_ms = change.files_slow_ms.unwrap_or(self.files_slow_ms);
     }
 }
 

@@ -4,7 +4,7 @@ mod access;
 mod app;
 mod app_change;
 mod body;
-mod call;
+pub mod call;
 pub mod connection;
 mod group;
 mod local;
@@ -41,13 +41,25 @@ pub struct Site {
     pub marathon: Arc<Marathon>,
     /// `127.0.0.1:8080`.
     pub authority: Arc<str>,
+    /// Base URL of the Mesos master, where one is served.
+    pub mesos: Option<Arc<str>>,
 }
 
 /// All routes, behind the guard that lets only programs on this machine in.
 pub fn router(marathon: Arc<Marathon>, address: SocketAddr) -> Router {
+    router_beside(marathon, address, None)
+}
+
+/// The same, where a Mesos master is served at that base URL.
+pub fn router_beside(
+    marathon: Arc<Marathon>,
+    address: SocketAddr,
+    mesos: Option<Arc<str>>,
+) -> Router {
     let site = Site {
         marathon,
         authority: address.to_string().into(),
+        mesos,
     };
     Router::new()
         .fallback(answer)

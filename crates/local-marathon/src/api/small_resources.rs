@@ -7,7 +7,7 @@ use super::Site;
 use super::call::{self, Answer, Call};
 use crate::definition::id::Id;
 use crate::definition::refusal::Refusal;
-use crate::world::MASTER;
+use crate::world::FRAMEWORK;
 use crate::world::instance::Instance;
 
 /// `/ping`: the first media type we have, of those the client takes.
@@ -137,7 +137,7 @@ pub fn info(site: &Site, call: &Call) -> Answer {
     let port: u16 = port.parse().unwrap_or_default();
     let mut info = json!({
         "name": "marathon", "version": "1.8.244", "buildref": "local", "elected": true, "leader": &*site.authority,
-        "frameworkId": format!("{MASTER}-0000"), "http_config": { "http_port": port, "https_port": 8443 },
+        "frameworkId": FRAMEWORK, "http_config": { "http_port": port, "https_port": 8443 },
         "zookeeper_config": {
             "zk": "zk://127.0.0.1:2181/marathon", "zk_compression": true, "zk_compression_threshold": 65536,
             "zk_connection_timeout": 10000, "zk_max_node_size": 1_024_000, "zk_max_versions": 50, "zk_session_timeout": 10000,
@@ -145,6 +145,9 @@ pub fn info(site: &Site, call: &Call) -> Answer {
         },
     });
     info["marathon_config"] = marathon_config(host);
+    if let Some(mesos) = &site.mesos {
+        info["marathon_config"]["mesos_leader_ui_url"] = json!(format!("{mesos}/"));
+    }
     let pace = &site.marathon.options.pace;
     for (key, length) in [
         ("scale_apps_interval", pace.scale_check),
@@ -163,7 +166,7 @@ fn marathon_config(host: &str) -> Value {
         "ha": true, "hostname": host, "launch_token": 100, "launch_token_refresh_interval": 30000,
         "leader_proxy_connection_timeout_ms": 5000, "leader_proxy_read_timeout_ms": 10000, "local_port_max": 20000,
         "local_port_min": 10000, "master": "local", "max_instances_per_offer": 5, "mesos_bridge_name": "mesos-bridge",
-        "mesos_heartbeat_failure_threshold": 5, "mesos_heartbeat_interval": 15000, "mesos_leader_ui_url": "http://127.0.0.1:5050/",
+        "mesos_heartbeat_failure_threshold": 5, "mesos_heartbeat_interval": 15000, "mesos_leader_ui_url": null,
     });
     let more = json!({
         "mesos_role": null, "mesos_user": "root", "min_revive_offers_interval": 100, "offer_matching_timeout": 3000,

@@ -43,6 +43,28 @@ fn rows(state: &FaultState) -> Vec<Row> {
         Row::switch(no_offers, "", "no_offers", state.no_offers),
         count("Tasks crash as soon as they run", "crash", state.crash),
     ]
+    .into_iter()
+    .chain(of_mesos(state))
+    .collect()
+}
+
+/// What is wrong with the Mesos below it.
+fn of_mesos(state: &FaultState) -> [Row; 4] {
+    let away = "Mesos agents cut every connection";
+    let gone = "Mesos agents have no files, as after a clean-up";
+    let forbidden = "Mesos agents forbid to read files";
+    [
+        Row::switch(away, "", "agent_away", state.agent_away),
+        Row::switch(gone, "", "files_gone", state.files_gone),
+        Row::switch(forbidden, "", "files_forbidden", state.files_forbidden),
+        Row::new(
+            "Mesos agents are slow with files",
+            "",
+            late(state.files_slow_ms),
+        )
+        .button("5 s", &json!({"files_slow_ms": 5000}))
+        .button("at once", &json!({"files_slow_ms": 0})),
+    ]
 }
 
 /// A row that counts down.

@@ -1,7 +1,7 @@
 //! What a task wrote: its `stdout` and `stderr`, bounded, with the newest part kept.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -48,8 +48,15 @@ impl Log {
     }
 }
 
-/// A new file, whatever was there: a task may have put anything in the place of its log.
+/// An empty file, whatever was there: a task may have put anything in the place of its log.
 async fn begin(path: &Path) -> Option<File> {
+    let there = tokio::fs::symlink_metadata(path).await;
+    if there.is_ok_and(|there| there.is_file() && there.len() == 0) {
+        // that it is there can be relied on from when the sandbox is
+        let mut options = tokio::fs::OpenOptions::new();
+        let options = options.write(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+        return options.open(path).await.ok();
+    }
     // there may be none
     let _ = tokio::fs::remove_file(path).await;
     File::create_new(path).await.ok()
@@ -64,8 +71,8 @@ fn older(path: &Path) -> PathBuf {
 /// What there is of a log: at least the newest 2.5 MiB, at most 5; `None` without one. It blocks.
 pub fn read(path: &Path) -> Option<Vec<u8>> {
     // opened first: when it becomes the older part meanwhile, nothing is missing between the two
-    let newer = open(path);
-    let older = open(&older(path));
+    let newer = open(path).ok();
+    let older = open(&older(path)).ok();
     let inode = |file: &Option<fs::File>| file.as_ref()?.metadata().ok().map(|m| m.ino());
     let same = newer.is_some() && inode(&newer) == inode(&older);
     let mut bytes = Vec::new();
@@ -78,17 +85,18 @@ pub fn read(path: &Path) -> Option<Vec<u8>> {
     found.then_some(bytes)
 }
 
-/// A regular file, and no link: a task may have put anything there.
-fn open(path: &Path) -> Option<fs::File> {
+/// Opens a regular file, and no link: a task may have put anything there. It blocks.
+///
+/// # Errors
+/// When it is no such file, or cannot be opened.
+pub fn open(path: &Path) -> io::Result<fs::File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let mut options = fs::OpenOptions::new();
-    let file = options
-        .read(true)
-        .custom_flags(flags.bits())
-        .open(path)
-        .ok()?;
-    file.metadata().ok().filter(fs::Metadata::is_file)?;
-    Some(file)
+    let file = options.read(true).custom_flags(flags.bits()).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::other("It is no regular file"))
 }
 
 /// Marks the end of a task: sandboxes go in the order of their ends.

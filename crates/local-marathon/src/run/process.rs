@@ -27,6 +27,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long logs are drained after the process is gone.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// What a task writes goes into these files of its sandbox.
+const LOGS: [&str; 2] = ["stdout", "stderr"];
+
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ending {
@@ -70,6 +73,10 @@ pub async fn prepare(launch: &Launch, sandbox: &Path) -> Result<(), Ending> {
     tokio::fs::create_dir_all(sandbox)
         .await
         .map_err(|error| trouble(&error))?;
+    for log in LOGS {
+        // dropped: they are there before the task is, as under Mesos
+        Log::create(sandbox.join(log)).await;
+    }
     let fetched = fetch::all(launch.app.list("fetch"), sandbox, &LIMITS).await;
     fetched.map_err(Ending::failed)
 }
@@ -95,8 +102,8 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         // there before the command: it may do with them what it likes
-        let out = Log::create(sandbox.join("stdout")).await;
-        let error = Log::create(sandbox.join("stderr")).await;
+        let [out, error] = LOGS.map(|name| sandbox.join(name));
+        let (out, error) = (Log::create(out).await, Log::create(error).await);
         let mut group = Group::spawn(command).map_err(|error| trouble(&error))?;
         let (mut logs, last_error) = (JoinSet::new(), LastLine::default());
         if let Some(stdout) = group.stdout() {

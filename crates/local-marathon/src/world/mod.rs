@@ -8,6 +8,7 @@ pub mod health;
 pub mod instance;
 pub mod kill;
 pub mod leader;
+pub mod ledger;
 pub mod offer;
 pub mod plan;
 pub mod render;
@@ -25,6 +26,7 @@ use uuid::{Builder, Uuid};
 
 use self::event::Bus;
 use self::instance::{Agent, Condition, Instance};
+use self::ledger::Ledger;
 use self::plan::Action;
 use crate::definition::app::App;
 use crate::definition::id::Id;
@@ -34,6 +36,9 @@ use crate::stamp;
 
 /// The id of the Mesos master that this world has not; those of agents, offers and the framework begin with it.
 pub const MASTER: &str = "6d0f0a86-0000-4000-8000-000000000001";
+
+/// The id of Marathon as a framework of Mesos.
+pub const FRAMEWORK: &str = "6d0f0a86-0000-4000-8000-000000000001-0000";
 
 /// Something to be done outside.
 #[derive(Debug)]
@@ -193,6 +198,8 @@ pub struct World {
     /// Where each agent looks for a free port next. It begins anywhere, so that several Marathons on one machine keep
     /// out of each other's way, and goes on, so that a port is not given away again at once.
     pub next_port: [u16; 2],
+    /// The tasks as Mesos remembers them.
+    pub ledger: Ledger,
     /// Number of the last offer.
     pub offer_number: u64,
     /// Instances that the present change wants to be the first to go.
@@ -230,6 +237,7 @@ impl World {
         ];
         Self {
             next_port,
+            ledger: Ledger::default(),
             offer_number: 0,
             now: Timestamp::UNIX_EPOCH,
             pace,

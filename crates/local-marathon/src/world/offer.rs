@@ -143,6 +143,7 @@ impl World {
         });
         let instance = instance.clone();
         self.tell_condition(&instance, Condition::Provisioned);
+        self.record_launch(&instance);
         self.watch(&app);
         self.effects.push(Effect::Launch(launch));
         self.dirty = true;

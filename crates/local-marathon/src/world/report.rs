@@ -13,6 +13,7 @@ impl World {
     /// A task began or runs.
     pub fn task_is(&mut self, task: &str, condition: Condition) {
         let now = self.now;
+        self.record_status(task, condition);
         let Some(instance) = self.task_mut(task).filter(|i| i.condition.is_alive()) else {
             return;
         };
@@ -35,6 +36,7 @@ impl World {
     /// A task ended. `failed`: not with status 0. What was killed on order counts as killed whatever it returned.
     pub fn task_ended(&mut self, task: &str, failed: bool, message: &str) {
         if let Some(ghost) = self.ghosts.remove(task) {
+            self.record_status(task, Condition::Killed);
             let data = json!({ "instanceId": ghost.instance, "runSpecId": ghost.app.id.as_str(), "condition": "Killed" });
             return self.tell("unknown_instance_terminated_event", data);
         }
@@ -60,6 +62,7 @@ impl World {
             instance.health.fill(None);
         }
         let instance = instance.clone();
+        self.record_status(task, instance.condition);
         self.tell_status(&instance, message);
         self.tell_condition(&instance, instance.condition);
         self.note_failure(&instance, sick.as_deref(), message);

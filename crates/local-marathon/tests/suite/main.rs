@@ -6,6 +6,7 @@ mod clients;
 mod driven;
 mod events;
 mod marathon;
+mod mesos;
 mod new_leader;
 mod pages;
 mod rollback;
