@@ -14,7 +14,8 @@ use crate::definition::id::Id;
 use crate::definition::limit;
 use crate::definition::tree::Tree;
 use crate::options::{Pace, Resources};
-use crate::world::instance::Instance;
+use crate::world::instance::{Condition, Instance};
+use crate::world::ledger::Record;
 use crate::world::plan::Action;
 use crate::world::{Deployment, World};
 
@@ -30,6 +31,8 @@ pub struct State {
     deployments: Vec<SavedDeployment>,
     instances: Vec<SavedInstance>,
     failures: BTreeMap<Id, serde_json::Value>,
+    #[serde(default)]
+    tasks: Vec<SavedTask>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,6 +60,17 @@ struct SavedInstance {
     wanted: bool,
 }
 
+/// A task as Mesos remembers it.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedTask {
+    id: String,
+    agent: usize,
+    app: (Id, Timestamp),
+    ports: Vec<u16>,
+    launched: Timestamp,
+    statuses: Vec<(Condition, Timestamp)>,
+}
+
 type Shelf = BTreeMap<(Id, Timestamp), Arc<App>>;
 
 /// What is worth saving of the present state.
@@ -82,6 +96,7 @@ pub fn snapshot(world: &World) -> State {
         .values()
         .flatten()
         .chain(world.all().map(|i| &i.app))
+        .chain(world.ledger.lasting().map(|record| &record.app))
     {
         shelf.insert((app.id.clone(), app.version), Arc::clone(app));
     }
@@ -94,8 +109,17 @@ pub fn snapshot(world: &World) -> State {
         attempt: i.attempt,
         wanted: i.wanted,
     };
+    let task = |record: &Record| SavedTask {
+        id: record.task.clone(),
+        agent: record.agent,
+        app: (record.app.id.clone(), record.app.version),
+        ports: record.ports.clone(),
+        launched: record.launched,
+        statuses: record.statuses.clone(),
+    };
     State {
         instances: world.all().map(saved).collect(),
+        tasks: world.ledger.lasting().map(task).collect(),
         apps: shelf.into_values().map(|app| App::clone(&app)).collect(),
         roots,
         archive,
@@ -180,6 +204,7 @@ fn restore(world: &mut World, state: State) {
         world.archive.insert(id, apps);
     }
     restore_instances(world, state.instances, &shelf);
+    restore_tasks(world, state.tasks, &shelf);
     world.last_version = shelf
         .keys()
         .map(|(_, v)| *v)
@@ -207,6 +232,24 @@ fn restore_instances(world: &mut World, instances: Vec<SavedInstance>, shelf: &S
             .entry(app.id.clone())
             .or_default()
             .push(instance);
+    }
+}
+
+/// What ran has ended, and its files are still there.
+fn restore_tasks(world: &mut World, tasks: Vec<SavedTask>, shelf: &Shelf) {
+    let agents = world.agents.len();
+    for saved in tasks.into_iter().filter(|task| task.agent < agents) {
+        let Some(app) = shelf.get(&saved.app) else {
+            continue;
+        };
+        world.restore_record(Record {
+            task: saved.id,
+            agent: saved.agent,
+            app: Arc::clone(app),
+            ports: saved.ports,
+            launched: saved.launched,
+            statuses: saved.statuses,
+        });
     }
 }
 

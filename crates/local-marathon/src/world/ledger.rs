@@ -12,6 +12,8 @@ use crate::definition::app::App;
 
 /// So many tasks that ended are remembered, as by a Mesos master for each framework.
 const ENDED_KEPT: usize = 1000;
+/// So many of them survive a restart, as many as there are sandboxes.
+const ENDED_SAVED: usize = 200;
 
 /// A task that was launched.
 #[derive(Clone, Debug)]
@@ -72,6 +74,12 @@ impl Ledger {
         self.ended.iter().filter_map(|task| self.records.get(task))
     }
 
+    /// Those that survive a restart, in the order in which they are to be restored.
+    pub fn lasting(&self) -> impl Iterator<Item = &Record> {
+        let old = self.ended.len().saturating_sub(ENDED_SAVED);
+        self.ended().skip(old).chain(self.alive())
+    }
+
     /// The task with that id.
     #[must_use]
     pub fn find(&self, task: &str) -> Option<&Record> {
@@ -89,6 +97,10 @@ impl Ledger {
         if condition.is_alive() {
             return;
         }
+        self.end(task);
+    }
+
+    fn end(&mut self, task: &str) {
         self.ended.push_back(task.to_owned());
         if self.ended.len() > ENDED_KEPT
             && let Some(oldest) = self.ended.pop_front()
@@ -110,12 +122,28 @@ impl World {
             launched: task.staged,
             statuses: Vec::new(),
         };
-        self.ledger.records.insert(task.id.clone(), record);
+        let before = self.ledger.records.insert(task.id.clone(), record);
+        if before.is_some() {
+            // after a kill whose last words were not saved
+            self.ledger.ended.retain(|ended| *ended != task.id);
+        }
+    }
+
+    /// Remembers a task of an earlier run. What was alive then is dead.
+    pub fn restore_record(&mut self, mut record: Record) {
+        if record.condition().is_alive() {
+            record.statuses.push((Condition::Killed, self.now));
+        }
+        let task = record.task.clone();
+        self.ledger.records.insert(task.clone(), record);
+        self.ledger.end(&task);
     }
 
     /// Remembers what a task reported.
     pub(super) fn record_status(&mut self, task: &str, condition: Condition) {
         self.ledger.report(task, condition, self.now);
+        // it would be told as killed after a restart
+        self.dirty |= !condition.is_alive();
     }
 }
 

@@ -71,7 +71,11 @@ impl Bench {
     }
 
     async fn with(credentials: Option<Credentials>) -> Self {
-        let (dir, ports) = (tempfile::tempdir().unwrap(), Ports::take());
+        Self::open(tempfile::tempdir().unwrap(), credentials).await
+    }
+
+    async fn open(dir: tempfile::TempDir, credentials: Option<Credentials>) -> Self {
+        let ports = Ports::take();
         let options = Options {
             dir: dir.path().to_owned(),
             tools: None,
@@ -90,6 +94,12 @@ impl Bench {
             marathon,
             http: client(),
         }
+    }
+
+    /// Stops it and starts another one on the same folder.
+    async fn restart(mut self) -> Self {
+        self.marathon.server.take().unwrap().stop().await;
+        Self::open(self.marathon.dir, None).await
     }
 
     pub fn master(&self) -> String {
@@ -450,6 +460,100 @@ async fn the_same_files_by_every_name_of_a_sandbox_while_a_task_runs_and_after_i
         .await
         .text();
     assert!(!debug.contains(&found.task));
+    bench.marathon.stop().await;
+}
+
+#[tokio::test]
+async fn what_tasks_wrote_is_there_after_a_restart() {
+    let bench = Bench::start().await;
+    let ended = bench.run("/ended", "echo bye; exec sleep 1000").await;
+    bench.until_size(&ended, "stdout", 4).await;
+    bench
+        .marathon
+        .ok("DELETE", "/v2/apps/ended", Value::Null)
+        .await;
+    bench.marathon.idle().await;
+    let running = bench.run("/running", "echo up; exec sleep 1000").await;
+    bench.until_size(&running, "stdout", 3).await;
+    let bench = bench.restart().await;
+    for (before, said) in [(&ended, "bye\n"), (&running, "up\n")] {
+        // the agents have other ports now
+        let task = json!({"id": before.task, "slaveId": before.slave});
+        let found = bench.find(&task).await;
+        let log = bench.get(&found.read("stdout", "&offset=0")).await;
+        assert_eq!(log.page().0, said.as_bytes());
+        let state = bench
+            .get(&format!("{}/master/state", bench.master()))
+            .await
+            .json();
+        let completed = state["frameworks"][0]["completed_tasks"]
+            .as_array()
+            .unwrap();
+        let task = completed
+            .iter()
+            .find(|task| task["id"] == json!(before.task));
+        assert_eq!(task.unwrap()["state"], "TASK_KILLED");
+    }
+    bench.marathon.idle().await;
+    let again = |app: &Value| {
+        tasks(app)
+            .iter()
+            .any(|task| task["state"] == "TASK_RUNNING")
+    };
+    let app = bench
+        .marathon
+        .until("runs again", "/v2/apps/running", again)
+        .await;
+    let found = bench.find(tasks(&app)[0]).await;
+    assert_ne!(found.task, running.task);
+    bench.until_size(&found, "stdout", 3).await;
+    bench.marathon.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_log_is_rotated_and_a_long_answer_compressed() {
+    let bench = Bench::start().await;
+    let found = bench
+        .run("/long", "seq 1 500000; echo done >&2; exec sleep 1000")
+        .await;
+    bench.until_size(&found, "stderr", 5).await;
+    let size = async |name: &str| {
+        let reply = bench.get(&found.read(name, "")).await;
+        if reply.status == 200 {
+            reply.page().1
+        } else {
+            0
+        }
+    };
+    let all: u64 = (1..=500_000_u64)
+        .map(|n| n.to_string().len() as u64 + 1)
+        .sum();
+    until("all is written", async || {
+        let written = size("stdout").await + size("stdout.1").await;
+        (written == all)
+            .then_some(())
+            .ok_or_else(|| written.to_string())
+    })
+    .await;
+    let older = bench
+        .get(&found.read("stdout.1", "&offset=0&length=4"))
+        .await;
+    assert_eq!(older.page().0, b"1\n2\n");
+    let packed = async |url: &str| {
+        let request = bench.http.get(url).header("accept-encoding", "gzip");
+        bench
+            .send(request)
+            .await
+            .header("content-encoding")
+            .to_owned()
+    };
+    assert_eq!(packed(&found.read("stdout", "&offset=0")).await, "gzip");
+    assert_eq!(
+        packed(&found.read("stdout", "&offset=0&length=100")).await,
+        ""
+    );
+    let download = found.read("stdout", "").replace("read?", "download?");
+    assert_eq!(packed(&download).await, "");
     bench.marathon.stop().await;
 }
 
