@@ -52,10 +52,10 @@ pub async fn answer(cluster: &Cluster, agent: usize, call: &Call, name: &str) ->
     tokio::time::sleep(Duration::from_millis(fault.files_slow_ms)).await;
     let name = name.strip_suffix(".json").unwrap_or(name);
     if name == "debug" {
-        return match () {
-            () if fault.files_forbidden => reply::text(403, "403 Forbidden."),
-            () if fault.files_gone => reply::json(call, &json!({})),
-            () => debug(cluster, agent, call).await,
+        return match (fault.files_forbidden, fault.files_gone) {
+            (true, _) => reply::text(403, "403 Forbidden."),
+            (false, true) => reply::json(call, &json!({})),
+            (false, false) => debug(cluster, agent, call).await,
         };
     }
     if !matches!(name, "browse" | "read" | "download") {
@@ -189,9 +189,11 @@ fn browse(folder: &Path, asked: &str) -> Vec<Value> {
 /// A part of a file, or its size.
 fn read(path: &Path, part: Option<(u64, u64)>) -> io::Result<Vec<u8>> {
     let mut file = log::open(path)?;
-    let Some((offset, length)) = part else {
-        return Ok(latin::page(b"", file.metadata()?.len()));
-    };
+    let size = file.metadata()?.len();
+    let (offset, length) = part.unwrap_or((size, 0));
+    if offset >= size {
+        return Ok(latin::page(b"", offset));
+    }
     let mut data = Vec::new();
     file.seek(SeekFrom::Start(offset))?;
     file.take(length).read_to_end(&mut data)?;
