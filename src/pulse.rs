@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
@@ -19,6 +19,12 @@ use crate::spec::LABEL_APP;
 
 /// How long a page waits for Marathon before it shows what was seen last.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long where what was seen last is younger than [`YOUNG`].
+const SHORT: Duration = Duration::from_millis(300);
+
+/// So many seconds what was seen serves where Marathon is slow.
+const YOUNG: i64 = 10;
 
 /// While somebody looks, what runs is looked at so often, also where Marathon says nothing.
 const EVERY: Duration = Duration::from_secs(15);
@@ -53,7 +59,12 @@ struct Inner {
     last: Mutex<Option<Arc<Seen>>>,
     parts: Mutex<Parts>,
     pictures: AtomicU64,
+    /// When this process began: its pictures are numbered anew.
+    began: Timestamp,
     beats: broadcast::Sender<Beat>,
+    /// Moves when somebody is sent away.
+    doors: watch::Sender<u64>,
+    stop: CancellationToken,
 }
 
 /// The one that all share.
@@ -67,15 +78,18 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Pulse {
     /// Of this observer.
     #[must_use]
-    pub fn new(context: Context) -> Self {
+    pub fn new(context: Context, stop: CancellationToken) -> Self {
         let (beats, _) = broadcast::channel(BEATS);
+        let began = context.clock.now();
         Self(Arc::new(Inner {
             context,
             last: Mutex::default(),
             parts: Mutex::default(),
-            // a page of the process before is never taken for the same
             pictures: AtomicU64::new(0),
+            began,
             beats,
+            doors: watch::Sender::new(0),
+            stop,
         }))
     }
 
@@ -85,19 +99,56 @@ impl Pulse {
         self.0.pictures.load(Ordering::SeqCst)
     }
 
+    /// A number that moves with each picture that differs, in this process and in none before.
+    #[must_use]
+    pub fn number(&self) -> String {
+        format!("{}/{}", self.0.began, self.picture())
+    }
+
     /// Every beat from now on.
     #[must_use]
     pub fn listen(&self) -> broadcast::Receiver<Beat> {
         self.0.beats.subscribe()
     }
 
+    /// Moves when somebody is sent away: who listens is looked at again.
+    #[must_use]
+    pub fn doors(&self) -> watch::Receiver<u64> {
+        self.0.doors.subscribe()
+    }
+
+    /// Somebody was sent away.
+    pub fn close_door(&self) {
+        self.0.doors.send_modify(|n| *n += 1);
+    }
+
+    /// Ends with the observer.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.0.stop.clone()
+    }
+
     /// What runs: as it is now, or where Marathon does not say in time, as it was seen last.
     pub async fn seen(&self) -> Option<Arc<Seen>> {
-        let looking = self.0.context.picture.since(Moment::default());
-        if let Ok(Ok(snapshot)) = tokio::time::timeout(PATIENCE, looking).await {
-            return Some(self.keep(snapshot).await);
+        let pulse = self.clone();
+        // it goes on when nobody waits for it any more: who comes next finds what it saw
+        let looking = tokio::spawn(async move {
+            let picture = &pulse.0.context.picture;
+            let snapshot = picture.since(Moment::default()).await.ok()?;
+            Some(pulse.keep(snapshot).await)
+        });
+        let last = || locked(&self.0.last).clone();
+        let now = self.0.context.clock.now();
+        let young = |seen: Arc<Seen>| now.duration_since(seen.at).as_secs().abs() < YOUNG;
+        let patience = if last().is_some_and(young) {
+            SHORT
+        } else {
+            PATIENCE
+        };
+        match tokio::time::timeout(patience, looking).await {
+            Ok(Ok(Some(seen))) => Some(seen),
+            _ => last(),
         }
-        locked(&self.0.last).clone()
     }
 
     /// Keeps what was seen, and tells whose part of it changed.
@@ -147,10 +198,10 @@ impl Pulse {
         });
     }
 
-    /// Beats until `stop`, as long as anybody listens.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Beats until the observer stops, as long as anybody listens.
+    pub async fn run(self) {
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = self.0.stop.cancelled() => {}
             () = self.hear_log() => {}
             () = self.look() => {}
         }

@@ -162,8 +162,7 @@ pub async fn start(
         tasks.spawn(seek::run(client, dns, timing.http, stop.clone()));
     }
     let watch = marathon::Watch::start(marathon.clone(), stop.clone());
-    let clock = surroundings.clock.clone();
-    let label = crate::spec::LABEL_APP;
+    let (clock, label) = (surroundings.clock.clone(), crate::spec::LABEL_APP);
     let picture = marathon.picture(&watch, clock, label, timing.picture());
     let context = Context {
         store: store.clone(),
@@ -196,9 +195,10 @@ pub async fn start(
         &configured,
         &public_url,
         &proxies,
+        stop.clone(),
     )
     .await?;
-    tasks.spawn(web.pulse.clone().run(stop.clone()));
+    tasks.spawn(web.pulse.clone().run());
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
     let delay = Duration::from_secs(settings.delay_registration);
     let every = Every {
@@ -272,11 +272,12 @@ async fn web(
     configured: &Arc<Configured>,
     public_url: &str,
     proxies: &Proxies,
+    stop: CancellationToken,
 ) -> anyhow::Result<Web> {
     let context = &hooks.context;
     Ok(Web {
         context: context.clone(),
-        pulse: Pulse::new(context.clone()),
+        pulse: Pulse::new(context.clone(), stop),
         hooks: hooks.clone(),
         public_url: public_url.to_owned(),
         public_node: settings.public_node.clone().unwrap_or_default(),

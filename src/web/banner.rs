@@ -41,6 +41,7 @@ impl Web {
             banners,
             now: self.context.clock.now(),
             path: path.to_owned(),
+            live: None,
             version: env!("CARGO_PKG_VERSION"),
         }
     }

@@ -92,7 +92,9 @@ pub(super) async fn list_events(
         newer,
         kinds: Fact::KINDS.to_vec(),
     };
-    let chrome = web.chrome(viewer.person, "/events");
+    let mut chrome = web.chrome(viewer.person, "/events");
+    // a page of old events stays as it is
+    chrome.live = filter.before.is_none().then(|| "/live".to_owned());
     let body = json!({"events": events, "older": older, "newer": newer});
     Ok(respond(wants(&uri, &headers), &body, || {
         html::events(&chrome, &page)

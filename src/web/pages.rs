@@ -62,6 +62,7 @@ pub(super) async fn list_apps(
         registering: web.registering(&viewer),
     };
     let mut chrome = web.chrome(viewer.person, "/");
+    chrome.live = Some("/live".to_owned());
     let at = seen.as_ref().map(|s| crate::clock::stamp(s.at));
     if !body.apps.is_empty() {
         chrome.banners.extend(web.silence(at.as_deref()));
@@ -93,6 +94,7 @@ pub(super) async fn show_app(
         body.settings.clear();
     }
     let mut chrome = web.chrome(viewer.person, &format!("/apps/{}", app.id));
+    chrome.live = Some(format!("/live?app={}", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
     chrome
         .banners
@@ -147,6 +149,7 @@ pub(super) async fn show_deploy(
         viewer.person,
         &format!("/apps/{}/deploys/{}", app.id, number.0),
     );
+    chrome.live = Some(format!("/live?app={}", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
     Ok(respond(wants(&uri, &headers), &body, || {
         html::deploy(&chrome, &AppBody::from(&app), &body, &timeline, &diff)
@@ -163,6 +166,7 @@ pub(super) async fn show_hook(
     let app = web.app_shown(&viewer, &name).await?;
     let body = web.hook(&app).await?;
     let mut chrome = web.chrome(viewer.person, &format!("/apps/{}/hook", app.id));
+    chrome.live = Some(format!("/live?app={}", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
     Ok(respond(wants(&uri, &headers), &body, || {
         html::hook(&chrome, &AppBody::from(&app), &body, web.poll_seconds)

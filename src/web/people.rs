@@ -177,14 +177,17 @@ pub(super) fn session_of(web: &Web, parts: &Parts) -> Option<String> {
     Some(Secret::new(cookie.value()).sha256())
 }
 
+/// The token that a request carries; credentials of another kind are not for us: a browser may have them from who else was at this
+/// address.
+pub(super) fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(header::AUTHORIZATION)?;
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
 /// Who asks, where they are known.
 pub(super) async fn who(web: &Web, parts: &Parts) -> Result<Option<Person>, Failure> {
-    // credentials of another kind are not for us: a browser may have them from who else was at this address
-    let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token)
-    });
-    if let Some(token) = bearer {
+    if let Some(token) = bearer(parts) {
         if !is_safe(web, parts) {
             return Err(Failure::new(
                 StatusCode::FORBIDDEN,

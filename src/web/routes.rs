@@ -13,14 +13,18 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use super::error::{Failure, Rendered};
+use super::fresh::unless_changed;
 use super::negotiate::{Wants, wants};
 use super::people::{Operator, OverTls, Stranger, who};
-use super::{Web, events, hook, html, lifecycle, operate, pages, seed, session, tokens, webhook};
+use super::{
+    Web, events, hook, html, lifecycle, live, operate, pages, seed, session, tokens, webhook,
+};
 use crate::api::{Problem, ProblemCode};
 
 /// All routes.
 pub fn router(web: Web) -> Router {
-    let people = Router::new()
+    // what browsers keep and ask for again
+    let kept = Router::new()
         .route("/", get(pages::list_apps))
         .route("/apps", get(pages::list_apps).post(lifecycle::register_app))
         .route("/apps.json", get(pages::list_apps))
@@ -29,6 +33,14 @@ pub fn router(web: Web) -> Router {
             get(pages::show_app).delete(lifecycle::destroy_app),
         )
         .route("/apps/{id}/deploys/{n}", get(pages::show_deploy))
+        .route("/apps/{id}/hook", get(pages::show_hook))
+        .route("/apps/{id}/hook.json", get(pages::show_hook))
+        .route("/events", get(events::list_events))
+        .route("/events.json", get(events::list_events))
+        .route("/why/{sha}", get(pages::explain_commit))
+        .route_layer(from_fn_with_state(web.clone(), unless_changed));
+    let people = Router::new()
+        .merge(kept)
         .route(
             "/apps/{id}/rollback",
             get(operate::confirm_rollback).post(rollback),
@@ -37,17 +49,13 @@ pub fn router(web: Web) -> Router {
             "/apps/{id}/destroy",
             get(lifecycle::confirm_destroy).post(lifecycle::destroy_by_form),
         )
-        .route("/apps/{id}/hook", get(pages::show_hook))
-        .route("/apps/{id}/hook.json", get(pages::show_hook))
         .route("/apps/{id}/hook/{action}", post(hook::act_on_hook))
         .route(
             "/apps/{id}/{action}",
             get(operate::confirm).post(operate::act),
         )
-        .route("/events", get(events::list_events))
-        .route("/events.json", get(events::list_events))
         .route("/events.jsonl", get(events::export_events))
-        .route("/why/{sha}", get(pages::explain_commit))
+        .route("/live", get(live::listen))
         .route("/login", get(session::show_login).post(session::log_in))
         .route("/logout", post(session::log_out))
         .route("/tokens", get(tokens::list).post(tokens::make))

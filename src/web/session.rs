@@ -161,6 +161,7 @@ pub(super) async fn log_out(
         };
         let session = Secret::new(cookie.value()).sha256();
         web.context.store.drop_session(&session).await?;
+        web.pulse.close_door();
         let gone = Cookie::build((name, "")).path("/").http_only(true);
         jar = jar.remove(gone.same_site(SameSite::Lax).secure(https).build());
     }
@@ -243,6 +244,7 @@ pub(super) async fn end_session(
         Failure::missing("there is no such session").hint("GET /sessions lists them")
     })?;
     web.context.store.drop_session(&found.id).await?;
+    web.pulse.close_door();
     tracing::info!(by = %person.name, token = %found.token, "a session was ended");
     Ok(ended(act.form))
 }
@@ -257,6 +259,7 @@ pub(super) async fn end_all(
     let person = known(viewer)?;
     let token = whose(&person, act.body.token.or(query.token))?;
     web.context.store.drop_sessions(token.as_deref()).await?;
+    web.pulse.close_door();
     let whose = token.as_deref().unwrap_or("all");
     tracing::info!(by = %person.name, token = %whose, "sessions were ended");
     Ok(ended(act.form))

@@ -135,6 +135,7 @@ pub(super) async fn revoke(
         );
     }
     web.context.store.drop_token(&name, false).await?;
+    web.pulse.close_door();
     tracing::info!(by = %admin.name, token = %name, "a token was revoked");
     if act.form {
         return Ok(Redirect::to("/tokens").into_response());

@@ -9,6 +9,7 @@
     reason = "a test may panic, and reads as a sentence"
 )]
 
+pub mod browser;
 pub mod foreign;
 pub mod git;
 pub mod github;

@@ -103,7 +103,7 @@ pub fn app(chrome: &Chrome, page: &AppPage) -> String {
     let live = page.app.live.as_ref();
     render(&View {
         chrome,
-        title: page.app.app.to_string(),
+        title: format!("{}: {}", page.app.app, status::of_app(&page.app).word()),
         json: Some(format!("/apps/{}.json", page.app.app)),
         page,
         app: &page.app,

@@ -7,13 +7,33 @@ use sha2::{Digest, Sha256};
 /// The stylesheet of all pages.
 pub const STYLESHEET: &str = include_str!("../../../static/app.css");
 
-const ICON: &str = include_str!("../../../static/icon.svg");
+/// What keeps pages up to date.
+pub const SCRIPT: &str = include_str!("../../../static/live.js");
+
+macro_rules! icon {
+    ($name:literal) => {
+        (
+            $name,
+            "image/svg+xml",
+            include_bytes!(concat!("../../../static/", $name)).as_slice(),
+        )
+    };
+}
 
 type Asset = (&'static str, &'static str, &'static [u8]);
 
 const ASSETS: &[Asset] = &[
     ("app.css", "text/css; charset=utf-8", STYLESHEET.as_bytes()),
-    ("icon.svg", "image/svg+xml", ICON.as_bytes()),
+    (
+        "live.js",
+        "text/javascript; charset=utf-8",
+        SCRIPT.as_bytes(),
+    ),
+    icon!("icon.svg"),
+    icon!("icon-ok.svg"),
+    icon!("icon-busy.svg"),
+    icon!("icon-warn.svg"),
+    icon!("icon-bad.svg"),
 ];
 
 /// Everything under `/static/`: name, content type, bytes.

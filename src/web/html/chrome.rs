@@ -26,6 +26,8 @@ pub struct Chrome {
     pub now: jiff::Timestamp,
     /// The path of this page, to come back to after a login.
     pub path: String,
+    /// The stream that says when this page is not what it was; `None` where it stays as it is.
+    pub live: Option<String>,
     /// The version of the observer.
     pub version: &'static str,
 }

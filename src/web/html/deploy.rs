@@ -86,7 +86,7 @@ pub fn deploy(
     timeline.sort_by_key(|line| line.seq);
     render(&View {
         chrome,
-        title: format!("{} {}", app.app, deploy.deploy),
+        title: format!("{} {}: {}", app.app, deploy.deploy, deploy.state.word()),
         json: Some(format!(
             "/apps/{}/deploys/{}.json",
             app.app, deploy.deploy.0

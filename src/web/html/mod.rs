@@ -22,7 +22,7 @@ mod when;
 mod why;
 
 pub use app::app;
-pub use assets::{STYLESHEET, assets, version as assets_version};
+pub use assets::{SCRIPT, STYLESHEET, assets, version as assets_version};
 pub use chrome::{Banner, Chrome};
 pub use confirm::{Asked, confirm};
 pub use deploy::{DiffLine, deploy};

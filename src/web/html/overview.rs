@@ -28,6 +28,12 @@ impl View<'_> {
         self.count(|a| urgency(a) <= 1)
     }
 
+    /// The icon of the tab: of the app that is worst.
+    fn icon_file(&self) -> &'static str {
+        let worst = self.apps.first().filter(|a| a.state != AppState::Destroyed);
+        worst.map_or("icon", |app| status::of_app(app).icon_file())
+    }
+
     fn deploying(&self) -> usize {
         self.count(|a| a.health == Health::Deploying)
     }

@@ -21,6 +21,24 @@ pub(super) struct Status<'a> {
 
 impl HtmlSafe for Status<'_> {}
 
+impl Status<'_> {
+    /// The word alone, within a line.
+    pub(super) fn word(&self) -> String {
+        self.word.to_lowercase()
+    }
+
+    /// The name of the icon that shows it in a tab.
+    pub(super) fn icon_file(&self) -> &'static str {
+        match self.tone {
+            "ok" => "icon-ok",
+            "busy" => "icon-busy",
+            "warn" => "icon-warn",
+            "bad" => "icon-bad",
+            _ => "icon",
+        }
+    }
+}
+
 fn status<'a>(icon: Icon, word: &'a str, tone: &'static str) -> Status<'a> {
     Status { icon, word, tone }
 }

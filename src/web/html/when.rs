@@ -7,13 +7,15 @@ use jiff::Timestamp;
 /// A time: relative text, machine-readable, absolute UTC in the title.
 #[derive(Template)]
 #[template(
-    source = r#"<time datetime="{{ iso }}" title="{{ absolute }}">{{ relative }}</time>"#,
+    source = r#"<time datetime="{{ iso }}" title="{{ absolute }}"{% if ticks %} data-ago{% endif %}>{{ relative }}</time>"#,
     ext = "html"
 )]
 pub(super) struct Time<'a> {
     iso: &'a str,
     absolute: String,
     relative: String,
+    /// A browser may count on.
+    ticks: bool,
 }
 
 impl HtmlSafe for Time<'_> {}
@@ -25,11 +27,13 @@ pub(super) fn time(iso: &str, now: Timestamp) -> Time<'_> {
             iso,
             absolute: absolute(at),
             relative: relative(at, now),
+            ticks: true,
         },
         Err(_) => Time {
             iso,
             absolute: iso.to_owned(),
             relative: iso.to_owned(),
+            ticks: false,
         },
     }
 }
@@ -41,11 +45,13 @@ pub(super) fn clock(iso: &str) -> Time<'_> {
             iso,
             absolute: absolute(at),
             relative: at.strftime("%H:%M:%S").to_string(),
+            ticks: false,
         },
         Err(_) => Time {
             iso,
             absolute: iso.to_owned(),
             relative: iso.to_owned(),
+            ticks: false,
         },
     }
 }

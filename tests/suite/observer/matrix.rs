@@ -175,7 +175,13 @@ impl Matrix {
         };
         let answer = call.send().await.unwrap();
         let status = answer.status().as_u16();
-        let text = answer.text().await.unwrap();
+        let kind = answer.headers().get("content-type");
+        let streams = kind.is_some_and(|kind| kind == "text/event-stream");
+        let text = if streams {
+            String::new()
+        } else {
+            answer.text().await.unwrap()
+        };
         let problem: Value = serde_json::from_str(&text).unwrap_or_default();
         assert!(
             status < 500 || route.contains("hook"),

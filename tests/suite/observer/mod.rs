@@ -8,6 +8,7 @@ mod crowd;
 mod health;
 mod kill;
 mod lines;
+mod live;
 mod local_killed;
 mod local_sample;
 mod looks;

@@ -22,7 +22,9 @@ fn routes() -> BTreeSet<String> {
 #[test]
 fn whatever_can_be_looked_at_is_walked_by_the_tests() {
     let walked: BTreeSet<String> = VIEWS.iter().map(|v| v.route.to_owned()).collect();
-    let routes = routes();
+    let mut routes = routes();
+    // it never ends: `live` listens to it
+    assert!(routes.remove("/live"));
     assert!(routes.len() > 15, "{routes:?}");
     assert_eq!(
         walked, routes,

@@ -8,6 +8,8 @@ use dploy_observer::pulse::Pulse;
 use dploy_observer::store::StoreError;
 use dploy_observer::web::{Bodies, Patience, Proxies, Web, router};
 
+use tokio_util::sync::CancellationToken;
+
 /// The routes of an observer that works with this and takes any number of requests.
 pub async fn routes_with(
     context: &Context,
@@ -15,7 +17,7 @@ pub async fn routes_with(
 ) -> Result<axum::Router, StoreError> {
     let url = &context.hook.url;
     Ok(router(Web {
-        pulse: Pulse::new(context.clone()),
+        pulse: Pulse::new(context.clone(), CancellationToken::new()),
         hooks: HookKeeper {
             context: context.clone(),
         },
