@@ -7,10 +7,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::{
-    ActBody, AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, HookBody, MadeTokenBody,
-    NewTokenBody, PlanBody, Problem, ProblemCode, QueuedBody, RegisterBody, TokensBody, WhyBody,
+    ActBody, AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, HookBody, LogBody,
+    MadeTokenBody, NewTokenBody, PlanBody, Problem, ProblemCode, QueuedBody, RegisterBody,
+    TokensBody, WhyBody,
 };
-use crate::id::{AppId, DeployNumber};
+use crate::id::{AppId, DeployNumber, ServiceId};
 use crate::secret::{Secret, plain};
 use crate::transport::{TransportError, client_of};
 
@@ -63,6 +64,15 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<Secret>,
+}
+
+/// Where to begin in a log.
+#[derive(Debug, Clone, Copy)]
+pub enum LogFrom {
+    /// With so many lines before its end.
+    Tail(usize),
+    /// At this byte.
+    Offset(u64),
 }
 
 /// That it shows a certificate which is not trusted here, where that is why.
@@ -279,6 +289,34 @@ impl Client {
     ) -> Result<DeployBody, ClientError> {
         self.get(&format!("/apps/{app}/deploys/{}.json", number.0))
             .await
+    }
+
+    /// What a task wrote: its last lines, or what stands behind an offset in bytes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn log(
+        &self,
+        app: &AppId,
+        service: &ServiceId,
+        task: &str,
+        stream: &str,
+        from: LogFrom,
+    ) -> Result<LogBody, ClientError> {
+        let encoded = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+                .to_string()
+        };
+        let from = match from {
+            LogFrom::Tail(lines) => format!("tail={lines}"),
+            LogFrom::Offset(offset) => format!("offset={offset}"),
+        };
+        self.get(&format!(
+            "/apps/{app}/logs?service={}&task={}&stream={stream}&{from}",
+            encoded(service.as_str()),
+            encoded(task)
+        ))
+        .await
     }
 
     /// The webhook of an app.

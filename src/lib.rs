@@ -12,13 +12,15 @@
 //! | 3 | `plan` | pure: what a deploy will change |
 //! | 4 | `api` | bodies of the HTTP API |
 //! | 5 | `store` `github` `marathon` `client` `discovery` | SQLite, the two services we talk to, and our own API |
-//! | 6 | `context` `rollout` | the handles to these, and reading a commit; what runs in Marathon and how well |
-//! | 7 | `intake` `deployer` `pulse` | pushes come in, deploys go out; what runs, and a beat for open pages when it changes |
-//! | 8 | `schedule` `web` `announce` | what is looked at again and again; pages, API, webhook route; the lines of the process's own log |
-//! | 9 | `app` | composition root |
-//! | 10 | `local` | the local world |
-//! | 11 | `cli` | the command line of `observer` |
-//! | 12 | `dploy` | the command line of `dploy` |
+//! | 6 | `mesos` | what tasks wrote, as the agents behind Marathon serve it |
+//! | 7 | `context` `rollout` | the handles to these, and reading a commit; what runs in Marathon and how well |
+//! | 8 | `intake` `deployer` `pulse` | pushes come in, deploys go out; what runs, and a beat for open pages when it changes |
+//! | 9 | `witness` | the last words of tasks that fail while they are rolled out |
+//! | 10 | `schedule` `web` `announce` | what is looked at again and again; pages, API, webhook route; the lines of the process's own log |
+//! | 11 | `app` | composition root |
+//! | 12 | `local` | the local world |
+//! | 13 | `cli` | the command line of `observer` |
+//! | 14 | `dploy` | the command line of `dploy` |
 
 pub mod access;
 pub mod announce;
@@ -40,6 +42,7 @@ pub mod intake;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod marathon;
+pub mod mesos;
 pub mod plan;
 pub mod pulse;
 pub mod reach;
@@ -54,3 +57,4 @@ pub mod store;
 pub mod tls;
 pub mod transport;
 pub mod web;
+pub mod witness;

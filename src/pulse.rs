@@ -177,6 +177,12 @@ impl Pulse {
         seen
     }
 
+    /// Something that is shown of an app has changed, and is no event.
+    pub async fn moves(&self, app: &AppId) {
+        self.0.pictures.fetch_add(1, Ordering::SeqCst);
+        self.beat(Some(app)).await;
+    }
+
     async fn beat(&self, app: Option<&AppId>) {
         let inner = &self.0;
         if inner.beats.receiver_count() == 0 {

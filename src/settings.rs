@@ -140,6 +140,17 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub marathon_token: Option<Secret>,
+    /// User of Mesos' own basic authentication, to read what tasks wrote from its agents
+    #[arg(long, env = "DPLOY_MESOS_USER", value_name = "string")]
+    pub mesos_user: Option<String>,
+    /// Password of that user
+    #[arg(
+        long,
+        env = "DPLOY_MESOS_PASSWORD",
+        value_name = "string",
+        hide_env_values = true
+    )]
+    pub mesos_password: Option<Secret>,
     /// Seconds after which a call to Marathon counts as unanswered; it may still arrive until then
     #[arg(
         long,
@@ -341,6 +352,7 @@ impl Settings {
             &self.token,
             &self.marathon_password,
             &self.marathon_token,
+            &self.mesos_password,
             &self.tls_key,
         ];
         all.into_iter().flatten().collect()

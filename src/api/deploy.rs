@@ -70,6 +70,55 @@ pub struct TaskBody {
     pub current: bool,
 }
 
+/// A part of what a task wrote.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogBody {
+    /// The service.
+    pub service: ServiceId,
+    /// Mesos' id of the task.
+    pub task: String,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// Where the next part begins, in bytes: `?offset=`.
+    pub offset: u64,
+    /// Whether the file was rotated or cut off since `offset` was asked for: the lines are from its beginning.
+    pub anew: bool,
+    /// The lines; the last may be one that is still written.
+    pub lines: Vec<String>,
+}
+
+/// The last lines of a task that failed while it was rolled out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastWords {
+    /// The service.
+    pub service: ServiceId,
+    /// Mesos' id of the task.
+    pub task: String,
+    /// `stderr`, or `stdout` where nothing was written there.
+    pub stream: String,
+    /// What it wrote last.
+    pub lines: Vec<String>,
+}
+
+/// Why a deploy failed or was cancelled.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FailureBody {
+    /// Code and sentence.
+    #[serde(flatten)]
+    pub why: Sentence,
+    /// What the task that explains it wrote last; for operators.
+    #[serde(default)]
+    pub log: Option<LastWords>,
+}
+
+impl std::ops::Deref for FailureBody {
+    type Target = Sentence;
+
+    fn deref(&self) -> &Sentence {
+        &self.why
+    }
+}
+
 /// A task that failed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FailedTaskBody {
@@ -107,7 +156,7 @@ pub struct DeployBody {
     /// When it ended.
     pub ended_at: Option<String>,
     /// Why it failed or was cancelled.
-    pub failure: Option<Sentence>,
+    pub failure: Option<FailureBody>,
     /// Why it waits.
     pub waiting: Option<Waiting>,
     /// The end in words.
@@ -140,7 +189,10 @@ impl DeployBody {
             queued_at: deploy.queued_at.clone(),
             started_at: deploy.started_at.clone(),
             ended_at: deploy.ended_at.clone(),
-            failure: deploy.failure.clone(),
+            failure: deploy
+                .failure
+                .clone()
+                .map(|why| FailureBody { why, log: None }),
             waiting: deploy.waiting.clone(),
             sentence: deploy.sentence.clone(),
             superseded_by: deploy.superseded_by.clone(),

@@ -14,7 +14,9 @@ pub use access::{MadeTokenBody, NewTokenBody, SessionBody, SessionsBody, TokenBo
 pub use act::{
     ActBody, DestroyedBody, PlanBody, PlanInstances, PlanService, QueuedBody, RegisterBody,
 };
-pub use deploy::{DeployBody, FailedTaskBody, RunsBody, ServiceBody, TaskBody};
+pub use deploy::{
+    DeployBody, FailedTaskBody, FailureBody, LastWords, LogBody, RunsBody, ServiceBody, TaskBody,
+};
 pub use health::{Health, InstancesBody, health};
 pub use problem::{Problem, ProblemCode};
 

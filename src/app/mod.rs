@@ -24,12 +24,14 @@ use crate::discovery;
 use crate::github;
 use crate::intake::{Configured, HookKeeper};
 use crate::marathon::{self, Credentials};
+use crate::mesos::{self, Mesos};
 use crate::pulse::Pulse;
 use crate::schedule::{Every, Schedule};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
 use crate::store::{OnFatal, Store};
 use crate::web::{self, Patience, Proxies, Web};
+use crate::witness;
 
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(10);
@@ -147,19 +149,13 @@ pub async fn start(
         surroundings.greets,
         stop.clone(),
     ));
-    learn_secrets(&store, &settings, github_token.as_ref()).await?;
-    token::keep(&store, &settings).await?;
-    configured::recall(&configured, &store).await?;
-    let timing = Timing {
-        deadline: Duration::from_secs(settings.deadline),
-        settle: Duration::from_secs(settings.settle),
-        ..surroundings.timing.clone()
-    };
+    recall(&store, &settings, github_token.as_ref(), &configured).await?;
+    let timing = timing(&settings, &surroundings);
     let clock = &surroundings.clock;
     let marathon = marathon_client(marathon_url.as_deref(), &settings, clock, timing.http)?;
     if marathon_url.is_none() {
-        let (client, dns) = (marathon.clone(), settings.mesos_dns.clone());
-        tasks.spawn(seek::run(client, dns, timing.http, stop.clone()));
+        let dns = settings.mesos_dns.clone();
+        tasks.spawn(seek::run(marathon.clone(), dns, timing.http, stop.clone()));
     }
     let watch = marathon::Watch::start(marathon.clone(), stop.clone());
     let (clock, label) = (surroundings.clock.clone(), crate::spec::LABEL_APP);
@@ -173,6 +169,7 @@ pub async fn start(
             Duration::from_secs(10),
         )?,
         watch,
+        mesos: mesos(&marathon, &settings),
         marathon,
         picture,
         turns: marathon::Turns::default(),
@@ -199,6 +196,11 @@ pub async fn start(
     )
     .await?;
     tasks.spawn(web.pulse.clone().run());
+    tasks.spawn(witness::run(
+        context.clone(),
+        web.pulse.clone(),
+        stop.clone(),
+    ));
     tasks.spawn(deployer::run(context.clone(), stop.clone()));
     let delay = Duration::from_secs(settings.delay_registration);
     let every = Every {
@@ -221,6 +223,15 @@ pub async fn start(
     })
 }
 
+/// How long things take, where settings say so.
+fn timing(settings: &Settings, surroundings: &Surroundings) -> Timing {
+    Timing {
+        deadline: Duration::from_secs(settings.deadline),
+        settle: Duration::from_secs(settings.settle),
+        ..surroundings.timing.clone()
+    }
+}
+
 /// The client of the Marathon that a setting names, or of the one that is to be found.
 fn marathon_client(
     url: Option<&str>,
@@ -239,6 +250,19 @@ fn marathon_client(
     }
     let why = seek::sought(&settings.mesos_dns);
     marathon::Client::sought(&why, credentials, clock.clone())
+}
+
+/// What leads to the sandboxes of its tasks.
+fn mesos(marathon: &marathon::Client, settings: &Settings) -> Mesos {
+    let user = settings.mesos_user.clone().filter(|user| !user.is_empty());
+    let credentials = user.map(|user| mesos::Credentials {
+        user,
+        password: settings
+            .mesos_password
+            .clone()
+            .unwrap_or_else(|| Secret::new("")),
+    });
+    Mesos::new(marathon.clone(), credentials)
 }
 
 /// Those that say something.
@@ -296,6 +320,19 @@ async fn web(
         bodies: web::Bodies::default(),
         refusals: Arc::default(),
     })
+}
+
+/// What is known from before: secrets, the token of the settings, the app that they name.
+async fn recall(
+    store: &Store,
+    settings: &Settings,
+    github_token: Option<&Secret>,
+    configured: &Configured,
+) -> anyhow::Result<()> {
+    learn_secrets(store, settings, github_token).await?;
+    token::keep(store, settings).await?;
+    configured::recall(configured, store).await?;
+    Ok(())
 }
 
 /// What must never be written down is known before anything is.

@@ -9,6 +9,7 @@ pub use read::{Commit, ReadError, renamed};
 use crate::clock::SharedClock;
 use crate::github;
 use crate::marathon;
+use crate::mesos::Mesos;
 use crate::store::Store;
 
 /// How long things take. Tests use smaller numbers; nothing else differs.
@@ -70,6 +71,8 @@ pub struct Context {
     pub github: github::Client,
     /// Marathon.
     pub marathon: marathon::Client,
+    /// What leads to the sandboxes of its tasks.
+    pub mesos: Mesos,
     /// Marathon's event stream.
     pub watch: marathon::Watch,
     /// What Marathon shows of our services, asked for once for all.

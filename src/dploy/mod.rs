@@ -10,6 +10,7 @@ mod follow;
 mod init;
 mod launch;
 mod list;
+mod logs;
 mod ls;
 mod operate;
 mod preview;
@@ -119,6 +120,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Unlock(args) => operate::go_on(&session, "unlock", args).await,
         Command::Resume(args) => operate::go_on(&session, "resume", args).await,
         Command::Status => show::status(&session).await,
+        Command::Logs(args) => logs::run(&session, args).await,
         Command::Token(command) => token::run(&session, command).await,
         Command::Doctor => doctor::run(&session).await,
         Command::Completions { shell } => {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use local_github::{LocalGithub, Token};
 use local_kit::lock::Lock;
-use local_marathon::LocalMarathon;
+use local_marathon::{LocalMarathon, Mesos};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -100,7 +100,11 @@ pub async fn marathon(
         credentials: None,
     };
     change(&mut options);
-    LocalMarathon::start(listener, options).await
+    let mesos = Mesos {
+        listener: listen(0, "the local Mesos", flag).await?,
+        credentials: None,
+    };
+    LocalMarathon::start_with_mesos(listener, mesos, options).await
 }
 
 /// The local GitHub alone. `flag` is what chooses another port.

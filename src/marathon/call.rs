@@ -60,6 +60,19 @@ impl Client {
         sent.map_err(|e| place.unreachable(&e))
     }
 
+    /// A GET of something else at Marathon's own address, with what shows who we are: on DC/OS the agents are there too.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub async fn beside(&self, path: &str) -> Result<Response, MarathonError> {
+        let place = self.place()?;
+        let base = reqwest::Url::parse(&place.base)
+            .map_err(|e| MarathonError::Unreachable(format!("Marathon at {}: {e}", place.base)))?;
+        let origin = base.origin().ascii_serialization();
+        let request = place.way.request(Method::GET, &format!("{origin}{path}"));
+        self.send_with_pass(&place.way, &place, request).await
+    }
+
     pub(super) async fn call(
         &self,
         method: Method,

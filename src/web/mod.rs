@@ -14,6 +14,7 @@ mod hook;
 pub mod html;
 mod lifecycle;
 mod live;
+mod logs;
 mod negotiate;
 mod operate;
 mod outlook;

@@ -20,6 +20,7 @@ use crate::history::App;
 use crate::id::{AppId, DeployNumber};
 use crate::marathon::Moment;
 use crate::store::EventFilter;
+use crate::witness;
 
 #[derive(Deserialize)]
 pub(super) struct Page {
@@ -125,9 +126,16 @@ pub(super) async fn show_deploy(
         .deploy(&app.id, number)
         .await?
         .ok_or_else(missing)?;
-    let body = web
-        .deploy_body(&app, &deploy, viewer.may(Role::Operator, &app))
-        .await;
+    let operator = viewer.may(Role::Operator, &app);
+    let mut body = web.deploy_body(&app, &deploy, operator).await;
+    let words = if operator {
+        witness::kept(&web.context, &app, number).await
+    } else {
+        None
+    };
+    if let Some(failure) = &mut body.failure {
+        failure.log.clone_from(&words);
+    }
     let filter = EventFilter {
         app: Some(app.id.clone()),
         deploy: Some(number),
@@ -142,17 +150,16 @@ pub(super) async fn show_deploy(
         .iter()
         .map(line)
         .collect();
-    let diff = web
-        .deploy_diff(&app, &deploy, viewer.may(Role::Operator, &app))
-        .await?;
+    let diff = web.deploy_diff(&app, &deploy, operator).await?;
     let mut chrome = web.chrome(
         viewer.person,
         &format!("/apps/{}/deploys/{}", app.id, number.0),
     );
     chrome.live = Some(format!("/live?app={}", app.id));
     chrome.banners.extend(web.app_banners(&app).await);
+    let shown = AppBody::from(&app);
     Ok(respond(wants(&uri, &headers), &body, || {
-        html::deploy(&chrome, &AppBody::from(&app), &body, &timeline, &diff)
+        html::deploy(&chrome, &shown, &body, words.as_ref(), &timeline, &diff)
     }))
 }
 

@@ -17,7 +17,7 @@ use super::fresh::unless_changed;
 use super::negotiate::{Wants, wants};
 use super::people::{Operator, OverTls, Stranger, who};
 use super::{
-    Web, events, hook, html, lifecycle, live, operate, pages, seed, session, tokens, webhook,
+    Web, events, hook, html, lifecycle, live, logs, operate, pages, seed, session, tokens, webhook,
 };
 use crate::api::{Problem, ProblemCode};
 
@@ -50,6 +50,7 @@ pub fn router(web: Web) -> Router {
             get(lifecycle::confirm_destroy).post(lifecycle::destroy_by_form),
         )
         .route("/apps/{id}/hook/{action}", post(hook::act_on_hook))
+        .route("/apps/{id}/logs", get(logs::show))
         .route(
             "/apps/{id}/{action}",
             get(operate::confirm).post(operate::act),

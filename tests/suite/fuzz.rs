@@ -14,6 +14,7 @@ use dploy_observer::context::{Context, Timing};
 use dploy_observer::descriptor::Descriptor;
 use dploy_observer::intake::Configured;
 use dploy_observer::marathon::{self, Credentials, Watch};
+use dploy_observer::mesos::Mesos;
 use dploy_observer::secret::Secret;
 use dploy_observer::spec::{self, File};
 use dploy_observer::store::Store;
@@ -299,6 +300,7 @@ async fn observer() -> (axum::Router, Secret) {
     let context = Context {
         github: github::Client::through(way(&nothing), "http://github", None, clock.clone()),
         store,
+        mesos: Mesos::new(marathon.clone(), None),
         marathon,
         picture,
         watch,

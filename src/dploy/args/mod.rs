@@ -194,6 +194,8 @@ pub(super) enum Command {
     Resume(ReasonArgs),
     /// How the app stands
     Status,
+    /// What the tasks of the app write, with the instance in front of each line
+    Logs(LogsArgs),
     /// Tokens of the observer: whom it knows, and what they may do
     #[command(subcommand)]
     Token(TokenCommand),
@@ -380,6 +382,21 @@ pub(super) struct CancelArgs {
     /// Why
     #[arg(short = 'm', long = "message", value_name = "reason")]
     pub reason: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct LogsArgs {
+    /// The service: its id, or the end of it; without it, all of the app
+    pub service: Option<String>,
+    /// Go on with what is written from now on, through restarts and rollouts, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// How many lines of each task to begin with
+    #[arg(short = 'n', long, value_name = "number", default_value_t = 20)]
+    pub number: usize,
+    /// What they complain of, instead of what they say
+    #[arg(long)]
+    pub stderr: bool,
 }
 
 #[derive(Args)]

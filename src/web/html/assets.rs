@@ -29,6 +29,11 @@ const ASSETS: &[Asset] = &[
         "text/javascript; charset=utf-8",
         SCRIPT.as_bytes(),
     ),
+    (
+        "logs.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../../../static/logs.js"),
+    ),
     icon!("icon.svg"),
     icon!("icon-ok.svg"),
     icon!("icon-busy.svg"),

@@ -6,7 +6,7 @@ use super::chrome::Chrome;
 use super::events::EventLine;
 use super::part::{self, render};
 use super::status;
-use crate::api::{AppBody, DeployBody, ServiceBody};
+use crate::api::{AppBody, DeployBody, LastWords, ServiceBody};
 use crate::event::Cause;
 use crate::history::{AppState, DeployState};
 
@@ -31,6 +31,7 @@ struct View<'a> {
     json: Option<String>,
     app: &'a AppBody,
     deploy: &'a DeployBody,
+    words: Option<&'a LastWords>,
     services: &'a [ServiceBody],
     timeline: Vec<&'a EventLine>,
     diff: &'a [DiffLine],
@@ -79,6 +80,7 @@ pub fn deploy(
     chrome: &Chrome,
     app: &AppBody,
     deploy: &DeployBody,
+    words: Option<&LastWords>,
     timeline: &[EventLine],
     diff: &[DiffLine],
 ) -> String {
@@ -93,6 +95,7 @@ pub fn deploy(
         )),
         app,
         deploy,
+        words,
         services: deploy.services.as_deref().unwrap_or_default(),
         timeline,
         diff,

@@ -158,3 +158,51 @@ async fn who_logs_out_elsewhere_is_not_shown_what_is_for_operators_any_more() {
     browser.end().await;
     town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_deploy_shows_what_its_task_wrote_and_the_log_page_follows() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    town.ended(1).await;
+    log_in(&browser, &town, "/apps/shop").await;
+    let mut broken = service("/shop/web", 2, "");
+    broken["cmd"] = json!("echo no database >&2; exit 3");
+    town.spec("web", &broken);
+    town.push("broken");
+    town.deploy_until(2, "it is there", |d| d["deploy"] == 2)
+        .await;
+    browser
+        .open(&format!("{}/apps/shop/deploys/2", town.url()))
+        .await;
+    // the page was open before it failed
+    browser
+        .until("document.getElementById('words')?.innerText.includes('no database')")
+        .await;
+    browser
+        .until("document.querySelector('.box.bad')?.innerText.includes('CRASHING')")
+        .await;
+    browser
+        .open(&format!("{}/apps/shop/logs", town.url()))
+        .await;
+    browser.click("#follow").await;
+    browser
+        .until("document.getElementById('follow').textContent === 'Following'")
+        .await;
+    // each look at it is a line of its own
+    let page = "return fetch('/apps/shop.json').then((a) => a.json()).then((a) => a.services[0].endpoints[0])";
+    let endpoint = browser.js(page).await;
+    let looked = format!("http://{}/", endpoint.as_str().unwrap());
+    town.http.get(&looked).send().await.unwrap();
+    browser
+        .until("document.getElementById('log').innerText.includes('GET / 200')")
+        .await;
+    browser.type_into("#find-text", "listens").await;
+    browser
+        .until("document.getElementById('found').textContent.startsWith('1 of')")
+        .await;
+    is_content(&browser, &[]).await;
+    browser.end().await;
+    town.end().await;
+}

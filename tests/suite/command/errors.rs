@@ -1071,6 +1071,47 @@ async fn what_is_live_is_deployed_once_more_and_services_are_taken_over_by_the_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_tasks_write_is_read_with_the_instance_in_front_and_followed() {
+    let mut web = service("/shop/web", 1, "");
+    web["instances"] = json!(2);
+    let town = Town::with(&[("web", web)]).await;
+    let shell = clone_of(&town);
+    let said = shell.ok(&["logs"]).await;
+    let listens: Vec<&str> = said.lines().filter(|l| l.contains("listens on")).collect();
+    assert_eq!(listens.len(), 2, "{said}");
+    assert!(listens.iter().all(|l| l.starts_with("web.")), "{said}");
+    let said = shell.ok(&["logs", "web", "-n", "1", "-json"]).await;
+    for line in said.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["service"], "/shop/web", "{line}");
+    }
+    fails(&shell, &["logs", "none"], 1, &["has no service none"]).await;
+    let mut follows = shell.command(DPLOY);
+    follows.args(["logs", "-f", "-n", "0", "-observer", town.url()]);
+    follows
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true);
+    let mut follows = follows.spawn().unwrap();
+    let out = follows.stdout.take().unwrap();
+    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(out));
+    // another version takes over, and what it writes is followed too
+    let mut web = service("/shop/web", 2, "");
+    web["instances"] = json!(2);
+    town.spec("web", &web);
+    town.push("second");
+    loop {
+        let line = test_kit::wait::ended(lines.next_line())
+            .await
+            .expect("it goes on");
+        if line.unwrap().unwrap().contains("x 2 listens on") {
+            break;
+        }
+    }
+    follows.kill().await.unwrap();
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_observer_that_shows_nothing_to_strangers_is_read_with_the_token() {
     let specs = [("web", service("/shop/web", 1, ""))];
     let town = Town::founded(&specs, &["--private=true"], quick()).await;

@@ -11,6 +11,7 @@ mod lines;
 mod live;
 mod local_killed;
 mod local_sample;
+mod logs;
 mod looks;
 mod marathon_access;
 mod matrix;

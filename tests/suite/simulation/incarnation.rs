@@ -16,6 +16,7 @@ use dploy_observer::github;
 use dploy_observer::id::AppId;
 use dploy_observer::intake::Configured;
 use dploy_observer::marathon::{self, Credentials, Ear, Watch};
+use dploy_observer::mesos::Mesos;
 use dploy_observer::schedule::{Every, Schedule};
 use dploy_observer::secret::Secret;
 use dploy_observer::spec::LABEL_APP;
@@ -175,6 +176,7 @@ impl Incarnation {
         let context = Context {
             store,
             github: github::Client::through(github, "http://github", Some(pat), clock.clone()),
+            mesos: Mesos::new(marathon.clone(), None),
             marathon,
             picture,
             watch,

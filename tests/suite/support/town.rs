@@ -117,7 +117,11 @@ impl Town {
             resources: ports.resources(),
             credentials: None,
         };
-        let marathon = LocalMarathon::start(listener().await, options)
+        let mesos = local_marathon::Mesos {
+            listener: listener().await,
+            credentials: None,
+        };
+        let marathon = LocalMarathon::start_with_mesos(listener().await, mesos, options)
             .await
             .unwrap();
         let token = |value: &str, login: &str, scopes: &str| local_github::Token {

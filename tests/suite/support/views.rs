@@ -67,6 +67,7 @@ pub const VIEWS: &[View] = &[
         Some("scale"),
     ),
     closed("/apps/{id}/{action}", "/apps/shop/adopt", Some("adopt")),
+    closed("/apps/{id}/logs", "/apps/shop/logs", Some("log")),
     closed("/apps/{id}/destroy", "/apps/shop/destroy", Some("destroy")),
     closed("/tokens", "/tokens", Some("tokens")),
     closed("/tokens.json", "/tokens.json", None),

@@ -1,7 +1,7 @@
 //! Every page, with the sample data.
 
 use dploy_observer::access::Person;
-use dploy_observer::api::{ActBody, AppBody, AppsBody, Health, RegisteringBody};
+use dploy_observer::api::{ActBody, AppBody, AppsBody, Health, LastWords, RegisteringBody};
 use dploy_observer::history::{AppState, DeployState};
 use dploy_observer::web::html::{self, Chrome, DiffLine, EventsPage, WhyLine};
 
@@ -98,6 +98,7 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
             c,
             &failed("shop", words),
             &deploy(n, state, words),
+            Some(&last_words(words)),
             &lines,
             &diffs(words, operator),
         )
@@ -161,6 +162,7 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
     if operator {
         all.extend(confirmations(c, words));
         all.extend(people(c, words));
+        all.extend(logs(c, words));
     }
     all.into_iter()
         .map(|(name, html)| (name.to_owned(), html))
@@ -225,6 +227,37 @@ fn confirmations(c: &Chrome, words: &str) -> Vec<(&'static str, String)> {
         all.push((action, html::confirm(c, &gated(words), &asked)));
     }
     all
+}
+
+/// What a task wrote last.
+fn last_words(words: &str) -> LastWords {
+    LastWords {
+        service: "/shop/web".parse().unwrap(),
+        task: "shop_web.instance-6f1._app.1".into(),
+        stream: "stderr".into(),
+        lines: vec!["Traceback (most recent call last):".into(), words.into()],
+    }
+}
+
+/// What tasks write.
+fn logs(c: &Chrome, words: &str) -> Vec<(&'static str, String)> {
+    let shop = app("shop", AppState::Following, Health::Ok);
+    let (web, cart) = ("/shop/web".parse().unwrap(), "/shop/cart".parse().unwrap());
+    let read = (vec!["listening".to_owned(), words.to_owned()], 4711);
+    let log = |part| html::Log {
+        app: &shop,
+        services: vec![&web, &cart],
+        service: &web,
+        tasks: vec!["shop_web.instance-6f1._app.1", words],
+        task: words,
+        stream: "stdout",
+        part,
+    };
+    vec![
+        ("log", html::logs(c, &log(Ok(&read)))),
+        ("log-none", html::logs(c, &log(Ok(&(Vec::new(), 0))))),
+        ("log-broken", html::logs(c, &log(Err(words.to_owned())))),
+    ]
 }
 
 /// Tokens and sessions.

@@ -2,7 +2,7 @@
 
 use dploy_observer::access::{Person, Role};
 use dploy_observer::api::{
-    AppBody, AppPage, DeployBody, HeadBody, Health, HookBody, InstancesBody, LiveBody,
+    AppBody, AppPage, DeployBody, FailureBody, HeadBody, Health, HookBody, InstancesBody, LiveBody,
     MadeTokenBody, OpenDeploy, PinBody, PlanBody, PlanInstances, PlanService, Problem, RunsBody,
     ServiceBody, SessionBody, SettingBody, SourceBody, TokenBody,
 };
@@ -151,7 +151,10 @@ pub fn deploy(number: u32, state: DeployState, words: &str) -> DeployBody {
         queued_at: format!("2026-11-22T09:{:02}:00Z", number + 14),
         started_at: (state != DeployState::Queued).then(|| format!("2026-11-22T09:{:02}:02Z", number + 14)),
         ended_at: ended.then(|| format!("2026-11-22T09:{:02}:40Z", number + 14)),
-        failure: failed.then(|| Sentence::logged("UNHEALTHY", said)),
+        failure: failed.then(|| FailureBody {
+            why: Sentence::logged("UNHEALTHY", said),
+            log: None,
+        }),
         waiting: waits.then(|| Waiting {
             subject: None,
             code: "LOCKED".into(),

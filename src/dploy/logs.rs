@@ -1,0 +1,195 @@
+//! What the tasks of an app write, through the observer: all of them together, with the instance in front of each line.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use serde_json::json;
+
+use super::args::LogsArgs;
+use super::operate::observed;
+use super::session::Session;
+use super::terminal::{DIM, paint};
+use crate::api::{AppPage, ProblemCode, ServiceBody};
+use crate::client::{Client, ClientError, LogFrom};
+use crate::id::{AppId, ServiceId};
+
+/// Between two looks at what was written.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Characters of a task's id that tell it from others: those at its end.
+const SHORT: usize = 8;
+
+/// A task that is read.
+struct Reading {
+    service: ServiceId,
+    /// Where the next line begins; `None` before the first look.
+    offset: Option<u64>,
+    /// It is not listed any more, and what it wrote last was read.
+    over: bool,
+}
+
+pub(super) async fn run(session: &Session, args: &LogsArgs) -> anyhow::Result<ExitCode> {
+    let (workspace, observer) = observed(session).await?;
+    let client = session.operator(&observer)?;
+    let app = &workspace.app;
+    let stream = if args.stderr { "stderr" } else { "stdout" };
+    let mut tasks: BTreeMap<String, Reading> = BTreeMap::new();
+    let (mut said, mut first) = (String::new(), true);
+    loop {
+        match client.app(app).await {
+            Ok(Some(page)) => {
+                // of what begins while one follows everything is read
+                let from = if first { None } else { Some(0) };
+                list(&page, args, &mut tasks, from)?;
+                first = false;
+            }
+            Ok(None) => bail!("{app} is not at the observer any more"),
+            // a restart or a proxy's moment is waited for
+            Err(ClientError::Unreachable(..) | ClientError::Foreign(..)) if args.follow => {}
+            Err(error) => return Err(error.into()),
+        }
+        if tasks.is_empty() && !args.follow {
+            bail!("Marathon names no task of {app}");
+        }
+        let several = tasks.len() > 1;
+        for (task, reading) in &mut tasks {
+            match part(
+                session,
+                &client,
+                app,
+                (task, reading),
+                stream,
+                (args.number, several),
+            )
+            .await
+            {
+                Ok(()) => {}
+                Err(error) if !args.follow && !several => return Err(error.into()),
+                Err(error) => {
+                    let why = format!("{}: {error}", short(task));
+                    if why != said {
+                        session.terminal.note(format!("dploy: {why}"));
+                        said = why;
+                    }
+                }
+            }
+        }
+        tasks.retain(|_, reading| !reading.over);
+        if !args.follow {
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Whether the words on the command line mean this service.
+fn is_meant(service: &ServiceBody, args: &LogsArgs) -> bool {
+    let id = service.id.as_str();
+    args.service.as_deref().is_none_or(|named| {
+        let named = named.trim_start_matches('/');
+        id.trim_start_matches('/') == named || id.ends_with(&format!("/{named}"))
+    })
+}
+
+/// Takes in the tasks that there are; those that are gone are read to their end.
+fn list(
+    page: &AppPage,
+    args: &LogsArgs,
+    tasks: &mut BTreeMap<String, Reading>,
+    from: Option<u64>,
+) -> anyhow::Result<()> {
+    let meant: Vec<&ServiceBody> = page.services.iter().filter(|s| is_meant(s, args)).collect();
+    if let (Some(named), true) = (&args.service, meant.is_empty()) {
+        bail!(
+            "{} has no service {named}; `dploy status` lists them",
+            page.app.app
+        );
+    }
+    for reading in tasks.values_mut() {
+        reading.over = true;
+    }
+    for service in meant {
+        let failed = service
+            .runs
+            .last_failure
+            .iter()
+            .filter_map(|f| f.task.as_ref());
+        // the last that failed explains more than nothing
+        let failed = failed.filter(|_| service.runs.tasks.is_empty() && !args.follow);
+        let listed = service.runs.tasks.iter().map(|t| &t.task);
+        for task in listed.chain(failed) {
+            let reading = tasks.entry(task.clone()).or_insert_with(|| Reading {
+                service: service.id.clone(),
+                offset: from,
+                over: false,
+            });
+            reading.over = false;
+        }
+    }
+    Ok(())
+}
+
+/// Reads on in what a task wrote, and says it.
+async fn part(
+    session: &Session,
+    client: &Client,
+    app: &AppId,
+    (task, reading): (&String, &mut Reading),
+    stream: &str,
+    (number, several): (usize, bool),
+) -> Result<(), ClientError> {
+    let mut from = reading
+        .offset
+        .map_or(LogFrom::Tail(number), LogFrom::Offset);
+    loop {
+        let log = match client.log(app, &reading.service, task, stream, from).await {
+            Ok(log) => log,
+            // it has not begun to write, or was not launched yet
+            Err(error) if error.is(ProblemCode::NotFound) && reading.offset.unwrap_or(0) == 0 => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let goes_on = reading.offset.is_some_and(|offset| log.offset > offset);
+        reading.offset = Some(log.offset);
+        for line in &log.lines {
+            if session.terminal.json {
+                let line = json!({"service": reading.service, "task": task, "stream": stream, "line": line});
+                session.terminal.say(line);
+            } else if several {
+                session
+                    .terminal
+                    .say(format!("{} {line}", paint(DIM, short(task))));
+            } else {
+                session.terminal.say(line);
+            }
+        }
+        if !goes_on || log.lines.is_empty() {
+            return Ok(());
+        }
+        from = LogFrom::Offset(log.offset);
+    }
+}
+
+/// The end of a task's id, which tells it from others of its service: what follows the last instance of a name.
+fn short(task: &str) -> String {
+    let name = task.split(".instance-").next().unwrap_or(task);
+    let name = name.rsplit('_').next().unwrap_or(name);
+    let instance = task.split(".instance-").nth(1).unwrap_or(task);
+    let instance: String = instance.chars().take(SHORT).collect();
+    format!("{name}.{instance}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn a_task_is_called_by_its_service_and_the_beginning_of_its_instance() {
+        let id = "shop_web.instance-6f1c0a7e-1111-2222-3333-444455556666._app.1";
+        assert_eq!(short(id), "web.6f1c0a7e");
+        assert_eq!(short("strange"), "strange.strange");
+    }
+}
