@@ -155,7 +155,7 @@ impl Code {
                 "Ask for less in the spec and push, or give the cluster more room and redeploy."
             }
             Self::Crashing | Self::Unhealthy | Self::Deadline => {
-                "Push a fix: it takes over at once. Or roll back to a deploy that worked. What the tasks wrote is in their sandbox in Mesos."
+                "Push a fix: it takes over at once. Or roll back to a deploy that worked. What the tasks wrote is in their log."
             }
             Self::Cancelled => "Deploy the head of the branch again, or push.",
             Self::NotApplied | Self::GoesOn => "Nothing: it goes on by itself.",

@@ -12,10 +12,11 @@ use super::args::{
 use super::session::{Observer, Session};
 use super::workspace::Workspace;
 use super::{follow, preview};
-use crate::api::{ActBody, PlanBody, ProblemCode};
+use crate::api::{ActBody, DeployBody, PlanBody, ProblemCode};
 use crate::client::{Acted, Client, ClientError};
 use crate::clock::{self, stamp, typed_moment};
 use crate::event::{ResumeWhen, Scale};
+use crate::history::DeployState;
 use crate::id::AppId;
 
 /// The workspace and the observer that deploys it.
@@ -212,6 +213,27 @@ pub(super) fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()
     Ok(())
 }
 
+/// The last deploy before the one that is live whose commit is another and which worked.
+async fn before_this(client: &Client, app: &AppId) -> anyhow::Result<String> {
+    let Some(page) = client.app(app).await? else {
+        bail!("{app} is not at the observer any more");
+    };
+    let Some(live) = &page.app.live else {
+        bail!("nothing of {app} was deployed with success yet: there is nothing to go back to");
+    };
+    let worked = |d: &&DeployBody| {
+        let good = matches!(d.state, DeployState::Succeeded | DeployState::Unchanged);
+        good && d.deploy < live.deploy && d.commit != live.commit
+    };
+    let Some(before) = page.deploys.iter().find(worked) else {
+        bail!(
+            "before {} no other commit was deployed with success; `dploy history -all` lists what was",
+            live.deploy
+        );
+    };
+    Ok(before.deploy.to_string())
+}
+
 pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::Result<ExitCode> {
     let (workspace, observer) = observed(session).await?;
     let client = session.operator(&observer)?;
@@ -223,7 +245,10 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
         None => workspace.app.to_string(),
     };
     let mut body = ActBody {
-        to: Some(place(&workspace, &args.to)),
+        to: Some(match &args.to {
+            Some(to) => place(&workspace, to),
+            None => before_this(&client, &workspace.app).await?,
+        }),
         reason: args.reason.clone(),
         resume: args.manual.then_some(ResumeWhen::Manual),
         scale: args.scale.then_some(Scale::Target),

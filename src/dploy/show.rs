@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::args::{HistoryArgs, WhyArgs};
+use super::args::{HistoryArgs, StatusArgs, WhyArgs};
 use super::operate::observed;
 use super::session::{Observer, Session};
 use super::terminal::{DIM, GREEN, RED, YELLOW, paint, who};
@@ -41,7 +41,50 @@ fn time(at: &str) -> String {
     at.get(..19).unwrap_or(at).replace('T', " ")
 }
 
-pub(super) async fn status(session: &Session) -> anyhow::Result<ExitCode> {
+/// How the app stands; with `-watch` again and again, through a restart of the observer too.
+pub(super) async fn watch(session: &Session, args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    if !args.watch {
+        return status(session).await;
+    }
+    loop {
+        session.terminal.clear();
+        if let Err(error) = status(session).await {
+            session.terminal.note(format!("dploy: {error:#}"));
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    }
+}
+
+/// Says where the dashboard of the app is, and opens it where somebody sits in front of it.
+pub(super) async fn open(session: &Session) -> anyhow::Result<ExitCode> {
+    let (workspace, observer) = readable(session).await?;
+    let url = format!("{}/apps/{}", observer.client.base(), workspace.app);
+    if session.terminal.json {
+        session.terminal.data(&serde_json::json!({"url": url}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    session.terminal.say(&url);
+    if session.terminal.can_ask() {
+        let program = if cfg!(target_os = "macos") {
+            "open"
+        } else {
+            "xdg-open"
+        };
+        let opened = std::process::Command::new(program)
+            .arg(&url)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn();
+        if opened.is_err() {
+            session
+                .terminal
+                .hint("No browser could be opened from here.");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn status(session: &Session) -> anyhow::Result<ExitCode> {
     let terminal = session.terminal;
     if session.global.all {
         let (_, observer) = readable(session).await?;

@@ -76,6 +76,15 @@ impl Terminal {
         let _ = writeln!(anstream::stderr(), "{line}");
     }
 
+    /// Begins a screen anew, where there is one.
+    #[expect(clippy::unused_self, reason = "as above")]
+    pub fn clear(self) {
+        use std::io::IsTerminal as _;
+        if std::io::stdout().is_terminal() {
+            let _ = write!(anstream::stdout(), "\x1b[2J\x1b[H");
+        }
+    }
+
     /// A hint for the next step.
     pub fn hint(self, line: impl std::fmt::Display) {
         if !self.json {

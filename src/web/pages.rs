@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Web;
 use super::error::Failure;
 use super::html::{self, WhyLine};
-use super::negotiate::{respond, wants};
+use super::negotiate::{Wants, respond, wants};
 use super::people::{Stranger, Viewer};
 use super::view::line;
 use crate::access::Role;
@@ -26,6 +26,12 @@ use crate::witness;
 pub(super) struct Page {
     after: Option<String>,
     before: Option<String>,
+    /// What is looked for on the overview.
+    #[serde(default)]
+    q: String,
+    /// `attention`, `deploying`, `pinned` or `locked`: those alone.
+    #[serde(default)]
+    show: String,
 }
 
 impl Web {
@@ -55,7 +61,7 @@ pub(super) async fn list_apps(
     let shown = shown
         .map(|app| web.with_what_runs(app, seen.as_deref()))
         .collect();
-    let body = AppsBody {
+    let mut body = AppsBody {
         seq,
         next,
         all: web.shows_all(&viewer),
@@ -71,8 +77,16 @@ pub(super) async fn list_apps(
     for app in apps.iter().filter(|a| a.hook.failure.is_some()).take(3) {
         chrome.banners.extend(web.app_banners(app).await);
     }
-    Ok(respond(wants(&uri, &headers), &body, || {
-        html::overview(&chrome, &body)
+    let sought = html::Sought {
+        words: page.q.trim(),
+        show: page.show.trim(),
+    };
+    let wants = wants(&uri, &headers);
+    if wants == Wants::Json {
+        body.apps.retain(|app| sought.finds(app));
+    }
+    Ok(respond(wants, &body, || {
+        html::overview(&chrome, &body, &sought)
     }))
 }
 

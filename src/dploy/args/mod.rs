@@ -193,7 +193,9 @@ pub(super) enum Command {
     /// Follow the branch again after a rollback
     Resume(ReasonArgs),
     /// How the app stands
-    Status,
+    Status(StatusArgs),
+    /// Open the dashboard of the app in a browser
+    Open,
     /// What the tasks of the app write, with the instance in front of each line
     Logs(LogsArgs),
     /// Tokens of the observer: whom it knows, and what they may do
@@ -302,8 +304,9 @@ pub(super) struct HistoryArgs {
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Args)]
 pub(super) struct RollbackArgs {
-    /// A commit (4 digits or more of it, or a name that git knows, such as HEAD~1), or a deploy such as '#40'
-    pub to: String,
+    /// A commit (4 digits or more of it, or a name that git knows, such as HEAD~1), or a deploy such as '#40'; without it, the last
+    /// deploy before the one that is live that worked
+    pub to: Option<String>,
     /// Why; shown in the history and while the app is pinned
     #[arg(short = 'm', long = "message", value_name = "reason")]
     pub reason: Option<String>,
@@ -382,6 +385,13 @@ pub(super) struct CancelArgs {
     /// Why
     #[arg(short = 'm', long = "message", value_name = "reason")]
     pub reason: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct StatusArgs {
+    /// Look again every two seconds, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Args)]

@@ -30,6 +30,11 @@ const ASSETS: &[Asset] = &[
         SCRIPT.as_bytes(),
     ),
     (
+        "keys.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../../../static/keys.js"),
+    ),
+    (
         "logs.js",
         "text/javascript; charset=utf-8",
         include_bytes!("../../../static/logs.js"),

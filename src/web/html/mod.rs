@@ -32,7 +32,7 @@ pub use events::{EventLine, EventsPage, events};
 pub use hook::hook;
 pub use login::login;
 pub use logs::{Log, logs};
-pub use overview::overview;
+pub use overview::{Sought, overview};
 pub use people::{sessions, tokens};
 pub use problem::problem;
 pub use rollback::rollback;

@@ -15,11 +15,54 @@ struct View<'a> {
     title: &'static str,
     json: Option<String>,
     apps: Vec<&'a AppBody>,
+    /// Those of them that are looked for.
+    found: Vec<&'a AppBody>,
+    sought: &'a Sought<'a>,
     next: Option<&'a String>,
     registering: Option<&'a RegisteringBody>,
 }
 
+/// What somebody looks for on the overview.
+pub struct Sought<'a> {
+    /// In names, repositories, commits and sentences.
+    pub words: &'a str,
+    /// `attention`, `deploying`, `pinned` or `locked`; empty: all.
+    pub show: &'a str,
+}
+
+impl Sought<'_> {
+    /// Whether an app is one of those.
+    #[must_use]
+    pub fn finds(&self, app: &AppBody) -> bool {
+        let shown = match self.show {
+            "attention" => urgency(app) <= 1,
+            "deploying" => app.health == Health::Deploying,
+            "pinned" => app.pin.is_some(),
+            "locked" => app.lock.is_some(),
+            _ => true,
+        };
+        let words = self.words.to_lowercase();
+        let commits = [
+            app.live.as_ref().map(|l| &l.commit),
+            app.head.as_ref().map(|h| &h.commit),
+        ];
+        let has = |text: &str| text.to_lowercase().contains(&words);
+        shown
+            && (has(app.app.as_str())
+                || has(&app.source.repository)
+                || app.sentence.as_deref().is_some_and(has)
+                || commits
+                    .into_iter()
+                    .flatten()
+                    .any(|c| c.as_str().starts_with(&words)))
+    }
+}
+
 impl View<'_> {
+    fn is_all(&self) -> bool {
+        self.sought.words.is_empty() && self.sought.show.is_empty()
+    }
+
     fn count(&self, wanted: impl Fn(&AppBody) -> bool) -> usize {
         self.apps.iter().filter(|app| wanted(app)).count()
     }
@@ -63,14 +106,20 @@ fn urgency(app: &AppBody) -> u8 {
 
 /// `GET /`.
 #[must_use]
-pub fn overview(chrome: &Chrome, page: &AppsBody) -> String {
+pub fn overview(chrome: &Chrome, page: &AppsBody, sought: &Sought<'_>) -> String {
     let mut apps: Vec<&AppBody> = page.apps.iter().collect();
     apps.sort_by(|a, b| urgency(a).cmp(&urgency(b)).then_with(|| a.app.cmp(&b.app)));
     render(&View {
         chrome,
         title: "Apps",
         json: Some("/apps.json".to_owned()),
+        found: apps
+            .iter()
+            .copied()
+            .filter(|app| sought.finds(app))
+            .collect(),
         apps,
+        sought,
         next: page.next.as_ref(),
         registering: page.registering.as_ref(),
     })

@@ -125,6 +125,26 @@ pub(super) fn who(actor: &str) -> String {
     }
 }
 
+/// Whether instances of two versions are there, or a new one is not well yet: a rollout that one wants to watch.
+pub(super) fn mixed(service: &ServiceBody) -> bool {
+    let tasks = &service.runs.tasks;
+    tasks.iter().any(|t| !t.current) || tasks.iter().any(|t| !t.healthy)
+}
+
+/// `new: 1 of 2 healthy, old: 3 of 3`.
+pub(super) fn versions(service: &ServiceBody) -> String {
+    let count = |current: bool| {
+        let all = service.runs.tasks.iter().filter(|t| t.current == current);
+        (all.clone().count(), all.filter(|t| t.healthy).count())
+    };
+    let ((new, well), (old, old_well)) = (count(true), count(false));
+    match (new, old) {
+        (_, 0) => format!("{well} of {new} new healthy"),
+        (0, _) => format!("none new, old: {old_well} of {old} healthy"),
+        _ => format!("new: {well} of {new} healthy, old: {old_well} of {old}"),
+    }
+}
+
 /// `1 restart`, `2 restarts`.
 pub(super) fn restarts(number: u32) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), "restart")

@@ -1,6 +1,7 @@
 //! The pages in a real Chromium, as people use them.
 
 mod live;
+mod pages;
 
 use serde_json::json;
 use test_kit::browser::Browser;

@@ -769,7 +769,7 @@ async fn run_of<T>(output: impl Future<Output = T>) -> T {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_on_dploys_command_line_is_usage() {
     let shell = workspace("http://127.0.0.1:9");
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["run", "-nonsense"], "--nonsense"),
         (&["depoly"], "depoly"),
         (&["scale", "-pid=web"], "instances"),
@@ -777,7 +777,6 @@ async fn what_is_wrong_on_dploys_command_line_is_usage() {
         (&["scale", "-pid=web", "-instances=-1"], "-1"),
         (&["ps", "-timeout=0"], "timeout"),
         (&["run", "-deadline=soon"], "soon"),
-        (&["rollback"], "<TO>"),
         (&["lock"], "message"),
         (&["completions", "tcsh"], "bash"),
     ];
@@ -1067,6 +1066,31 @@ async fn what_is_live_is_deployed_once_more_and_services_are_taken_over_by_the_o
     let said = shell.ok(&["adopt", "shop/old"]).await;
     assert!(said.contains("#4 of"), "{said}");
     assert_eq!(town.version("/shop/old").await, "2");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_without_a_target_goes_to_the_last_deploy_that_worked() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    let shell = clone_of(&town);
+    town.ended(1).await;
+    fails(&shell, &["rollback", "-y"], 1, &["no other commit"]).await;
+    for version in [2, 3] {
+        town.spec("web", &service("/shop/web", version, ""));
+        town.push("another");
+        town.ended(version).await;
+    }
+    let (code, said) = shell
+        .typed(&["rollback", "-m", "3 is bad"], "y\n", 100)
+        .await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("(#3) back to") && said.contains("(#2)"),
+        "{said}"
+    );
+    assert_eq!(town.version("/shop/web").await, "2");
+    let said = shell.ok(&["open"]).await;
+    assert!(said.trim().ends_with("/apps/shop"), "{said}");
     town.end().await;
 }
 

@@ -3,7 +3,7 @@
 use dploy_observer::access::Person;
 use dploy_observer::api::{ActBody, AppBody, AppsBody, Health, LastWords, RegisteringBody};
 use dploy_observer::history::{AppState, DeployState};
-use dploy_observer::web::html::{self, Chrome, DiffLine, EventsPage, WhyLine};
+use dploy_observer::web::html::{self, Chrome, DiffLine, EventsPage, Sought, WhyLine};
 
 use super::sample::{
     app, chrome, deploy, diff, empty_page, events, gated, hook, info, line, made, page, plan,
@@ -75,6 +75,12 @@ fn diffs(words: &str, operator: bool) -> [DiffLine; 2] {
     ]
 }
 
+/// Nothing in particular is looked for.
+const ALL: Sought<'static> = Sought {
+    words: "",
+    show: "",
+};
+
 /// Every page, rich and empty, with `words` wherever outsiders write.
 pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
     let c = &chrome(operator);
@@ -113,11 +119,22 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         ..events("", 0)
     };
     let mut all = vec![
-        ("overview", html::overview(c, &fleet(words))),
-        ("overview-empty", html::overview(c, &none)),
+        ("overview", html::overview(c, &fleet(words), &ALL)),
+        (
+            "overview-found",
+            html::overview(
+                c,
+                &fleet(words),
+                &Sought {
+                    words,
+                    show: "pinned",
+                },
+            ),
+        ),
+        ("overview-empty", html::overview(c, &none, &ALL)),
         (
             "overview-registering",
-            html::overview(c, &registering(words)),
+            html::overview(c, &registering(words), &ALL),
         ),
         ("app", html::app(c, &page(words, failed("shop", words)))),
         (
