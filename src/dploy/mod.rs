@@ -12,6 +12,7 @@ mod launch;
 mod list;
 mod logs;
 mod ls;
+mod open;
 mod operate;
 mod preview;
 mod progress;
@@ -120,7 +121,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Unlock(args) => operate::go_on(&session, "unlock", args).await,
         Command::Resume(args) => operate::go_on(&session, "resume", args).await,
         Command::Status(args) => show::watch(&session, args).await,
-        Command::Open => show::open(&session).await,
+        Command::Open => open::run(&session).await,
         Command::Logs(args) => logs::run(&session, args).await,
         Command::Token(command) => token::run(&session, command).await,
         Command::Doctor => doctor::run(&session).await,

@@ -13,7 +13,7 @@ use crate::history::AppState;
 use crate::id::AppId;
 use crate::secret::plain;
 
-async fn readable(session: &Session) -> anyhow::Result<(Workspace, Observer)> {
+pub(super) async fn readable(session: &Session) -> anyhow::Result<(Workspace, Observer)> {
     let (workspace, observer) = observed(session).await?;
     let observer = session.readable(observer, &workspace.app).await?;
     Ok((workspace, observer))
@@ -53,35 +53,6 @@ pub(super) async fn watch(session: &Session, args: &StatusArgs) -> anyhow::Resul
         }
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
-}
-
-/// Says where the dashboard of the app is, and opens it where somebody sits in front of it.
-pub(super) async fn open(session: &Session) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = readable(session).await?;
-    let url = format!("{}/apps/{}", observer.client.base(), workspace.app);
-    if session.terminal.json {
-        session.terminal.data(&serde_json::json!({"url": url}))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    session.terminal.say(&url);
-    if session.terminal.can_ask() {
-        let program = if cfg!(target_os = "macos") {
-            "open"
-        } else {
-            "xdg-open"
-        };
-        let opened = std::process::Command::new(program)
-            .arg(&url)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn();
-        if opened.is_err() {
-            session
-                .terminal
-                .hint("No browser could be opened from here.");
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn status(session: &Session) -> anyhow::Result<ExitCode> {

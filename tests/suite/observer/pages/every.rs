@@ -81,9 +81,8 @@ const ALL: Sought<'static> = Sought {
     show: "",
 };
 
-/// Every page, rich and empty, with `words` wherever outsiders write.
-pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
-    let c = &chrome(operator);
+/// The overview, of many apps, of none, and of those that are looked for.
+fn overviews(c: &Chrome, words: &str) -> Vec<(&'static str, String)> {
     let none = AppsBody {
         all: true,
         seq: 0,
@@ -91,6 +90,30 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         apps: Vec::new(),
         registering: None,
     };
+    vec![
+        ("overview", html::overview(c, &fleet(words), &ALL)),
+        (
+            "overview-found",
+            html::overview(
+                c,
+                &fleet(words),
+                &Sought {
+                    words,
+                    show: "pinned",
+                },
+            ),
+        ),
+        ("overview-empty", html::overview(c, &none, &ALL)),
+        (
+            "overview-registering",
+            html::overview(c, &registering(words), &ALL),
+        ),
+    ]
+}
+
+/// Every page, rich and empty, with `words` wherever outsiders write.
+pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
+    let c = &chrome(operator);
     let lines = [line(7, words), line(8, words), line(9, "Fix cart total")];
     let why = |live| WhyLine {
         app: "shop".into(),
@@ -119,23 +142,6 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         ..events("", 0)
     };
     let mut all = vec![
-        ("overview", html::overview(c, &fleet(words), &ALL)),
-        (
-            "overview-found",
-            html::overview(
-                c,
-                &fleet(words),
-                &Sought {
-                    words,
-                    show: "pinned",
-                },
-            ),
-        ),
-        ("overview-empty", html::overview(c, &none, &ALL)),
-        (
-            "overview-registering",
-            html::overview(c, &registering(words), &ALL),
-        ),
         ("app", html::app(c, &page(words, failed("shop", words)))),
         (
             "app-ok",
@@ -176,6 +182,7 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         ("login", html::login(c, words, Some(words), None)),
         ("login-closed", html::login(c, "/", None, Some(words))),
     ];
+    all.extend(overviews(c, words));
     if operator {
         all.extend(confirmations(c, words));
         all.extend(people(c, words));
