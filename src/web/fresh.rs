@@ -94,7 +94,10 @@ pub(super) async fn unless_changed(
     };
     if let (Ok(value), true) = (value, answer.status() == StatusCode::OK || same) {
         answer.headers_mut().insert(header::ETAG, value);
-        answer.headers_mut().insert(header::CACHE_CONTROL, private);
+        // what somebody who is known was shown is not kept for who comes after them
+        if person.is_none() {
+            answer.headers_mut().insert(header::CACHE_CONTROL, private);
+        }
     }
     answer
 }

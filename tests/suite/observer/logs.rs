@@ -1,9 +1,18 @@
 //! What tasks write, read from the agents that a real client of Mesos would ask.
 
+use std::time::Duration;
+
+use dploy_observer::clock;
+use dploy_observer::marathon::{Client, Credentials};
+use dploy_observer::mesos::{self, LogError, Mesos, TaskAt};
+use dploy_observer::secret::Secret;
+use local_marathon::LocalMarathon;
 use serde_json::{Value, json};
+use test_kit::ports::Ports;
 use test_kit::wait::{ended, until};
 
-use crate::support::town::{TOKEN, Town, service};
+use crate::support::proxies::Gate;
+use crate::support::town::{TOKEN, Town, listener, quick_pace, service};
 
 fn talker(version: u32, command: &str) -> Value {
     let mut web = service("/shop/web", version, "");
@@ -201,4 +210,103 @@ async fn a_deploy_that_fails_keeps_what_its_task_wrote_last_for_operators() {
         )
     );
     town.end().await;
+}
+
+/// The only task of a service, once it runs.
+async fn task_of(marathon: &Client, service: &str) -> TaskAt {
+    let id = service.parse().unwrap();
+    until("a task runs", async || {
+        let app = marathon.app(&id).await.map_err(|e| e.to_string())?;
+        let app = app.ok_or("no app")?;
+        let task = app.tasks.iter().find(|t| t.state == "TASK_RUNNING");
+        let task = task.ok_or("no task")?;
+        Ok(TaskAt {
+            task: task.id.clone(),
+            agent: task.agent.clone().ok_or("no agent")?,
+        })
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_dcos_the_agents_are_asked_through_the_cluster_with_its_token() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    town.ended(1).await;
+    let mesos = town.marathon.as_ref().unwrap().mesos_url().unwrap();
+    let gate = Gate::dcos_with_agents(&town.marathon_url, mesos, "ana", "pw-of-ana");
+    let password = Secret::new("pw-of-ana");
+    let credentials = Credentials::given(&gate.url(), Some("ana"), Some(&password), None).unwrap();
+    let clock = clock::system();
+    let marathon = Client::new(&gate.url(), credentials, clock, Duration::from_secs(5)).unwrap();
+    let at = task_of(&marathon, "/shop/web").await;
+    let sandbox = Mesos::new(marathon, None).sandbox(&at).await.unwrap();
+    let tail = sandbox.tail("stdout", 5).await.unwrap();
+    let text = String::from_utf8(tail.bytes).unwrap();
+    assert!(text.contains("listens on"), "{text}");
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_basic_authentication_of_its_own_mesos_is_shown_what_is_set() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().unwrap();
+    let ports = Ports::take();
+    let options = local_marathon::Options {
+        dir: dir.path().join("marathon"),
+        tools: None,
+        pace: quick_pace(),
+        resources: ports.resources(),
+        credentials: None,
+    };
+    let mesos = local_marathon::Mesos {
+        listener: listener().await,
+        credentials: Some(local_marathon::Credentials::new("reader:s3cret")),
+    };
+    let local = LocalMarathon::start_with_mesos(listener().await, mesos, options).await;
+    let local = local.unwrap();
+    let url = local.url().to_owned();
+    let marathon = Client::new(
+        &url,
+        Credentials::None,
+        clock::system(),
+        Duration::from_secs(5),
+    );
+    let marathon = marathon.unwrap();
+    let app = json!({"id": "/a", "cmd": "echo hello; exec sleep 1000", "cpus": 0.1, "mem": 16, "instances": 1});
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let made = http.post(format!("{url}/v2/apps")).json(&app).send().await;
+    assert_eq!(made.unwrap().status(), 201);
+    let at = task_of(&marathon, "/a").await;
+    let refused = Mesos::new(marathon.clone(), None).sandbox(&at).await.err();
+    assert!(
+        matches!(refused, Some(LogError::Forbidden(_, 401))),
+        "{refused:?}"
+    );
+    let known = mesos::Credentials {
+        user: "reader".to_owned(),
+        password: Secret::new("s3cret"),
+    };
+    let sandbox = Mesos::new(marathon.clone(), Some(known))
+        .sandbox(&at)
+        .await
+        .unwrap();
+    until("it says hello", async || {
+        let tail = sandbox.tail("stdout", 5).await.map_err(|e| e.to_string())?;
+        match tail.bytes.as_slice() {
+            b"hello\n" => Ok(()),
+            other => Err(String::from_utf8_lossy(other).into_owned()),
+        }
+    })
+    .await;
+    let none = TaskAt {
+        agent: "gone-S9".to_owned(),
+        ..at
+    };
+    let known = mesos::Credentials {
+        user: "reader".to_owned(),
+        password: Secret::new("s3cret"),
+    };
+    let gone = Mesos::new(marathon, Some(known)).sandbox(&none).await.err();
+    assert_eq!(gone, Some(LogError::NoAgent("gone-S9".to_owned())));
+    local.stop().await;
 }

@@ -19,10 +19,21 @@ const SERVICE: &str = "/service/marathon";
 const LOGIN: &str = "/acs/api/v1/auth/login";
 
 enum Kind {
-    Basic { authorization: String },
-    Dcos { user: String, password: String },
-    Standby { to: String },
-    Silent { about: Mutex<Option<String>> },
+    Basic {
+        authorization: String,
+    },
+    Dcos {
+        user: String,
+        password: String,
+        /// The master behind `/agent/<id>/…`.
+        mesos: Option<String>,
+    },
+    Standby {
+        to: String,
+    },
+    Silent {
+        about: Mutex<Option<String>>,
+    },
     Cluster,
 }
 
@@ -63,7 +74,23 @@ impl Gate {
     /// DC/OS: Marathon is below `/service/marathon` and wants one of the tokens that the login gave out.
     pub fn dcos(upstream: &str, user: &str, password: &str) -> Self {
         let (user, password) = (user.to_owned(), password.to_owned());
-        Self::start(Kind::Dcos { user, password }, upstream, false)
+        let mesos = None;
+        let kind = Kind::Dcos {
+            user,
+            password,
+            mesos,
+        };
+        Self::start(kind, upstream, false)
+    }
+
+    /// The same, and the agents of this Mesos are there too, for who has a token: below `/agent`, as Marathon then says of its Mesos.
+    pub fn dcos_with_agents(upstream: &str, mesos: &str, user: &str, password: &str) -> Self {
+        let kind = Kind::Dcos {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            mesos: Some(mesos.to_owned()),
+        };
+        Self::start(kind, upstream, false)
     }
 
     /// A Marathon that does not lead: everything goes on to the leader, but the event stream is redirected there.
@@ -211,14 +238,39 @@ impl Inner {
             }
             Kind::Dcos { .. } if target == LOGIN => self.login(request).await,
             Kind::Dcos { .. } => {
-                let Some(path) = target.strip_prefix(SERVICE) else {
-                    return StatusCode::NOT_FOUND.into_response();
-                };
                 let token = shown.strip_prefix("token=").unwrap_or_default();
                 if !self.tokens().contains(token) {
                     return self.refuse("oauthjwt");
                 }
-                self.forward(path, request).await
+                self.routed(&target, request).await
+            }
+        }
+    }
+
+    /// As the admin router of DC/OS hands requests on.
+    async fn routed(&self, target: &str, request: Request) -> Response {
+        let Kind::Dcos {
+            mesos: Some(mesos), ..
+        } = &self.kind
+        else {
+            return match target.strip_prefix(SERVICE) {
+                Some(path) => self.forward(path, request).await,
+                None => StatusCode::NOT_FOUND.into_response(),
+            };
+        };
+        match target.strip_prefix(SERVICE) {
+            // there it is relative to the cluster
+            Some("/v2/info") => {
+                let info = self.http.get(format!("{}/v2/info", self.upstream));
+                let mut info: Value = info.send().await.unwrap().json().await.unwrap();
+                info["marathon_config"]["mesos_leader_ui_url"] = json!("/mesos");
+                Json(info).into_response()
+            }
+            Some(path) => self.forward(path, request).await,
+            None => {
+                let agent = self.http.get(format!("{mesos}{target}"));
+                let answer = agent.send().await.unwrap();
+                (answer.status(), answer.bytes().await.unwrap()).into_response()
             }
         }
     }
@@ -231,7 +283,7 @@ impl Inner {
 
     async fn login(&self, request: Request) -> Response {
         let number = self.logins.fetch_add(1, Ordering::SeqCst) + 1;
-        let Kind::Dcos { user, password } = &self.kind else {
+        let Kind::Dcos { user, password, .. } = &self.kind else {
             return StatusCode::NOT_FOUND.into_response();
         };
         let body = whole(request.into_body()).await;
