@@ -2,6 +2,7 @@
 
 mod live;
 mod pages;
+mod pictures;
 
 use serde_json::json;
 use test_kit::browser::Browser;

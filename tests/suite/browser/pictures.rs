@@ -1,0 +1,70 @@
+//! Pictures of the pages, to be looked at: `cargo test --test suite pictures -- --ignored` leaves them in `target/pictures`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use test_kit::browser::Browser;
+
+use super::log_in;
+use crate::support::town::{Town, service};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes pictures of the pages into target/pictures to be looked at"]
+async fn pictures_of_the_pages_are_written_to_look_at() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../pictures");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut api = service("/shop/api", 1, "");
+    api["instances"] = json!(2);
+    let town = Town::with(&[("web", service("/shop/web", 1, "")), ("api", api)]).await;
+    town.ended(1).await;
+    log_in(&browser, &town, "/").await;
+    let pictures = async |names: &[(&str, &str)]| {
+        for theme in ["light", "dark"] {
+            let media = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
+            browser.cdp("Emulation.setEmulatedMedia", &media).await;
+            for (size, width) in [("wide", 1280), ("phone", 420)] {
+                browser.resize(width, 900).await;
+                for (name, path) in names {
+                    browser.open(&format!("{}{path}", town.url())).await;
+                    let lives = "!document.body.dataset.live || document.getElementById('live').textContent === 'live'";
+                    browser.until(lives).await;
+                    let file = folder.join(format!("{name}-{size}-{theme}.png"));
+                    browser.screenshot(&file).await;
+                }
+            }
+        }
+    };
+    town.spec("web", &service("/shop/web", 2, ""));
+    town.push("web: a new front page");
+    town.ended(2).await;
+    pictures(&[
+        ("overview", "/"),
+        ("app", "/apps/shop"),
+        ("plan", "/apps/shop/rollback?deploy=1"),
+    ])
+    .await;
+    let mut broken = service("/shop/web", 3, "");
+    broken["cmd"] = json!(
+        "echo 'listening for the database' >&2; echo 'Traceback: no database at 10.0.0.7' >&2; exit 3"
+    );
+    town.spec("web", &broken);
+    town.push("web: cache in the database");
+    town.ended(3).await;
+    pictures(&[
+        ("overview-failed", "/"),
+        ("app-failed", "/apps/shop"),
+        ("deploy-failed", "/apps/shop/deploys/3"),
+        ("log", "/apps/shop/logs?service=/shop/web"),
+        ("events", "/events"),
+        ("hook", "/apps/shop/hook"),
+        ("tokens", "/tokens"),
+        ("login", "/login"),
+        ("problem", "/apps/none"),
+    ])
+    .await;
+    browser.end().await;
+    town.end().await;
+}
