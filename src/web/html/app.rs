@@ -5,6 +5,7 @@ use askama::Template;
 use super::chrome::Chrome;
 use super::part::{self, render};
 use super::status;
+use super::week::{Week, week};
 use crate::api::{AppBody, AppPage, DeployBody, Health};
 use crate::event::Cause;
 use crate::history::{AppState, DeployState};
@@ -18,6 +19,7 @@ struct View<'a> {
     page: &'a AppPage,
     app: &'a AppBody,
     rows: Vec<Row<'a>>,
+    week: Week,
     trouble: Option<&'a DeployBody>,
     live: Option<&'a DeployBody>,
 }
@@ -108,6 +110,7 @@ pub fn app(chrome: &Chrome, page: &AppPage) -> String {
         page,
         app: &page.app,
         rows: rows(chrome, page),
+        week: week(&page.deploys, chrome.now),
         trouble: trouble(page),
         live: live.and_then(|l| page.deploys.iter().find(|d| d.deploy == l.deploy)),
     })

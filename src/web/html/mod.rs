@@ -19,6 +19,7 @@ mod people;
 mod problem;
 mod rollback;
 mod status;
+mod week;
 mod when;
 mod why;
 

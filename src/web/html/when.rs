@@ -72,7 +72,7 @@ fn relative(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// A number of seconds in its largest unit.
-fn rough(seconds: i64) -> String {
+pub(super) fn rough(seconds: i64) -> String {
     match seconds {
         ..60 => format!("{seconds} s"),
         60..3600 => format!("{} min", seconds / 60),

@@ -115,6 +115,16 @@ fn an_address_of_a_commit_that_is_no_web_address_is_no_link() {
 }
 
 #[test]
+fn a_page_tells_how_its_deploys_went_in_figures_and_in_a_chart() {
+    let all = pages(MESSAGE, false);
+    let (_, app) = all.iter().find(|(name, _)| name == "app-ok").unwrap();
+    assert!(app.contains("7 days: "), "{app}");
+    assert!(app.matches("<rect class=").count() > 3, "{app}");
+    let (_, empty) = all.iter().find(|(name, _)| name == "app-empty").unwrap();
+    assert!(!empty.contains("<rect"), "{empty}");
+}
+
+#[test]
 fn only_an_operator_can_act() {
     for (name, html) in pages(MESSAGE, false) {
         let login = name == "login";
