@@ -1,6 +1,6 @@
 //! What pages need to know at once: what runs, as Marathon showed it last, and a beat for whoever looks when that or the log changes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::history::App;
 use crate::id::{AppId, ServiceId};
 use crate::marathon::{Moment, Parts, Snapshot};
+use crate::mesos::TaskAt;
 use crate::rollout::Look;
 use crate::spec::LABEL_APP;
 
@@ -26,8 +27,14 @@ const SHORT: Duration = Duration::from_millis(300);
 /// So many seconds what was seen serves where Marathon is slow.
 const YOUNG: i64 = 10;
 
+/// What was seen of Marathon so many seconds ago is said to be old.
+pub const OLD: i64 = 20;
+
 /// While somebody looks, what runs is looked at so often, also where Marathon says nothing.
-const EVERY: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::from_secs(10);
+
+/// So many tasks that left are remembered.
+const LEFT: usize = 1000;
 
 /// So many beats wait for whoever is slow; who misses some looks again.
 const BEATS: usize = 256;
@@ -58,6 +65,8 @@ struct Inner {
     context: Context,
     last: Mutex<Option<Arc<Seen>>>,
     parts: Mutex<Parts>,
+    /// Tasks that Marathon does not list any more, and did a moment ago.
+    left: Mutex<Left>,
     pictures: AtomicU64,
     /// When this process began: its pictures are numbered anew.
     began: Timestamp,
@@ -85,6 +94,7 @@ impl Pulse {
             context,
             last: Mutex::default(),
             parts: Mutex::default(),
+            left: Mutex::default(),
             pictures: AtomicU64::new(0),
             began,
             beats,
@@ -128,6 +138,14 @@ impl Pulse {
         self.0.stop.clone()
     }
 
+    /// A task that Marathon does not list any more, and did a moment ago: what it wrote last can still be read.
+    #[must_use]
+    pub fn left(&self, task: &str) -> Option<(ServiceId, TaskAt)> {
+        let left = locked(&self.0.left);
+        let found = left.0.iter().find(|(_, at)| at.task == task);
+        found.cloned()
+    }
+
     /// What runs: as it is now, or where Marathon does not say in time, as it was seen last.
     pub async fn seen(&self) -> Option<Arc<Seen>> {
         let pulse = self.clone();
@@ -162,6 +180,9 @@ impl Pulse {
             {
                 return seen.clone();
             }
+            if let Some(before) = last.as_ref() {
+                locked(&inner.left).take_leave(before, &snapshot);
+            }
             let changed = locked(&inner.parts).changed(LABEL_APP, Some(&snapshot));
             let seen = Arc::new(Seen::of(snapshot, inner.context.clock.now()));
             *last = Some(seen.clone());
@@ -175,6 +196,19 @@ impl Pulse {
             self.beat(Some(&app)).await;
         }
         seen
+    }
+
+    /// Whether what was seen last is no picture of now any more.
+    fn is_old(&self) -> bool {
+        let now = self.0.context.clock.now();
+        let last = locked(&self.0.last).clone();
+        last.is_none_or(|seen| now.duration_since(seen.at).as_secs() >= OLD)
+    }
+
+    /// Something that all pages show has changed, and is no event.
+    async fn moves_all(&self) {
+        self.0.pictures.fetch_add(1, Ordering::SeqCst);
+        self.beat(None).await;
     }
 
     /// Something that is shown of an app has changed, and is no event.
@@ -228,6 +262,7 @@ impl Pulse {
     async fn look(&self) {
         let context = &self.0.context;
         let mut heard = context.watch.changes();
+        let mut silent = false;
         loop {
             let changed = tokio::time::timeout(EVERY, heard.changed());
             if matches!(changed.await, Ok(Err(_))) {
@@ -238,11 +273,45 @@ impl Pulse {
             if self.0.beats.receiver_count() == 0 {
                 continue;
             }
-            let seen = context.picture.since(context.picture.moment()).await;
-            if let Ok(snapshot) = seen {
-                self.keep(snapshot).await;
+            match context.picture.since(Moment::default()).await {
+                Ok(snapshot) => {
+                    self.keep(snapshot).await;
+                    if std::mem::take(&mut silent) {
+                        self.moves_all().await;
+                    }
+                }
+                // pages say since when what they show is old
+                Err(_) if !silent && self.is_old() => {
+                    silent = true;
+                    self.moves_all().await;
+                }
+                Err(_) => {}
             }
         }
+    }
+}
+
+/// The newest of those that left.
+#[derive(Default)]
+struct Left(VecDeque<(ServiceId, TaskAt)>);
+
+impl Left {
+    fn take_leave(&mut self, before: &Seen, now: &Snapshot) {
+        for (service, app) in &before.look.apps {
+            let listed = now.apps.get(service.as_str()).map(|app| &app.tasks);
+            for task in &app.tasks {
+                let gone = listed.is_none_or(|tasks| tasks.iter().all(|t| t.id != task.id));
+                if let (true, Some(agent)) = (gone, &task.agent) {
+                    let at = TaskAt {
+                        task: task.id.clone(),
+                        agent: agent.clone(),
+                    };
+                    self.0.push_back((service.clone(), at));
+                }
+            }
+        }
+        let many = self.0.len().saturating_sub(LEFT);
+        self.0.drain(..many);
     }
 }
 

@@ -13,13 +13,16 @@ use crate::id::{DeployNumber, ServiceId};
 use crate::marathon::LiveApp;
 use crate::mesos::{LogError, TaskAt};
 use crate::pulse::Pulse;
-use crate::secret::{looks_secret, plain};
+use crate::secret::{looks_secret, password_in_url, plain};
 
 /// So many lines are kept.
 const LINES: usize = 50;
 
-/// Longest line, in characters.
+/// Longest line that is kept, in characters.
 const LONGEST: usize = 300;
+
+/// Longest line that is shown, in characters.
+const SHOWN: usize = 10_000;
 
 /// One that takes longer is given up: the next failure is looked at then.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -128,7 +131,9 @@ async fn words(
         let part = sandbox.tail(file, 2 * LINES).await?;
         let text = String::from_utf8_lossy(&part.bytes).into_owned();
         let all = text.lines().filter(|line| !of_mesos(line));
-        let all: Vec<String> = all.map(|line| hidden.clean(line)).collect();
+        let all: Vec<String> = all
+            .map(|line| plain(&hidden.clean(line), LONGEST))
+            .collect();
         lines = all[all.len().saturating_sub(LINES)..].to_vec();
         stream = file;
         if !lines.is_empty() {
@@ -179,20 +184,28 @@ impl<'a> Hidden<'a> {
         let values = secret.filter_map(|(_, value)| value.as_str());
         Self {
             context,
-            // what is shorter stands in any text
-            values: values.filter(|v| v.len() >= 6).map(str::to_owned).collect(),
+            // what is shorter stands in any text; of what has several lines each is one
+            values: values
+                .flat_map(str::lines)
+                .filter(|v| v.len() >= 6)
+                .map(str::to_owned)
+                .collect(),
         }
     }
 
     /// A line without any of it.
     #[must_use]
     pub fn clean(&self, line: &str) -> String {
-        let mut line = line.to_owned();
+        // what does not print must not stand between the letters of a secret
+        let mut line = plain(line, SHOWN);
         for value in &self.values {
             line = line.replace(value.as_str(), "••••");
         }
-        let line = self.context.store.log().redactor().clean(&line);
-        plain(&line, LONGEST)
+        let password = password_in_url(&line).filter(|p| !p.is_empty());
+        if let Some(password) = password.map(str::to_owned) {
+            line = line.replace(&password, "••••");
+        }
+        self.context.store.log().redactor().clean(&line)
     }
 }
 

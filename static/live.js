@@ -3,13 +3,13 @@
 
 const chip = document.getElementById("live");
 const stream = document.body.dataset.live;
-let source, tag, timer, looking = false, wanted = false, seen = Date.now(), retry = 1000;
+const SILENT = 25000; // milliseconds after which a stream that says nothing is no stream
+let source, tag, timer, looking = false, wanted = false, seen = Date.now(), heard = 0, retry = 1000;
 
 // as the reader left it
 const kept = (node, name) => name === "open" && node.localName === "details";
 const alike = (a, b) => a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
-
-function drop(node) { const next = node.nextSibling; node.remove(); return next; }
+const drop = (node) => { const next = node.nextSibling; node.remove(); return next; };
 
 function patch(now, next) {
   if (now.isEqualNode(next) || now.dataset?.keep !== undefined) return;
@@ -18,12 +18,14 @@ function patch(now, next) {
     if (!kept(now, name) && now.getAttribute(name) !== value) now.setAttribute(name, value);
   for (const { name } of [...now.attributes])
     if (!kept(now, name) && !next.hasAttribute(name)) now.removeAttribute(name);
+  // what is moved loses the focus: what is gone goes first, and what has no id makes way
+  const stay = new Set([...next.children].map((c) => c.id).filter(Boolean));
+  for (const c of [...now.children]) if (c.id && !stay.has(c.id)) c.remove();
   const ids = new Map([...now.children].filter((c) => c.id).map((c) => [c.id, c]));
   let here = now.firstChild;
   for (const child of [...next.childNodes]) {
     const same = child.id ? ids.get(child.id) : here && !here.id && alike(here, child) ? here : null;
     if (same && alike(same, child)) {
-      // moved it would lose the focus: what has no id makes way
       while (here && here !== same && !here.id) here = drop(here);
       if (same === here) here = here.nextSibling; else now.insertBefore(same, here);
       patch(same, child);
@@ -39,14 +41,19 @@ async function look() {
   looking = true;
   try {
     const headers = { Accept: "text/html", ...(tag && { "If-None-Match": tag }) };
-    const answer = await fetch(location.href, { headers, cache: "no-store" });
+    const answer = await fetch(location.href, { headers, cache: "no-store", signal: AbortSignal.timeout(10000) });
     if (answer.redirected) return location.reload();
-    seen = Date.now();
-    if (answer.status !== 304) {
+    if (answer.status === 200) {
+      const text = await answer.text();
       tag = answer.headers.get("ETag");
-      show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      show(new DOMParser().parseFromString(text, "text/html"));
+    } else if (answer.status !== 304) {
+      throw answer.status;
     }
-  } catch {}
+    seen = Date.now();
+  } catch {
+    soon(2000); // a proxy's moment, or ours
+  }
   looking = false;
   if (wanted) { wanted = false; soon(); }
 }
@@ -62,53 +69,37 @@ function show(page) {
 }
 
 // outcomes: for ears, and on the desktop if asked for
+const asked = () => sessionStorage.getItem("notify") === location.pathname;
 function tell(outcome) {
   document.getElementById("told").textContent = outcome;
-  if (sessionStorage.getItem("notify") === location.pathname) new Notification(outcome);
+  if (asked()) new Notification(outcome);
 }
 
-function soon() { timer ??= setTimeout(() => { timer = undefined; look(); }, 100); }
+function soon(after = 100) { timer ??= setTimeout(() => { timer = undefined; look(); }, after); }
 
 function open() {
   source?.close();
+  heard = Date.now();
   source = new EventSource(stream);
-  source.onopen = () => { retry = 1000; chip.dataset.state = "live"; look(); tick(); };
-  source.onmessage = soon;
+  source.onopen = () => { retry = 1000; chip.dataset.state = "live"; soon(); };
+  source.onmessage = () => { heard = Date.now(); soon(); };
+  source.addEventListener("ping", () => heard = Date.now());
   source.onerror = () => {
     chip.dataset.state = "away";
-    tick();
-    if (source.readyState === EventSource.CLOSED && !document.hidden) setTimeout(open, retry = Math.min(2 * retry, 10000));
+    if (source.readyState !== EventSource.CLOSED || document.hidden) return;
+    soon(); // a login that ended says so
+    setTimeout(open, retry = Math.min(2 * retry, 10000));
   };
 }
 
-// relative times, as the server writes them
-const rough = (s) => s < 60 ? `${s} s` : s < 3600 ? `${s / 60 | 0} min` : s < 172800 ? `${s / 3600 | 0} h` : `${s / 86400 | 0} d`;
-function ago(at) {
-  const s = Math.floor(Date.now() / 1000) - Math.floor(at / 1000);
-  return s <= -60 ? `in ${rough(-s)}` : s < 5 ? "just now" : s < 1209600 ? `${rough(s)} ago` : undefined;
+if (stream) {
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) open(); else if (!asked()) source?.close(); // six connections are for all tabs
+  });
+  setInterval(() => {
+    if (!document.hidden && Date.now() - heard > SILENT) { chip.dataset.state = "away"; open(); }
+    if (chip.dataset.state === "live") put(chip, "live");
+    if (chip.dataset.state === "away") put(chip, `reconnecting, last update ${rough((Date.now() - seen) / 1000 | 0)} ago`);
+  }, 500);
+  if (!document.hidden) open();
 }
-function put(node, text) { if (text && node.textContent !== text) node.textContent = text; }
-function tick() {
-  const bell = document.getElementById("notify");
-  if (bell && window.Notification) bell.hidden = false;
-  for (const node of document.querySelectorAll("time[data-ago]")) put(node, ago(Date.parse(node.dateTime)));
-  for (const node of document.querySelectorAll("[data-since]")) {
-    const s = Math.max(0, (Date.now() - Date.parse(node.dataset.since)) / 1000 | 0);
-    put(node, s < 60 ? `${s} s` : s < 3600 ? `${s / 60 | 0} min ${s % 60} s` : undefined);
-  }
-  if (chip.dataset.state === "live") put(chip, "live");
-  if (chip.dataset.state === "away") put(chip, `reconnecting, last update ${rough((Date.now() - seen) / 1000 | 0)} ago`);
-}
-
-document.addEventListener("click", async (event) => {
-  if (event.target.id !== "notify" || await Notification.requestPermission() !== "granted") return;
-  sessionStorage.setItem("notify", location.pathname);
-  put(event.target, "You will be told when it ends");
-});
-document.addEventListener("visibilitychange", () => {
-  if (!stream) return;
-  if (document.hidden) source?.close(); else open(); // six connections are for all tabs
-});
-setInterval(tick, 1000);
-tick();
-if (stream && !document.hidden) open();

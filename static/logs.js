@@ -45,7 +45,7 @@
     source.onmessage = ({ data }) => {
       const part = JSON.parse(data);
       if (part.anew) waiting.push("— the file begins anew here —");
-      waiting.push(...part.lines);
+      waiting = waiting.concat(part.lines).slice(-MOST); // nothing is drawn while the tab is hidden
       button.dataset.from = button.dataset.from.replace(/offset=\d+/, `offset=${part.offset}`);
       drawn ||= requestAnimationFrame(draw);
     };

@@ -39,6 +39,8 @@ pub(super) async fn run(session: &Session, args: &LogsArgs) -> anyhow::Result<Ex
     let (mut said, mut first) = (String::new(), true);
     loop {
         match client.app(app).await {
+            // where Marathon does not say what runs, nothing is gone
+            Ok(Some(page)) if page.app.seen_at.is_none() && args.follow => {}
             Ok(Some(page)) => {
                 // of what begins while one follows everything is read
                 let from = if first { None } else { Some(0) };

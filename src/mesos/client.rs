@@ -1,6 +1,10 @@
 //! From a task to its sandbox: the framework from Marathon, the agent's address from the master, or all through DC/OS.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::door::{Credentials, Door, encoded, parsed, silent, way};
 use super::error::LogError;
@@ -21,7 +25,19 @@ pub struct TaskAt {
 pub struct Mesos {
     marathon: marathon::Client,
     credentials: Option<Credentials>,
+    known: Arc<Mutex<BTreeMap<String, Known>>>,
 }
+
+/// Where an agent is, and since when that is known.
+#[derive(Clone)]
+struct Known {
+    at: Instant,
+    framework: String,
+    door: Door,
+}
+
+/// So long it is believed: who follows asks every second.
+const BELIEVED: Duration = Duration::from_secs(30);
 
 impl Mesos {
     /// That of this Marathon.
@@ -30,7 +46,12 @@ impl Mesos {
         Self {
             marathon,
             credentials,
+            known: Arc::default(),
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The sandbox of a task.
@@ -38,6 +59,15 @@ impl Mesos {
     /// # Errors
     /// See [`LogError`].
     pub async fn sandbox(&self, at: &TaskAt) -> Result<Sandbox, LogError> {
+        let known = self.known().get(&at.agent).cloned();
+        let known = match known.filter(|k| k.at.elapsed() < BELIEVED) {
+            Some(known) => known,
+            None => self.looked_up(at).await?,
+        };
+        Ok(Sandbox::new(known.door, &known.framework, &at.task))
+    }
+
+    async fn looked_up(&self, at: &TaskAt) -> Result<Known, LogError> {
         let info = self.marathon.info().await.map_err(|e| silent(&e))?;
         let framework = info["frameworkId"].as_str().ok_or_else(|| {
             LogError::NoMesos("Marathon is not registered at a Mesos master yet".to_owned())
@@ -56,7 +86,15 @@ impl Mesos {
         } else {
             self.agent(ui, &at.agent).await?
         };
-        Ok(Sandbox::new(door, framework, &at.task))
+        let found = Known {
+            at: Instant::now(),
+            framework: framework.to_owned(),
+            door,
+        };
+        let mut known = self.known();
+        known.retain(|_, k| k.at.elapsed() < BELIEVED);
+        known.insert(at.agent.clone(), found.clone());
+        Ok(found)
     }
 
     /// The agent, as the master knows it.

@@ -86,6 +86,14 @@ impl Door {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<Vec<u8>, LogError> {
+        let asked = tokio::time::timeout(PATIENCE, self.asked(path, query)).await;
+        asked.unwrap_or_else(|_| {
+            let why = format!("{} does not answer in time", self.name());
+            Err(LogError::Silent(why))
+        })
+    }
+
+    async fn asked(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<u8>, LogError> {
         let query: Vec<String> = query
             .iter()
             .map(|(name, value)| format!("{name}={}", encoded(value)))

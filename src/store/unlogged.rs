@@ -161,7 +161,7 @@ impl Store {
         if self.log.memory.is_some() {
             return Ok(None);
         }
-        let query = "select deploy from event where app = ? and dedup = ?";
+        let query = "select iif(kind = 'deploy_queued', deploy, null) from event where app = ? and dedup = ?";
         let found: Option<Option<u32>> = sqlx::query_scalar(query)
             .bind(app.as_str())
             .bind(key)

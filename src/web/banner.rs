@@ -4,9 +4,7 @@ use super::Web;
 use super::html::{Banner, Chrome};
 use crate::access::Person;
 use crate::history::App;
-
-/// What was seen of Marathon so many seconds ago is said to be old.
-const OLD: i64 = 20;
+use crate::pulse::OLD;
 
 impl Web {
     /// What surrounds every page: who looks, and what has to be said on all of them.

@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use tokio::time::Interval;
 
 use super::Web;
 use super::error::Failure;
@@ -22,7 +23,7 @@ use crate::id::AppId;
 use crate::pulse::Beat;
 use crate::store::EventFilter;
 
-/// So often a comment keeps the connection, and who listens is looked at again.
+/// So often a ping keeps the connection, which pages wait for, and who listens is looked at again.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// So many events that were missed are told by their apps; behind more than those everything counts as changed.
@@ -41,6 +42,8 @@ struct Ear {
     app: Option<AppId>,
     beats: Receiver<Beat>,
     doors: watch::Receiver<u64>,
+    /// When they are looked at again, whatever is said meanwhile.
+    every: Interval,
 }
 
 pub(super) async fn listen(
@@ -55,6 +58,7 @@ pub(super) async fn listen(
     let ear = Ear {
         beats: web.pulse.listen(),
         doors: web.pulse.doors(),
+        every: tokio::time::interval(EVERY),
         app: query.app,
         viewer,
         web,
@@ -129,12 +133,12 @@ impl Ear {
                         return None;
                     }
                 }
-                () = tokio::time::sleep(EVERY) => {
+                _ = self.every.tick() => {
                     // a token may have ended, or been revoked beside us
                     if !self.is_still_known().await {
                         return None;
                     }
-                    return Some(Event::default().comment("still here"));
+                    return Some(Event::default().event("ping").data("{}"));
                 }
             }
         }

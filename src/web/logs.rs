@@ -22,6 +22,7 @@ use crate::history::App;
 use crate::id::ServiceId;
 use crate::marathon::LiveApp;
 use crate::mesos::{LogError, Part, Sandbox, TaskAt};
+use crate::store::StoreError;
 use crate::witness::Hidden;
 
 /// So many lines are shown where nobody says how many.
@@ -91,7 +92,15 @@ pub(super) async fn show(
     })?;
     let (service, live) = service(&app, &looked.look.apps, query.service.as_deref())?;
     let all = tasks(&live);
-    let at = task(&service, &all, query.task.as_deref())?;
+    let left = query
+        .task
+        .as_deref()
+        .and_then(|named| web.pulse.left(named));
+    let at = match left {
+        // it is not listed any more, and was a moment ago
+        Some((of, at)) if of == service => at,
+        _ => task(&service, &all, query.task.as_deref())?,
+    };
     let stream = match query.stream.as_deref() {
         None | Some("stdout") => "stdout",
         Some("stderr") => "stderr",
@@ -152,7 +161,7 @@ pub(super) async fn show(
         reading.sandbox.tail(stream, number).await?
     };
     if query.follow.is_none() {
-        let body = reading.body(part, query.offset.is_some());
+        let body = reading.body(part, !reading.is_over());
         return Ok(if accepts("text/plain") {
             text_of(&body).into_response()
         } else {
@@ -253,13 +262,12 @@ impl Reading {
         running.is_none_or(crate::marathon::Task::is_over)
     }
 
-    /// A part as it is answered. Of one that goes on, the line that is still written waits for its end.
+    /// A part as it is answered. Where it goes on, the line that is still written waits for its end.
     fn body(&self, mut part: Part, goes_on: bool) -> LogBody {
         let whole = part.bytes.iter().rposition(|byte| *byte == b'\n');
-        let waits = goes_on && !self.is_over() && part.bytes.len() < LONG;
         match whole {
             Some(end) if goes_on => part.bytes.truncate(end + 1),
-            None if waits => part.bytes.clear(),
+            None if goes_on && part.bytes.len() < LONG => part.bytes.clear(),
             _ => {}
         }
         let hidden = Hidden::of(&self.web.context, &self.live);
@@ -275,7 +283,7 @@ impl Reading {
 
     /// What is written from now on, until the task has ended or whoever reads is sent away.
     fn follow(self, first: Part) -> impl Stream<Item = LogBody> {
-        let body = self.body(first, false);
+        let body = self.body(first, true);
         let (offset, vain) = (body.offset, 0u32);
         let rest = stream::unfold(
             (self, offset, vain),
@@ -298,7 +306,11 @@ impl Reading {
                     }
                     vain += 1;
                     if vain >= VAIN && reading.has_ended().await {
-                        return None;
+                        // a last line without an end
+                        let part = reading.sandbox.since(reading.stream, offset).await.ok()?;
+                        let rest = reading.body(part, false);
+                        let some = !rest.lines.is_empty();
+                        return some.then(|| (rest.clone(), (reading, rest.offset, vain)));
                     }
                     tokio::time::sleep(AGAIN).await;
                 }
@@ -322,16 +334,23 @@ impl Reading {
     /// The whole file, as a file.
     fn whole(self) -> Response {
         let name = format!("{}.{}.txt", self.at.task, self.stream);
-        let parts = stream::unfold((self, 0), |(reading, offset)| async move {
-            let part = reading.sandbox.since(reading.stream, offset).await.ok()?;
+        let stop = self.web.pulse.stopping();
+        let parts = stream::try_unfold((self, 0), |(reading, offset)| async move {
+            let broken = std::io::Error::other::<anyhow::Error>;
+            if !reading.web.still(&reading.viewer).await.unwrap_or(false) {
+                return Err(broken(StoreError::Ended.into()));
+            }
+            // what cannot be read to its end is no whole file
+            let part = reading.sandbox.since(reading.stream, offset).await;
+            let part = part.map_err(|e| broken(e.into()))?;
             if part.bytes.is_empty() || part.anew {
-                return None;
+                return Ok(None);
             }
             let last = part.bytes.len() < LONG;
             let body = reading.body(part, !last);
-            let text = text_of(&body);
-            Some((Ok::<_, Infallible>(text), (reading, body.offset)))
+            Ok(Some((text_of(&body), (reading, body.offset))))
         });
+        let parts = parts.take_until(stop.cancelled_owned());
         let headers = [
             (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
             (

@@ -19,7 +19,7 @@ use crate::secret::{Redactor, plain};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// So many endpoints and tasks of a service are listed.
-const LISTED: usize = 20;
+const LISTED: usize = 200;
 
 /// Counts of a service as Marathon shows it now.
 pub(super) type Counts = BTreeMap<ServiceId, LiveApp>;

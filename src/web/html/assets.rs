@@ -30,9 +30,9 @@ const ASSETS: &[Asset] = &[
         SCRIPT.as_bytes(),
     ),
     (
-        "keys.js",
+        "page.js",
         "text/javascript; charset=utf-8",
-        include_bytes!("../../../static/keys.js"),
+        include_bytes!("../../../static/page.js"),
     ),
     (
         "logs.js",

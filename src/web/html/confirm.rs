@@ -54,6 +54,7 @@ impl View<'_> {
             ("deploy", deploy),
             ("from", body.from.clone()),
             ("instances", body.instances.map(|n| n.to_string())),
+            ("force", body.force.then(|| "true".to_owned())),
             ("service", self.asked.only.map(ToString::to_string)),
             ("plan", self.asked.plan.map(|p| p.plan.clone())),
         ];

@@ -36,7 +36,7 @@ impl Ear {
             if let Some(end) = self.text.find("\n\n") {
                 let said: String = self.text.drain(..end + 2).collect();
                 let data = said.lines().find_map(|l| l.strip_prefix("data: "));
-                match data {
+                match data.filter(|data| *data != "{}") {
                     Some(data) => return Some(serde_json::from_str(data).unwrap()),
                     None => continue,
                 }

@@ -1,5 +1,33 @@
-// Keys for hands that stay on them. None acts by itself: each leads to a page or a form that asks.
+// What every page has: times that go on, and keys. No key acts by itself: each leads to a page or a form that asks.
 "use strict";
+
+// relative times, as the server writes them
+const rough = (s) => s < 60 ? `${s} s` : s < 3600 ? `${s / 60 | 0} min` : s < 172800 ? `${s / 3600 | 0} h` : `${s / 86400 | 0} d`;
+function ago(at) {
+  const s = Math.floor(Date.now() / 1000) - Math.floor(at / 1000);
+  return s <= -60 ? `in ${rough(-s)}` : s < 5 ? "just now" : s < 1209600 ? `${rough(s)} ago` : undefined;
+}
+function put(node, text) { if (text && node.textContent !== text) node.textContent = text; }
+function tick() {
+  for (const node of document.querySelectorAll("time[data-ago]")) put(node, ago(Date.parse(node.dateTime)));
+  for (const node of document.querySelectorAll("[data-since]")) {
+    const s = Math.max(0, (Date.now() - Date.parse(node.dataset.since)) / 1000 | 0);
+    put(node, s < 60 ? `${s} s` : s < 3600 ? `${s / 60 | 0} min ${s % 60} s` : undefined);
+  }
+  const bell = document.getElementById("notify");
+  if (!bell || !window.Notification) return;
+  bell.hidden = false;
+  if (sessionStorage.getItem("notify") === location.pathname) put(bell, "You will be told when it ends");
+}
+setInterval(tick, 1000);
+tick();
+
+document.addEventListener("click", async (event) => {
+  if (event.target.id !== "notify" || await Notification.requestPermission() !== "granted") return;
+  sessionStorage.setItem("notify", location.pathname);
+  tick();
+});
+
 {
   const rows = () => [...document.querySelectorAll("main tbody tr")].filter((row) => row.querySelector("a") && !row.closest("#settings"));
   let before = "";
