@@ -13,6 +13,7 @@ use crate::id::{DeployNumber, ServiceId};
 use crate::marathon::LiveApp;
 use crate::mesos::{LogError, TaskAt};
 use crate::pulse::Pulse;
+use crate::rollout;
 use crate::secret::{looks_secret, password_in_url, plain};
 
 /// So many lines are kept.
@@ -63,6 +64,9 @@ async fn look(context: &Context, pulse: &Pulse, app: &App) {
         let Ok(Some(live)) = context.marathon.app(service).await else {
             continue;
         };
+        if !rollout::is_of(&live, &app.id) {
+            continue;
+        }
         let Some(at) = failed(&live) else {
             continue;
         };

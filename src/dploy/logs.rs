@@ -18,7 +18,7 @@ use crate::id::{AppId, ServiceId};
 /// Between two looks at what was written.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Characters of a task's id that tell it from others: those at its end.
+/// Characters of an instance's id that tell it from others.
 const SHORT: usize = 8;
 
 /// A task that is read.
@@ -175,7 +175,7 @@ async fn part(
     }
 }
 
-/// The end of a task's id, which tells it from others of its service: what follows the last instance of a name.
+/// What stands in front of a task's lines: the end of its service's name, and the beginning of its instance's id.
 fn short(task: &str) -> String {
     let name = task.split(".instance-").next().unwrap_or(task);
     let name = name.rsplit('_').next().unwrap_or(name);

@@ -300,25 +300,25 @@ pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Resu
     let workspace = session.workspace()?;
     let body = ActBody {
         to: args.to.as_deref().map(|to| place(&workspace, to)),
-        reason: args.reason.clone(),
-        override_lock: args.override_lock,
-        force: args.force,
+        reason: args.wish.reason.clone(),
+        override_lock: args.wish.override_lock,
+        force: args.wish.force,
         ..ActBody::default()
     };
-    planned(session, "deploy", body, args.yes, "Done.").await
+    planned(session, "deploy", body, args.wish.yes, "Done.").await
 }
 
 pub(super) async fn redeploy(session: &Session, args: &RedeployArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
     let body = ActBody {
         to: args.to.as_deref().map(|to| place(&workspace, to)),
-        reason: args.reason.clone(),
+        reason: args.wish.reason.clone(),
         service: args.service.as_deref().map(absolute),
-        override_lock: args.override_lock,
-        force: args.force,
+        override_lock: args.wish.override_lock,
+        force: args.wish.force,
         ..ActBody::default()
     };
-    planned(session, "redeploy", body, args.yes, "Done.").await
+    planned(session, "redeploy", body, args.wish.yes, "Done.").await
 }
 
 /// An id of a service as Marathon writes it: people leave the first slash out.

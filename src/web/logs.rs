@@ -22,6 +22,7 @@ use crate::history::App;
 use crate::id::ServiceId;
 use crate::marathon::LiveApp;
 use crate::mesos::{LogError, Part, Sandbox, TaskAt};
+use crate::rollout;
 use crate::store::StoreError;
 use crate::witness::Hidden;
 
@@ -90,7 +91,10 @@ pub(super) async fn show(
         let silence = web.context.marathon.silence();
         Failure::new(StatusCode::BAD_GATEWAY, ProblemCode::Marathon, silence)
     })?;
-    let (service, live) = service(&app, &looked.look.apps, query.service.as_deref())?;
+    // a service that lost the label is somebody else's by now
+    let mut ours = looked.look.apps;
+    ours.retain(|_, live| rollout::is_of(live, &app.id));
+    let (service, live) = service(&app, &ours, query.service.as_deref())?;
     let all = tasks(&live);
     let left = query
         .task
@@ -131,7 +135,7 @@ pub(super) async fn show(
         let chrome = web.chrome(Some(person), &format!("/apps/{}/logs", app.id));
         let shown = html::Log {
             app: &AppBody::from(&app),
-            services: looked.look.apps.keys().collect(),
+            services: ours.keys().collect(),
             service: &service,
             tasks: all.iter().map(|at| at.task.as_str()).collect(),
             task: &at.task,

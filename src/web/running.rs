@@ -9,7 +9,7 @@ use super::Web;
 use crate::api::{AppBody, FailedTaskBody, RunsBody, ServiceBody, TaskBody};
 use crate::clock::stamp;
 use crate::history::App;
-use crate::id::ServiceId;
+use crate::id::{AppId, ServiceId};
 use crate::marathon::{LiveApp, MarathonError, Moment, Task};
 use crate::pulse::Seen;
 use crate::rollout::{self, Look, now, restarts};
@@ -32,6 +32,7 @@ pub(super) struct Looked {
 
 /// Who looks, and where Marathon is: links and commands are for operators.
 pub(super) struct Sight<'a> {
+    pub app: &'a AppId,
     pub redactor: &'a Redactor,
     pub operator: bool,
     pub marathon: Option<String>,
@@ -83,6 +84,7 @@ impl Web {
         }
         let looked = seen.map(|seen| Looked::of(app, seen));
         let sight = Sight {
+            app: &app.id,
             redactor: self.context.store.log().redactor(),
             operator: false,
             marathon: None,
@@ -204,7 +206,15 @@ pub(super) fn fill(body: &mut ServiceBody, look: &Look, sight: &Sight<'_>) {
         let why = now.why.map(|why| sight.redactor.clean(&plain(&why, 500)));
         body.sentence = body.sentence.take().or(why);
     }
-    body.runs = runs(live, sight);
+    if rollout::is_of(live, sight.app) {
+        body.runs = runs(live, sight);
+    } else {
+        // whose it is by now is not for those who see this app
+        body.sentence = Some(format!(
+            "it does not carry the label of {} any more: somebody else changed it in Marathon",
+            sight.app
+        ));
+    }
 }
 
 /// What runs, beside its counts.

@@ -46,8 +46,9 @@ impl Web {
     }
 
     /// Who looks at what runs.
-    pub(super) fn sight(&self, operator: bool) -> Sight<'_> {
+    pub(super) fn sight<'a>(&'a self, app: &'a AppId, operator: bool) -> Sight<'a> {
         Sight {
+            app,
             redactor: self.context.store.log().redactor(),
             operator,
             marathon: self.context.marathon.base(),
@@ -61,7 +62,7 @@ impl Web {
         operator: bool,
     ) -> Result<AppPage, Failure> {
         let looked = self.looked(app).await;
-        let services = services(app, looked.as_ref(), &self.sight(operator));
+        let services = services(app, looked.as_ref(), &self.sight(&app.id, operator));
         let mut shown = AppBody::from(app);
         see(&mut shown, app, &services, looked.as_ref());
         let deploys = self
@@ -150,7 +151,7 @@ impl Web {
         if !deploy.state().ended()
             && let Some(looked) = self.looked(app).await
         {
-            let sight = self.sight(operator);
+            let sight = self.sight(&app.id, operator);
             for service in body.services.iter_mut().flatten() {
                 // before its call, what runs says nothing of this deploy
                 if deploy.changes(&service.id) && !deploy.called_for(&service.id) {

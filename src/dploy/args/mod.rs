@@ -1,6 +1,7 @@
 //! The arguments of `dploy`: one type a command, each flag with its help and its variable.
 
 mod launch;
+mod operate;
 mod token;
 
 use std::path::PathBuf;
@@ -8,6 +9,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(super) use self::launch::{AdoptArgs, LaunchArgs};
+pub(super) use self::operate::{
+    AdoptCommandArgs, CancelArgs, DeployArgs, LockArgs, ReasonArgs, RedeployArgs, RollbackArgs,
+};
 pub(super) use self::token::{TokenAdd, TokenCommand};
 use crate::secret::Secret;
 
@@ -301,92 +305,6 @@ pub(super) struct HistoryArgs {
     pub number: usize,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-#[derive(Args)]
-pub(super) struct RollbackArgs {
-    /// A commit (4 digits or more of it, or a name that git knows, such as HEAD~1), or a deploy such as '#40'; without it, the last
-    /// deploy before the one that is live that worked
-    pub to: Option<String>,
-    /// Why; shown in the history and while the app is pinned
-    #[arg(short = 'm', long = "message", value_name = "reason")]
-    pub reason: Option<String>,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Stay until resume, whatever is pushed
-    #[arg(long)]
-    pub manual: bool,
-    /// Only this service
-    #[arg(long, value_name = "id")]
-    pub service: Option<String>,
-    /// Take the instance counts of the old specs instead of keeping those that run
-    #[arg(long)]
-    pub scale: bool,
-    /// Act although the app is locked
-    #[arg(long)]
-    pub override_lock: bool,
-}
-
-#[derive(Args)]
-pub(super) struct DeployArgs {
-    /// A commit or a deploy such as '#40'; without it, the head of the branch. Anything but the head pins the app
-    pub to: Option<String>,
-    /// Why
-    #[arg(short = 'm', long = "message", value_name = "reason")]
-    pub reason: Option<String>,
-    /// Act although the app is locked
-    #[arg(long)]
-    pub override_lock: bool,
-    /// Override somebody else's Marathon deployment
-    #[arg(long)]
-    pub force: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-#[derive(Args)]
-pub(super) struct RedeployArgs {
-    /// A commit or a deploy such as '#40'; without it, what is live. Anything but the head pins the app
-    pub to: Option<String>,
-    /// Why
-    #[arg(short = 'm', long = "message", value_name = "reason")]
-    pub reason: Option<String>,
-    /// Only this service
-    #[arg(long, value_name = "id")]
-    pub service: Option<String>,
-    /// Act although the app is locked
-    #[arg(long)]
-    pub override_lock: bool,
-    /// Override somebody else's Marathon deployment
-    #[arg(long)]
-    pub force: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-#[derive(Args)]
-pub(super) struct AdoptCommandArgs {
-    /// Ids of services; without any, all of the head's specs
-    pub services: Vec<String>,
-    /// Those with the label of this app, which must be gone
-    #[arg(long, value_name = "app")]
-    pub from: Option<String>,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-#[derive(Args)]
-pub(super) struct CancelArgs {
-    /// The deploy, such as '#40'; without it, the one that runs
-    pub deploy: Option<String>,
-    /// Why
-    #[arg(short = 'm', long = "message", value_name = "reason")]
-    pub reason: Option<String>,
-}
-
 #[derive(Args)]
 pub(super) struct StatusArgs {
     /// Look again every two seconds, until Ctrl-C
@@ -413,24 +331,4 @@ pub(super) struct LogsArgs {
 pub(super) struct WhyArgs {
     /// The commit, or a name that git knows, such as HEAD
     pub commit: String,
-}
-
-#[derive(Args)]
-pub(super) struct LockArgs {
-    /// Why, for those who meet the lock
-    #[arg(short = 'm', long = "message", value_name = "reason")]
-    pub reason: String,
-    /// When it ends by itself: 2h, 18:00, 2026-12-31; without it, at unlock
-    #[arg(long, value_name = "time")]
-    pub until: Option<String>,
-}
-
-#[derive(Args)]
-pub(super) struct ReasonArgs {
-    /// Why
-    #[arg(short = 'm', long = "message", value_name = "reason")]
-    pub reason: Option<String>,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
 }

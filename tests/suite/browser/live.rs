@@ -3,7 +3,7 @@
 use serde_json::json;
 use test_kit::browser::Browser;
 
-use super::{is_content, log_in};
+use super::{is_content, log_in, opened};
 use crate::support::town::{Town, service};
 
 const STAGES: &str =
@@ -17,10 +17,7 @@ async fn a_push_goes_live_while_the_page_is_open_and_what_the_reader_does_stays(
     let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
     town.ended(1).await;
     log_in(&browser, &town, "/apps/shop").await;
-    browser.open(&format!("{}/apps/shop", town.url())).await;
-    browser
-        .until("document.getElementById('live').textContent === 'live'")
-        .await;
+    opened(&browser, &town, "/apps/shop").await;
     // somebody writes the reason of a lock while a push comes; the page is never loaded anew
     browser.js("window.loaded = 'once'; document.querySelector('.history tbody tr').dataset.mine = 'first'").await;
     browser.click(".act summary").await;
@@ -67,12 +64,7 @@ async fn a_deploy_page_shows_each_stage_and_says_the_outcome_once() {
     town.push("second");
     town.deploy_until(2, "it rolls", |d| d["state"] == "following")
         .await;
-    browser
-        .open(&format!("{}/apps/shop/deploys/2", town.url()))
-        .await;
-    browser
-        .until("document.getElementById('live').textContent === 'live'")
-        .await;
+    opened(&browser, &town, "/apps/shop/deploys/2").await;
     browser.js("window.loaded = 'once'").await;
     browser
         .until("document.querySelector('.box.busy, .box.warn')")
@@ -139,10 +131,7 @@ async fn who_logs_out_elsewhere_is_not_shown_what_is_for_operators_any_more() {
     let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
     town.ended(1).await;
     log_in(&browser, &town, "/apps/shop").await;
-    browser.open(&format!("{}/apps/shop", town.url())).await;
-    browser
-        .until("document.getElementById('live').textContent === 'live'")
-        .await;
+    opened(&browser, &town, "/apps/shop").await;
     let forms = browser
         .js("return document.querySelectorAll('main form').length")
         .await;

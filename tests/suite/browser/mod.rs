@@ -19,6 +19,14 @@ async fn log_in(browser: &Browser, town: &Town, next: &str) {
     browser.until("document.querySelector('.me form')").await;
 }
 
+/// Opens a page and waits until it follows.
+async fn opened(browser: &Browser, town: &Town, path: &str) {
+    browser.open(&format!("{}{path}", town.url())).await;
+    browser
+        .until("document.getElementById('live').textContent === 'live'")
+        .await;
+}
+
 /// Nothing was asked of another host, nothing violated the policy, no script failed.
 async fn is_content(browser: &Browser, allowed: &[&str]) {
     let mut complaints = browser.complaints().await;

@@ -310,3 +310,29 @@ async fn behind_basic_authentication_of_its_own_mesos_is_shown_what_is_set() {
     assert_eq!(gone, Some(LogError::NoAgent("gone-S9".to_owned())));
     local.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_lost_the_label_shows_nothing_of_what_it_is_now() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    town.ended(1).await;
+    let theirs = json!({"labels": {"DPLOY": "theirs"}});
+    let (status, _) = town
+        .marathon_send("PUT", "/v2/apps/shop/web?force=true", &theirs)
+        .await;
+    assert_eq!(status, 200);
+    until("it is said, and nothing else is shown", async || {
+        let app = town.app().await;
+        let web = &app["services"][0];
+        let sentence = web["sentence"].as_str().unwrap_or_default();
+        let hides = web["endpoints"] == json!([]) && web["command"].is_null();
+        if sentence.contains("does not carry the label of shop") && hides {
+            Ok(())
+        } else {
+            Err(web.to_string())
+        }
+    })
+    .await;
+    let (status, answer) = log(&town, "service=/shop/web").await;
+    assert_eq!(status, 404, "{answer}");
+    town.end().await;
+}
