@@ -213,14 +213,21 @@ pub(super) fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()
     Ok(())
 }
 
-/// The last deploy before the one that is live whose commit is another and which worked.
-async fn before_this(client: &Client, app: &AppId) -> anyhow::Result<String> {
+/// The last deploy that worked; where nothing came after it that touched Marathon, it is what runs, and the one before it is meant.
+async fn last_good(client: &Client, app: &AppId) -> anyhow::Result<String> {
     let Some(page) = client.app(app).await? else {
         bail!("{app} is not at the observer any more");
     };
     let Some(live) = &page.app.live else {
         bail!("nothing of {app} was deployed with success yet: there is nothing to go back to");
     };
+    let later = page.deploys.iter().filter(|d| d.deploy > live.deploy);
+    if later
+        .into_iter()
+        .any(|d| !d.marathon_deployments.is_empty())
+    {
+        return Ok(live.deploy.to_string());
+    }
     let worked = |d: &&DeployBody| {
         let good = matches!(d.state, DeployState::Succeeded | DeployState::Unchanged);
         good && d.deploy < live.deploy && d.commit != live.commit
@@ -247,7 +254,7 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
     let mut body = ActBody {
         to: Some(match &args.to {
             Some(to) => place(&workspace, to),
-            None => before_this(&client, &workspace.app).await?,
+            None => last_good(&client, &workspace.app).await?,
         }),
         reason: args.reason.clone(),
         resume: args.manual.then_some(ResumeWhen::Manual),

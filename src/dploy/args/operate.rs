@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Args)]
 pub(in crate::dploy) struct RollbackArgs {
     /// A commit (4 digits or more of it, or a name that git knows, such as HEAD~1), or a deploy such as '#40'; without it, the last
-    /// deploy before the one that is live that worked
+    /// deploy that worked, or where that is what runs, the one before it
     pub to: Option<String>,
     /// Why; shown in the history and while the app is pinned
     #[arg(short = 'm', long = "message", value_name = "reason")]

@@ -1089,6 +1089,24 @@ async fn a_rollback_without_a_target_goes_to_the_last_deploy_that_worked() {
         "{said}"
     );
     assert_eq!(town.version("/shop/web").await, "2");
+    // after one that failed on the way, what was live is meant
+    shell.ok(&["resume", "-y"]).await;
+    let mut bad = service("/shop/web", 4, "");
+    bad["cmd"] = json!("exit 3");
+    town.spec("web", &bad);
+    town.push("broken");
+    let failed = until("it failed", async || {
+        let deploys = town.app().await["deploys"].clone();
+        match &deploys[0]["state"] {
+            state if state == "failed" => Ok(deploys[0]["deploy"].clone()),
+            other => Err(other.to_string()),
+        }
+    })
+    .await;
+    let said = shell.ok(&["rollback", "-y"]).await;
+    let live = failed.as_u64().unwrap() - 1;
+    assert!(said.contains(&format!("(#{live})")), "{said}");
+    assert_eq!(town.version("/shop/web").await, "3");
     let said = shell.ok(&["open"]).await;
     assert!(said.trim().ends_with("/apps/shop"), "{said}");
     town.end().await;
