@@ -105,17 +105,7 @@ pub(super) async fn show(
         Some((of, at)) if of == service => at,
         _ => task(&service, &all, query.task.as_deref())?,
     };
-    let stream = match query.stream.as_deref() {
-        None | Some("stdout") => "stdout",
-        Some("stderr") => "stderr",
-        Some(other) => {
-            let why = format!(
-                "stream: {:?} is neither stdout nor stderr",
-                crate::secret::plain(other, 40)
-            );
-            return Err(Failure::unprocessable(ProblemCode::Invalid, why));
-        }
-    };
+    let stream = stream_named(query.stream.as_deref())?;
     let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
     let accepts = |what: &str| accept.is_some_and(|a| a.contains(what));
     let page =
@@ -187,6 +177,19 @@ pub(super) async fn show(
         let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
         (plain, Body::from_stream(parts.map(text))).into_response()
     })
+}
+
+/// The stream that is meant; `stdout` where nobody says which.
+fn stream_named(named: Option<&str>) -> Result<&'static str, Failure> {
+    match named {
+        None | Some("stdout") => Ok("stdout"),
+        Some("stderr") => Ok("stderr"),
+        Some(other) => {
+            let other = crate::secret::plain(other, 40);
+            let why = format!("stream: {other:?} is neither stdout nor stderr");
+            Err(Failure::unprocessable(ProblemCode::Invalid, why))
+        }
+    }
 }
 
 /// The service that is meant; where nobody says which, one that is not well.
