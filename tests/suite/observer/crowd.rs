@@ -128,7 +128,8 @@ async fn who_asks_and_never_reads_the_answer_gives_the_place_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn large_bodies_that_drip_do_not_hold_up_a_push() {
     let specs = [("web", service("/shop/web", 1, ""))];
-    let town = Town::with(&specs).await;
+    // nobody finds the push but the webhook
+    let town = Town::with_settings(&specs, &["--poll=3600"]).await;
     let hook = town.get("/apps/shop/hook.json").await["id"].to_string();
     let id = town.get("/events.json?kind=app_registered").await;
     let repository = id["events"][0]["payload"]["source"]["repository_id"].to_string();
