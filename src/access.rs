@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::AppId;
@@ -20,6 +21,7 @@ use crate::id::AppId;
     Deserialize,
     strum::IntoStaticStr,
     strum::EnumString,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]

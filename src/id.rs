@@ -1,8 +1,10 @@
 //! Identifiers, parsed once at the border: a value of one of these types is valid wherever it is met.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha1::Digest;
 
@@ -22,7 +24,7 @@ fn invalid(expected: &'static str, given: &str) -> Invalid {
 }
 
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $pattern:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -33,6 +35,20 @@ macro_rules! text_id {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "description": concat!($expected, ".") })
             }
         }
 
@@ -75,6 +91,7 @@ text_id!(
     /// The name of an app: `app_name` at the head of its branch when it was registered.
     AppId,
     "an app name: 1 to 63 of a-z, 0-9 and -",
+    r"^[a-z0-9-]{1,63}$",
     |t| (1..=63).contains(&t.len())
         && t.bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -84,6 +101,7 @@ text_id!(
     /// A commit: 40 (SHA-1) or 64 (SHA-256) lower-case hexadecimal digits.
     CommitId,
     "a commit id: 40 or 64 lower-case hexadecimal digits",
+    r"^([0-9a-f]{40}|[0-9a-f]{64})$",
     is_object_id
 );
 
@@ -91,6 +109,7 @@ text_id!(
     /// A git blob, by the id git gives its content.
     BlobId,
     "a blob id: 40 or 64 lower-case hexadecimal digits",
+    r"^([0-9a-f]{40}|[0-9a-f]{64})$",
     is_object_id
 );
 
@@ -98,6 +117,7 @@ text_id!(
     /// The first 128 bits of the SHA-256 of a flattened spec: 32 hexadecimal digits.
     SpecHash,
     "a spec hash: 32 lower-case hexadecimal digits",
+    r"^[0-9a-f]{32}$",
     |t| t.len() == 32 && is_hex(t)
 );
 
@@ -105,6 +125,7 @@ text_id!(
     /// The absolute id of a Marathon app, e.g. `/shop/web`.
     ServiceId,
     "a Marathon id: / and segments of a-z, 0-9, - and .",
+    r"^(/[a-z0-9]([a-z0-9.-]*[a-z0-9])?)+$",
     |t| t.len() <= 1024 && t.starts_with('/') && t[1..].split('/').all(is_marathon_segment)
 );
 
@@ -112,6 +133,7 @@ text_id!(
     /// A git branch without `refs/heads/`.
     Branch,
     "a branch name",
+    r"^[^-/.\s~^:?*\[\\][^\s~^:?*\[\\]{0,254}$",
     |t| !t.is_empty()
         && t.len() <= 255
         && !t.starts_with(['-', '/', '.'])
@@ -128,6 +150,7 @@ text_id!(
     /// A repository as GitHub names it: `owner/name`.
     RepositoryName,
     "a repository: owner/name",
+    r"^[A-Za-z0-9._-]{1,100}/[A-Za-z0-9._-]{1,100}$",
     |t| t.split_once('/').is_some_and(|(owner, name)| {
         is_github_name(owner) && is_github_name(name) && name != "." && name != ".."
     })
@@ -216,7 +239,18 @@ impl RepositoryName {
 
 /// The number of a deploy, counted per app from 1; written `#42`.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(transparent)]
 pub struct DeployNumber(pub u32);

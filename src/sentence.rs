@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 
@@ -202,7 +203,7 @@ impl From<Code> for String {
 }
 
 /// A code and its sentence, e.g. `NO_OFFERS` and "/shop/web waits for resources: …".
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Sentence {
     /// The word of a [`Code`], or one that an older release wrote; it never changes its meaning.
     pub code: String,

@@ -22,6 +22,27 @@ function tick() {
 setInterval(tick, 1000);
 tick();
 
+{
+  // as the system says, then light, then dark
+  const root = document.documentElement;
+  const button = document.getElementById("theme");
+  const themes = ["", "light", "dark"];
+  const say = () => put(button, `Theme: ${root.dataset.theme || "system"}`);
+  button.hidden = false;
+  say();
+  button.addEventListener("click", () => {
+    const next = themes[(themes.indexOf(root.dataset.theme ?? "") + 1) % themes.length];
+    if (next) root.dataset.theme = next;
+    else delete root.dataset.theme;
+    try {
+      localStorage.setItem("theme", next);
+    } catch {
+      // it holds for this page
+    }
+    say();
+  });
+}
+
 document.addEventListener("click", async (event) => {
   if (event.target.id !== "notify" || await Notification.requestPermission() !== "granted") return;
   sessionStorage.setItem("notify", location.pathname);

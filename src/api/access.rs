@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Role;
 use crate::id::AppId;
 
 /// Body of `POST /tokens`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTokenBody {
     /// Whose it is: the actor in the log.
@@ -24,7 +25,7 @@ pub struct NewTokenBody {
 }
 
 /// A token, without itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TokenBody {
     /// Whose it is.
     pub name: String,
@@ -43,14 +44,14 @@ pub struct TokenBody {
 }
 
 /// `GET /tokens`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TokensBody {
     /// All of them, by name.
     pub tokens: Vec<TokenBody>,
 }
 
 /// The answer of `POST /tokens`: the only time that the token is shown.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MadeTokenBody {
     /// What it is.
     #[serde(flatten)]
@@ -60,7 +61,7 @@ pub struct MadeTokenBody {
 }
 
 /// A browser that is logged in.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SessionBody {
     /// Names it; it opens nothing.
     pub id: String,
@@ -79,7 +80,7 @@ pub struct SessionBody {
 }
 
 /// `GET /sessions`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SessionsBody {
     /// Newest first.
     pub sessions: Vec<SessionBody>,

@@ -1,5 +1,6 @@
 //! Bodies of actions: what operators send, and what they are answered.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -9,7 +10,7 @@ use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
 /// Body of `POST /apps`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterBody {
     /// `owner/name`.
@@ -20,7 +21,7 @@ pub struct RegisterBody {
 }
 
 /// Body of the actions of an app. `{}` is one.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActBody {
     /// A commit, possibly shortened, or a deploy: `#40`.
@@ -68,7 +69,7 @@ pub struct ActBody {
 }
 
 /// Answer to an action that began a deploy.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct QueuedBody {
     /// Its number.
     pub deploy: DeployNumber,
@@ -76,8 +77,41 @@ pub struct QueuedBody {
     pub url: String,
 }
 
+/// What an action came to that began no deploy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Came {
+    /// It is done.
+    Done,
+    /// It was so already.
+    Unchanged,
+    /// It is held; `sentence` says why.
+    Held,
+}
+
+/// Answer to an action that began no deploy.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ResultBody {
+    /// What it came to.
+    pub result: Came,
+    /// Why it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentence: Option<String>,
+}
+
+impl ResultBody {
+    /// The answer that needs no more words.
+    #[must_use]
+    pub fn of(result: Came) -> Self {
+        Self {
+            result,
+            sentence: None,
+        }
+    }
+}
+
 /// One service of a dry run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PlanService {
     /// The service.
     pub id: ServiceId,
@@ -90,7 +124,7 @@ pub struct PlanService {
 }
 
 /// Instance counts of a dry run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PlanInstances {
     /// How many run now.
     pub running: u32,
@@ -101,7 +135,7 @@ pub struct PlanInstances {
 }
 
 /// Answer to a dry run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PlanBody {
     /// The app.
     pub app: AppId,
@@ -123,7 +157,7 @@ pub struct PlanBody {
 }
 
 /// Answer to `DELETE /apps/{id}`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DestroyedBody {
     /// The app.
     pub app: AppId,

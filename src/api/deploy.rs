@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Cause, CommitInfo, DeployRef};
@@ -10,7 +11,7 @@ use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
 /// A service within an app or a deploy.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceBody {
     /// Absolute Marathon id.
     pub id: ServiceId,
@@ -32,7 +33,7 @@ pub struct ServiceBody {
 }
 
 /// What runs of a service, as Marathon shows it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RunsBody {
     /// The image, where it is a container.
@@ -54,7 +55,7 @@ pub struct RunsBody {
 }
 
 /// A task of a service.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TaskBody {
     /// Mesos' id of it.
     pub task: String,
@@ -71,7 +72,7 @@ pub struct TaskBody {
 }
 
 /// A part of what a task wrote.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LogBody {
     /// The service.
     pub service: ServiceId,
@@ -88,7 +89,7 @@ pub struct LogBody {
 }
 
 /// The last lines of a task that failed while it was rolled out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastWords {
     /// The service.
     pub service: ServiceId,
@@ -101,7 +102,7 @@ pub struct LastWords {
 }
 
 /// Why a deploy failed or was cancelled.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FailureBody {
     /// Code and sentence.
     #[serde(flatten)]
@@ -120,7 +121,7 @@ impl std::ops::Deref for FailureBody {
 }
 
 /// A task that failed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FailedTaskBody {
     /// When, RFC 3339.
     pub at: String,
@@ -133,7 +134,7 @@ pub struct FailedTaskBody {
 }
 
 /// A deploy.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DeployBody {
     /// The app.
     pub app: AppId,

@@ -1,5 +1,6 @@
 //! How well an app is: by what runs, and by what the log says of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AppBody, ServiceBody};
@@ -7,7 +8,7 @@ use crate::history::{App, AppState, DeployState};
 use crate::sentence::Code;
 
 /// How well an app is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// What runs is what was deployed: all instances of each service, healthy.
@@ -37,7 +38,7 @@ impl Health {
 }
 
 /// How many instances there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct InstancesBody {
     /// How many are wanted.
     pub wanted: u32,

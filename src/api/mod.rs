@@ -8,11 +8,13 @@ mod problem;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use access::{MadeTokenBody, NewTokenBody, SessionBody, SessionsBody, TokenBody, TokensBody};
 pub use act::{
-    ActBody, DestroyedBody, PlanBody, PlanInstances, PlanService, QueuedBody, RegisterBody,
+    ActBody, Came, DestroyedBody, PlanBody, PlanInstances, PlanService, QueuedBody, RegisterBody,
+    ResultBody,
 };
 pub use deploy::{
     DeployBody, FailedTaskBody, FailureBody, LastWords, LogBody, RunsBody, ServiceBody, TaskBody,
@@ -20,13 +22,13 @@ pub use deploy::{
 pub use health::{Health, InstancesBody, health};
 pub use problem::{Problem, ProblemCode};
 
-use crate::event::ResumeWhen;
+use crate::event::{Event, ResumeWhen};
 use crate::history::{App, AppState, Deploy, DeployState, Destroying, Lock, Pin};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
 /// Where an app is deployed from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SourceBody {
     /// `owner/name`.
     pub repository: String,
@@ -35,7 +37,7 @@ pub struct SourceBody {
 }
 
 /// The head of the branch.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HeadBody {
     /// The commit.
     pub commit: CommitId,
@@ -44,7 +46,7 @@ pub struct HeadBody {
 }
 
 /// What runs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LiveBody {
     /// The deploy.
     pub deploy: DeployNumber,
@@ -55,7 +57,7 @@ pub struct LiveBody {
 }
 
 /// A deploy that has not ended, in short.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OpenDeploy {
     /// Its number.
     pub deploy: DeployNumber,
@@ -66,7 +68,7 @@ pub struct OpenDeploy {
 }
 
 /// An app, as `GET /apps.json` lists it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AppBody {
     /// Its name.
     pub app: AppId,
@@ -99,7 +101,7 @@ pub struct AppBody {
 }
 
 /// A pin.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PinBody {
     /// The commit.
     pub commit: CommitId,
@@ -203,7 +205,7 @@ impl From<&App> for AppBody {
 }
 
 /// `GET /apps.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AppsBody {
     /// The newest event.
     pub seq: i64,
@@ -219,8 +221,19 @@ pub struct AppsBody {
     pub registering: Option<RegisteringBody>,
 }
 
+/// `GET /events.json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct EventsBody {
+    /// At most a hundred, newest first.
+    pub events: Vec<Event>,
+    /// The `before` of the page of older ones.
+    pub older: Option<i64>,
+    /// The `before` of the page of newer ones; null on the newest.
+    pub newer: Option<i64>,
+}
+
 /// An app that cannot be registered yet.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RegisteringBody {
     /// The repository as the settings name it.
     pub repository: String,
@@ -235,7 +248,7 @@ pub struct RegisteringBody {
 }
 
 /// The webhook.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HookBody {
     /// GitHub's id of it.
     pub id: Option<u64>,
@@ -252,7 +265,7 @@ pub struct HookBody {
 }
 
 /// A setting and where it came from.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SettingBody {
     /// The value, as text.
     pub value: String,
@@ -261,7 +274,7 @@ pub struct SettingBody {
 }
 
 /// `GET /apps/{id}.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AppPage {
     /// What the list says.
     #[serde(flatten)]
@@ -283,7 +296,7 @@ pub struct AppPage {
 }
 
 /// `GET /status`, as the original answered it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StatusBody {
     /// Owner of the repository.
     pub owner: String,
@@ -298,7 +311,7 @@ pub struct StatusBody {
 }
 
 /// `GET /why/{sha}.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct WhyBody {
     /// The commit, as it was asked for.
     pub commit: String,
@@ -307,7 +320,7 @@ pub struct WhyBody {
 }
 
 /// One thing that is known of a commit.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct WhyLineBody {
     /// The app.
     pub app: String,

@@ -1,5 +1,6 @@
 //! What programs read where something is refused: one code for each reason.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{EnumIter, IntoEnumIterator as _, IntoStaticStr};
 
@@ -149,7 +150,7 @@ impl ProblemCode {
 }
 
 /// Every error: `application/problem+json` (RFC 9457).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// Always `about:blank`.
     #[serde(rename = "type")]

@@ -8,6 +8,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Around;
 use super::serve::{self, Bounds};
 use crate::settings::Settings;
 use crate::tls::{self, Certificate};
@@ -50,7 +51,14 @@ impl Doors {
     }
 
     /// Answers there.
-    pub fn serve(self, web: Web, bounds: Bounds, tasks: &TaskTracker, stop: &CancellationToken) {
+    pub fn serve(
+        self,
+        web: Web,
+        around: &Around,
+        bounds: Bounds,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
         if let Some(plain) = self.plain {
             let router = web::plain_router(web.clone());
             let serving = serve::serve(plain, None, router, bounds.clone(), stop.clone());
@@ -60,7 +68,7 @@ impl Doors {
             tasks.spawn(serve::keep(certificate, stop.clone()));
             acceptor
         });
-        let router = web::router(web);
+        let router = around(web::router(web));
         let serving = serve::serve(self.listener, acceptor, router, bounds, stop.clone());
         tasks.spawn(serving);
     }

@@ -36,6 +36,9 @@ use crate::witness;
 /// How long a stop may take.
 const STOP: Duration = Duration::from_secs(10);
 
+/// Something around the routes.
+pub type Around = Arc<dyn Fn(axum::Router) -> axum::Router + Send + Sync>;
+
 /// What a start needs beside the settings.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -49,6 +52,10 @@ pub struct Surroundings {
     pub hooks_every: Duration,
     /// Whether the lines of the first release are said on standard output.
     pub greets: bool,
+    /// What the pages say there is to try; nothing but in the local world.
+    pub trial: Option<Arc<web::html::Trial>>,
+    /// What stands around the routes; nothing, in the program.
+    pub around: Around,
     /// Called when the log's state on the disk is not known any more.
     pub on_fatal: OnFatal,
 }
@@ -66,6 +73,8 @@ impl Surroundings {
             },
             hooks_every: Duration::from_mins(10),
             greets: true,
+            trial: None,
+            around: Arc::new(|routes| routes),
             on_fatal: Arc::new(|why| {
                 tracing::error!("{why}");
                 eprintln!("observer: {why}");
@@ -212,7 +221,7 @@ pub async fn start(
     let registering = configured::register(context, configured, surroundings.greets, stop.clone());
     tasks.spawn(after(delay, stop.clone(), registering));
     let bounds = serve::Bounds::of(&settings, proxies);
-    doors.serve(web, bounds, &tasks, &stop);
+    doors.serve(web, &surroundings.around, bounds, &tasks, &stop);
     let place = marathon_url.unwrap_or_else(|| format!("looked for in {}", settings.mesos_dns));
     tracing::info!(url = %public_url, marathon = %place, version = env!("CARGO_PKG_VERSION"), "this is dploy observer");
     Ok(Observer {
@@ -306,6 +315,7 @@ async fn web(
         public_url: public_url.to_owned(),
         public_node: settings.public_node.clone().unwrap_or_default(),
         settings: Arc::new(surroundings.shown.clone()),
+        trial: surroundings.trial.clone(),
         private: settings.private,
         configured: configured.clone(),
         plain_login: settings.allow_plain_login,

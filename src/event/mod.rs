@@ -18,6 +18,7 @@ pub use phrase::count;
 pub use summary::summary;
 pub use word::{Action, Call, Cause, Ending, ResumeWhen, Scale, Via, Visibility};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -47,7 +48,7 @@ pub struct NewEvent {
 }
 
 /// An event of the log: the envelope, columns in the order in which they are hashed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Event {
     /// 1, 2, 3 … without gaps; it orders.
     pub seq: i64,
@@ -66,6 +67,7 @@ pub struct Event {
     /// The key that makes it unique.
     pub dedup: Option<String>,
     /// The payload, byte for byte as stored.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub payload: Box<RawValue>,
     /// Hash of the event before; 64 zeros for the first.
     pub prev_hash: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::word::{Action, Call, Cause, ResumeWhen, Scale, Via, Visibility};
@@ -33,7 +34,7 @@ pub struct AppSettings {
 }
 
 /// What people want to know of a commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommitInfo {
     /// First line of the message.
     pub message: String,
@@ -106,7 +107,7 @@ pub struct Outcome {
 }
 
 /// A number of a deploy and its commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeployRef {
     /// The number; none where the commit was never deployed.
     pub deploy: Option<DeployNumber>,
@@ -115,7 +116,7 @@ pub struct DeployRef {
 }
 
 /// A value before and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Drift {
     /// The service.
     pub id: ServiceId,

@@ -1,5 +1,6 @@
 //! The small vocabularies of payloads: one word for one thing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Who may see a repository at GitHub.
@@ -58,7 +59,7 @@ impl Via {
 }
 
 /// Why there is a deploy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// A push to the trigger branch.
@@ -97,7 +98,7 @@ impl Cause {
 }
 
 /// When a pin ends by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResumeWhen {
     /// With the next new head of the branch.
@@ -108,7 +109,7 @@ pub enum ResumeWhen {
 }
 
 /// What happens to instance counts on a rollback.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
     /// The running counts stay.

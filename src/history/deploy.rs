@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::phase::{Accepted, DeployState, Phase, begins_rollout};
@@ -10,7 +11,7 @@ use crate::id::{DeployNumber, ServiceId};
 use crate::sentence::Sentence;
 
 /// Why a deploy cannot go on yet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waiting {
     /// `LOCKED`, `MARATHON_UNREACHABLE`, `MARATHON_BUSY`, `GITHUB_UNREACHABLE`, `GITHUB_TOKEN`.
     pub code: String,

@@ -7,6 +7,7 @@
 //!                                                       was accepted before ┘                       └── ending ──> Ending ──> Ended
 //! ```
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Call, Ending, Fact};
@@ -14,7 +15,7 @@ use crate::id::ServiceId;
 use crate::sentence::Sentence;
 
 /// The word for where a deploy is, as JSON and pages have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeployState {
     /// Recorded, not begun.

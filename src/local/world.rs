@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use local_github::{LocalGithub, Token};
@@ -15,6 +16,7 @@ use super::{sample, tools};
 use crate::app::{self, Observer, Surroundings};
 use crate::secret::Secret;
 use crate::settings::{Settings, Shown};
+use crate::web::html::Trial;
 
 /// Owner and name of the sample repository.
 const OWNER: &str = "you";
@@ -152,6 +154,13 @@ fn forget(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A path as somebody who stands here types it.
+fn typed(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let from_here = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    quoted(&from_here.unwrap_or_else(|| path.to_owned()))
+}
+
 impl World {
     /// Starts everything in `dir`.
     ///
@@ -189,6 +198,13 @@ impl World {
         )?;
         let surroundings = Surroundings {
             greets: false,
+            trial: Some(Arc::new(Trial {
+                app: REPOSITORY.parse()?,
+                repository: format!("{OWNER}/{REPOSITORY}"),
+                clone: typed(&clone),
+                github: github.url().to_owned(),
+                marathon: marathon.url().to_owned(),
+            })),
             ..Surroundings::usual(&settings, as_local(shown, &settings))
         };
         let observer = app::start(listener, settings, surroundings).await?;
@@ -240,11 +256,7 @@ impl World {
         for (what, value) in lines {
             let _ = writeln!(text, "  {what:<12} {value}");
         }
-        let clone = std::env::current_dir()
-            .ok()
-            .and_then(|here| self.clone.strip_prefix(here).ok().map(Path::to_owned))
-            .unwrap_or_else(|| self.clone.clone());
-        let clone = quoted(&clone);
+        let clone = typed(&self.clone);
         format!(
             "The local world runs.\n\n{text}\nA first push, in a second terminal:\n\n  \
              sed -i 's/--version [0-9]*/--version 2/; s/#2563eb/#c2410c/' {clone}/specs/web.json\n  \

@@ -25,6 +25,8 @@ pub struct EventFilter {
     pub app: Option<AppId>,
     /// Of this kind.
     pub kind: Option<String>,
+    /// Of one of these kinds; empty: of any.
+    pub kinds: &'static [&'static str],
     /// By this actor.
     pub actor: Option<String>,
     /// Of this deploy.
@@ -95,6 +97,13 @@ impl Store {
         }
         if let Some(kind) = &filter.kind {
             query.push(" and kind = ").push_bind(kind);
+        }
+        if !filter.kinds.is_empty() {
+            let kinds = serde_json::to_string(filter.kinds)?;
+            query
+                .push(" and kind in (select value from json_each(")
+                .push_bind(kinds)
+                .push("))");
         }
         if let Some(actor) = &filter.actor {
             query.push(" and actor = ").push_bind(actor);

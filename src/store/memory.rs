@@ -235,6 +235,7 @@ impl Memory {
                     .as_ref()
                     .is_none_or(|a| e.app.as_ref() == Some(a))
                 && filter.kind.as_ref().is_none_or(|k| e.kind == *k)
+                && (filter.kinds.is_empty() || filter.kinds.contains(&e.kind.as_str()))
                 && filter.actor.as_ref().is_none_or(|a| e.actor == *a)
                 && filter.deploy.is_none_or(|d| e.deploy == Some(d))
                 && filter

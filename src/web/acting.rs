@@ -2,13 +2,12 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::json;
 
 use super::Web;
 use super::error::Failure;
 use super::negotiate::json as json_answer;
 use crate::access::Person;
-use crate::api::QueuedBody;
+use crate::api::{Came, QueuedBody, ResultBody};
 use crate::history::{Answer, App, Command, Refusal};
 
 /// An action on one app, with everything that all of them need.
@@ -106,13 +105,16 @@ impl Acting<'_> {
                 json_answer(StatusCode::ACCEPTED, &body)
             }
             Answer::Unchanged | Answer::Duplicate => {
-                json_answer(StatusCode::OK, &json!({"result": "unchanged"}))
+                json_answer(StatusCode::OK, &ResultBody::of(Came::Unchanged))
             }
-            Answer::Held(why) => json_answer(
-                StatusCode::OK,
-                &json!({"result": "held", "sentence": why.sentence}),
-            ),
-            Answer::Done => json_answer(StatusCode::OK, &json!({"result": "done"})),
+            Answer::Held(why) => {
+                let body = ResultBody {
+                    result: Came::Held,
+                    sentence: Some(why.sentence.clone()),
+                };
+                json_answer(StatusCode::OK, &body)
+            }
+            Answer::Done => json_answer(StatusCode::OK, &ResultBody::of(Came::Done)),
         }
     }
 }

@@ -40,6 +40,7 @@ impl Web {
             now: self.context.clock.now(),
             path: path.to_owned(),
             live: None,
+            trial: None,
             version: env!("CARGO_PKG_VERSION"),
         }
     }

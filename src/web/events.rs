@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::Web;
 use super::error::Failure;
@@ -13,16 +13,21 @@ use super::html::{self, EventsPage};
 use super::negotiate::{respond, wants};
 use super::people::Viewer;
 use super::view::line;
-use crate::api::ProblemCode;
+use crate::api::{EventsBody, ProblemCode};
 use crate::event::Fact;
 use crate::store::{EventFilter, StoreError};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct EventsQuery {
+    /// Of this app.
     app: Option<String>,
+    /// Of this kind.
     kind: Option<String>,
+    /// By this actor: `github:ana`, `operator:ben`, `observer`.
     actor: Option<String>,
+    /// After this one.
     since: Option<i64>,
+    /// Before this one.
     before: Option<i64>,
 }
 
@@ -95,7 +100,11 @@ pub(super) async fn list_events(
     let mut chrome = web.chrome(viewer.person, "/events");
     // a page of old events stays as it is
     chrome.live = filter.before.is_none().then(|| "/live".to_owned());
-    let body = json!({"events": events, "older": older, "newer": newer});
+    let body = EventsBody {
+        events,
+        older,
+        newer,
+    };
     Ok(respond(wants(&uri, &headers), &body, || {
         html::events(&chrome, &page)
     }))

@@ -20,7 +20,7 @@ const DEPLOY: &[&str] = &[
 ];
 
 /// The fields of an action; `None` where there is no such action.
-fn fields(action: &str) -> Option<Vec<&'static str>> {
+pub(super) fn fields(action: &str) -> Option<Vec<&'static str>> {
     let parts: &[&[&str]] = match action {
         "rollback" => &[PLACE, DEPLOY],
         "deploy" | "redeploy" => &[PLACE, DEPLOY, &["force"]],

@@ -20,18 +20,24 @@ const TIMES: i64 = 60;
 /// What a page is made of, for this caller.
 async fn tag(web: &Web, parts: &Parts, person: Option<&Person>) -> String {
     // what runs may have changed although nobody listened; the log and what is said of commits do not show it
-    let log = ["/events", "/why"];
+    let log = ["/events", "/why", "/feed.atom"];
     if !log.iter().any(|page| parts.uri.path().starts_with(page)) {
         web.pulse.seen().await;
     }
-    let minute = web.context.clock.now().as_second() / TIMES;
+    // a feed says when, and not how long ago
+    let feed = parts.uri.path() == "/feed.atom";
+    let now = web.context.clock.now().as_second();
+    let (minute, picture) = if feed {
+        (0, String::new())
+    } else {
+        (now / TIMES, web.pulse.number())
+    };
     let accept = parts.headers.get(header::ACCEPT);
     let of = format!(
-        "{} {accept:?} {person:?} {} {} {} {minute}",
+        "{} {accept:?} {person:?} {} {} {picture} {minute}",
         parts.uri,
         html::assets_version(),
         *web.context.store.head().borrow(),
-        web.pulse.number(),
     );
     let digest = Sha256::digest(of.as_bytes());
     format!("\"{}\"", hex::encode(&digest[..12]))

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Web;
@@ -85,17 +86,22 @@ async fn called_otherwise(web: &Web, app: &App) -> Option<String> {
 }
 
 /// A misspelt option must not destroy more than was meant.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DestroyBody {
+    /// The app's name, once more.
     #[serde(default)]
     confirm: Option<String>,
+    /// Leave its services running.
     #[serde(default)]
     keep_services: bool,
+    /// Act although the app is locked.
     #[serde(default)]
     override_lock: bool,
+    /// Only show what would happen.
     #[serde(default)]
     dry_run: bool,
+    /// The plan token that was looked at.
     #[serde(default)]
     plan: Option<String>,
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _, stream};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
@@ -29,10 +30,12 @@ const EVERY: Duration = Duration::from_secs(10);
 /// So many events that were missed are told by their apps; behind more than those everything counts as changed.
 const MISSED: i64 = 500;
 
-#[derive(Deserialize)]
-pub(super) struct LiveQuery {
+/// Whether one app is meant, or all.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct OfApp {
+    /// Of this app alone.
     #[serde(default)]
-    app: Option<AppId>,
+    pub app: Option<AppId>,
 }
 
 /// Somebody who listens.
@@ -49,7 +52,7 @@ struct Ear {
 pub(super) async fn listen(
     State(web): State<Web>,
     viewer: Viewer,
-    Query(query): Query<LiveQuery>,
+    Query(query): Query<OfApp>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     if let Some(app) = &query.app {

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _, stream};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Web;
@@ -41,15 +42,25 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A task that ended writes nothing more after so many looks in vain.
 const VAIN: u32 = 5;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct LogsQuery {
+    /// The service; else one that is not well.
     service: Option<String>,
+    /// Mesos' id of the task; else the newest.
     task: Option<String>,
+    /// `stdout` or `stderr`; else the one that says more of how it is.
     stream: Option<String>,
+    /// How many lines from the end.
     tail: Option<usize>,
+    /// Read on from here, in bytes.
     offset: Option<u64>,
+    /// `1`: lines as they are written.
     #[serde(default)]
     follow: Option<String>,
+    /// `1`: the lines as plain text, whatever is accepted.
+    #[serde(default)]
+    raw: Option<String>,
+    /// `1`: the whole file.
     #[serde(default)]
     download: Option<String>,
 }
@@ -108,8 +119,8 @@ pub(super) async fn show(
     let stream = stream_named(query.stream.as_deref())?;
     let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
     let accepts = |what: &str| accept.is_some_and(|a| a.contains(what));
-    let page =
-        wants(&uri, &headers) == Wants::Html && query.follow.is_none() && query.download.is_none();
+    let other = [&query.follow, &query.download, &query.raw];
+    let page = wants(&uri, &headers) == Wants::Html && other.iter().all(|o| o.is_none());
     let sandbox = web.context.mesos.sandbox(&at).await;
     if page {
         let part = match &sandbox {
@@ -156,7 +167,7 @@ pub(super) async fn show(
     };
     if query.follow.is_none() {
         let body = reading.body(part, !reading.is_over());
-        return Ok(if accepts("text/plain") {
+        return Ok(if accepts("text/plain") || query.raw.is_some() {
             text_of(&body).into_response()
         } else {
             json_answer(StatusCode::OK, &body)

@@ -8,6 +8,7 @@ mod bodies;
 mod error;
 mod events;
 mod extract;
+mod feed;
 mod fields;
 mod fresh;
 mod hook;
@@ -16,9 +17,11 @@ mod lifecycle;
 mod live;
 mod logs;
 mod negotiate;
+mod openapi;
 mod operate;
 mod outlook;
 mod pages;
+mod past;
 mod patience;
 mod people;
 mod plain;
@@ -38,6 +41,7 @@ use std::sync::Arc;
 
 pub use bodies::Bodies;
 pub use extract::Refusals;
+pub use openapi::document as openapi;
 pub use patience::{Patience, host_of};
 pub use people::{OverTls, Proxies};
 pub use plain::plain_router;
@@ -64,6 +68,8 @@ pub struct Web {
     pub public_node: String,
     /// The settings, as they are shown.
     pub settings: Arc<BTreeMap<String, Shown>>,
+    /// What there is to try, in the local world.
+    pub trial: Option<Arc<html::Trial>>,
     /// Whether everything asks for a login; `None`: when a repository is private.
     pub private: Option<bool>,
     /// The app that the settings name.

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Web;
 use super::error::Failure;
 use super::html::{self, WhyLine};
-use super::negotiate::{Wants, respond, wants};
+use super::negotiate::{Wants, json, respond, wants};
 use super::people::{Stranger, Viewer};
 use super::view::line;
 use crate::access::Role;
@@ -22,14 +23,17 @@ use crate::marathon::Moment;
 use crate::store::EventFilter;
 use crate::witness;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Page {
+    /// The apps after this one.
     after: Option<String>,
+    /// The deploys before this one.
     before: Option<String>,
-    /// What is looked for on the overview.
+    /// What is looked for: on the overview in names, repositories, commits and sentences; in an app's history in commits, messages, actors,
+    /// reasons and failures.
     #[serde(default)]
     q: String,
-    /// `attention`, `deploying`, `pinned` or `locked`: those alone.
+    /// Of the apps `attention`, `deploying`, `pinned` or `locked`, of an app's deploys `worked`, `failed` or `rollbacks`: those alone.
     #[serde(default)]
     show: String,
 }
@@ -70,6 +74,7 @@ pub(super) async fn list_apps(
     };
     let mut chrome = web.chrome(viewer.person, "/");
     chrome.live = Some("/live".to_owned());
+    chrome.trial.clone_from(&web.trial);
     let at = seen.as_ref().map(|s| crate::clock::stamp(s.at));
     if !body.apps.is_empty() {
         chrome.banners.extend(web.silence(at.as_deref()));
@@ -110,13 +115,29 @@ pub(super) async fn show_app(
     }
     let mut chrome = web.chrome(viewer.person, &format!("/apps/{}", app.id));
     chrome.live = Some(format!("/live?app={}", app.id));
+    let trial = web.trial.as_ref().filter(|trial| trial.app == app.id);
+    chrome.trial = trial.cloned();
     chrome.banners.extend(web.app_banners(&app).await);
     chrome
         .banners
         .extend(web.silence(body.app.seen_at.as_deref()));
-    Ok(respond(wants(&uri, &headers), &body, || {
-        html::app(&chrome, &body)
-    }))
+    let past = html::Past {
+        words: page.q.trim(),
+        show: page.show.trim(),
+    };
+    let wants = wants(&uri, &headers);
+    let found = if past.is_all() {
+        None
+    } else {
+        Some(web.past(&app, before, &past).await?)
+    };
+    if wants == Wants::Html {
+        return Ok(Html(html::app(&chrome, &body, &past, found.as_ref())).into_response());
+    }
+    if let Some((deploys, next)) = found {
+        (body.deploys, body.next) = (deploys, next);
+    }
+    Ok(json(StatusCode::OK, &body))
 }
 
 pub(super) async fn show_deploy(

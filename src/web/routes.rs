@@ -17,7 +17,8 @@ use super::fresh::unless_changed;
 use super::negotiate::{Wants, wants};
 use super::people::{Operator, OverTls, Stranger, who};
 use super::{
-    Web, events, hook, html, lifecycle, live, logs, operate, pages, seed, session, tokens, webhook,
+    Web, events, feed, hook, html, lifecycle, live, logs, openapi, operate, pages, seed, session,
+    tokens, webhook,
 };
 use crate::api::{Problem, ProblemCode};
 
@@ -37,6 +38,7 @@ pub fn router(web: Web) -> Router {
         .route("/apps/{id}/hook.json", get(pages::show_hook))
         .route("/events", get(events::list_events))
         .route("/events.json", get(events::list_events))
+        .route("/feed.atom", get(feed::show))
         .route("/why/{sha}", get(pages::explain_commit))
         .route_layer(from_fn_with_state(web.clone(), unless_changed));
     let people = Router::new()
@@ -57,6 +59,8 @@ pub fn router(web: Web) -> Router {
         )
         .route("/events.jsonl", get(events::export_events))
         .route("/live", get(live::listen))
+        .route("/openapi.json", get(openapi::show_document))
+        .route("/docs", get(openapi::browse))
         .route("/login", get(session::show_login).post(session::log_in))
         .route("/logout", post(session::log_out))
         .route("/tokens", get(tokens::list).post(tokens::make))

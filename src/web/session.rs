@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use jiff::ToSpan;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Web;
@@ -21,7 +22,7 @@ use super::people::{
     session_of,
 };
 use crate::access::{Person, Proof, Role};
-use crate::api::{ProblemCode, SessionBody, SessionsBody};
+use crate::api::{Came, ProblemCode, ResultBody, SessionBody, SessionsBody};
 use crate::clock::stamp;
 use crate::secret::Secret;
 use crate::store::{NewSession, SESSION_ID, SessionRow, StoreError};
@@ -32,10 +33,12 @@ pub(super) struct Next {
     next: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Credentials {
+    /// The token.
     #[serde(default)]
     token: String,
+    /// The page to go on to.
     #[serde(default)]
     next: String,
 }
@@ -168,9 +171,10 @@ pub(super) async fn log_out(
     Ok((jar, Redirect::to("/")).into_response())
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfToken {
+    /// Of this token; else one's own.
     #[serde(default)]
     token: Option<String>,
 }
@@ -269,7 +273,7 @@ fn ended(form: bool) -> Response {
     if form {
         return Redirect::to("/sessions").into_response();
     }
-    json_answer(StatusCode::OK, &serde_json::json!({"result": "done"}))
+    json_answer(StatusCode::OK, &ResultBody::of(Came::Done))
 }
 
 #[cfg(test)]

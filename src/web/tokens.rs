@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use serde_json::json;
 
 use super::Web;
 use super::action_body::{Act, Nothing};
@@ -14,7 +13,9 @@ use super::html;
 use super::negotiate::{json as json_answer, respond, wants};
 use super::people::{Admin, needs_everywhere};
 use crate::access::{NAME, Person, Role, is_name};
-use crate::api::{MadeTokenBody, NewTokenBody, ProblemCode, TokenBody, TokensBody};
+use crate::api::{
+    Came, MadeTokenBody, NewTokenBody, ProblemCode, ResultBody, TokenBody, TokensBody,
+};
 use crate::clock::{moment, stamp};
 use crate::secret::{Secret, plain};
 use crate::store::{NewToken, TokenRow};
@@ -140,5 +141,5 @@ pub(super) async fn revoke(
     if act.form {
         return Ok(Redirect::to("/tokens").into_response());
     }
-    Ok(json_answer(StatusCode::OK, &json!({"result": "done"})))
+    Ok(json_answer(StatusCode::OK, &ResultBody::of(Came::Done)))
 }

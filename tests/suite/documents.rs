@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use dploy_observer::api::ProblemCode;
 use dploy_observer::sentence::Code;
 use dploy_observer::settings::Settings;
+use dploy_observer::web::openapi;
 use serde_json::{Value, json};
 
 use crate::support::program::{DPLOY, alone};
@@ -273,6 +274,40 @@ fn every_route_is_listed_with_its_method() {
         .map(str::to_owned)
         .collect();
     assert_eq!(listed, routes());
+}
+
+#[test]
+fn every_route_is_in_the_openapi_document_and_nothing_else() {
+    let mut described = BTreeSet::new();
+    for (path, methods) in openapi()["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            described.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let code = read("src/web/operate.rs");
+    let mut actions = arms(&code, "let wish = match action {");
+    assert!(actions.remove("rollback") && actions.remove("destroy"));
+    let hook = read("src/web/hook.rs");
+    let of_hook = arms(&hook, "match action.as_str() {");
+    let mut there = BTreeSet::new();
+    for route in routes() {
+        let acts = if route.contains("/hook/{action}") {
+            &of_hook
+        } else {
+            &actions
+        };
+        if route.contains("{action}") {
+            there.extend(acts.iter().map(|a| route.replace("{action}", a)));
+        } else {
+            there.insert(route);
+        }
+    }
+    // these have no plan to show
+    assert!(there.remove("GET /apps/{id}/lock") && there.remove("GET /apps/{id}/cancel"));
+    // the rest of a path that no route has: the service in it
+    let of_service = described.extract_if(.., |call| call.contains("{service}"));
+    assert_eq!(of_service.count(), 4);
+    assert_eq!(described, there);
 }
 
 #[test]

@@ -35,6 +35,11 @@ const ASSETS: &[Asset] = &[
         include_bytes!("../../../static/page.js"),
     ),
     (
+        "theme.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../../../static/theme.js"),
+    ),
+    (
         "logs.js",
         "text/javascript; charset=utf-8",
         include_bytes!("../../../static/logs.js"),

@@ -1,5 +1,7 @@
 //! What surrounds every page: who looks, what they must know, what time it is.
 
+use std::sync::Arc;
+
 use super::when::{self, Time};
 use crate::access::{Person, Role};
 use crate::id::AppId;
@@ -15,6 +17,21 @@ pub struct Banner {
     pub link: Option<(String, String)>,
 }
 
+/// A world on one machine, whose pages say what to try in it.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// Its app.
+    pub app: AppId,
+    /// Its repository, `owner/name`.
+    pub repository: String,
+    /// The clone that is ready to edit, as a shell takes it.
+    pub clone: String,
+    /// Its GitHub.
+    pub github: String,
+    /// Its Marathon.
+    pub marathon: String,
+}
+
 /// What surrounds every page.
 #[derive(Debug, Clone)]
 pub struct Chrome {
@@ -28,6 +45,8 @@ pub struct Chrome {
     pub path: String,
     /// The stream that says when this page is not what it was; `None` where it stays as it is.
     pub live: Option<String>,
+    /// What there is to try, in the local world.
+    pub trial: Option<Arc<Trial>>,
     /// The version of the observer.
     pub version: &'static str,
 }
@@ -71,6 +90,12 @@ impl Chrome {
     pub(super) fn lasted(&self, from: &str, to: Option<&str>) -> Option<String> {
         let to = to.map_or(Some(self.now), |to| to.parse().ok())?;
         when::lasted(from, to)
+    }
+
+    /// The feed that goes with this page.
+    pub(super) fn feed(&self) -> Option<String> {
+        let live = self.live.as_ref()?;
+        Some(live.replacen("/live", "/feed.atom", 1))
     }
 
     /// When this page was made.

@@ -27,6 +27,30 @@ pub(super) fn commit(id: &CommitId) -> Commit<'_> {
     Commit { id: id.as_str() }
 }
 
+/// A text in which names stand between backticks.
+pub(super) struct Ticked<'a>(&'a str);
+
+impl std::fmt::Display for Ticked<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, part) in self.0.split('`').enumerate() {
+            let part = askama::filters::escape(part, askama::filters::Html)
+                .map_err(|_| std::fmt::Error)?;
+            match place % 2 {
+                0 => write!(f, "{part}")?,
+                _ => write!(f, "<code>{part}</code>")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HtmlSafe for Ticked<'_> {}
+
+/// A text of ours, with its names as code.
+pub(super) fn ticked(text: &str) -> Ticked<'_> {
+    Ticked(text)
+}
+
 /// A drawing beside a word; never alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Icon {

@@ -133,7 +133,7 @@ async fn who_logs_out_elsewhere_is_not_shown_what_is_for_operators_any_more() {
     log_in(&browser, &town, "/apps/shop").await;
     opened(&browser, &town, "/apps/shop").await;
     let forms = browser
-        .js("return document.querySelectorAll('main form').length")
+        .js("return document.querySelectorAll('main form[method=post]').length")
         .await;
     assert!(forms.as_u64() > Some(0), "{forms}");
     browser.new_tab().await;
@@ -142,7 +142,7 @@ async fn who_logs_out_elsewhere_is_not_shown_what_is_for_operators_any_more() {
     browser.until("!document.querySelector('.me form')").await;
     browser.go_back_to_first().await;
     browser
-        .until("document.querySelectorAll('main form').length === 0")
+        .until("document.querySelectorAll('main form[method=post]').length === 0")
         .await;
     browser.end().await;
     town.end().await;

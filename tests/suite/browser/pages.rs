@@ -158,7 +158,9 @@ async fn no_page_keeps_anybody_out_in_either_theme() {
         for page in [
             "/",
             "/?q=nothing",
+            "/docs",
             "/apps/shop",
+            "/apps/shop?q=broken",
             "/apps/shop/deploys/2",
             "/apps/shop/deploys/3",
             "/apps/shop/rollback?deploy=1",
@@ -181,6 +183,45 @@ async fn no_page_keeps_anybody_out_in_either_theme() {
             assert_eq!(found, json!([]), "{page} in {theme}");
         }
     }
+    browser.end().await;
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_chose_a_theme_keeps_it_and_prints_on_white() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    town.ended(1).await;
+    let dark = json!({"features": [{"name": "prefers-color-scheme", "value": "dark"}]});
+    browser.cdp("Emulation.setEmulatedMedia", &dark).await;
+    let page = format!("{}/apps/shop", town.url());
+    browser.open(&page).await;
+    let colour = "return getComputedStyle(document.body).backgroundColor";
+    let night = browser.js(colour).await;
+    browser.click("#theme").await;
+    browser
+        .until("document.getElementById('theme').textContent === 'Theme: light'")
+        .await;
+    let day = browser.js(colour).await;
+    assert_ne!(day, night);
+    browser.open(&page).await;
+    assert_eq!(browser.js(colour).await, day);
+    let paper =
+        json!({"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]});
+    for _ in 0..2 {
+        // dark, and then as the system says
+        browser.click("#theme").await;
+    }
+    assert_eq!(browser.js(colour).await, night);
+    browser.cdp("Emulation.setEmulatedMedia", &paper).await;
+    assert_eq!(browser.js(colour).await, json!("rgb(255, 255, 255)"));
+    let acts = "return [...document.querySelectorAll('form, .acts, nav a')].filter((e) => e.checkVisibility()).length";
+    assert_eq!(browser.js(acts).await, json!(0));
+    let whole = "return [...document.querySelectorAll('.sha')].every((e) => e.scrollWidth <= e.clientWidth + 1)";
+    assert_eq!(browser.js(whole).await, json!(true));
+    is_content(&browser, &[]).await;
     browser.end().await;
     town.end().await;
 }

@@ -60,6 +60,7 @@ async fn pictures_of_the_pages_are_written_to_look_at() {
         ("log", "/apps/shop/logs?service=/shop/web"),
         ("events", "/events"),
         ("hook", "/apps/shop/hook"),
+        ("api", "/docs"),
         ("tokens", "/tokens"),
         ("login", "/login"),
         ("problem", "/apps/none"),

@@ -1,10 +1,12 @@
 //! A running observer between a Marathon and a GitHub.
 
+mod api;
 mod attack;
 mod bad_commits;
 mod bad_pushes;
 mod bad_requests;
 mod crowd;
+mod feed;
 mod health;
 mod kill;
 mod lines;

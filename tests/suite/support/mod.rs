@@ -1,5 +1,6 @@
 //! What tests are made of: worlds to be in, programs to run, and somebody who judges.
 
+pub mod contract;
 pub mod data_folder;
 pub mod desk;
 pub mod kill_bench;

@@ -2,6 +2,7 @@
 //! between them, and a clone to push from. Everything is quick; nothing is faked.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use test_kit::ports::Ports;
 use test_kit::wait::until;
 use tokio::net::TcpListener;
 
+use super::contract::{Broken, looked_at};
 use super::program::{OBSERVER, nothing_runs_in};
 
 pub const TOKEN: &str = "an-operator-token-of-the-tests";
@@ -36,6 +38,8 @@ pub struct Town {
     /// Flags of the observer besides those that every town has; `--marathon-url` takes the place of the town's own.
     pub extra: Vec<String>,
     timing: Timing,
+    /// Answers that the OpenAPI document does not describe.
+    broken: Broken,
     /// Of the tasks, as long as the town stands.
     _ports: Ports,
 }
@@ -165,6 +169,7 @@ impl Town {
             marathon_url,
             extra: extra.iter().map(|s| (*s).to_owned()).collect(),
             timing,
+            broken: Broken::default(),
             _ports: ports,
         };
         std::fs::create_dir_all(&town.clone).unwrap();
@@ -219,6 +224,8 @@ impl Town {
             Surroundings::usual(&settings, std::collections::BTreeMap::default());
         surroundings.timing = self.timing.clone();
         surroundings.greets = false;
+        let broken = self.broken.clone();
+        surroundings.around = Arc::new(move |routes| looked_at(routes, broken.clone()));
         let observer = app::start(listener().await, settings, surroundings)
             .await
             .unwrap();
@@ -437,6 +444,8 @@ impl Town {
     /// Ends the town: no process may be left.
     pub async fn end(mut self) {
         self.stop().await;
+        let broken = std::mem::take(&mut *self.broken.lock().unwrap());
+        assert!(broken.is_empty(), "{broken:#?}");
         let report = dploy_observer::store::verify(&self.dir.path().join("data"))
             .await
             .unwrap();

@@ -3,7 +3,10 @@
 use dploy_observer::access::Person;
 use dploy_observer::api::{ActBody, AppBody, AppsBody, Health, LastWords, RegisteringBody};
 use dploy_observer::history::{AppState, DeployState};
-use dploy_observer::web::html::{self, Chrome, DiffLine, EventsPage, Sought, WhyLine};
+use dploy_observer::web::html::{
+    self, Answer, Call, Chrome, DiffLine, EventsPage, Field, Manual, Part, Past, Shape, Sought,
+    WhyLine,
+};
 
 use super::sample::{
     app, chrome, deploy, diff, empty_page, events, gated, hook, info, line, made, page, plan,
@@ -142,16 +145,6 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         ..events("", 0)
     };
     let mut all = vec![
-        ("app", html::app(c, &page(words, failed("shop", words)))),
-        (
-            "app-ok",
-            html::app(
-                c,
-                &page(words, app("shop", AppState::Following, Health::Ok)),
-            ),
-        ),
-        ("app-gated", html::app(c, &page(words, gated(words)))),
-        ("app-empty", html::app(c, &empty_page())),
         ("deploy-failed", one(43, DeployState::Failed)),
         ("deploy-live", one(42, DeployState::Succeeded)),
         ("deploy-waiting", one(44, DeployState::Waiting)),
@@ -178,10 +171,12 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
             html::why(c, sha('a').as_str(), &[why(true), why(false)]),
         ),
         ("why-none", html::why(c, words, &[])),
+        ("api", html::docs(c, &manual(words))),
         ("problem", html::problem(c, &refused(words))),
         ("login", html::login(c, words, Some(words), None)),
         ("login-closed", html::login(c, "/", None, Some(words))),
     ];
+    all.extend(apps(c, words));
     all.extend(overviews(c, words));
     if operator {
         all.extend(confirmations(c, words));
@@ -193,13 +188,116 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Pages of an app.
+fn apps(c: &Chrome, words: &str) -> Vec<(&'static str, String)> {
+    vec![
+        (
+            "app",
+            html::app(
+                c,
+                &page(words, failed("shop", words)),
+                &Past::default(),
+                None,
+            ),
+        ),
+        (
+            "app-ok",
+            html::app(
+                c,
+                &page(words, app("shop", AppState::Following, Health::Ok)),
+                &Past::default(),
+                None,
+            ),
+        ),
+        (
+            "app-found",
+            html::app(
+                c,
+                &page(words, gated(words)),
+                &Past {
+                    words,
+                    show: "failed",
+                },
+                Some(&(
+                    vec![deploy(38, DeployState::Failed, words)],
+                    Some("38".to_owned()),
+                )),
+            ),
+        ),
+        (
+            "app-found-none",
+            html::app(
+                c,
+                &page(words, gated(words)),
+                &Past { words, show: "" },
+                Some(&(Vec::new(), None)),
+            ),
+        ),
+        (
+            "app-gated",
+            html::app(c, &page(words, gated(words)), &Past::default(), None),
+        ),
+        (
+            "app-empty",
+            html::app(c, &empty_page(), &Past::default(), None),
+        ),
+    ]
+}
+
+/// A description of an API with one call and one type.
+fn manual(words: &str) -> Manual {
+    let field = |kind: &[&str]| Field {
+        name: words.to_owned(),
+        place: "query".to_owned(),
+        kind: kind.iter().map(ToString::to_string).collect(),
+        needed: true,
+        says: words.to_owned(),
+    };
+    let fields = vec![field(&["string", "null"]), field(&["list of Thing"])];
+    Manual {
+        says: words.to_owned(),
+        parts: vec![Part {
+            name: words.to_owned(),
+            says: words.to_owned(),
+            calls: vec![Call {
+                id: "get_apps".to_owned(),
+                method: "GET".to_owned(),
+                path: "/apps".to_owned(),
+                says: words.to_owned(),
+                who: "anyone".to_owned(),
+                parameters: fields.clone(),
+                body: fields.clone(),
+                answers: vec![Answer {
+                    status: "200".to_owned(),
+                    says: words.to_owned(),
+                    content: vec![("application/json".to_owned(), vec!["Thing".to_owned()])],
+                }],
+            }],
+        }],
+        shapes: vec![
+            Shape {
+                name: "Thing".to_owned(),
+                says: words.to_owned(),
+                fields,
+                words: Vec::new(),
+            },
+            Shape {
+                name: "Word".to_owned(),
+                says: words.to_owned(),
+                fields: Vec::new(),
+                words: vec![(words.to_owned(), words.to_owned())],
+            },
+        ],
+    }
+}
+
 /// The page of an app whose commits claim this address.
 pub fn app_with_commit_url(url: &str) -> String {
     let mut page = page("x", app("shop", AppState::Following, Health::Ok));
     for deploy in &mut page.deploys {
         deploy.message.as_mut().unwrap().url = Some(url.to_owned());
     }
-    html::app(&chrome(true), &page)
+    html::app(&chrome(true), &page, &Past::default(), None)
 }
 
 /// The page of an app, as this person sees it.
@@ -211,6 +309,8 @@ pub fn app_seen_by(person: Person) -> String {
     html::app(
         &chrome,
         &page("x", app("shop", AppState::Following, Health::Ok)),
+        &Past::default(),
+        None,
     )
 }
 
