@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::history::App;
 use crate::id::{AppId, ServiceId};
-use crate::marathon::{Moment, Parts, Snapshot};
+use crate::marathon::{LiveApp, Moment, Parts, Snapshot};
 use crate::mesos::TaskAt;
 use crate::rollout::Look;
 use crate::spec::LABEL_APP;
@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long where what was seen last is younger than [`YOUNG`].
 const SHORT: Duration = Duration::from_millis(300);
+
+/// After one waited in vain, so long the others wait as short as that.
+const TIRED: Duration = Duration::from_secs(10);
 
 /// So many seconds what was seen serves where Marathon is slow.
 const YOUNG: i64 = 10;
@@ -64,6 +67,10 @@ pub struct Beat {
 struct Inner {
     context: Context,
     last: Mutex<Option<Arc<Seen>>>,
+    /// When somebody last waited in vain.
+    in_vain: Mutex<Option<Duration>>,
+    /// Services that carry no label, as they were asked for beside the picture that was seen last.
+    beside: Mutex<Beside>,
     parts: Mutex<Parts>,
     /// Tasks that Marathon does not list any more, and did a moment ago.
     left: Mutex<Left>,
@@ -93,6 +100,8 @@ impl Pulse {
         Self(Arc::new(Inner {
             context,
             last: Mutex::default(),
+            in_vain: Mutex::default(),
+            beside: Mutex::default(),
             parts: Mutex::default(),
             left: Mutex::default(),
             pictures: AtomicU64::new(0),
@@ -158,15 +167,57 @@ impl Pulse {
         let last = || locked(&self.0.last).clone();
         let now = self.0.context.clock.now();
         let young = |seen: Arc<Seen>| now.duration_since(seen.at).as_secs().abs() < YOUNG;
-        let patience = if last().is_some_and(young) {
+        let clock = &self.0.context.clock;
+        let tired = |at: Duration| clock.elapsed().saturating_sub(at) < TIRED;
+        let in_vain = locked(&self.0.in_vain).is_some_and(tired);
+        let patience = if in_vain || last().is_some_and(young) {
             SHORT
         } else {
             PATIENCE
         };
-        match tokio::time::timeout(patience, looking).await {
-            Ok(Ok(Some(seen))) => Some(seen),
-            _ => last(),
+        if let Ok(Ok(Some(seen))) = tokio::time::timeout(patience, looking).await {
+            *locked(&self.0.in_vain) = None;
+            return Some(seen);
         }
+        *locked(&self.0.in_vain) = Some(clock.elapsed());
+        last()
+    }
+
+    /// Services that a picture does not show because nobody put the label on them: asked for one by one, and once for all who look at it.
+    pub async fn beside(
+        &self,
+        seen: &Seen,
+        ids: BTreeSet<ServiceId>,
+    ) -> BTreeMap<ServiceId, LiveApp> {
+        let number = seen.snapshot.number;
+        let asked = {
+            let mut beside = locked(&self.0.beside);
+            if beside.of != number {
+                *beside = Beside {
+                    of: number,
+                    ..Beside::default()
+                };
+            }
+            let new = ids.iter().filter(|id| !beside.known.contains_key(*id));
+            new.cloned().collect::<BTreeSet<ServiceId>>()
+        };
+        if !asked.is_empty() {
+            let asking = crate::rollout::apps(&self.0.context.marathon, asked.clone());
+            let found = tokio::time::timeout(PATIENCE, asking).await;
+            let Ok(Ok(mut found)) = found else {
+                return BTreeMap::new();
+            };
+            let mut beside = locked(&self.0.beside);
+            if beside.of == number {
+                let all = asked.into_iter().map(|id| (found.remove(&id), id));
+                beside.known.extend(all.map(|(app, id)| (id, app)));
+            } else {
+                return found;
+            }
+        }
+        let beside = locked(&self.0.beside);
+        let known = |id: &ServiceId| Some((id.clone(), beside.known.get(id)?.clone()?));
+        ids.iter().filter_map(known).collect()
     }
 
     /// Keeps what was seen, and tells whose part of it changed.
@@ -179,6 +230,13 @@ impl Pulse {
                 .filter(|s| Arc::ptr_eq(&s.snapshot, &snapshot))
             {
                 return seen.clone();
+            }
+            // one that was begun earlier may be told later
+            if let Some(newer) = last
+                .as_ref()
+                .filter(|s| s.snapshot.number > snapshot.number)
+            {
+                return newer.clone();
             }
             if let Some(before) = last.as_ref() {
                 locked(&inner.left).take_leave(before, &snapshot);
@@ -289,6 +347,15 @@ impl Pulse {
             }
         }
     }
+}
+
+/// What was asked for beside a picture.
+#[derive(Default)]
+struct Beside {
+    /// The picture's number.
+    of: u64,
+    /// Each service, or that there is none.
+    known: BTreeMap<ServiceId, Option<LiveApp>>,
 }
 
 /// The newest of those that left.

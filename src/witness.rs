@@ -1,15 +1,18 @@
 //! The last words of tasks that fail while they are rolled out: kept with their deploy, for operators, before the sandbox is gone.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::LastWords;
 use crate::context::Context;
-use crate::history::App;
-use crate::id::{DeployNumber, ServiceId};
+use crate::history::{App, Deploy};
+use crate::id::{AppId, DeployNumber, ServiceId};
 use crate::marathon::LiveApp;
 use crate::mesos::{LogError, TaskAt};
 use crate::pulse::Pulse;
@@ -28,75 +31,188 @@ const SHOWN: usize = 10_000;
 /// One that takes longer is given up: the next failure is looked at then.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// So many apps are looked at side by side.
+const AT_ONCE: usize = 8;
+
+/// So long after a deploy failed its last words are still looked for, in seconds: Mesos keeps sandboxes, and who was killed meanwhile is late.
+const LATE: i64 = 600;
+
+/// Looks at apps whose deploys do not come up.
+struct Witness {
+    context: Context,
+    pulse: Pulse,
+    /// Those that are looked at now, and whether something happened to them since.
+    busy: Mutex<BTreeMap<AppId, bool>>,
+    room: Semaphore,
+}
+
 /// Listens until `stop`.
 pub async fn run(context: Context, pulse: Pulse, stop: CancellationToken) {
     let mut touched = context.store.log().touched();
+    let witness = Arc::new(Witness {
+        context,
+        pulse,
+        busy: Mutex::default(),
+        room: Semaphore::new(AT_ONCE),
+    });
+    // what failed while nobody looked
+    witness.look_at_all(&stop).await;
     loop {
-        let app = tokio::select! {
-            () = stop.cancelled() => return,
-            touched = touched.recv() => match touched {
-                Ok(touched) => touched.app,
-                Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => return,
-            },
-        };
-        let Ok(Some(app)) = context.store.app(&app).await else {
-            continue;
-        };
-        let looking = tokio::time::timeout(PATIENCE, look(&context, &pulse, &app));
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = looking => {}
+            touched = touched.recv() => match touched {
+                Ok(touched) => witness.touch(touched.app, &stop),
+                Err(RecvError::Lagged(_)) => witness.look_at_all(&stop).await,
+                Err(RecvError::Closed) => return,
+            },
         }
     }
 }
 
-/// Where a deploy's services do not come up, their last words are read and kept.
-async fn look(context: &Context, pulse: &Pulse, app: &App) {
-    let Some(deploy) = &app.running else {
-        return;
-    };
-    let troubled = deploy
-        .progress
-        .iter()
-        .filter(|(_, progress)| matches!(progress.stage.as_str(), "crashing" | "unhealthy"));
-    for (service, _) in troubled {
-        let Ok(Some(live)) = context.marathon.app(service).await else {
-            continue;
-        };
-        if !rollout::is_of(&live, &app.id) {
-            continue;
+impl Witness {
+    /// Looks at every app.
+    async fn look_at_all(self: &Arc<Self>, stop: &CancellationToken) {
+        match self.context.store.apps("", i64::MAX).await {
+            Ok(apps) => {
+                let open = apps.into_iter().filter(is_open);
+                open.for_each(|app| self.touch(app.id, stop));
+            }
+            Err(error) => tracing::warn!(%error, "apps could not be looked at"),
         }
-        let Some(at) = failed(&live) else {
-            continue;
-        };
-        let known = kept(context, app, deploy.number).await;
-        if known.is_some_and(|known| known.task == at.task) {
-            continue;
+    }
+
+    /// Something happened to an app: it is looked at, by one at a time, and once more where something happens meanwhile.
+    fn touch(self: &Arc<Self>, app: AppId, stop: &CancellationToken) {
+        let mut busy = self.busy();
+        if let Some(again) = busy.get_mut(&app) {
+            *again = true;
+            return;
         }
-        match words(context, service, &live, &at).await {
-            Ok(words) => {
-                let value = serde_json::to_string(&words).unwrap_or_default();
-                let key = key(deploy.number);
-                match context.store.observe(&app.id, &key, &value).await {
-                    Ok(()) => pulse.moves(&app.id).await,
-                    Err(error) => {
-                        tracing::warn!(%error, "the last words of a task could not be kept");
-                    }
+        busy.insert(app.clone(), false);
+        let (witness, stop) = (self.clone(), stop.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = witness.look_while_it_moves(&app) => {}
+            }
+        });
+    }
+
+    fn busy(&self) -> MutexGuard<'_, BTreeMap<AppId, bool>> {
+        self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn look_while_it_moves(&self, id: &AppId) {
+        loop {
+            if let Ok(Some(app)) = self.context.store.app(id).await
+                && is_open(&app)
+                && let Ok(_room) = self.room.acquire().await
+            {
+                let _ = tokio::time::timeout(PATIENCE, self.look(&app)).await;
+            }
+            let mut busy = self.busy();
+            match busy.get_mut(id) {
+                Some(again) if *again => *again = false,
+                _ => {
+                    busy.remove(id);
+                    return;
                 }
             }
-            Err(error) => tracing::debug!(%error, task = at.task, "no last words"),
+        }
+    }
+
+    /// Where a deploy's services do not come up, their last words are read and kept.
+    async fn look(&self, app: &App) {
+        for (deploy, service) in self.troubled(app).await {
+            let Ok(Some(live)) = self.context.marathon.app(&service).await else {
+                continue;
+            };
+            if !rollout::is_of(&live, &app.id) {
+                continue;
+            }
+            let Some(at) = failed(&live) else {
+                continue;
+            };
+            let known = kept_of(&self.context, app, deploy, &service).await;
+            if known.is_some_and(|known| known.task == at.task) {
+                continue;
+            }
+            match words(&self.context, &service, &live, &at).await {
+                Ok(words) => self.keep(app, deploy, &words).await,
+                Err(error) => tracing::debug!(%error, task = at.task, "no last words"),
+            }
+        }
+    }
+
+    /// The services that do not come up, of the deploy that runs or failed a moment ago.
+    async fn troubled(&self, app: &App) -> Vec<(DeployNumber, ServiceId)> {
+        let ill = |deploy: &Deploy| {
+            let stages = deploy.progress.iter();
+            let ill = stages.filter(|(_, p)| matches!(p.stage.as_str(), "crashing" | "unhealthy"));
+            ill.map(|(service, _)| (deploy.number, service.clone()))
+                .collect()
+        };
+        if let Some(deploy) = &app.running {
+            return ill(deploy);
+        }
+        let newest = self.context.store.deploys(&app.id, None, 5).await;
+        let newest = newest.unwrap_or_default();
+        let Some(last) = newest.iter().find(|d| d.failure.is_some()) else {
+            return Vec::new();
+        };
+        let ended: Option<jiff::Timestamp> = last.ended_at.as_ref().and_then(|at| at.parse().ok());
+        let now = self.context.clock.now();
+        let late = ended.is_none_or(|at| now.duration_since(at).as_secs() > LATE);
+        if late { Vec::new() } else { ill(last) }
+    }
+
+    async fn keep(&self, app: &App, deploy: DeployNumber, words: &LastWords) {
+        let value = serde_json::to_string(words).unwrap_or_default();
+        let key = key(deploy, &words.service);
+        match self.context.store.observe(&app.id, &key, &value).await {
+            Ok(()) => self.pulse.moves(&app.id).await,
+            Err(error) => tracing::warn!(%error, "the last words of a task could not be kept"),
         }
     }
 }
 
-fn key(deploy: DeployNumber) -> String {
-    format!("last-words/{}", deploy.0)
+/// Whether there may be something to look at.
+fn is_open(app: &App) -> bool {
+    app.running.is_some() || app.trouble.is_some()
 }
 
-/// The last words that were kept with a deploy.
-pub async fn kept(context: &Context, app: &App, deploy: DeployNumber) -> Option<LastWords> {
-    let kept = context.store.observed(&app.id, &key(deploy)).await.ok()??;
+fn key(deploy: DeployNumber, service: &ServiceId) -> String {
+    format!("last-words/{}{service}", deploy.0)
+}
+
+async fn kept_of(
+    context: &Context,
+    app: &App,
+    deploy: DeployNumber,
+    service: &ServiceId,
+) -> Option<LastWords> {
+    let key = key(deploy, service);
+    let kept = context.store.observed(&app.id, &key).await.ok()??;
+    serde_json::from_str(&kept.0).ok()
+}
+
+/// The last words that were kept with a deploy: of the service that its failure names first, else of any.
+pub async fn kept(context: &Context, app: &App, deploy: &Deploy) -> Option<LastWords> {
+    let why = deploy.failure.as_ref().map(|f| f.sentence.as_str());
+    let named = |id: &ServiceId| {
+        why.and_then(|why| why.find(id.as_str()))
+            .unwrap_or(usize::MAX)
+    };
+    let mut services: Vec<&ServiceId> = deploy.progress.keys().collect();
+    services.sort_by_key(|id| named(id));
+    for service in services {
+        if let Some(words) = kept_of(context, app, deploy.number, service).await {
+            return Some(words);
+        }
+    }
+    // as releases before kept it: one for all
+    let key = format!("last-words/{}", deploy.number.0);
+    let kept = context.store.observed(&app.id, &key).await.ok()??;
     serde_json::from_str(&kept.0).ok()
 }
 

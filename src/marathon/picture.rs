@@ -17,6 +17,8 @@ use crate::clock::SharedClock;
 
 /// What Marathon showed in one moment.
 pub struct Snapshot {
+    /// Which one: those that were begun later have a greater one.
+    pub number: u64,
     /// The apps that carry the label, with their tasks.
     pub apps: BTreeMap<String, LiveApp>,
     /// All running deployments.
@@ -120,7 +122,7 @@ impl Picture {
         let taking = Taking(shared);
         let number = shared.numbers.fetch_add(1, Ordering::SeqCst) + 1;
         let began = shared.clock.elapsed();
-        let seen = shared.take().await.map(Arc::new);
+        let seen = shared.take(number).await.map(Arc::new);
         let took = shared.clock.elapsed().saturating_sub(began);
         shared.newest().taken = Some(Taken {
             number,
@@ -217,11 +219,12 @@ impl Shared {
     }
 
     /// Deployments first: an app that is well after its deployment is gone is done.
-    async fn take(&self) -> Result<Snapshot, MarathonError> {
+    async fn take(&self, number: u64) -> Result<Snapshot, MarathonError> {
         let deployments = self.marathon.deployments().await?;
         let queue = self.marathon.queue().await?;
         let apps = self.marathon.apps_with_tasks(self.label).await?;
         Ok(Snapshot {
+            number,
             apps: apps.into_iter().map(|a| (a.id.clone(), a)).collect(),
             deployments,
             queue,
@@ -336,6 +339,7 @@ mod tests {
         let deployment = json!({"id": "d", "version": "1", "affectedApps": []});
         let deployment = || serde_json::from_value(deployment.clone()).unwrap();
         Snapshot {
+            number: 1,
             apps: apps.collect(),
             deployments: (0..deployments).map(|_| deployment()).collect(),
             queue: Vec::new(),

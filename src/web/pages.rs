@@ -164,7 +164,7 @@ pub(super) async fn show_deploy(
     let operator = viewer.may(Role::Operator, &app);
     let mut body = web.deploy_body(&app, &deploy, operator).await;
     let words = if operator {
-        witness::kept(&web.context, &app, number).await
+        witness::kept(&web.context, &app, &deploy).await
     } else {
         None
     };

@@ -66,12 +66,8 @@ impl Web {
             .collect();
         if !absent.is_empty() {
             // what somebody took the label from is there all the same
-            let asked = rollout::apps(&self.context.marathon, absent);
-            let found = tokio::time::timeout(PATIENCE, asked).await;
-            looked
-                .look
-                .apps
-                .extend(found.ok().and_then(Result::ok).unwrap_or_default());
+            let found = self.pulse.beside(&seen, absent).await;
+            looked.look.apps.extend(found);
         }
         Some(looked)
     }
@@ -118,10 +114,13 @@ impl Looked {
         let apps: BTreeMap<ServiceId, LiveApp> = ids.iter().filter_map(shown).collect();
         let queue = seen.look.queue.iter();
         let theirs = queue.filter(|q| apps.values().any(|a| a.id == q.app()));
+        let deployments = seen.look.deployments.iter();
+        let touch = |id: &String| apps.values().any(|a| a.id == *id);
+        let of_them = deployments.filter(|d| d.affected_apps.iter().any(touch));
         Self {
             look: Look {
                 queue: theirs.cloned().collect(),
-                deployments: seen.look.deployments.clone(),
+                deployments: of_them.cloned().collect(),
                 mixed: BTreeSet::new(),
                 apps,
             },

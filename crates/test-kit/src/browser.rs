@@ -229,14 +229,14 @@ impl Browser {
         self.call("goog/cdp/execute", &body).await.unwrap()
     }
 
-    /// Writes what the window shows into a file, the whole page.
+    /// Writes what the window shows into a file: the whole page, of a very long one the beginning.
     pub async fn screenshot(&self, file: &Path) {
-        let shot = self
-            .cdp(
-                "Page.captureScreenshot",
-                &json!({"captureBeyondViewport": true}),
-            )
+        let size = self
+            .js("return [document.documentElement.clientWidth, Math.min(document.documentElement.scrollHeight, 4000)]")
             .await;
+        let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
+        let whole = json!({"captureBeyondViewport": true, "clip": clip});
+        let shot = self.cdp("Page.captureScreenshot", &whole).await;
         let picture = shot["data"].as_str().unwrap();
         let picture = base64::engine::general_purpose::STANDARD.decode(picture);
         std::fs::write(file, picture.unwrap()).unwrap();

@@ -6,7 +6,11 @@ use serde_json::json;
 use test_kit::browser::Browser;
 
 use super::log_in;
-use crate::support::town::{Town, service};
+use crate::support::fleet;
+use crate::support::town::{Town, quick, service};
+
+/// As many apps as an observer is made for.
+const MANY: usize = 1_000;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "writes pictures of the pages into target/pictures to be looked at"]
@@ -14,29 +18,12 @@ async fn pictures_of_the_pages_are_written_to_look_at() {
     let Some(browser) = Browser::start().await else {
         return;
     };
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../pictures");
-    std::fs::create_dir_all(&folder).unwrap();
     let mut api = service("/shop/api", 1, "");
     api["instances"] = json!(2);
     let town = Town::with(&[("web", service("/shop/web", 1, "")), ("api", api)]).await;
     town.ended(1).await;
     log_in(&browser, &town, "/").await;
-    let pictures = async |names: &[(&str, &str)]| {
-        for theme in ["light", "dark"] {
-            let media = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
-            browser.cdp("Emulation.setEmulatedMedia", &media).await;
-            for (size, width) in [("wide", 1280), ("phone", 420)] {
-                browser.resize(width, 900).await;
-                for (name, path) in names {
-                    browser.open(&format!("{}{path}", town.url())).await;
-                    let lives = "!document.body.dataset.live || document.getElementById('live').textContent === 'live'";
-                    browser.until(lives).await;
-                    let file = folder.join(format!("{name}-{size}-{theme}.png"));
-                    browser.screenshot(&file).await;
-                }
-            }
-        }
-    };
+    let pictures = async |names: &[(&str, &str)]| taken(&browser, &town, names).await;
     town.spec("web", &service("/shop/web", 2, ""));
     town.push("web: a new front page");
     town.ended(2).await;
@@ -52,6 +39,16 @@ async fn pictures_of_the_pages_are_written_to_look_at() {
     );
     town.spec("web", &broken);
     town.push("web: cache in the database");
+    town.deploy_until(3, "it crashes", |d| {
+        d["services"].to_string().contains("crashing")
+    })
+    .await;
+    pictures(&[
+        ("overview-busy", "/"),
+        ("app-busy", "/apps/shop"),
+        ("deploy-busy", "/apps/shop/deploys/3"),
+    ])
+    .await;
     town.ended(3).await;
     pictures(&[
         ("overview-failed", "/"),
@@ -68,4 +65,58 @@ async fn pictures_of_the_pages_are_written_to_look_at() {
     .await;
     browser.end().await;
     town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes pictures of a thousand apps, and of none, into target/pictures to be looked at"]
+async fn pictures_of_many_apps_and_of_none_are_written_to_look_at() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let mut none = Town::unobserved(&[], &["--repo=", "--owner="], quick()).await;
+    none.start().await;
+    taken(
+        &browser,
+        &none,
+        &[("overview-empty", "/"), ("events-empty", "/events")],
+    )
+    .await;
+    none.end().await;
+    let flags = ["--repo=", "--owner=", "--poll=3600", "--deadline=3600"];
+    let mut town = Town::unobserved(&[], &flags, quick()).await;
+    let (status, said) = town
+        .marathon_send("PUT", "/v2/groups", &fleet::group(MANY))
+        .await;
+    assert!(status < 300, "{said}");
+    fleet::settle(&town.dir.path().join("data"), MANY).await;
+    town.start().await;
+    log_in(&browser, &town, "/").await;
+    let pages = [
+        ("overview-many", "/"),
+        ("overview-many-attention", "/?show=attention"),
+        ("events-many", "/events"),
+    ];
+    taken(&browser, &town, &pages).await;
+    browser.end().await;
+    town.end().await;
+}
+
+/// Pictures of these pages, in either theme, wide and on a phone.
+async fn taken(browser: &Browser, town: &Town, names: &[(&str, &str)]) {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../pictures");
+    std::fs::create_dir_all(&folder).unwrap();
+    for theme in ["light", "dark"] {
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": theme}]});
+        browser.cdp("Emulation.setEmulatedMedia", &media).await;
+        for (size, width) in [("wide", 1280), ("phone", 420)] {
+            browser.resize(width, 900).await;
+            for (name, path) in names {
+                browser.open(&format!("{}{path}", town.url())).await;
+                let lives = "!document.body.dataset.live || document.getElementById('live').textContent === 'live'";
+                browser.until(lives).await;
+                let file = folder.join(format!("{name}-{size}-{theme}.png"));
+                browser.screenshot(&file).await;
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 pub mod contract;
 pub mod data_folder;
 pub mod desk;
+pub mod fleet;
 pub mod kill_bench;
 pub mod kill_sender;
 pub mod kill_verdict;
