@@ -315,8 +315,22 @@ pub struct StatusBody {
 pub struct WhyBody {
     /// The commit, as it was asked for.
     pub commit: String,
+    /// The answer, for each app that knows it.
+    #[serde(default)]
+    pub apps: Vec<VerdictBody>,
     /// What is known of it, newest first.
     pub lines: Vec<WhyLineBody>,
+}
+
+/// Whether a commit is live in an app, and why.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct VerdictBody {
+    /// The app.
+    pub app: AppId,
+    /// Whether it is live there.
+    pub live: bool,
+    /// Why.
+    pub sentence: String,
 }
 
 /// One thing that is known of a commit.

@@ -12,6 +12,8 @@ use crate::history::{Answer, App, Command, Refusal};
 
 /// An action on one app, with everything that all of them need.
 pub(super) struct Acting<'a> {
+    /// What it is called in addresses.
+    pub action: &'a str,
     pub web: &'a Web,
     pub app: App,
     pub person: &'a Person,
@@ -36,9 +38,10 @@ fn remembered(word: &str) -> Answer {
 }
 
 impl<'a> Acting<'a> {
-    /// An action without a key, whose answer somebody else writes.
+    /// A destroy, which has no key, and whose answer somebody else writes.
     pub fn by(web: &'a Web, app: App, person: &'a Person) -> Self {
         Self {
+            action: "destroy",
             web,
             app,
             person,
@@ -94,7 +97,14 @@ impl Acting<'_> {
             _ => format!("/apps/{}", self.app.id),
         };
         if self.form {
-            return Redirect::to(&page).into_response();
+            let action = self.action;
+            let did = match answer {
+                Answer::Queued(_) => format!("{action}-queued"),
+                Answer::Done => format!("{action}-done"),
+                Answer::Unchanged | Answer::Duplicate => "unchanged".to_owned(),
+                Answer::Held(_) => "held".to_owned(),
+            };
+            return Redirect::to(&format!("{page}?did={did}")).into_response();
         }
         match answer {
             Answer::Queued(number) => {

@@ -40,6 +40,7 @@ impl Web {
             now: self.context.clock.now(),
             path: path.to_owned(),
             live: None,
+            did: None,
             trial: None,
             version: env!("CARGO_PKG_VERSION"),
         }
@@ -65,6 +66,28 @@ impl Web {
     }
 
     /// Banners about one app: its hook, GitHub's silence.
+    /// What the overview says of webhooks that do not work: one sentence, however many they are.
+    pub(super) fn hooks_banner(&self, apps: &[App]) -> Option<Banner> {
+        let mut failing = apps
+            .iter()
+            .filter_map(|app| Some((&app.id, app.hook.failure.as_ref()?)));
+        let (first, failure) = failing.next()?;
+        let whose = match failing.count() {
+            0 => format!("The webhook of {first} does not work"),
+            1 => format!("The webhooks of {first} and of another app do not work"),
+            more => format!("The webhooks of {first} and of {more} other apps do not work"),
+        };
+        let text = format!(
+            "{whose}: {} Polling every {} s goes on.",
+            failure.sentence, self.poll_seconds
+        );
+        Some(Banner {
+            level: "error",
+            text,
+            link: Some((format!("/apps/{first}/hook"), format!("Webhook of {first}"))),
+        })
+    }
+
     pub(super) async fn app_banners(&self, app: &App) -> Vec<Banner> {
         let mut banners = Vec::new();
         let link = Some((format!("/apps/{}/hook", app.id), "Webhook".to_owned()));

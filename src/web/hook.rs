@@ -55,7 +55,10 @@ pub(super) async fn act_on_hook(
         }
     };
     match done {
-        Ok(()) if act.form => Ok(Redirect::to(&format!("/apps/{}/hook", app.id)).into_response()),
+        Ok(()) if act.form => {
+            let page = format!("/apps/{}/hook?did={action}-done", app.id);
+            Ok(Redirect::to(&page).into_response())
+        }
         Ok(()) => Ok(json_answer(
             StatusCode::OK,
             &web.hook(&web.app_named(&name).await?).await?,

@@ -62,7 +62,7 @@ pub(super) async fn register_app(
         return Err(Failure::unprocessable(ProblemCode::NotRegistrable, why));
     }
     if act.form {
-        return Ok(Redirect::to(&format!("/apps/{id}")).into_response());
+        return Ok(Redirect::to(&format!("/apps/{id}?did=register-done")).into_response());
     }
     let status = if new {
         StatusCode::CREATED

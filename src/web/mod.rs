@@ -34,6 +34,7 @@ mod tokens;
 mod view;
 mod visible;
 mod webhook;
+mod why;
 mod wish;
 
 use std::collections::BTreeMap;

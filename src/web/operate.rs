@@ -104,6 +104,7 @@ async fn perform(
     }
     let service = one_service(&app, action, service, body.service.take())?;
     let acting = Acting {
+        action,
         web,
         app,
         person,
@@ -282,6 +283,7 @@ pub(super) async fn confirm(
     let mut body = body;
     let service = one_service(&app, &action, service, body.service.take())?;
     let acting = Acting {
+        action: &action,
         web: &web,
         person: &person,
         app,

@@ -1,7 +1,5 @@
 //! What is read: each page is HTML for browsers and the same data as JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
@@ -10,12 +8,12 @@ use serde::Deserialize;
 
 use super::Web;
 use super::error::Failure;
-use super::html::{self, WhyLine};
+use super::html;
 use super::negotiate::{Wants, json, respond, wants};
 use super::people::{Stranger, Viewer};
 use super::view::line;
 use crate::access::Role;
-use crate::api::{AppBody, AppsBody, ProblemCode, WhyBody, WhyLineBody};
+use crate::api::{AppBody, AppsBody};
 use crate::event::Fact;
 use crate::history::App;
 use crate::id::{AppId, DeployNumber};
@@ -79,9 +77,7 @@ pub(super) async fn list_apps(
     if !body.apps.is_empty() {
         chrome.banners.extend(web.silence(at.as_deref()));
     }
-    for app in apps.iter().filter(|a| a.hook.failure.is_some()).take(3) {
-        chrome.banners.extend(web.app_banners(app).await);
-    }
+    chrome.banners.extend(web.hooks_banner(&apps));
     let sought = html::Sought {
         words: page.q.trim(),
         show: page.show.trim(),
@@ -115,6 +111,7 @@ pub(super) async fn show_app(
     }
     let mut chrome = web.chrome(viewer.person, &format!("/apps/{}", app.id));
     chrome.live = Some(format!("/live?app={}", app.id));
+    chrome.did = html::did(uri.query());
     let trial = web.trial.as_ref().filter(|trial| trial.app == app.id);
     chrome.trial = trial.cloned();
     chrome.banners.extend(web.app_banners(&app).await);
@@ -191,6 +188,7 @@ pub(super) async fn show_deploy(
         &format!("/apps/{}/deploys/{}", app.id, number.0),
     );
     chrome.live = Some(format!("/live?app={}", app.id));
+    chrome.did = html::did(uri.query());
     chrome.banners.extend(web.app_banners(&app).await);
     let shown = AppBody::from(&app);
     Ok(respond(wants(&uri, &headers), &body, || {
@@ -209,105 +207,11 @@ pub(super) async fn show_hook(
     let body = web.hook(&app).await?;
     let mut chrome = web.chrome(viewer.person, &format!("/apps/{}/hook", app.id));
     chrome.live = Some(format!("/live?app={}", app.id));
+    chrome.did = html::did(uri.query());
     chrome.banners.extend(web.app_banners(&app).await);
     Ok(respond(wants(&uri, &headers), &body, || {
         html::hook(&chrome, &AppBody::from(&app), &body, web.poll_seconds)
     }))
-}
-
-/// Why a commit is, or is not, live.
-pub(super) async fn explain_commit(
-    State(web): State<Web>,
-    viewer: Viewer,
-    Path(sha): Path<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Failure> {
-    let text = sha
-        .strip_suffix(".json")
-        .unwrap_or(&sha)
-        .to_ascii_lowercase();
-    if text.len() < 4 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Err(Failure::unprocessable(
-            ProblemCode::Invalid,
-            format!("{text:?} is no commit: 4 to 64 hexadecimal digits"),
-        ));
-    }
-    let mut lines: Vec<WhyLine> = Vec::new();
-    let pushes = web.context.store.pushes_of(&text).await?;
-    let deploys = web.context.store.deploys_anywhere(&text).await?;
-    let named = pushes.iter().map(|p| &p.app);
-    let named: BTreeSet<&AppId> = named.chain(deploys.iter().map(|(app, _)| app)).collect();
-    let mut apps = BTreeMap::new();
-    for id in named {
-        let app = web.context.store.app(id).await?;
-        if let Some(app) = app.filter(|app| web.shows(&viewer, app)) {
-            apps.insert(id.clone(), app);
-        }
-    }
-    for push in pushes {
-        let Some(app) = apps.get(&push.app) else {
-            continue;
-        };
-        let outcome = push.outcome.as_deref().unwrap_or("recorded");
-        let sentence = format!(
-            "{} came by {} and was {outcome}",
-            push.push.after.short(),
-            push.push.via.word()
-        );
-        let live = app.live.as_ref();
-        let live = live.is_some_and(|l| l.commit == push.push.after);
-        lines.push(WhyLine {
-            app: push.app.to_string(),
-            at: push.at,
-            sentence,
-            deploy: None,
-            live,
-        });
-    }
-    for (id, deploy) in deploys {
-        let Some(app) = apps.get(&id).filter(|app| !app.destroyed) else {
-            continue;
-        };
-        let live = app.live.as_ref().is_some_and(|l| l.deploy == deploy.number);
-        let end = deploy
-            .sentence
-            .as_deref()
-            .or(deploy.waiting.as_ref().map(|w| w.sentence.as_str()))
-            .unwrap_or_default();
-        let sentence = format!(
-            "deploy {} ({}) {}: {end}",
-            deploy.number,
-            deploy.wanted.cause.word(),
-            deploy.state().word()
-        );
-        lines.push(WhyLine {
-            app: id.to_string(),
-            at: deploy.ended_at.unwrap_or(deploy.queued_at),
-            sentence,
-            deploy: Some(deploy.number.0),
-            live,
-        });
-    }
-    lines.sort_by(|a, b| b.at.cmp(&a.at));
-    let chrome = web.chrome(viewer.person, &format!("/why/{text}"));
-    let body = WhyBody {
-        commit: text.clone(),
-        lines: lines.iter().map(why_body).collect(),
-    };
-    Ok(respond(wants(&uri, &headers), &body, || {
-        html::why(&chrome, &text, &lines)
-    }))
-}
-
-fn why_body(line: &WhyLine) -> WhyLineBody {
-    WhyLineBody {
-        app: line.app.clone(),
-        at: line.at.clone(),
-        sentence: line.sentence.clone(),
-        deploy: line.deploy,
-        live: line.live,
-    }
 }
 
 pub(super) async fn healthz() -> &'static str {

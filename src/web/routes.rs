@@ -18,7 +18,7 @@ use super::negotiate::{Wants, wants};
 use super::people::{Operator, OverTls, Stranger, who};
 use super::{
     Web, events, feed, hook, html, lifecycle, live, logs, openapi, operate, pages, seed, session,
-    tokens, webhook,
+    tokens, webhook, why,
 };
 use crate::api::{Problem, ProblemCode};
 
@@ -39,7 +39,7 @@ pub fn router(web: Web) -> Router {
         .route("/events", get(events::list_events))
         .route("/events.json", get(events::list_events))
         .route("/feed.atom", get(feed::show))
-        .route("/why/{sha}", get(pages::explain_commit))
+        .route("/why/{sha}", get(why::explain_commit))
         .route_layer(from_fn_with_state(web.clone(), unless_changed));
     let people = Router::new()
         .merge(kept)

@@ -177,6 +177,9 @@ pub(super) struct OfToken {
     /// Of this token; else one's own.
     #[serde(default)]
     token: Option<String>,
+    /// What led here, for the page to say.
+    #[serde(default)]
+    did: Option<String>,
 }
 
 /// Who is known; sessions are nobody else's.
@@ -228,7 +231,8 @@ pub(super) async fn list_sessions(
             })
             .collect(),
     };
-    let chrome = web.chrome(Some(person), "/sessions");
+    let mut chrome = web.chrome(Some(person), "/sessions");
+    chrome.did = query.did.as_deref().and_then(html::said);
     Ok(respond(wants(&parts.uri, &parts.headers), &body, || {
         html::sessions(&chrome, &body.sessions, token.as_deref())
     }))
@@ -271,7 +275,7 @@ pub(super) async fn end_all(
 
 fn ended(form: bool) -> Response {
     if form {
-        return Redirect::to("/sessions").into_response();
+        return Redirect::to("/sessions?did=end-done").into_response();
     }
     json_answer(StatusCode::OK, &ResultBody::of(Came::Done))
 }

@@ -46,7 +46,8 @@ pub(super) async fn list(
 ) -> Result<Response, Failure> {
     needs_everywhere(&person, Role::Admin)?;
     let tokens = all(&web).await?;
-    let chrome = web.chrome(Some(person), "/tokens");
+    let mut chrome = web.chrome(Some(person), "/tokens");
+    chrome.did = html::did(uri.query());
     let body = TokensBody { tokens };
     Ok(respond(wants(&uri, &headers), &body, || {
         html::tokens(&chrome, &body.tokens, None, None)
@@ -139,7 +140,7 @@ pub(super) async fn revoke(
     web.pulse.close_door();
     tracing::info!(by = %admin.name, token = %name, "a token was revoked");
     if act.form {
-        return Ok(Redirect::to("/tokens").into_response());
+        return Ok(Redirect::to("/tokens?did=revoke-done").into_response());
     }
     Ok(json_answer(StatusCode::OK, &ResultBody::of(Came::Done)))
 }

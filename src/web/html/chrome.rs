@@ -45,6 +45,8 @@ pub struct Chrome {
     pub path: String,
     /// The stream that says when this page is not what it was; `None` where it stays as it is.
     pub live: Option<String>,
+    /// What the act came to that led here.
+    pub did: Option<&'static str>,
     /// What there is to try, in the local world.
     pub trial: Option<Arc<Trial>>,
     /// The version of the observer.

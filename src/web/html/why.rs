@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::chrome::Chrome;
 use super::part::{self, render};
+use crate::id::AppId;
 
 /// What one app knows of a commit.
 #[derive(Debug, Clone)]
@@ -20,6 +21,19 @@ pub struct WhyLine {
     pub live: bool,
 }
 
+/// The answer for one app, and what to do about it.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// The app.
+    pub app: AppId,
+    /// Whether the commit is live there.
+    pub live: bool,
+    /// Why.
+    pub sentence: String,
+    /// Where to go on: address and label.
+    pub step: Option<(String, String)>,
+}
+
 #[derive(Template)]
 #[template(path = "why.html")]
 struct View<'a> {
@@ -27,12 +41,13 @@ struct View<'a> {
     title: String,
     json: Option<String>,
     sha: &'a str,
+    verdicts: &'a [Verdict],
     lines: &'a [WhyLine],
 }
 
 /// `GET /why/{sha}`.
 #[must_use]
-pub fn why(chrome: &Chrome, sha: &str, lines: &[WhyLine]) -> String {
+pub fn why(chrome: &Chrome, sha: &str, verdicts: &[Verdict], lines: &[WhyLine]) -> String {
     let short: String = sha.chars().take(7).collect();
     let hex = sha.bytes().all(|b| b.is_ascii_hexdigit());
     render(&View {
@@ -40,6 +55,7 @@ pub fn why(chrome: &Chrome, sha: &str, lines: &[WhyLine]) -> String {
         title: format!("Why is {short} (not) live?"),
         json: hex.then(|| format!("/why/{sha}.json")),
         sha,
+        verdicts,
         lines,
     })
 }

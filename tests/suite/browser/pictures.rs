@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use test_kit::browser::Browser;
 
 use super::log_in;
@@ -20,7 +20,8 @@ async fn pictures_of_the_pages_are_written_to_look_at() {
     };
     let mut api = service("/shop/api", 1, "");
     api["instances"] = json!(2);
-    let town = Town::with(&[("web", service("/shop/web", 1, "")), ("api", api)]).await;
+    let specs = [("web", service("/shop/web", 1, "")), ("api", api)];
+    let town = Town::with_settings(&specs, &["--deadline=600"]).await;
     town.ended(1).await;
     log_in(&browser, &town, "/").await;
     let pictures = async |names: &[(&str, &str)]| taken(&browser, &town, names).await;
@@ -33,27 +34,29 @@ async fn pictures_of_the_pages_are_written_to_look_at() {
         ("plan", "/apps/shop/rollback?deploy=1"),
     ])
     .await;
-    let mut broken = service("/shop/web", 3, "");
-    broken["cmd"] = json!(
-        "echo 'listening for the database' >&2; echo 'Traceback: no database at 10.0.0.7' >&2; exit 3"
-    );
-    town.spec("web", &broken);
-    town.push("web: cache in the database");
-    town.deploy_until(3, "it crashes", |d| {
-        d["services"].to_string().contains("crashing")
-    })
-    .await;
+    let mut large = service("/shop/web", 3, "");
+    (large["cpus"], large["instances"]) = (json!(64), json!(3));
+    town.spec("web", &large);
+    town.push("web: a larger one");
+    let waits = |deploy: &Value| deploy["services"].to_string().contains("waiting");
+    town.deploy_until(3, "it waits", waits).await;
     pictures(&[
         ("overview-busy", "/"),
         ("app-busy", "/apps/shop"),
         ("deploy-busy", "/apps/shop/deploys/3"),
     ])
     .await;
-    town.ended(3).await;
+    let mut broken = service("/shop/web", 3, "");
+    broken["cmd"] = json!(
+        "echo 'listening for the database' >&2; echo 'Traceback: no database at 10.0.0.7' >&2; exit 3"
+    );
+    town.spec("web", &broken);
+    town.push("web: cache in the database");
+    town.ended(4).await;
     pictures(&[
         ("overview-failed", "/"),
         ("app-failed", "/apps/shop"),
-        ("deploy-failed", "/apps/shop/deploys/3"),
+        ("deploy-failed", "/apps/shop/deploys/4"),
         ("log", "/apps/shop/logs?service=/shop/web"),
         ("events", "/events"),
         ("hook", "/apps/shop/hook"),

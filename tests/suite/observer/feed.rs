@@ -109,3 +109,47 @@ async fn the_history_of_an_app_is_searched_by_its_address() {
     );
     town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_commit_is_not_live_is_answered_in_a_sentence_with_the_next_step() {
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    town.ended(1).await;
+    let first = town.app().await["live"]["commit"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut ill = service("/shop/web", 2, "");
+    ill["cmd"] = json!("echo 'no database' >&2; exit 3");
+    town.spec("web", &ill);
+    let second = town.push("web: a database");
+    assert_eq!(town.ended(2).await["state"], "failed");
+    let why = async |commit: &str| {
+        let body = town.get(&format!("/why/{commit}.json")).await;
+        let page = town.http.get(format!("{}/why/{commit}", town.url()));
+        let page = page.bearer_auth(TOKEN).header("accept", "text/html");
+        let page = page.send().await.unwrap().text().await.unwrap();
+        (body["apps"][0].clone(), page)
+    };
+    let (verdict, page) = why(&first).await;
+    assert_eq!(
+        (&verdict["live"], &verdict["app"]),
+        (&json!(true), &json!("shop"))
+    );
+    assert!(page.contains("is live in shop, by deploy #1."), "{page}");
+    let (verdict, page) = why(&second[..8]).await;
+    let said = verdict["sentence"].as_str().unwrap();
+    assert!(
+        said.contains("is not live in shop: #2 failed") && said.contains("no database"),
+        "{said}"
+    );
+    assert!(page.contains("/apps/shop/redeploy?deploy=2"), "{page}");
+    town.post("/apps/shop/lock", &json!({"reason": "an audit"}))
+        .await;
+    town.spec("web", &service("/shop/web", 3, ""));
+    let third = town.push("web: without");
+    town.event_until("push_held").await;
+    let (verdict, page) = why(&third).await;
+    assert_eq!(verdict["live"], false);
+    assert!(page.contains("/apps/shop/unlock"), "{verdict} {page}");
+    town.end().await;
+}

@@ -5,7 +5,7 @@ use dploy_observer::api::{ActBody, AppBody, AppsBody, Health, LastWords, Registe
 use dploy_observer::history::{AppState, DeployState};
 use dploy_observer::web::html::{
     self, Answer, Call, Chrome, DiffLine, EventsPage, Field, Manual, Part, Past, Shape, Sought,
-    WhyLine,
+    Verdict, WhyLine,
 };
 
 use super::sample::{
@@ -118,6 +118,12 @@ fn overviews(c: &Chrome, words: &str) -> Vec<(&'static str, String)> {
 pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
     let c = &chrome(operator);
     let lines = [line(7, words), line(8, words), line(9, "Fix cart total")];
+    let verdict = |live| Verdict {
+        app: "shop".parse().unwrap(),
+        live,
+        sentence: words.to_owned(),
+        step: Some(("/apps/shop/redeploy?deploy=3".to_owned(), words.to_owned())),
+    };
     let why = |live| WhyLine {
         app: "shop".into(),
         at: "2026-11-22T09:57:00Z".into(),
@@ -168,9 +174,14 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
         ),
         (
             "why",
-            html::why(c, sha('a').as_str(), &[why(true), why(false)]),
+            html::why(
+                c,
+                sha('a').as_str(),
+                &[verdict(true), verdict(false)],
+                &[why(true), why(false)],
+            ),
         ),
-        ("why-none", html::why(c, words, &[])),
+        ("why-none", html::why(c, words, &[], &[])),
         ("api", html::docs(c, &manual(words))),
         ("problem", html::problem(c, &refused(words))),
         ("login", html::login(c, words, Some(words), None)),

@@ -40,6 +40,7 @@ proof: None,
         now: "2026-11-22T10:00:00Z".parse().unwrap(),
         path: "/apps/shop".into(),
         live: Some("/live?app=shop".into()),
+        did: operator.then_some("Locked: nobody deploys until it is unlocked."),
         trial: None,
         version: "0.1.0",
     }
