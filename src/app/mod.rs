@@ -315,6 +315,7 @@ async fn web(
         public_url: public_url.to_owned(),
         public_node: settings.public_node.clone().unwrap_or_default(),
         settings: Arc::new(surroundings.shown.clone()),
+        made: Arc::default(),
         trial: surroundings.trial.clone(),
         private: settings.private,
         configured: configured.clone(),

@@ -1,11 +1,17 @@
 //! Whether a page is what it was: its `ETag` is of everything that it is made of, so that nothing is made where nothing changed.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
 use super::Web;
 use super::html;
@@ -16,6 +22,79 @@ use crate::secret::Secret;
 
 /// How long relative times on a page may be old, in seconds.
 const TIMES: i64 = 60;
+
+/// So many pages are kept for others who ask for the same.
+const KEPT: usize = 32;
+
+/// So long they serve others: what is asked for when something happened comes within this, and what no event tells of is as old at most.
+const SERVES: Duration = Duration::from_millis(500);
+
+/// A larger one is made for each who asks, in bytes.
+const LARGEST: usize = 512 * 1024;
+
+/// Pages as they were made last, by their tag: a hundred who look at one page have it made once.
+#[derive(Default)]
+pub struct Made(Mutex<VecDeque<Kept>>);
+
+struct Kept {
+    tag: String,
+    /// When it was asked for first.
+    since: Duration,
+    page: Arc<OnceCell<Page>>,
+}
+
+/// A page as it was made.
+#[derive(Clone)]
+struct Page {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Made {
+    /// The place of a page; whoever is first makes it, and the others wait.
+    fn page(&self, tag: &str, now: Duration) -> Arc<OnceCell<Page>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|k| now.saturating_sub(k.since) < SERVES);
+        if let Some(known) = kept.iter().find(|k| k.tag == tag) {
+            return known.page.clone();
+        }
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
+        let page = Arc::default();
+        kept.push_back(Kept {
+            tag: tag.to_owned(),
+            since: now,
+            page: Arc::clone(&page),
+        });
+        page
+    }
+}
+
+impl Page {
+    /// Of an answer, where that is a page that others may have too; else the answer.
+    async fn of(answer: Response) -> Result<Self, Box<Response>> {
+        let size = answer.body().size_hint().upper();
+        if answer.status() != StatusCode::OK || size.is_none_or(|s| s > LARGEST as u64) {
+            return Err(Box::new(answer));
+        }
+        let (head, body) = answer.into_parts();
+        match axum::body::to_bytes(body, LARGEST).await {
+            Ok(body) => Ok(Self {
+                headers: head.headers,
+                body,
+            }),
+            Err(error) => {
+                tracing::error!(%error, "a page could not be made");
+                Err(Box::new(StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+            }
+        }
+    }
+
+    fn answer(&self) -> Response {
+        (self.headers.clone(), self.body.clone()).into_response()
+    }
+}
 
 /// What a page is made of, for this caller.
 async fn tag(web: &Web, parts: &Parts, person: Option<&Person>) -> String {
@@ -88,16 +167,27 @@ pub(super) async fn unless_changed(
     let same = known.is_some_and(|k| k.split(',').any(|k| k.trim() == tag));
     let value = HeaderValue::from_str(&tag);
     let private = HeaderValue::from_static("private, no-cache");
+    let mut made = false;
     let mut answer = if same {
-        if person.is_none()
-            && let Err(failure) = web.patience.may_ask(peer(&web, &parts))
-        {
-            return failure.into_response();
-        }
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        next.run(request).await
+        let page = web.made.page(&tag, web.context.clock.elapsed());
+        let making = async {
+            made = true;
+            Page::of(next.run(request).await).await
+        };
+        match page.get_or_try_init(|| making).await {
+            Ok(page) => page.answer(),
+            Err(other) => *other,
+        }
     };
+    // whoever made it was counted there
+    if !made
+        && person.is_none()
+        && let Err(failure) = web.patience.may_ask(peer(&web, &parts))
+    {
+        return failure.into_response();
+    }
     if let (Ok(value), true) = (value, answer.status() == StatusCode::OK || same) {
         answer.headers_mut().insert(header::ETAG, value);
         // what somebody who is known was shown is not kept for who comes after them

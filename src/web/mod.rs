@@ -42,6 +42,7 @@ use std::sync::Arc;
 
 pub use bodies::Bodies;
 pub use extract::Refusals;
+pub use fresh::Made;
 pub use openapi::document as openapi;
 pub use patience::{Patience, host_of};
 pub use people::{OverTls, Proxies};
@@ -71,6 +72,8 @@ pub struct Web {
     pub settings: Arc<BTreeMap<String, Shown>>,
     /// What there is to try, in the local world.
     pub trial: Option<Arc<html::Trial>>,
+    /// Pages as they were made last.
+    pub made: Arc<Made>,
     /// Whether everything asks for a login; `None`: when a repository is private.
     pub private: Option<bool>,
     /// The app that the settings name.

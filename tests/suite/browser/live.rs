@@ -195,3 +195,49 @@ async fn a_failing_deploy_shows_what_its_task_wrote_and_the_log_page_follows() {
     browser.end().await;
     town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_writes_ten_thousand_lines_a_second_does_not_freeze_its_page() {
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
+    let mut loud = service("/shop/web", 1, "");
+    let serve = loud["cmd"].as_str().unwrap().to_owned();
+    let lines = "i=0; while :; do seq $i $((i+999)); i=$((i+1000)); sleep 0.1; done";
+    loud["cmd"] = json!(format!("({lines}) & {serve}"));
+    let town = Town::with(&[("web", loud)]).await;
+    town.ended(1).await;
+    log_in(&browser, &town, "/").await;
+    browser
+        .open(&format!(
+            "{}/apps/shop/logs?service=/shop/web&stream=stdout",
+            town.url()
+        ))
+        .await;
+    browser.click("#follow").await;
+    let last = "Number(document.querySelector('#log').lastElementChild.textContent)";
+    let first = browser
+        .js(&format!("return {last}"))
+        .await
+        .as_f64()
+        .unwrap();
+    // what is followed for seconds comes whole to its end, and the page keeps the newest of it
+    browser.until(&format!("{last} > {first} + 50000")).await;
+    let kept = browser
+        .js("return document.querySelectorAll('#log div').length")
+        .await;
+    assert!(kept.as_u64().unwrap() <= 5000, "{kept}");
+    // meanwhile somebody types
+    browser.type_into("#find-text", "77").await;
+    browser
+        .until("document.getElementById('found').textContent.includes(' of ')")
+        .await;
+    let shown = "[...document.querySelectorAll('#log div')].filter((l) => !l.hidden)";
+    let all =
+        format!("return {shown}.every((l) => l.textContent.includes('77')) && {shown}.length > 0");
+    browser.until(&format!("{shown}.length > 0")).await;
+    assert_eq!(browser.js(&all).await, json!(true));
+    is_content(&browser, &[]).await;
+    browser.end().await;
+    town.end().await;
+}

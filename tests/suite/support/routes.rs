@@ -24,6 +24,7 @@ pub async fn routes_with(
         public_url: url.strip_suffix("/dploy").unwrap_or(url).to_owned(),
         public_node: "node".to_owned(),
         settings: Arc::default(),
+        made: Arc::default(),
         trial: None,
         private: Some(false),
         configured: Arc::new(configured),
