@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use tokio::signal::unix::Signal;
 
+use super::failure::{FAILED, Failure, HELD, Word};
 use super::progress::{self, Line};
 use super::terminal::{GREEN, Progress, RED, Shown, Terminal, YELLOW, cancels, interrupts, paint};
 use crate::api::{ActBody, DeployBody};
@@ -78,7 +78,8 @@ async fn interrupted(
 ) -> anyhow::Result<()> {
     let Some(cancelled) = cancels(terminal, interrupts, format!("Cancel deploy {number}?")).await
     else {
-        bail!("stopped looking; deploy {number} goes on, `dploy status` shows how");
+        let why = format!("stopped looking; deploy {number} goes on, `dploy status` shows how");
+        return Err(Failure::of(Word::Interrupted, why).into());
     };
     if cancelled {
         let body = ActBody {
@@ -120,14 +121,28 @@ fn ended(terminal: Terminal, deploy: &DeployBody) -> anyhow::Result<ExitCode> {
         || deploy.sentence.clone().unwrap_or_default(),
         |failure| format!("{}: {}", failure.code, failure.sentence),
     );
-    let (style, code) = match deploy.state {
-        DeployState::Succeeded | DeployState::Unchanged => (GREEN, ExitCode::SUCCESS),
-        DeployState::Superseded => (YELLOW, ExitCode::from(super::HELD)),
-        _ => (RED, ExitCode::from(super::FAILED)),
+    let said = format!("{what} {}", deploy.state.word());
+    let (style, failure) = match (deploy.state, &deploy.failure) {
+        (DeployState::Succeeded | DeployState::Unchanged, _) => (GREEN, None),
+        (DeployState::Superseded, _) => (YELLOW, Some(Word::Superseded.word())),
+        (DeployState::Cancelled, None) => (RED, Some(Word::Cancelled.word())),
+        (_, Some(failure)) => (RED, Some(failure.code.as_str())),
+        (_, None) => (RED, Some(Word::Error.word())),
     };
     if !terminal.json {
-        let word = paint(style, format!("{what} {}", deploy.state.word()));
+        let word = paint(style, &said);
         terminal.say(format!("{word}: {}", plain(&sentence, 1000)));
     }
-    Ok(code)
+    let exit = if deploy.state == DeployState::Superseded {
+        HELD
+    } else {
+        FAILED
+    };
+    match failure {
+        None => Ok(ExitCode::SUCCESS),
+        Some(code) => {
+            let detail = format!("{said}: {sentence}");
+            Err(Failure::new(code, exit, detail).told().into())
+        }
+    }
 }

@@ -9,6 +9,7 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::args::ScaleArgs;
+use super::failure::{FAILED, Failure, Word};
 use super::ls;
 use super::operate::show_plan;
 use super::session::{Marathon, Observer, Session};
@@ -20,6 +21,7 @@ use crate::history::AppState;
 use crate::id::{AppId, ServiceId};
 use crate::marathon::{LiveApp, MarathonError};
 use crate::rollout::{self, Standings};
+use crate::sentence::{Code, Sentence};
 use crate::spec::LABEL_APP;
 
 /// How long `scale` waits for the new number.
@@ -232,10 +234,11 @@ async fn deployed_by(
         return Ok(None);
     };
     if !observer.alive {
-        bail!(
+        let why = format!(
             "{}; scaled around it, the next deploy might scale back. `dploy doctor` looks closer",
             observer.silence()
         );
+        return Err(Failure::of(Word::ObserverUnreachable, why).into());
     }
     let observer = session.readable(observer, &workspace.app).await?;
     let page = observer.client.app(&workspace.app).await?;
@@ -262,7 +265,7 @@ async fn agreed(
     };
     show_plan(session, &plan)?;
     if !terminal.agrees(&format!("scale {app} by {}?", client.base())) {
-        bail!("nothing was changed");
+        return Err(Failure::of(Word::Declined, "nothing was changed").into());
     }
     (body.dry_run, body.plan) = (false, Some(plan.plan));
     Ok(())
@@ -301,17 +304,17 @@ async fn scaled(
             return Ok(ExitCode::SUCCESS);
         }
         if standing.hopeless || tokio::time::Instant::now() > until {
-            let why = standing
-                .trouble
-                .map_or_else(|| "it takes too long".to_owned(), |t| t.sentence);
-            session
-                .terminal
-                .note(format!("dploy: {id} does not get to {wanted}: {why}"));
-            return Ok(super::FAILED.into());
+            let trouble = standing.trouble;
+            let why = trouble.unwrap_or_else(|| Sentence::new(Code::Deadline, "it takes too long"));
+            let detail = format!("{id} does not get to {wanted}: {}", why.sentence);
+            return Err(Failure::new(why.code, FAILED, detail).into());
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(500)) => {}
-            _ = tokio::signal::ctrl_c() => bail!("stopped looking; Marathon goes on with it"),
+            _ = tokio::signal::ctrl_c() => {
+                let why = "stopped looking; Marathon goes on with it";
+                return Err(Failure::of(Word::Interrupted, why).into());
+            }
         }
     }
 }

@@ -8,7 +8,6 @@ use anyhow::bail;
 use serde_json::json;
 
 use super::args::LogsArgs;
-use super::operate::observed;
 use super::session::Session;
 use super::terminal::{DIM, paint};
 use crate::api::{AppPage, ProblemCode, ServiceBody};
@@ -31,7 +30,7 @@ struct Reading {
 }
 
 pub(super) async fn run(session: &Session, args: &LogsArgs) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let app = &workspace.app;
     let stream = if args.stderr { "stderr" } else { "stdout" };

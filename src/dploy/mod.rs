@@ -6,6 +6,7 @@ mod destroy;
 mod direct;
 mod doctor;
 mod dryrun;
+mod failure;
 mod follow;
 mod init;
 mod launch;
@@ -32,31 +33,24 @@ use anyhow::Context as _;
 use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Command, Dploy, Shell};
+use self::failure::{CHANGES, FAILED, Failure, HELD};
 use self::session::Session;
 use crate::cli::{command_first, go_style};
+use crate::secret::Redactor;
 
-/// Something would change, or the workspace is not what the branch has.
-const CHANGES: u8 = 2;
-/// The deploy failed.
-const FAILED: u8 = 3;
-/// Held or locked.
-const HELD: u8 = 4;
+pub use self::failure::Word;
 
 /// Runs the program. `arguments` begin with its name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = command_first(go_style(arguments), &Dploy::command());
-    let matches = match Dploy::command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
-    };
-    let dploy = match Dploy::from_arg_matches(&matches) {
+    let parsed = Dploy::command().try_get_matches_from(&arguments);
+    let parsed = parsed.and_then(|matches| Dploy::from_arg_matches(&matches));
+    let dploy = match parsed {
         Ok(dploy) => dploy,
-        Err(error) => error.exit(),
+        Err(error) => return misread(&error, &arguments),
     };
+    let (json, secrets) = (dploy.global.json, dploy.global.secrets());
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -73,11 +67,31 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match ended {
         Ok(code) => code,
-        Err(error) => {
-            anstream::eprintln!("dploy: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => Failure::from_error(&error).say(json, &secrets),
     }
+}
+
+/// What is said of a command line that is none, or of one that asks for help.
+fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let flags = arguments.iter().map_while(|a| a.to_str());
+    let mut flags = flags.take_while(|a| *a != "--");
+    let json = flags.any(|a| matches!(a, "--json" | "--json=true"));
+    if !json || !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { CHANGES } else { 0 });
+    }
+    let said = error.render().to_string();
+    let mut parts = said.split("\n\n");
+    let first = parts.next().unwrap_or_default();
+    let detail = first.strip_prefix("error: ").unwrap_or(first);
+    let detail = match error.kind() {
+        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        _ => detail,
+    };
+    let tip = parts.find_map(|p| p.trim().strip_prefix("tip: "));
+    let hint = tip.unwrap_or("`dploy help` lists the commands, --help what each takes");
+    let failure = Failure::of(Word::Usage, detail).hint(hint);
+    failure.say(true, &Redactor::default())
 }
 
 /// The certificate authorities of `-ca-cert`.

@@ -9,7 +9,8 @@ use serde_json::json;
 use super::args::{
     AdoptCommandArgs, CancelArgs, DeployArgs, LockArgs, ReasonArgs, RedeployArgs, RollbackArgs,
 };
-use super::session::{Observer, Session};
+use super::failure::{Failure, Word};
+use super::session::Session;
 use super::workspace::Workspace;
 use super::{follow, preview};
 use crate::api::{ActBody, DeployBody, PlanBody, ProblemCode};
@@ -18,30 +19,6 @@ use crate::clock::{self, stamp, typed_moment};
 use crate::event::{ResumeWhen, Scale};
 use crate::history::DeployState;
 use crate::id::AppId;
-
-/// The workspace and the observer that deploys it.
-pub(super) async fn observed(session: &Session) -> anyhow::Result<(Workspace, Observer)> {
-    let workspace = session.workspace()?;
-    let named = session.global.observer.is_some();
-    let found = if named {
-        // the observer is enough: Marathon may be out of reach from here
-        let nowhere = super::session::Marathon::unasked(session)?;
-        session.observer(Some(&workspace), &nowhere).await?
-    } else {
-        let marathon = session.marathon(Some(&workspace)).await?;
-        session.observer(Some(&workspace), &marathon).await?
-    };
-    let Some(observer) = found else {
-        bail!(
-            "no observer deploys {}: `dploy run` launches one when dploy.app has repo_url and public_node and there is a .pat; -observer names one elsewhere",
-            workspace.app
-        );
-    };
-    if !observer.alive {
-        bail!("{}; `dploy doctor` looks closer", observer.silence());
-    }
-    Ok((workspace, observer))
-}
 
 /// What an action came to: a deploy is followed, anything else is said.
 pub(super) async fn acted(
@@ -73,23 +50,16 @@ pub(super) async fn acted(
                         _ => done,
                     }));
             }
-            let held = result == "held";
-            Ok(if held {
-                super::HELD.into()
-            } else {
-                ExitCode::SUCCESS
-            })
+            if result == "held" {
+                return Err(Failure::of(Word::Held, sentence.unwrap_or(result))
+                    .told()
+                    .into());
+            }
+            Ok(ExitCode::SUCCESS)
         }
         Ok(Acted::Plan(plan)) => {
             show_plan(session, &plan)?;
             Ok(ExitCode::SUCCESS)
-        }
-        Err(error) if error.is(ProblemCode::Locked) => {
-            session.terminal.note(format!("dploy: {error}"));
-            session
-                .terminal
-                .hint("`dploy unlock` lifts the lock; -override-lock acts all the same.");
-            Ok(super::HELD.into())
         }
         Err(error) => Err(error.into()),
     }
@@ -103,7 +73,7 @@ async fn planned(
     yes: bool,
     done: &str,
 ) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let (app, terminal) = (&workspace.app, session.terminal);
     loop {
@@ -124,7 +94,7 @@ async fn planned(
                 Err(error) => return acted(session, &client, app, Err(error), done).await,
             };
             if !terminal.agrees(&question) {
-                bail!("nothing was changed");
+                return Err(Failure::of(Word::Declined, "nothing was changed").into());
             }
             body.dry_run = false;
         }
@@ -148,7 +118,7 @@ async fn act(
     body: ActBody,
     done: &str,
 ) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let answer = client.act(&workspace.app, action, &body).await;
     acted(session, &client, &workspace.app, answer, done).await
@@ -242,7 +212,7 @@ async fn last_good(client: &Client, app: &AppId) -> anyhow::Result<String> {
 }
 
 pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let target = match &args.service {
         Some(service) => {
@@ -273,10 +243,11 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
         }
         if !args.yes {
             if !terminal.can_ask() {
-                bail!("nobody can be asked here; -y rolls back without asking");
+                let why = "nobody can be asked here; -y rolls back without asking";
+                return Err(Failure::of(Word::Unasked, why).into());
             }
             if !terminal.agrees(&format!("Roll {} back?", workspace.app)) {
-                bail!("nothing was changed");
+                return Err(Failure::of(Word::Declined, "nothing was changed").into());
             }
         }
         (body.dry_run, body.plan) = (false, Some(plan.plan.clone()));
@@ -288,7 +259,7 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
             continue;
         }
         let queued = matches!(answer, Ok(Acted::Queued(_)));
-        let code = acted(session, &client, &workspace.app, answer, "Done.").await?;
+        let ended = acted(session, &client, &workspace.app, answer, "Done.").await;
         if queued {
             let ends = if args.manual {
                 "`dploy resume` follows it again"
@@ -299,7 +270,7 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
                 "The app is pinned and does not follow its branch: {ends}."
             ));
         }
-        return Ok(code);
+        return ended;
     }
 }
 

@@ -7,7 +7,8 @@ use anyhow::bail;
 use serde_json::json;
 
 use super::args::{LaunchArgs, RunArgs};
-use super::direct::{self, End, Rules};
+use super::direct::{self, Rules};
+use super::failure::{Failure, Word};
 use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
 use super::workspace::{Compared, Workspace};
@@ -40,9 +41,10 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
             return answer(session, &workspace, "relaunched", launched);
         }
         if !args.direct {
-            bail!(
+            let why = format!(
                 "{why}, so lock and pin are not known; `dploy doctor` looks closer, `dploy run -relaunch` launches it again, `dploy run -direct` goes around it"
             );
+            return Err(Failure::of(Word::ObserverUnreachable, why).into());
         }
         session
             .terminal
@@ -64,7 +66,9 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     match observer.client.app(&workspace.app).await? {
         Some(page) if page.app.state != AppState::Destroyed => {
             if args.direct {
-                refuse_when_held(&page)?;
+                if let Some(why) = holds(&page) {
+                    return Err(Failure::of(Word::Held, why).into());
+                }
                 return deploy_directly(session, &workspace, &marathon, args).await;
             }
             through(session, &workspace, &observer, page, args).await
@@ -122,10 +126,7 @@ async fn deploy_directly(
     marathon: &Marathon,
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
-    let changed = match apply(session, workspace, marathon, args).await? {
-        End::Succeeded(changed) => changed,
-        End::Not(code) => return Ok(code),
-    };
+    let changed = apply(session, workspace, marathon, args).await?;
     if session.terminal.json {
         let body = json!({"app": workspace.app, "result": word(changed)});
         session.terminal.data(&body)?;
@@ -140,10 +141,7 @@ async fn deploy_and_launch(
     marathon: &Marathon,
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
-    let changed = match apply(session, workspace, marathon, args).await? {
-        End::Succeeded(changed) => changed,
-        End::Not(code) => return Ok(code),
-    };
+    let changed = apply(session, workspace, marathon, args).await?;
     let launched = launch::launch(session, workspace, marathon, &args.launch, false).await;
     answer(session, workspace, word(changed), launched)
 }
@@ -174,7 +172,7 @@ async fn apply(
     workspace: &Workspace,
     marathon: &Marathon,
     args: &RunArgs,
-) -> anyhow::Result<End> {
+) -> anyhow::Result<bool> {
     let written = workspace.descriptor.deadline;
     let deadline = args.deadline.or(written).unwrap_or(600).max(1);
     let rules = Rules {
@@ -184,40 +182,34 @@ async fn apply(
         settle: Duration::from_secs(args.settle),
     };
     let (terminal, app) = (session.terminal, &workspace.app);
-    let end = direct::deploy(terminal, &marathon.client, workspace, &rules).await?;
-    match end {
-        End::Succeeded(_) if terminal.json => {}
-        End::Succeeded(true) => {
-            terminal.say(format!("{app} runs, all healthy."));
-            terminal.hint("Now `dploy ps` shows what runs.");
-        }
-        End::Succeeded(false) => {
-            terminal.say(format!("{app}: nothing to change, all healthy."));
-        }
-        End::Not(_) => {}
+    let changed = direct::deploy(terminal, &marathon.client, workspace, &rules).await?;
+    if changed && !terminal.json {
+        terminal.say(format!("{app} runs, all healthy."));
+        terminal.hint("Now `dploy ps` shows what runs.");
+    } else if !terminal.json {
+        terminal.say(format!("{app}: nothing to change, all healthy."));
     }
-    Ok(end)
+    Ok(changed)
 }
 
 /// A lock or a pin holds for everybody, also for who goes around the observer.
-fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
-    if let Some(lock) = &page.app.lock {
-        bail!(
+fn holds(page: &AppPage) -> Option<String> {
+    let app = &page.app;
+    if let Some(lock) = &app.lock {
+        return Some(format!(
             "{} is locked by {}: {}; `dploy unlock` lifts it",
-            page.app.app,
+            app.app,
             who(&lock.by),
             lock.why()
-        );
+        ));
     }
-    if let Some(pin) = &page.app.pin {
-        bail!(
-            "{} is pinned to {} by {}; `dploy resume` ends that",
-            page.app.app,
-            pin.commit.short(),
-            who(&pin.by)
-        );
-    }
-    Ok(())
+    let pin = app.pin.as_ref()?;
+    Some(format!(
+        "{} is pinned to {} by {}; `dploy resume` ends that",
+        app.app,
+        pin.commit.short(),
+        who(&pin.by)
+    ))
 }
 
 /// Asks the observer to deploy what was pushed, and follows it.
@@ -236,14 +228,12 @@ async fn through(
         match workspace.compared(head, &branch) {
             Compared::Equal => break,
             Compared::Unpushed(why) => {
-                session.terminal.note(format!(
-                    "dploy: an observer deploys {} from {branch} of {}, and {why}",
+                let why = format!(
+                    "an observer deploys {} from {branch} of {}, and {why}",
                     page.app.app, page.app.source.repository
-                ));
-                session.terminal.hint(
-                    "Commit, and `git push` deploys it; `dploy run -direct` goes around the observer.",
                 );
-                return Ok(super::CHANGES.into());
+                let hint = "Commit, and `git push` deploys it; `dploy run -direct` goes around the observer.";
+                return Err(Failure::of(Word::Unpushed, why).hint(hint).into());
             }
             Compared::Pushed(commit) if tokio::time::Instant::now() > until => bail!(
                 "{} is pushed, and the observer has not heard of it for {} s; `dploy doctor` looks at the webhook",
@@ -292,8 +282,12 @@ async fn deploy_head(
     if let Some(number) = known {
         return follow::deploy(session.terminal, &observer.client, &workspace.app, number).await;
     }
-    if page.app.lock.is_some() || page.app.pin.is_some() {
-        return held(session, page);
+    if let Some(why) = holds(page) {
+        if session.terminal.json {
+            session.terminal.data(&page.app)?;
+        }
+        let head = head.map_or_else(String::new, |h| h.short().to_owned());
+        return Err(Failure::of(Word::Held, format!("{head} is held: {why}")).into());
     }
     let client = session.operator(observer)?;
     let action = if args.adopt.any() { "adopt" } else { "deploy" };
@@ -304,21 +298,6 @@ async fn deploy_head(
     };
     let acted = client.act(&workspace.app, action, &body).await;
     super::operate::acted(session, &client, &workspace.app, acted, "Done.").await
-}
-
-/// The head is held: by a lock, or by a pin.
-fn held(session: &Session, page: &AppPage) -> anyhow::Result<ExitCode> {
-    if session.terminal.json {
-        session.terminal.data(&page.app)?;
-    }
-    if let Err(why) = refuse_when_held(page) {
-        let head = page.app.head.as_ref().map(|h| h.commit.short().to_owned());
-        let head = head.unwrap_or_default();
-        session
-            .terminal
-            .note(format!("dploy: {head} is held: {why}"));
-    }
-    Ok(super::HELD.into())
 }
 
 /// An observer runs and does not know this app: it gets it.

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use super::args::{HistoryArgs, StatusArgs, WhyArgs};
-use super::operate::observed;
 use super::session::{Observer, Session};
 use super::terminal::{DIM, GREEN, RED, YELLOW, paint, who};
 use super::workspace::Workspace;
@@ -14,7 +13,7 @@ use crate::id::AppId;
 use crate::secret::plain;
 
 pub(super) async fn readable(session: &Session) -> anyhow::Result<(Workspace, Observer)> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let observer = session.readable(observer, &workspace.app).await?;
     Ok((workspace, observer))
 }

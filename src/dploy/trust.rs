@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use reqwest::Url;
 
+use super::failure::{Failure, Word};
 use super::terminal::Terminal;
 use crate::id::ServiceId;
 
@@ -213,10 +214,11 @@ impl Hosts {
         let (who, what, flag) = (sent.who(), sent.word(), sent.flag());
         let ways = format!("name it yourself with {flag}");
         if !terminal.can_ask() {
-            bail!(
+            let why = format!(
                 "dploy.app leads to {who} at {url}, and nobody confirmed that {what} may go there: nothing was sent; \
                  {ways}, or run this in a terminal and confirm"
             );
+            return Err(Failure::of(Word::Unasked, why).into());
         }
         terminal.note(format!("dploy.app leads to {who} at {url}."));
         terminal.note(format!("It would be sent {what}."));
@@ -224,7 +226,8 @@ impl Hosts {
             terminal.note("This is plain HTTP: anybody on the way could read it.");
         }
         if !terminal.agrees("Send it there, now and from now on?") {
-            bail!("nothing was sent to {url}; {ways} if you want it");
+            let why = format!("nothing was sent to {url}; {ways} if you want it");
+            return Err(Failure::of(Word::Declined, why).into());
         }
         self.remember(sent, url)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use dploy_observer::api::ProblemCode;
+use dploy_observer::dploy::Word;
 use dploy_observer::sentence::Code;
 use dploy_observer::settings::Settings;
 use serde_json::{Value, json};
@@ -374,6 +375,16 @@ fn every_code_of_a_sentence_is_explained_as_the_program_has_it() {
         .map(|code| format!("| `{}` | {} |", code.word(), code.meaning()))
         .collect();
     assert_eq!(explained(&read("docs/deploying.md")), wanted);
+}
+
+#[test]
+fn every_word_of_an_error_of_dploy_is_explained_as_the_program_has_it() {
+    let wanted: Vec<String> = Word::all()
+        .map(|word| format!("| `{}` | {} |", word.word(), word.meaning()))
+        .collect();
+    let document = read("docs/dploy.md");
+    let listed = rows(section(&document, "## Errors for programs"));
+    assert_eq!(listed, wanted);
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(super) use self::operate::{
     AdoptCommandArgs, CancelArgs, DeployArgs, LockArgs, ReasonArgs, RedeployArgs, RollbackArgs,
 };
 pub(super) use self::token::{TokenAdd, TokenCommand};
-use crate::secret::Secret;
+use crate::secret::{Redactor, Secret};
 
 /// Where a cluster has its Mesos-DNS.
 pub(super) const USUAL_MESOS_DNS: &str = "http://leader.mesos:8123";
@@ -158,6 +158,23 @@ pub(super) struct Global {
     /// Seconds that Marathon, the observer and GitHub have for one answer
     #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = "Where", value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
+}
+
+impl Global {
+    /// What must not stand in anything that is said.
+    pub fn secrets(&self) -> Redactor {
+        let secrets = Redactor::default();
+        let given = [
+            &self.marathon_password,
+            &self.marathon_token,
+            &self.token,
+            &self.pat,
+        ];
+        for secret in given.into_iter().flatten() {
+            secrets.learn(secret.expose());
+        }
+        secrets
+    }
 }
 
 #[derive(Subcommand)]

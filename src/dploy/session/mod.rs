@@ -5,13 +5,13 @@ mod observer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::bail;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
 pub(super) use self::observer::{LABEL, Observer, launched_for};
 use super::args::{Global, USUAL_MESOS_DNS};
+use super::failure::{Failure, Word};
 use super::terminal::Terminal;
 use super::trust::{Hosts, Named, What};
 pub(super) use super::workspace::TOKEN_FILE;
@@ -96,9 +96,13 @@ pub(super) fn heard(url: &str, info: Result<Value, MarathonError>) -> anyhow::Re
     match info {
         Ok(info) if info["version"].is_string() => Ok(info),
         Ok(_) | Err(MarathonError::Missing(_)) => {
-            bail!("what answers at {url} is no Marathon; {way}")
+            let why = format!("what answers at {url} is no Marathon; {way}");
+            Err(Failure::of(Word::NotMarathon, why).into())
         }
-        Err(error @ MarathonError::Unreachable(_)) => bail!("{error}; {way}"),
+        Err(error @ MarathonError::Unreachable(_)) => {
+            let why = format!("{error}; {way}");
+            Err(Failure::of(Word::MarathonUnreachable, why).into())
+        }
         Err(error) => Err(error.into()),
     }
 }

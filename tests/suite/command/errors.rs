@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::program::DPLOY;
 use crate::support::proxies::Trap;
-use crate::support::shell::{Shell, line, shell_service};
-use crate::support::town::{TOKEN, Town, quick, service};
+use crate::support::shell::{Shell, clone_of, line, shell_service};
+use crate::support::town::{Town, quick, service};
 use test_kit::marathon::Marathon;
 use test_kit::wait::until;
 
@@ -977,17 +977,7 @@ async fn with_json_standard_output_is_one_document() {
     marathon.stop().await;
 }
 
-/// A workspace that is the clone of a town, and knows its observer.
-fn clone_of(town: &Town) -> Shell {
-    let mut shell = Shell::new()
-        .env("DPLOY_MARATHON_URL", &town.marathon_url)
-        .env("DPLOY_OBSERVER_URL", town.url())
-        .env("DPLOY_OBSERVER_TOKEN", TOKEN);
-    shell.dir.clone_from(&town.clone);
-    shell
-}
-
-/// The same, by somebody who has no token.
+/// A workspace that is the clone of a town, of somebody who has no token.
 fn clone_of_a_stranger(town: &Town) -> Shell {
     let mut shell = Shell::new()
         .env("DPLOY_MARATHON_URL", &town.marathon_url)

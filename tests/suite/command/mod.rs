@@ -6,5 +6,6 @@ mod errors;
 mod launch;
 mod local;
 mod observer;
+mod programs;
 mod transcript;
 mod trust;
