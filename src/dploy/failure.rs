@@ -174,23 +174,14 @@ impl Failure {
             if let Some(known) = cause.downcast_ref::<Self>() {
                 return known.again();
             }
-            match cause.downcast_ref() {
-                Some(ClientError::Refused(problem)) => {
-                    let exit = if problem.is(ProblemCode::Locked) {
-                        HELD
-                    } else {
-                        ERROR
-                    };
-                    let lifts = "`dploy unlock` lifts the lock; -override-lock acts all the same.";
-                    let hint = (exit == HELD).then(|| lifts.to_owned());
-                    return Self {
-                        hint: problem.hint.clone().or(hint),
-                        ..Self::new(problem.code.clone(), exit, problem.detail.clone())
-                    };
-                }
-                Some(ClientError::Unreachable(..)) => return of(Word::ObserverUnreachable),
-                Some(ClientError::Foreign(..)) => return of(Word::NotObserver),
-                None => {}
+            if let Some(error) = cause.downcast_ref::<ClientError>() {
+                return Self {
+                    detail: match error {
+                        ClientError::Refused(problem) => problem.detail.clone(),
+                        _ => text,
+                    },
+                    ..Self::from_error_of(error)
+                };
             }
             match cause.downcast_ref() {
                 Some(MarathonError::Unreachable(_)) => return of(Word::MarathonUnreachable),
@@ -202,6 +193,25 @@ impl Failure {
             }
         }
         of(Word::Error)
+    }
+
+    /// What an error of the observer's comes to.
+    pub fn from_error_of(error: &ClientError) -> Self {
+        let problem = match error {
+            ClientError::Refused(problem) => problem,
+            ClientError::Unreachable(..) | ClientError::Away(..) => {
+                return Self::of(Word::ObserverUnreachable, error.to_string());
+            }
+            ClientError::Foreign(..) => return Self::of(Word::NotObserver, error.to_string()),
+        };
+        let locked = problem.is(ProblemCode::Locked);
+        let exit = if locked { HELD } else { ERROR };
+        let lifts = "`dploy unlock` lifts the lock; -override-lock acts all the same.";
+        let hint = problem.hint.clone().or(locked.then(|| lifts.to_owned()));
+        Self {
+            hint,
+            ..Self::new(&problem.code, exit, &problem.detail)
+        }
     }
 
     fn again(&self) -> Self {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::args::ScaleArgs;
 use super::failure::{FAILED, Failure, Word};
+use super::limit::Limit;
 use super::ls;
 use super::operate::show_plan;
 use super::session::{Marathon, Observer, Session};
@@ -221,7 +222,19 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
             other => drop(other?),
         }
     }
-    scaled(session, &marathon.client, &id, args.instances).await
+    let limit = Limit::begins(&args.follow);
+    if limit.detach {
+        if session.terminal.json {
+            let body = json!({"id": id, "instances": args.instances, "result": "accepted"});
+            session.terminal.data(&body)?;
+        } else {
+            let said = format!("{id} is being scaled to {}.", args.instances);
+            session.terminal.say(said);
+        }
+        session.terminal.hint("`dploy ps` shows how far it is.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    scaled(session, &marathon.client, &id, args.instances, limit).await
 }
 
 /// The observer that deploys this app, if there is one: what it does not know of it would take for drift.
@@ -277,6 +290,7 @@ async fn scaled(
     marathon: &crate::marathon::Client,
     id: &ServiceId,
     wanted: u32,
+    limit: Limit,
 ) -> anyhow::Result<ExitCode> {
     let until = tokio::time::Instant::now() + SCALED;
     let mut progress = super::terminal::Progress::new(session.terminal);
@@ -311,6 +325,10 @@ async fn scaled(
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(500)) => {}
+            () = limit.over() => {
+                let what = format!("scaling {id} to {wanted}");
+                return Err(limit.reached(&what, "`dploy ps` shows how far it is.").into());
+            }
             _ = tokio::signal::ctrl_c() => {
                 let why = "stopped looking; Marathon goes on with it";
                 return Err(Failure::of(Word::Interrupted, why).into());

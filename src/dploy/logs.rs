@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 
+use super::absence::Absence;
 use super::args::LogsArgs;
 use super::session::Session;
 use super::terminal::{DIM, paint};
@@ -20,66 +21,62 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Characters of an instance's id that tell it from others.
 const SHORT: usize = 8;
 
+/// So many tasks that are not listed any more are remembered: one that comes back goes on where it was.
+const REMEMBERED: usize = 500;
+
 /// A task that is read.
 struct Reading {
     service: ServiceId,
     /// Where the next line begins; `None` before the first look.
     offset: Option<u64>,
-    /// It is not listed any more, and what it wrote last was read.
+    /// Whether it is listed; when it is not any more, what it wrote last is read once.
+    listed: bool,
+    /// It is not listed, and what it wrote last was read.
     over: bool,
+}
+
+/// The tasks that are read, and what was said of those that could not be.
+#[derive(Default)]
+struct Tasks {
+    all: BTreeMap<String, Reading>,
+    said: String,
 }
 
 pub(super) async fn run(session: &Session, args: &LogsArgs) -> anyhow::Result<ExitCode> {
     let (workspace, observer) = session.observed().await?;
-    let client = session.operator(&observer)?;
+    let mut client = session.operator(&observer)?;
+    let mut absence = Absence::endless(session);
     let app = &workspace.app;
-    let stream = if args.stderr { "stderr" } else { "stdout" };
-    let mut tasks: BTreeMap<String, Reading> = BTreeMap::new();
-    let (mut said, mut first) = (String::new(), true);
+    let (mut tasks, mut first) = (Tasks::default(), true);
     loop {
-        match client.app(app).await {
+        let mut looked = client.app(app).await;
+        match &looked {
             // where Marathon does not say what runs, nothing is gone
             Ok(Some(page)) if page.app.seen_at.is_none() && args.follow => {}
             Ok(Some(page)) => {
                 // of what begins while one follows everything is read
                 let from = if first { None } else { Some(0) };
-                list(&page, args, &mut tasks, from)?;
+                tasks.list(page, args, from)?;
                 first = false;
             }
             Ok(None) => bail!("{app} is not at the observer any more"),
-            // a restart or a proxy's moment is waited for
-            Err(ClientError::Unreachable(..) | ClientError::Foreign(..)) if args.follow => {}
-            Err(error) => return Err(error.into()),
+            Err(_) => {}
         }
-        if tasks.is_empty() && !args.follow {
-            bail!("Marathon names no task of {app}");
-        }
-        let several = tasks.len() > 1;
-        for (task, reading) in &mut tasks {
-            match part(
-                session,
-                &client,
-                app,
-                (task, reading),
-                stream,
-                (args.number, several),
-            )
-            .await
-            {
-                Ok(()) => {}
-                Err(error) if !args.follow && !several => return Err(error.into()),
-                Err(error) => {
-                    let why = format!("{}: {error}", short(task));
-                    if why != said {
-                        session.terminal.note(format!("dploy: {why}"));
-                        said = why;
-                    }
-                }
+        if looked.is_ok() {
+            if tasks.all.is_empty() && !args.follow {
+                bail!("Marathon names no task of {app}");
             }
+            looked = tasks.read(session, &client, app, args).await.map(|()| None);
         }
-        tasks.retain(|_, reading| !reading.over);
-        if !args.follow {
-            return Ok(ExitCode::SUCCESS);
+        match looked {
+            Ok(_) if !args.follow => return Ok(ExitCode::SUCCESS),
+            Err(error) if !args.follow => return Err(error.into()),
+            Ok(_) => absence.ends(),
+            // a restart or a proxy's moment is waited for
+            Err(error) => {
+                let why = absence.lasts(&mut client, error).await?;
+                tasks.complains(session, why);
+            }
         }
         tokio::time::sleep(AGAIN).await;
     }
@@ -94,42 +91,88 @@ fn is_meant(service: &ServiceBody, args: &LogsArgs) -> bool {
     })
 }
 
-/// Takes in the tasks that there are; those that are gone are read to their end.
-fn list(
-    page: &AppPage,
-    args: &LogsArgs,
-    tasks: &mut BTreeMap<String, Reading>,
-    from: Option<u64>,
-) -> anyhow::Result<()> {
-    let meant: Vec<&ServiceBody> = page.services.iter().filter(|s| is_meant(s, args)).collect();
-    if let (Some(named), true) = (&args.service, meant.is_empty()) {
-        bail!(
-            "{} has no service {named}; `dploy status` lists them",
-            page.app.app
-        );
+impl Tasks {
+    /// Takes in the tasks that there are; those that are gone are read to their end.
+    fn list(&mut self, page: &AppPage, args: &LogsArgs, from: Option<u64>) -> anyhow::Result<()> {
+        let meant: Vec<&ServiceBody> = page.services.iter().filter(|s| is_meant(s, args)).collect();
+        if let (Some(named), true) = (&args.service, meant.is_empty()) {
+            bail!(
+                "{} has no service {named}; `dploy status` lists them",
+                page.app.app
+            );
+        }
+        for reading in self.all.values_mut() {
+            reading.listed = false;
+        }
+        for service in meant {
+            let failed = service
+                .runs
+                .last_failure
+                .iter()
+                .filter_map(|f| f.task.as_ref());
+            // the last that failed explains more than nothing
+            let failed = failed.filter(|_| service.runs.tasks.is_empty() && !args.follow);
+            let listed = service.runs.tasks.iter().map(|t| &t.task);
+            for task in listed.chain(failed) {
+                let reading = self.all.entry(task.clone()).or_insert_with(|| Reading {
+                    service: service.id.clone(),
+                    offset: from,
+                    listed: true,
+                    over: false,
+                });
+                (reading.listed, reading.over) = (true, false);
+            }
+        }
+        while self.all.len() > REMEMBERED {
+            let over = self.all.iter().find(|(_, reading)| reading.over);
+            let Some((task, _)) = over else { break };
+            let task = task.clone();
+            self.all.remove(&task);
+        }
+        Ok(())
     }
-    for reading in tasks.values_mut() {
-        reading.over = true;
+
+    /// Reads on in all of them. What one cannot be read for is said, unless it is the only one.
+    ///
+    /// # Errors
+    /// Where the observer does not answer, or the only task cannot be read.
+    async fn read(
+        &mut self,
+        session: &Session,
+        client: &Client,
+        app: &AppId,
+        args: &LogsArgs,
+    ) -> Result<(), ClientError> {
+        let stream = if args.stderr { "stderr" } else { "stdout" };
+        let open = self.all.iter_mut().filter(|(_, reading)| !reading.over);
+        let open: Vec<(&String, &mut Reading)> = open.collect();
+        let several = open.len() > 1;
+        let mut trouble = None;
+        for (task, reading) in open {
+            let how = (args.number, several);
+            match part(session, client, app, (task, &mut *reading), stream, how).await {
+                Ok(()) => reading.over = !reading.listed,
+                Err(error) if error.passes() || !args.follow && !several => return Err(error),
+                // what is gone is not read any more
+                Err(error) => {
+                    reading.over = !reading.listed;
+                    trouble = Some(format!("{}: {error}", short(task)));
+                }
+            }
+        }
+        if let Some(why) = trouble {
+            self.complains(session, why);
+        }
+        Ok(())
     }
-    for service in meant {
-        let failed = service
-            .runs
-            .last_failure
-            .iter()
-            .filter_map(|f| f.task.as_ref());
-        // the last that failed explains more than nothing
-        let failed = failed.filter(|_| service.runs.tasks.is_empty() && !args.follow);
-        let listed = service.runs.tasks.iter().map(|t| &t.task);
-        for task in listed.chain(failed) {
-            let reading = tasks.entry(task.clone()).or_insert_with(|| Reading {
-                service: service.id.clone(),
-                offset: from,
-                over: false,
-            });
-            reading.over = false;
+
+    /// Says once why something cannot be read.
+    fn complains(&mut self, session: &Session, why: String) {
+        if why != self.said {
+            session.terminal.note(format!("dploy: {why}"));
+            self.said = why;
         }
     }
-    Ok(())
 }
 
 /// Reads on in what a task wrote, and says it.

@@ -1,5 +1,6 @@
 //! `dploy`: the command line that people type. It deploys a workspace to Marathon, launches the observer, and operates it.
 
+mod absence;
 mod args;
 mod begun;
 mod destroy;
@@ -10,6 +11,7 @@ mod failure;
 mod follow;
 mod init;
 mod launch;
+mod limit;
 mod list;
 mod logs;
 mod ls;

@@ -7,12 +7,15 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::args::{
-    AdoptCommandArgs, CancelArgs, DeployArgs, LockArgs, ReasonArgs, RedeployArgs, RollbackArgs,
+    AdoptCommandArgs, CancelArgs, DeployArgs, FollowArgs, LockArgs, ReasonArgs, RedeployArgs,
+    RollbackArgs,
 };
 use super::failure::{Failure, Word};
+use super::follow::Follower;
+use super::limit::Limit;
+use super::preview;
 use super::session::Session;
 use super::workspace::Workspace;
-use super::{follow, preview};
 use crate::api::{ActBody, DeployBody, PlanBody, ProblemCode};
 use crate::client::{Acted, Client, ClientError};
 use crate::clock::{self, stamp, typed_moment};
@@ -22,21 +25,13 @@ use crate::id::AppId;
 
 /// What an action came to: a deploy is followed, anything else is said.
 pub(super) async fn acted(
-    session: &Session,
-    client: &Client,
-    app: &AppId,
+    follower: Follower<'_>,
     acted: Result<Acted, ClientError>,
     done: &str,
 ) -> anyhow::Result<ExitCode> {
+    let session = follower.session;
     match acted {
-        Ok(Acted::Queued(queued)) => {
-            if !session.terminal.json {
-                session
-                    .terminal
-                    .note(format!("deploy {}  {}", queued.deploy, queued.url));
-            }
-            follow::deploy(session.terminal, client, app, queued.deploy).await
-        }
+        Ok(Acted::Queued(queued)) => follower.accepted(queued).await,
         Ok(Acted::Said(result, sentence)) => {
             if session.terminal.json {
                 session
@@ -70,12 +65,18 @@ async fn planned(
     session: &Session,
     action: &str,
     mut body: ActBody,
-    yes: bool,
+    (yes, follow): (bool, &FollowArgs),
     done: &str,
 ) -> anyhow::Result<ExitCode> {
     let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let (app, terminal) = (&workspace.app, session.terminal);
+    let follower = || Follower {
+        session,
+        client: client.clone(),
+        app,
+        limit: Limit::begins(follow),
+    };
     loop {
         if !yes && terminal.can_ask() && !terminal.json {
             body.dry_run = true;
@@ -91,7 +92,7 @@ async fn planned(
                     terminal.note(format!("There is no plan: {error}"));
                     format!("{action} {app} by {} without a plan?", client.base())
                 }
-                Err(error) => return acted(session, &client, app, Err(error), done).await,
+                Err(error) => return Err(error.into()),
             };
             if !terminal.agrees(&question) {
                 return Err(Failure::of(Word::Declined, "nothing was changed").into());
@@ -108,7 +109,7 @@ async fn planned(
             body.plan = None;
             continue;
         }
-        return acted(session, &client, app, answer, done).await;
+        return acted(follower(), answer, done).await;
     }
 }
 
@@ -121,7 +122,13 @@ async fn act(
     let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let answer = client.act(&workspace.app, action, &body).await;
-    acted(session, &client, &workspace.app, answer, done).await
+    let follower = Follower {
+        session,
+        client,
+        app: &workspace.app,
+        limit: Limit::default(),
+    };
+    acted(follower, answer, done).await
 }
 
 /// A bare number of up to three digits is a deploy: a commit has four digits at least, or a name that git knows.
@@ -259,7 +266,13 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
             continue;
         }
         let queued = matches!(answer, Ok(Acted::Queued(_)));
-        let ended = acted(session, &client, &workspace.app, answer, "Done.").await;
+        let follower = Follower {
+            session,
+            client,
+            app: &workspace.app,
+            limit: Limit::begins(&args.follow),
+        };
+        let ended = acted(follower, answer, "Done.").await;
         if queued {
             let ends = if args.manual {
                 "`dploy resume` follows it again"
@@ -283,7 +296,14 @@ pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Resu
         force: args.wish.force,
         ..ActBody::default()
     };
-    planned(session, "deploy", body, args.wish.yes, "Done.").await
+    planned(
+        session,
+        "deploy",
+        body,
+        (args.wish.yes, &args.wish.follow),
+        "Done.",
+    )
+    .await
 }
 
 pub(super) async fn redeploy(session: &Session, args: &RedeployArgs) -> anyhow::Result<ExitCode> {
@@ -296,7 +316,14 @@ pub(super) async fn redeploy(session: &Session, args: &RedeployArgs) -> anyhow::
         force: args.wish.force,
         ..ActBody::default()
     };
-    planned(session, "redeploy", body, args.wish.yes, "Done.").await
+    planned(
+        session,
+        "redeploy",
+        body,
+        (args.wish.yes, &args.wish.follow),
+        "Done.",
+    )
+    .await
 }
 
 /// An id of a service as Marathon writes it: people leave the first slash out.
@@ -311,7 +338,14 @@ pub(super) async fn adopt(session: &Session, args: &AdoptCommandArgs) -> anyhow:
         from: args.from.clone(),
         ..ActBody::default()
     };
-    planned(session, "adopt", body, args.yes, "They are this app's now.").await
+    planned(
+        session,
+        "adopt",
+        body,
+        (args.yes, &args.follow),
+        "They are this app's now.",
+    )
+    .await
 }
 
 pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Result<ExitCode> {
@@ -371,5 +405,5 @@ pub(super) async fn go_on(
         "unlock" => "Unlocked; there was nothing to deploy.",
         _ => "The app follows its branch again; there was nothing to deploy.",
     };
-    planned(session, action, body, args.yes, done).await
+    planned(session, action, body, (args.yes, &args.follow), done).await
 }

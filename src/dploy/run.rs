@@ -7,12 +7,14 @@ use anyhow::bail;
 use serde_json::json;
 
 use super::args::{LaunchArgs, RunArgs};
-use super::direct::{self, Rules};
+use super::direct::{self, Applied, Rules};
 use super::failure::{Failure, Word};
+use super::follow::Follower;
+use super::launch::{self, Launched};
+use super::limit::Limit;
 use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
 use super::workspace::{Compared, Workspace};
-use super::{follow, launch};
 use crate::api::{ActBody, AppPage, Health, RegisterBody};
 use crate::history::AppState;
 
@@ -74,7 +76,7 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
             through(session, &workspace, &observer, page, args).await
         }
         _ if workspace.descriptor.repo_url.is_some() && !args.direct => {
-            register(session, &workspace, &observer).await
+            register(session, &workspace, &observer, args).await
         }
         _ => deploy_directly(session, &workspace, &marathon, args).await,
     }
@@ -142,6 +144,11 @@ async fn deploy_and_launch(
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let changed = apply(session, workspace, marathon, args).await?;
+    if changed == Applied::Begun {
+        let later = "The observer was not launched: `dploy run` without -detach does that.";
+        session.terminal.hint(later);
+        return answer(session, workspace, word(changed), Ok(Launched::default()));
+    }
     let launched = launch::launch(session, workspace, marathon, &args.launch, false).await;
     answer(session, workspace, word(changed), launched)
 }
@@ -150,7 +157,7 @@ fn answer(
     session: &Session,
     workspace: &Workspace,
     result: &str,
-    launched: anyhow::Result<launch::Launched>,
+    launched: anyhow::Result<Launched>,
 ) -> anyhow::Result<ExitCode> {
     let (observer, trouble) = match launched {
         Ok(launched) => (launched.observer, launched.trouble),
@@ -163,8 +170,12 @@ fn answer(
     trouble.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-fn word(changed: bool) -> &'static str {
-    if changed { "succeeded" } else { "unchanged" }
+fn word(applied: Applied) -> &'static str {
+    match applied {
+        Applied::Changed => "succeeded",
+        Applied::Unchanged => "unchanged",
+        Applied::Begun => "accepted",
+    }
 }
 
 async fn apply(
@@ -172,7 +183,7 @@ async fn apply(
     workspace: &Workspace,
     marathon: &Marathon,
     args: &RunArgs,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Applied> {
     let written = workspace.descriptor.deadline;
     let deadline = args.deadline.or(written).unwrap_or(600).max(1);
     let rules = Rules {
@@ -180,16 +191,20 @@ async fn apply(
         adopt: args.adopt.clone(),
         deadline: Duration::from_secs(deadline),
         settle: Duration::from_secs(args.settle),
+        limit: Limit::begins(&args.follow),
     };
     let (terminal, app) = (session.terminal, &workspace.app);
-    let changed = direct::deploy(terminal, &marathon.client, workspace, &rules).await?;
-    if changed && !terminal.json {
-        terminal.say(format!("{app} runs, all healthy."));
-        terminal.hint("Now `dploy ps` shows what runs.");
-    } else if !terminal.json {
-        terminal.say(format!("{app}: nothing to change, all healthy."));
+    let applied = direct::deploy(terminal, &marathon.client, workspace, &rules).await?;
+    match applied {
+        _ if terminal.json => {}
+        Applied::Changed => {
+            terminal.say(format!("{app} runs, all healthy."));
+            terminal.hint("Now `dploy ps` shows what runs.");
+        }
+        Applied::Unchanged => terminal.say(format!("{app}: nothing to change, all healthy.")),
+        Applied::Begun => terminal.say(format!("{app}: Marathon has accepted it.")),
     }
-    Ok(changed)
+    Ok(applied)
 }
 
 /// A lock or a pin holds for everybody, also for who goes around the observer.
@@ -221,6 +236,7 @@ async fn through(
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let branch = page.app.source.branch.clone();
+    let limit = Limit::begins(&args.follow);
     let until = tokio::time::Instant::now() + HEARING;
     let mut said = false;
     loop {
@@ -248,12 +264,19 @@ async fn through(
                     ));
                     said = true;
                 }
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(300)) => {}
+                    () = limit.over() => {
+                        let what = format!("the push of {}", commit.short());
+                        let look = "`dploy run` waits again, `dploy doctor` looks at the webhook.";
+                        return Err(limit.reached(&what, look).into());
+                    }
+                }
             }
         }
         page = fresh(observer, workspace).await?;
     }
-    deploy_head(session, workspace, observer, &page, args).await
+    deploy_head(session, workspace, observer, &page, (args, limit)).await
 }
 
 async fn fresh(observer: &Observer, workspace: &Workspace) -> anyhow::Result<AppPage> {
@@ -266,8 +289,14 @@ async fn deploy_head(
     workspace: &Workspace,
     observer: &Observer,
     page: &AppPage,
-    args: &RunArgs,
+    (args, limit): (&RunArgs, Limit),
 ) -> anyhow::Result<ExitCode> {
+    let follower = |client| Follower {
+        session,
+        client,
+        app: &workspace.app,
+        limit,
+    };
     let head = page.app.head.as_ref().map(|h| h.commit.clone());
     let open = [&page.app.running, &page.app.waiting];
     let under_way = open
@@ -280,7 +309,12 @@ async fn deploy_head(
     });
     let known = under_way.map(|d| d.deploy).or(done.map(|d| d.deploy));
     if let Some(number) = known {
-        return follow::deploy(session.terminal, &observer.client, &workspace.app, number).await;
+        let follower = follower(observer.client.clone());
+        // what has ended is told as it ended
+        return match under_way {
+            Some(deploy) => follower.under_way(deploy.deploy).await,
+            None => follower.deploy(number).await,
+        };
     }
     if let Some(why) = holds(page) {
         if session.terminal.json {
@@ -297,7 +331,7 @@ async fn deploy_head(
         ..ActBody::default()
     };
     let acted = client.act(&workspace.app, action, &body).await;
-    super::operate::acted(session, &client, &workspace.app, acted, "Done.").await
+    super::operate::acted(follower(client), acted, "Done.").await
 }
 
 /// An observer runs and does not know this app: it gets it.
@@ -305,6 +339,7 @@ async fn register(
     session: &Session,
     workspace: &Workspace,
     observer: &Observer,
+    args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let Some(github) = session.github(workspace)? else {
         bail!("dploy.app: repo_url is missing");
@@ -323,8 +358,14 @@ async fn register(
         app.source.branch,
         client.base()
     ));
-    if let Some(deploy) = app.running.or(app.waiting) {
-        return follow::deploy(session.terminal, &client, &app.app, deploy.deploy).await;
-    }
-    Ok(ExitCode::SUCCESS)
+    let Some(deploy) = app.running.or(app.waiting) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let follower = Follower {
+        session,
+        client,
+        app: &app.app,
+        limit: Limit::begins(&args.follow),
+    };
+    follower.under_way(deploy.deploy).await
 }

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use super::args::{HistoryArgs, StatusArgs, WhyArgs};
+use super::failure::Failure;
 use super::session::{Observer, Session};
-use super::terminal::{DIM, GREEN, RED, YELLOW, paint, who};
+use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, paint, who};
 use super::workspace::Workspace;
-use crate::api::{AppBody, AppPage, DeployBody, Health};
+use crate::api::{AppBody, AppPage, AppsBody, DeployBody, Health};
 use crate::client::{Client, ClientError};
 use crate::history::AppState;
 use crate::id::AppId;
@@ -40,42 +41,63 @@ fn time(at: &str) -> String {
     at.get(..19).unwrap_or(at).replace('T', " ")
 }
 
+/// Between two looks of `-watch`.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What there is to see.
+enum Seen {
+    Apps(Box<AppsBody>),
+    App(Box<(Client, AppPage)>),
+}
+
 /// How the app stands; with `-watch` again and again, through a restart of the observer too.
 pub(super) async fn watch(session: &Session, args: &StatusArgs) -> anyhow::Result<ExitCode> {
     if !args.watch {
-        return status(session).await;
+        return status(session.terminal, &seen(session).await?);
     }
+    let secrets = session.global.secrets();
     loop {
-        session.terminal.clear();
-        if let Err(error) = status(session).await {
-            session.terminal.note(format!("dploy: {error:#}"));
+        // what was seen last stays until there is something newer
+        match seen(session).await {
+            Ok(seen) => {
+                session.terminal.clear();
+                status(session.terminal, &seen)?;
+            }
+            Err(error) => {
+                Failure::from_error(&error).say(session.terminal.json, &secrets);
+            }
         }
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn status(session: &Session) -> anyhow::Result<ExitCode> {
-    let terminal = session.terminal;
+async fn seen(session: &Session) -> anyhow::Result<Seen> {
     if session.global.all {
         let (_, observer) = readable(session).await?;
         let apps = session.asks(&observer, async |client| client.apps().await);
-        let apps = apps.await?;
-        if terminal.json {
-            terminal.data(&apps)?;
-        } else {
-            terminal.table(
-                &["APP", "STATE", "HEALTH", "LIVE", "SENTENCE"],
-                apps.apps.iter().map(app_row).collect(),
-            );
-        }
-        return Ok(code_of(None));
+        return Ok(Seen::Apps(Box::new(apps.await?)));
     }
-    let (client, page) = page(session).await?;
+    Ok(Seen::App(Box::new(page(session).await?)))
+}
+
+fn status(terminal: Terminal, seen: &Seen) -> anyhow::Result<ExitCode> {
+    let (client, page) = match seen {
+        Seen::Apps(apps) => {
+            if terminal.json {
+                terminal.data(apps)?;
+            } else {
+                let head = ["APP", "STATE", "HEALTH", "LIVE", "SENTENCE"];
+                terminal.table(&head, apps.apps.iter().map(app_row).collect());
+            }
+            return Ok(code_of(None));
+        }
+        Seen::App(app) => &**app,
+    };
     if terminal.json {
-        terminal.data(&page)?;
+        terminal.data(page)?;
         return Ok(code_of(Some(&page.app)));
     }
-    for (name, value) in facts(&client, &page) {
+    for (name, value) in facts(client, page) {
         terminal.say(format!("{} {value}", paint(DIM, format!("{name:<10}"))));
     }
     for service in &page.services {

@@ -148,6 +148,12 @@ impl Terminal {
         }
     }
 
+    /// The same where nobody is asked.
+    pub fn unasking(mut self) -> Self {
+        self.asks = false;
+        self
+    }
+
     /// Whether somebody can be asked.
     pub fn can_ask(self) -> bool {
         self.asks

@@ -10,7 +10,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub(super) use self::launch::{AdoptArgs, LaunchArgs};
 pub(super) use self::operate::{
-    AdoptCommandArgs, CancelArgs, DeployArgs, LockArgs, ReasonArgs, RedeployArgs, RollbackArgs,
+    AdoptCommandArgs, CancelArgs, DeployArgs, FollowArgs, LockArgs, ReasonArgs, RedeployArgs,
+    RollbackArgs,
 };
 pub(super) use self::token::{TokenAdd, TokenCommand};
 use crate::secret::{Redactor, Secret};
@@ -283,6 +284,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "seconds", default_value_t = 10)]
     pub settle: u64,
     #[command(flatten)]
+    pub follow: FollowArgs,
+    #[command(flatten)]
     pub launch: LaunchArgs,
 }
 
@@ -313,6 +316,8 @@ pub(super) struct ScaleArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub follow: FollowArgs,
 }
 
 #[derive(Args)]

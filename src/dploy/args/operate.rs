@@ -26,6 +26,19 @@ pub(in crate::dploy) struct RollbackArgs {
     /// Act although the app is locked
     #[arg(long)]
     pub override_lock: bool,
+    #[command(flatten)]
+    pub follow: FollowArgs,
+}
+
+/// Whether and how long what was begun is followed.
+#[derive(Args, Clone, Copy, Default)]
+pub(in crate::dploy) struct FollowArgs {
+    /// Return as soon as it is accepted, and say how to look at it
+    #[arg(long, conflicts_with = "wait")]
+    pub detach: bool,
+    /// Follow it for so many seconds; then it goes on, and the exit code is 1
+    #[arg(long, value_name = "seconds", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub wait: Option<u64>,
 }
 
 /// What deploying and deploying once more are told alike.
@@ -43,6 +56,8 @@ pub(in crate::dploy) struct WishArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub follow: FollowArgs,
 }
 
 #[derive(Args)]
@@ -74,6 +89,8 @@ pub(in crate::dploy) struct AdoptCommandArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub follow: FollowArgs,
 }
 
 #[derive(Args)]
@@ -103,4 +120,6 @@ pub(in crate::dploy) struct ReasonArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub follow: FollowArgs,
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
-use super::{Direct, LOOK};
+use super::{Direct, LOOK, LOOK_AT_IT};
 use crate::clock;
 use crate::dploy::failure::{FAILED, Failure, Word};
 use crate::dploy::progress::{self, Line};
@@ -20,7 +20,7 @@ use crate::sentence::{Code, Sentence};
 
 impl Direct<'_> {
     /// Follows the services until all are well, or it is clear that they will not be.
-    pub(super) async fn follow(self) -> anyhow::Result<bool> {
+    pub(super) async fn follow(self) -> anyhow::Result<()> {
         let mut interrupts = interrupts()?;
         let mut progress = Progress::new(self.terminal);
         let mut standings = Standings::default();
@@ -142,6 +142,9 @@ impl Direct<'_> {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => return Ok(false),
             () = event => return Ok(false),
+            () = self.rules.limit.over() => {
+                return Err(self.rules.limit.reached("the rollout", LOOK_AT_IT).into());
+            }
             _ = interrupts.recv() => {}
         }
         progress.keep();
@@ -151,7 +154,7 @@ impl Direct<'_> {
     }
 
     /// All is well: raised counts go back, services whose spec has left are removed.
-    async fn finish(&self, look: &rollout::Look) -> anyhow::Result<bool> {
+    async fn finish(&self, look: &rollout::Look) -> anyhow::Result<()> {
         for (id, instances) in &self.raised {
             if look.apps.get(id).is_some_and(|a| a.instances != *instances) {
                 self.marathon.scale(id, *instances, false).await?;
@@ -160,11 +163,11 @@ impl Direct<'_> {
         for id in &self.removed {
             remove_service::service(self.marathon, id, false, self.rules.deadline).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Ends a rollout that will not succeed without losing what is healthy, and says what runs.
-    async fn end(&self, why: Sentence) -> anyhow::Result<bool> {
+    async fn end(&self, why: Sentence) -> anyhow::Result<()> {
         let ids: BTreeSet<ServiceId> = self.followed.keys().cloned().collect();
         let running = self.marathon.deployments().await?;
         let ours = |d: &&marathon::RunningDeployment| self.deployments.contains(&d.id);

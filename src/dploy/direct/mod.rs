@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::AdoptArgs;
 use super::begun::Begun;
 use super::failure::{FAILED, Failure, HELD, Word};
+use super::limit::Limit;
 use super::preview::{self, Preview, preview};
 use super::terminal::{Progress, Shown, Terminal};
 use super::workspace::Workspace;
@@ -32,7 +33,22 @@ pub(super) struct Rules {
     pub adopt: AdoptArgs,
     pub deadline: Duration,
     pub settle: Duration,
+    pub limit: Limit,
 }
+
+/// What a direct deploy came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// It was so already.
+    Unchanged,
+    /// What was wanted runs.
+    Changed,
+    /// Marathon took it, and nobody looks how it goes.
+    Begun,
+}
+
+/// How what was begun is looked at, and ended.
+const LOOK_AT_IT: &str = "`dploy ps` shows what runs, `dploy run` follows it to its end.";
 
 /// Nothing is written down.
 struct Unlogged<'a>(&'a Client);
@@ -74,7 +90,7 @@ struct Direct<'a> {
     doubts: Doubts,
 }
 
-/// Applies a workspace; answers whether anything had to be changed.
+/// Applies a workspace.
 ///
 /// # Errors
 /// When Marathon does not answer or refuses, or what was changed does not come to health.
@@ -83,7 +99,7 @@ pub(super) async fn deploy(
     marathon: &Client,
     workspace: &Workspace,
     rules: &Rules,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Applied> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
     let begun_before = Begun::of_user(&marathon.base().unwrap_or_default(), &workspace.app);
@@ -112,10 +128,14 @@ pub(super) async fn deploy(
         }
         let unwell = direct.take(&preview);
         if !preview.plan.changes() && unwell.is_empty() {
-            return Ok(false);
+            return Ok(Applied::Unchanged);
         }
         let why = match direct.apply(&preview).await? {
-            None => return direct.follow().await,
+            None if rules.limit.detach => {
+                terminal.hint(format!("Marathon goes on with it: {LOOK_AT_IT}"));
+                return Ok(Applied::Begun);
+            }
+            None => return direct.follow().await.map(|()| Applied::Changed),
             // Marathon understood it: the same spec is refused again
             Some(why) if why.is(Code::Rejected) => {
                 return Err(nothing_changed(terminal, "failed", &why, FAILED)?.into());
@@ -131,6 +151,10 @@ pub(super) async fn deploy(
         progress.show(Shown::alone("waiting".to_owned(), sentence));
         tokio::select! {
             () = tokio::time::sleep(LOOK * 2) => {}
+            () = rules.limit.over() => {
+                let why = format!("nothing was changed: {}; -wait is over", why.sentence);
+                return Err(Failure::of(Word::Held, why).into());
+            }
             _ = tokio::signal::ctrl_c() => {
                 let why = format!("nothing was changed: {}", why.sentence);
                 return Err(Failure::of(Word::Interrupted, why).into());

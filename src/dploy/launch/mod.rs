@@ -35,6 +35,7 @@ const HEALTHY: Duration = Duration::from_mins(5);
 const TOKEN_NAME: &str = "DPLOY_OBSERVER_TOKEN_NAME";
 
 /// What a launch came to.
+#[derive(Default)]
 pub(super) struct Launched {
     /// For programs; `None` where nothing was launched.
     pub observer: Option<Value>,

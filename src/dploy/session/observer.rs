@@ -6,6 +6,7 @@ use crate::client::{self, ClientError};
 use crate::discovery;
 use crate::dploy::failure::{Failure, Word};
 use crate::dploy::launch::{CERT, known_certificate};
+use crate::dploy::terminal::Terminal;
 use crate::dploy::trust::{Named, What};
 use crate::dploy::workspace::{TOKEN_FILE, Workspace, secret_in};
 use crate::id::{AppId, ServiceId};
@@ -262,6 +263,22 @@ impl Session {
     /// # Errors
     /// When there is none, or it may not.
     pub fn operator(&self, observer: &Observer) -> anyhow::Result<client::Client> {
+        self.operator_by(self.terminal, observer)
+    }
+
+    /// The same, where nobody is asked.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn operator_unasked(&self, observer: &Observer) -> anyhow::Result<client::Client> {
+        self.operator_by(self.terminal.unasking(), observer)
+    }
+
+    fn operator_by(
+        &self,
+        terminal: Terminal,
+        observer: &Observer,
+    ) -> anyhow::Result<client::Client> {
         let url = observer.client.base();
         let local = self
             .local
@@ -284,8 +301,7 @@ impl Session {
                 id: observer.id.as_ref(),
                 marathon: &observer.marathon,
             };
-            self.hosts
-                .confirm(self.terminal, observer.named, url, sent)?;
+            self.hosts.confirm(terminal, observer.named, url, sent)?;
         }
         Ok(observer.client.with_token(token))
     }

@@ -3,6 +3,7 @@
 mod access;
 mod destroy;
 mod errors;
+mod following;
 mod launch;
 mod local;
 mod observer;
