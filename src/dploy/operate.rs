@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::args::{
-    AdoptCommandArgs, CancelArgs, DeployArgs, FollowArgs, LockArgs, ReasonArgs, RedeployArgs,
-    RollbackArgs,
+    AdoptCommandArgs, CancelArgs, DeployArgs, FollowArgs, LockArgs, Place, ReasonArgs,
+    RedeployArgs, RollbackArgs,
 };
 use super::failure::{Failure, Word};
 use super::follow::Follower;
@@ -131,18 +131,32 @@ async fn act(
     acted(follower, answer, done).await
 }
 
-/// A bare number of up to three digits is a deploy: a commit has four digits at least, or a name that git knows.
-fn place(workspace: &Workspace, text: &str) -> String {
-    let number = text.trim_start_matches('#');
-    let short =
-        number.len() <= 3 && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    if short {
-        format!("#{number}")
-    } else {
-        workspace
-            .commit_called(text)
-            .unwrap_or_else(|| text.to_owned())
+/// A commit or a deploy as the observer reads it.
+///
+/// # Errors
+/// Where it is neither, as far as that can be known here.
+pub(super) fn place(
+    session: &Session,
+    workspace: &Workspace,
+    place: &Place,
+) -> anyhow::Result<String> {
+    let text = match place {
+        Place::Deploy(number) => return Ok(number.to_string()),
+        Place::Commit(text) => text,
+    };
+    let known = workspace.commit_called(text);
+    let number = text.bytes().all(|b| b.is_ascii_digit());
+    if number && known.as_ref().is_none_or(|known| known == text) {
+        let deploy = format!("the deploy of that number is -deploy {text}, or '#{text}'");
+        if known.is_none() {
+            let why = format!("{text} is no commit: 4 digits of one, or more; {deploy}");
+            return Err(Failure::of(Word::Usage, why).into());
+        }
+        session
+            .terminal
+            .hint(format!("{text} is taken for a commit; {deploy}."));
     }
+    Ok(known.unwrap_or_else(|| text.clone()))
 }
 
 /// A plan, as people read it.
@@ -229,8 +243,8 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
         None => workspace.app.to_string(),
     };
     let mut body = ActBody {
-        to: Some(match &args.to {
-            Some(to) => place(&workspace, to),
+        to: Some(match args.deploy.or(args.to.as_ref()) {
+            Some(to) => place(session, &workspace, &to)?,
             None => last_good(&client, &workspace.app).await?,
         }),
         reason: args.reason.clone(),
@@ -289,8 +303,9 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
 
 pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
+    let to = args.deploy.or(args.to.as_ref());
     let body = ActBody {
-        to: args.to.as_deref().map(|to| place(&workspace, to)),
+        to: to.map(|to| place(session, &workspace, &to)).transpose()?,
         reason: args.wish.reason.clone(),
         override_lock: args.wish.override_lock,
         force: args.wish.force,
@@ -308,8 +323,9 @@ pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Resu
 
 pub(super) async fn redeploy(session: &Session, args: &RedeployArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
+    let to = args.deploy.or(args.to.as_ref());
     let body = ActBody {
-        to: args.to.as_deref().map(|to| place(&workspace, to)),
+        to: to.map(|to| place(session, &workspace, &to)).transpose()?,
         reason: args.wish.reason.clone(),
         service: args.service.as_deref().map(absolute),
         override_lock: args.wish.override_lock,
@@ -349,12 +365,9 @@ pub(super) async fn adopt(session: &Session, args: &AdoptCommandArgs) -> anyhow:
 }
 
 pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Result<ExitCode> {
-    let number = args
-        .deploy
-        .as_deref()
-        .map(|d| d.trim_start_matches('#').to_owned());
+    let number = args.deploy.deploy.or(args.to);
     let body = ActBody {
-        deploy: number.map(Into::into),
+        deploy: number.map(|number| number.0.into()),
         reason: args.reason.clone(),
         ..ActBody::default()
     };

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::args::{HistoryArgs, StatusArgs, WhyArgs};
-use super::failure::Failure;
+use super::args::{HistoryArgs, Place, StatusArgs, WhyArgs};
+use super::failure::{Failure, Word};
 use super::session::{Observer, Session};
 use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, paint, who};
 use super::workspace::Workspace;
@@ -281,7 +281,7 @@ pub(super) async fn history(session: &Session, args: &HistoryArgs) -> anyhow::Re
         ],
         rows,
     );
-    terminal.hint("Go back with `dploy rollback <commit> -m <reason>`.");
+    terminal.hint("Go back with `dploy rollback -deploy <number> -m <reason>`.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -315,11 +315,18 @@ async fn deploys(
 pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let (workspace, observer) = readable(session).await?;
     let client = observer.client;
-    let Some(commit) = workspace.commit_called(&args.commit) else {
-        anyhow::bail!(
-            "{:?} is no commit: write 4 digits of it or more, or a name that git knows",
-            args.commit
-        );
+    let commit = match args.deploy.or(args.to.as_ref()) {
+        Some(Place::Deploy(number)) => {
+            let deploy = client.deploy(&workspace.app, number).await?;
+            deploy.commit.to_string()
+        }
+        Some(Place::Commit(text)) => workspace.commit_called(&text).ok_or_else(|| {
+            let why = format!(
+                "{text:?} is no commit: write 4 digits of it or more, or a name that git knows; a deploy is -deploy 40, or '#40'"
+            );
+            Failure::of(Word::Usage, why)
+        })?,
+        None => anyhow::bail!("a commit is missing"),
     };
     let mut why = client.why(&commit).await?;
     if !session.global.all {

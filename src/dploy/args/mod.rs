@@ -2,6 +2,7 @@
 
 mod launch;
 mod operate;
+mod place;
 mod token;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ pub(super) use self::operate::{
     AdoptCommandArgs, CancelArgs, DeployArgs, FollowArgs, LockArgs, ReasonArgs, RedeployArgs,
     RollbackArgs,
 };
+pub(super) use self::place::{DeployArg, Place};
 pub(super) use self::token::{TokenAdd, TokenCommand};
 use crate::secret::{Redactor, Secret};
 
@@ -351,6 +353,9 @@ pub(super) struct LogsArgs {
 
 #[derive(Args)]
 pub(super) struct WhyArgs {
-    /// The commit, or a name that git knows, such as HEAD
-    pub commit: String,
+    /// The commit, or a name that git knows, such as HEAD; or a deploy such as '#40', whose commit is meant
+    #[arg(value_name = "commit", required_unless_present = "deploy")]
+    pub to: Option<Place>,
+    #[command(flatten)]
+    pub deploy: DeployArg,
 }

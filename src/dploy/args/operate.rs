@@ -2,12 +2,18 @@
 
 use clap::Args;
 
+use super::place::{DeployArg, Place, deploy_number};
+use crate::id::DeployNumber;
+
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Args)]
 pub(in crate::dploy) struct RollbackArgs {
     /// A commit (4 digits or more of it, or a name that git knows, such as HEAD~1), or a deploy such as '#40'; without it, the last
     /// deploy that worked, or where that is what runs, the one before it
-    pub to: Option<String>,
+    #[arg(value_name = "commit")]
+    pub to: Option<Place>,
+    #[command(flatten)]
+    pub deploy: DeployArg,
     /// Why; shown in the history and while the app is pinned
     #[arg(short = 'm', long = "message", value_name = "reason")]
     pub reason: Option<String>,
@@ -63,7 +69,10 @@ pub(in crate::dploy) struct WishArgs {
 #[derive(Args)]
 pub(in crate::dploy) struct DeployArgs {
     /// A commit or a deploy such as '#40'; without it, the head of the branch. Anything but the head pins the app
-    pub to: Option<String>,
+    #[arg(value_name = "commit")]
+    pub to: Option<Place>,
+    #[command(flatten)]
+    pub deploy: DeployArg,
     #[command(flatten)]
     pub wish: WishArgs,
 }
@@ -71,7 +80,10 @@ pub(in crate::dploy) struct DeployArgs {
 #[derive(Args)]
 pub(in crate::dploy) struct RedeployArgs {
     /// A commit or a deploy such as '#40'; without it, what is live. Anything but the head pins the app
-    pub to: Option<String>,
+    #[arg(value_name = "commit")]
+    pub to: Option<Place>,
+    #[command(flatten)]
+    pub deploy: DeployArg,
     /// Only this service
     #[arg(long, value_name = "id")]
     pub service: Option<String>,
@@ -96,7 +108,10 @@ pub(in crate::dploy) struct AdoptCommandArgs {
 #[derive(Args)]
 pub(in crate::dploy) struct CancelArgs {
     /// The deploy, such as '#40'; without it, the one that runs
-    pub deploy: Option<String>,
+    #[arg(value_name = "number", value_parser = deploy_number)]
+    pub to: Option<DeployNumber>,
+    #[command(flatten)]
+    pub deploy: DeployArg,
     /// Why
     #[arg(short = 'm', long = "message", value_name = "reason")]
     pub reason: Option<String>,

@@ -7,6 +7,7 @@ mod following;
 mod launch;
 mod local;
 mod observer;
+mod places;
 mod programs;
 mod transcript;
 mod trust;
