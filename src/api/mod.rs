@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{MadeTokenBody, NewTokenBody, SessionBody, SessionsBody, TokenBody, TokensBody};
 pub use act::{
-    ActBody, DestroyedBody, PlanBody, PlanInstances, PlanService, QueuedBody, RegisterBody,
+    ActBody, DestroyedBody, DiffBody, DiffService, PlanBody, PlanInstances, PlanService,
+    QueuedBody, RegisterBody,
 };
 pub use deploy::{
     DeployBody, FailedTaskBody, FailureBody, LastWords, LogBody, RunsBody, ServiceBody, TaskBody,

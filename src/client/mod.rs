@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::{
-    AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, HookBody, LogBody, MadeTokenBody,
-    NewTokenBody, PlanBody, Problem, ProblemCode, RegisterBody, TokensBody, WhyBody,
+    AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, DiffBody, HookBody, LogBody,
+    MadeTokenBody, NewTokenBody, PlanBody, Problem, ProblemCode, RegisterBody, TokensBody, WhyBody,
 };
 use crate::id::{AppId, DeployNumber, ServiceId};
 use crate::secret::{Secret, plain};
@@ -251,6 +251,33 @@ impl Client {
         number: DeployNumber,
     ) -> Result<DeployBody, ClientError> {
         self.get(&format!("/apps/{app}/deploys/{}.json", number.0))
+            .await
+    }
+
+    /// In what two deploys or commits differ. Without the second it is what is live, without both what the last deploy changed.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn diff(
+        &self,
+        app: &AppId,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<DiffBody, ClientError> {
+        let side = |name: &str, place: Option<&str>| {
+            place.map(|place| {
+                let place = percent_encoding::utf8_percent_encode(
+                    place,
+                    percent_encoding::NON_ALPHANUMERIC,
+                );
+                format!("{name}={place}")
+            })
+        };
+        let sides: Vec<String> = [side("from", from), side("to", to)]
+            .into_iter()
+            .flatten()
+            .collect();
+        self.get(&format!("/apps/{app}/diff?{}", sides.join("&")))
             .await
     }
 

@@ -4,6 +4,7 @@ mod absence;
 mod args;
 mod begun;
 mod destroy;
+mod diff;
 mod direct;
 mod doctor;
 mod dryrun;
@@ -133,6 +134,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Adopt(args) => operate::adopt(&session, args).await,
         Command::Cancel(args) => operate::cancel(&session, args).await,
         Command::Why(args) => show::why(&session, args).await,
+        Command::Diff(args) => diff::run(&session, args).await,
         Command::Lock(args) => operate::lock(&session, args).await,
         Command::Unlock(args) => operate::go_on(&session, "unlock", args).await,
         Command::Resume(args) => operate::go_on(&session, "resume", args).await,

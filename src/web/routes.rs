@@ -17,7 +17,8 @@ use super::fresh::unless_changed;
 use super::negotiate::{Wants, wants};
 use super::people::{Operator, OverTls, Stranger, who};
 use super::{
-    Web, events, hook, html, lifecycle, live, logs, operate, pages, seed, session, tokens, webhook,
+    Web, diff, events, hook, html, lifecycle, live, logs, operate, pages, seed, session, tokens,
+    webhook,
 };
 use crate::api::{Problem, ProblemCode};
 
@@ -33,6 +34,7 @@ pub fn router(web: Web) -> Router {
             get(pages::show_app).delete(lifecycle::destroy_app),
         )
         .route("/apps/{id}/deploys/{n}", get(pages::show_deploy))
+        .route("/apps/{id}/diff", get(diff::show))
         .route("/apps/{id}/hook", get(pages::show_hook))
         .route("/apps/{id}/hook.json", get(pages::show_hook))
         .route("/events", get(events::list_events))

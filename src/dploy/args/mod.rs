@@ -11,8 +11,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub(super) use self::launch::{AdoptArgs, LaunchArgs};
 pub(super) use self::operate::{
-    AdoptCommandArgs, CancelArgs, DeployArgs, FollowArgs, LockArgs, ReasonArgs, RedeployArgs,
-    RollbackArgs,
+    AdoptCommandArgs, CancelArgs, DeployArgs, DiffArgs, FollowArgs, LockArgs, ReasonArgs,
+    RedeployArgs, RollbackArgs,
 };
 pub(super) use self::place::{DeployArg, Place};
 pub(super) use self::token::{TokenAdd, TokenCommand};
@@ -210,6 +210,8 @@ pub(super) enum Command {
     Cancel(CancelArgs),
     /// Why a commit is, or is not, live
     Why(WhyArgs),
+    /// In what two deploys differ, service by service; alone, what the last deploy changed
+    Diff(DiffArgs),
     /// Nobody deploys until unlock
     Lock(LockArgs),
     /// Let deploys go on

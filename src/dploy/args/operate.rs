@@ -106,6 +106,27 @@ pub(in crate::dploy) struct AdoptCommandArgs {
 }
 
 #[derive(Args)]
+pub(in crate::dploy) struct DiffArgs {
+    /// From where to where, each a commit or a deploy such as '#40'; of one alone, from it to what is live
+    #[arg(value_name = "commit", num_args = 0..=2, conflicts_with = "deploys")]
+    pub places: Vec<Place>,
+    /// The deploys of these numbers, instead: from the first to the second
+    #[arg(long = "deploy", value_name = "number", id = "deploys", value_parser = deploy_number)]
+    pub deploys: Vec<DeployNumber>,
+    /// Exit with 2 where something differs
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+impl DiffArgs {
+    /// What is compared, in either way.
+    pub fn places(&self) -> Vec<Place> {
+        let deploys = self.deploys.iter().copied().map(Place::Deploy);
+        deploys.chain(self.places.iter().cloned()).collect()
+    }
+}
+
+#[derive(Args)]
 pub(in crate::dploy) struct CancelArgs {
     /// The deploy, such as '#40'; without it, the one that runs
     #[arg(value_name = "number", value_parser = deploy_number)]
