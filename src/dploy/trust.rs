@@ -33,6 +33,8 @@ pub(super) struct Hosts {
 pub(super) enum What<'a> {
     /// The credentials for Marathon.
     MarathonLogin,
+    /// The credentials for Mesos, to the one that this Marathon names, and in the environment of the observer's app.
+    MesosLogin,
     /// The GitHub token, to GitHub's API.
     GithubToken,
     /// The GitHub token, in the environment of the observer's app.
@@ -68,6 +70,7 @@ impl What<'_> {
         let place = origin(url)?;
         Some(match self {
             Self::MarathonLogin => format!("marathon-login {place}"),
+            Self::MesosLogin => format!("mesos-login {place}"),
             Self::GithubToken => format!("github-token {place}"),
             Self::GithubTokenInMarathon => format!("github-token-in-marathon {place}"),
             Self::OperatorToken {
@@ -89,6 +92,7 @@ impl What<'_> {
     fn word(self) -> &'static str {
         match self {
             Self::MarathonLogin => "your credentials for Marathon",
+            Self::MesosLogin => "your credentials for Mesos, to the Mesos that it names",
             Self::GithubToken => "your GitHub token",
             Self::GithubTokenInMarathon => {
                 "your GitHub token, in the environment of the observer's app"
@@ -100,7 +104,7 @@ impl What<'_> {
     /// Who gets it.
     fn who(self) -> &'static str {
         match self {
-            Self::MarathonLogin | Self::GithubTokenInMarathon => "Marathon",
+            Self::MarathonLogin | Self::MesosLogin | Self::GithubTokenInMarathon => "Marathon",
             Self::GithubToken => "GitHub's API",
             Self::OperatorToken { .. } => "an observer",
         }
@@ -109,7 +113,7 @@ impl What<'_> {
     /// What names the address otherwise.
     fn flag(self) -> &'static str {
         match self {
-            Self::MarathonLogin | Self::GithubTokenInMarathon => {
+            Self::MarathonLogin | Self::MesosLogin | Self::GithubTokenInMarathon => {
                 "-marathon-url or DPLOY_MARATHON_URL"
             }
             Self::GithubToken => "-github-api or DPLOY_OBSERVER_GITHUB_API",

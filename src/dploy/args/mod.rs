@@ -97,6 +97,26 @@ pub(super) struct Global {
         help_heading = "Where"
     )]
     pub marathon_token: Option<Secret>,
+    /// User of Mesos' own basic authentication, to read what tasks wrote from its agents; the observer that run launches gets it too
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MESOS_USER",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
+    pub mesos_user: Option<String>,
+    /// Password of that user of Mesos
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MESOS_PASSWORD",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
+    pub mesos_password: Option<Secret>,
     /// Mesos-DNS, asked for what nothing else names
     #[arg(
         long,
@@ -170,6 +190,7 @@ impl Global {
         let given = [
             &self.marathon_password,
             &self.marathon_token,
+            &self.mesos_password,
             &self.token,
             &self.pat,
         ];

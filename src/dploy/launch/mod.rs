@@ -74,6 +74,8 @@ pub(super) async fn launch(
         &marathon.url,
         What::GithubTokenInMarathon,
     )?;
+    // its credentials go into the environment of the observer's app too
+    session.mesos(marathon)?;
     launch.run(repairs).await
 }
 

@@ -21,6 +21,7 @@ use crate::discovery;
 use crate::github;
 use crate::id::RepositoryName;
 use crate::marathon::{self, Credentials, MarathonError};
+use crate::mesos::{self, Mesos};
 use crate::secret::Secret;
 pub(super) use crate::transport::is_loopback;
 
@@ -226,6 +227,25 @@ impl Session {
             url,
             named,
         })
+    }
+
+    /// What tasks wrote, at the agents of a Marathon: its Mesos is named by it.
+    ///
+    /// # Errors
+    /// When the credentials for Mesos may not go there.
+    pub fn mesos(&self, marathon: &Marathon) -> anyhow::Result<Mesos> {
+        let user = given(self.global.mesos_user.as_ref());
+        if user.is_some() {
+            let (named, url) = (marathon.named, &marathon.url);
+            self.hosts
+                .confirm(self.terminal, named, url, What::MesosLogin)?;
+        }
+        let password = given_secret(self.global.mesos_password.as_ref());
+        let credentials = user.map(|user| mesos::Credentials {
+            user: user.clone(),
+            password: password.unwrap_or_else(|| Secret::new("")),
+        });
+        Ok(Mesos::new(marathon.client.clone(), credentials))
     }
 
     /// The GitHub token.

@@ -93,11 +93,11 @@ async fn rank(found: &Observer, workspace: Option<&Workspace>) -> u8 {
 }
 
 impl Session {
-    /// The workspace and the observer that deploys it.
+    /// The workspace, its Marathon, and the observer that deploys it, where one does.
     ///
     /// # Errors
-    /// When there is none, or it does not answer.
-    pub async fn observed(&self) -> anyhow::Result<(Workspace, Observer)> {
+    /// When an address is none, or Marathon does not answer.
+    pub async fn sought(&self) -> anyhow::Result<(Workspace, Marathon, Option<Observer>)> {
         let workspace = self.workspace()?;
         let marathon = if self.global.observer.is_some() {
             // the observer is enough: Marathon may be out of reach from here
@@ -105,7 +105,17 @@ impl Session {
         } else {
             self.marathon(Some(&workspace)).await?
         };
-        let Some(observer) = self.observer(Some(&workspace), &marathon).await? else {
+        let observer = self.observer(Some(&workspace), &marathon).await?;
+        Ok((workspace, marathon, observer))
+    }
+
+    /// The workspace and the observer that deploys it.
+    ///
+    /// # Errors
+    /// When there is none, or it does not answer.
+    pub async fn observed(&self) -> anyhow::Result<(Workspace, Observer)> {
+        let (workspace, _, observer) = self.sought().await?;
+        let Some(observer) = observer else {
             let why = format!(
                 "no observer deploys {}: `dploy run` launches one when dploy.app has repo_url and public_node and there is a .pat; -observer names one elsewhere",
                 workspace.app

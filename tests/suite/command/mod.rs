@@ -6,6 +6,7 @@ mod errors;
 mod following;
 mod launch;
 mod local;
+mod logs;
 mod observer;
 mod places;
 mod programs;

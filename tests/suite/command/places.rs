@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::shell::clone_of;
+use crate::support::shell::{Shell, clone_of};
 use crate::support::town::{Town, service};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,8 +76,8 @@ async fn a_number_is_a_deploy_only_where_it_says_so() {
     town.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_deploys_are_compared_service_by_service() {
+/// A town with three deploys, its clone, and the commit of the second.
+async fn three_deploys() -> (Town, Shell, String) {
     let mut web = service("/shop/web", 1, "");
     web["env"] = json!({"COLOUR": "green", "API_TOKEN": "a-secret-of-the-spec"});
     let town = Town::with(&[("web", web.clone()), ("api", service("/shop/api", 1, ""))]).await;
@@ -99,6 +99,12 @@ async fn two_deploys_are_compared_service_by_service() {
     town.git(&["rm", "-q", "specs/api.json"]);
     town.push("jobs");
     town.ended(3).await;
+    (town, shell, second)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_deploys_are_compared_service_by_service() {
+    let (town, shell, second) = three_deploys().await;
     // the last deploy, two of them, one against what is live; by number, in quotes, by commit
     for (arguments, lines, code) in [
         (
@@ -162,6 +168,12 @@ async fn two_deploys_are_compared_service_by_service() {
         (&json!(1), &json!(1)),
         "{told}"
     );
+    town.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_shows_what_one_may_see_and_refuses_what_is_not_there() {
+    let (town, shell, _) = three_deploys().await;
     // whoever is nobody sees which fields, and the values of few
     let diff = town.get("/apps/shop/diff?from=%231&to=%232").await;
     let fields = diff["services"][0]["diff"].as_array().unwrap();

@@ -1,4 +1,7 @@
-//! What the tasks of an app write, through the observer: all of them together, with the instance in front of each line.
+//! What the tasks of an app write, through the observer, or where none runs, from their agents: all of them together, with the
+//! instance in front of each line.
+
+mod source;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -7,12 +10,11 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 
-use super::absence::Absence;
+use self::source::{Service, Source, Trouble};
 use super::args::LogsArgs;
 use super::session::Session;
 use super::terminal::{DIM, paint};
-use crate::api::{AppPage, ProblemCode, ServiceBody};
-use crate::client::{Client, ClientError, LogFrom};
+use crate::client::LogFrom;
 use crate::id::{AppId, ServiceId};
 
 /// Between two looks at what was written.
@@ -43,47 +45,56 @@ struct Tasks {
 }
 
 pub(super) async fn run(session: &Session, args: &LogsArgs) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = session.observed().await?;
-    let mut client = session.operator(&observer)?;
-    let mut absence = Absence::endless(session);
+    let (workspace, marathon, observer) = session.sought().await?;
     let app = &workspace.app;
+    let mut source = match observer {
+        Some(observer) if observer.alive => {
+            let client = session.operator(&observer)?;
+            Source::observer(session, client, app, args.follow)
+        }
+        // who waits for it would read nothing in the hour of need
+        away => {
+            let marathon = match &away {
+                Some(observer) => {
+                    let note = format!("{}: read from the agents", observer.silence());
+                    session.terminal.hint(note);
+                    session.marathon(Some(&workspace)).await?
+                }
+                None => marathon,
+            };
+            let mesos = session.mesos(&marathon)?;
+            Source::agents(marathon.client, mesos, app, session.global.secrets())
+        }
+    };
     let (mut tasks, mut first) = (Tasks::default(), true);
     loop {
-        let mut looked = client.app(app).await;
-        match &looked {
-            // where Marathon does not say what runs, nothing is gone
-            Ok(Some(page)) if page.app.seen_at.is_none() && args.follow => {}
-            Ok(Some(page)) => {
+        let looked = match source.services().await {
+            Ok(None) => Ok(()),
+            Ok(Some(services)) => {
                 // of what begins while one follows everything is read
                 let from = if first { None } else { Some(0) };
-                tasks.list(page, args, from)?;
+                tasks.list(app, services, args, from)?;
                 first = false;
+                if tasks.all.is_empty() && !args.follow {
+                    bail!("Marathon names no task of {app}");
+                }
+                tasks.read(session, &mut source, args).await
             }
-            Ok(None) => bail!("{app} is not at the observer any more"),
-            Err(_) => {}
-        }
-        if looked.is_ok() {
-            if tasks.all.is_empty() && !args.follow {
-                bail!("Marathon names no task of {app}");
-            }
-            looked = tasks.read(session, &client, app, args).await.map(|()| None);
-        }
+            Err(trouble) => Err(trouble),
+        };
         match looked {
-            Ok(_) if !args.follow => return Ok(ExitCode::SUCCESS),
-            Err(error) if !args.follow => return Err(error.into()),
-            Ok(_) => absence.ends(),
+            Ok(()) if !args.follow => return Ok(ExitCode::SUCCESS),
+            Ok(()) => {}
             // a restart or a proxy's moment is waited for
-            Err(error) => {
-                let why = absence.lasts(&mut client, error).await?;
-                tasks.complains(session, why);
-            }
+            Err(Trouble::Passes(why)) if args.follow => tasks.complains(session, why),
+            Err(trouble) => return Err(trouble.into_error()),
         }
         tokio::time::sleep(AGAIN).await;
     }
 }
 
 /// Whether the words on the command line mean this service.
-fn is_meant(service: &ServiceBody, args: &LogsArgs) -> bool {
+fn is_meant(service: &Service, args: &LogsArgs) -> bool {
     let id = service.id.as_str();
     args.service.as_deref().is_none_or(|named| {
         let named = named.trim_start_matches('/');
@@ -93,28 +104,27 @@ fn is_meant(service: &ServiceBody, args: &LogsArgs) -> bool {
 
 impl Tasks {
     /// Takes in the tasks that there are; those that are gone are read to their end.
-    fn list(&mut self, page: &AppPage, args: &LogsArgs, from: Option<u64>) -> anyhow::Result<()> {
-        let meant: Vec<&ServiceBody> = page.services.iter().filter(|s| is_meant(s, args)).collect();
-        if let (Some(named), true) = (&args.service, meant.is_empty()) {
-            bail!(
-                "{} has no service {named}; `dploy status` lists them",
-                page.app.app
-            );
+    fn list(
+        &mut self,
+        app: &AppId,
+        mut services: Vec<Service>,
+        args: &LogsArgs,
+        from: Option<u64>,
+    ) -> anyhow::Result<()> {
+        services.retain(|s| is_meant(s, args));
+        if let (Some(named), true) = (&args.service, services.is_empty()) {
+            bail!("{app} has no service {named}; `dploy status` lists them");
         }
         for reading in self.all.values_mut() {
             reading.listed = false;
         }
-        for service in meant {
-            let failed = service
-                .runs
-                .last_failure
-                .iter()
-                .filter_map(|f| f.task.as_ref());
+        for service in services {
             // the last that failed explains more than nothing
-            let failed = failed.filter(|_| service.runs.tasks.is_empty() && !args.follow);
-            let listed = service.runs.tasks.iter().map(|t| &t.task);
-            for task in listed.chain(failed) {
-                let reading = self.all.entry(task.clone()).or_insert_with(|| Reading {
+            let failed = service
+                .failed
+                .filter(|_| service.tasks.is_empty() && !args.follow);
+            for task in service.tasks.into_iter().chain(failed) {
+                let reading = self.all.entry(task).or_insert_with(|| Reading {
                     service: service.id.clone(),
                     offset: from,
                     listed: true,
@@ -135,33 +145,39 @@ impl Tasks {
     /// Reads on in all of them. What one cannot be read for is said, unless it is the only one.
     ///
     /// # Errors
-    /// Where the observer does not answer, or the only task cannot be read.
+    /// Where nobody answers, or the only task cannot be read.
     async fn read(
         &mut self,
         session: &Session,
-        client: &Client,
-        app: &AppId,
+        source: &mut Source<'_>,
         args: &LogsArgs,
-    ) -> Result<(), ClientError> {
-        let stream = if args.stderr { "stderr" } else { "stdout" };
+    ) -> Result<(), Trouble> {
         let open = self.all.iter_mut().filter(|(_, reading)| !reading.over);
         let open: Vec<(&String, &mut Reading)> = open.collect();
         let several = open.len() > 1;
-        let mut trouble = None;
+        let (mut said, mut read_any) = (None, open.is_empty());
         for (task, reading) in open {
-            let how = (args.number, several);
-            match part(session, client, app, (task, &mut *reading), stream, how).await {
-                Ok(()) => reading.over = !reading.listed,
-                Err(error) if error.passes() || !args.follow && !several => return Err(error),
-                // what is gone is not read any more
-                Err(error) => {
+            let read = part(session, source, (task, &mut *reading), args, several).await;
+            match read {
+                Ok(()) => {
                     reading.over = !reading.listed;
-                    trouble = Some(format!("{}: {error}", short(task)));
+                    read_any = true;
+                }
+                Err(trouble @ Trouble::Passes(_)) => return Err(trouble),
+                Err(trouble) if !args.follow && !several => return Err(trouble),
+                // what is gone is not read any more
+                Err(trouble) => {
+                    reading.over = !reading.listed;
+                    said = Some(format!("{}: {:#}", short(task), trouble.into_error()));
                 }
             }
         }
-        if let Some(why) = trouble {
-            self.complains(session, why);
+        match said {
+            Some(why) if !args.follow && !read_any => {
+                return Err(Trouble::Stays(anyhow::anyhow!("{why}")));
+            }
+            Some(why) => self.complains(session, why),
+            None => {}
         }
         Ok(())
     }
@@ -178,27 +194,25 @@ impl Tasks {
 /// Reads on in what a task wrote, and says it.
 async fn part(
     session: &Session,
-    client: &Client,
-    app: &AppId,
+    source: &mut Source<'_>,
     (task, reading): (&String, &mut Reading),
-    stream: &str,
-    (number, several): (usize, bool),
-) -> Result<(), ClientError> {
+    args: &LogsArgs,
+    several: bool,
+) -> Result<(), Trouble> {
+    let stream = if args.stderr { "stderr" } else { "stdout" };
     let mut from = reading
         .offset
-        .map_or(LogFrom::Tail(number), LogFrom::Offset);
+        .map_or(LogFrom::Tail(args.number), LogFrom::Offset);
     loop {
-        let log = match client.log(app, &reading.service, task, stream, from).await {
-            Ok(log) => log,
+        let written = match source.read(&reading.service, task, stream, from).await {
+            Ok(written) => written,
             // it has not begun to write, or was not launched yet
-            Err(error) if error.is(ProblemCode::NotFound) && reading.offset.unwrap_or(0) == 0 => {
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            Err(Trouble::Nothing(_)) if reading.offset.unwrap_or(0) == 0 => return Ok(()),
+            Err(trouble) => return Err(trouble),
         };
-        let goes_on = reading.offset.is_some_and(|offset| log.offset > offset);
-        reading.offset = Some(log.offset);
-        for line in &log.lines {
+        let goes_on = reading.offset.is_some_and(|offset| written.offset > offset);
+        reading.offset = Some(written.offset);
+        for line in &written.lines {
             if session.terminal.json {
                 let line = json!({"service": reading.service, "task": task, "stream": stream, "line": line});
                 session.terminal.say(line);
@@ -210,10 +224,10 @@ async fn part(
                 session.terminal.say(line);
             }
         }
-        if !goes_on || log.lines.is_empty() {
+        if !goes_on || written.lines.is_empty() {
             return Ok(());
         }
-        from = LogFrom::Offset(log.offset);
+        from = LogFrom::Offset(written.offset);
     }
 }
 
