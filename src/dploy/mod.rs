@@ -16,6 +16,7 @@ mod limit;
 mod list;
 mod logs;
 mod ls;
+mod manual;
 mod open;
 mod operate;
 mod preview;
@@ -33,9 +34,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches as _;
 
-use self::args::{Command, Dploy, Shell};
+use self::args::{Command, Dploy, program};
 use self::failure::{CHANGES, FAILED, Failure, HELD};
 use self::session::Session;
 use crate::cli::{command_first, go_style};
@@ -46,8 +47,8 @@ pub use self::failure::Word;
 /// Runs the program. `arguments` begin with its name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = command_first(go_style(arguments), &Dploy::command());
-    let parsed = Dploy::command().try_get_matches_from(&arguments);
+    let arguments = command_first(go_style(arguments), &program());
+    let parsed = program().try_get_matches_from(&arguments);
     let parsed = parsed.and_then(|matches| Dploy::from_arg_matches(&matches));
     let dploy = match parsed {
         Ok(dploy) => dploy,
@@ -144,21 +145,13 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Token(command) => token::run(&session, command).await,
         Command::Doctor => doctor::run(&session).await,
         Command::Completions { shell } => {
-            complete(*shell);
+            manual::complete(*shell);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => manual::man(&session, folder.as_deref()),
+        Command::Flags => {
+            manual::flags();
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-fn complete(shell: Shell) {
-    let mut command = Dploy::command();
-    let mut out = Vec::new();
-    let shell = match shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Zsh => clap_complete::Shell::Zsh,
-        Shell::Fish => clap_complete::Shell::Fish,
-    };
-    clap_complete::generate(shell, &mut command, "dploy", &mut out);
-    // a reader that has seen enough is no error
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), &out);
 }

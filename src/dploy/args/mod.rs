@@ -1,5 +1,6 @@
 //! The arguments of `dploy`: one type a command, each flag with its help and its variable.
 
+mod examples;
 mod launch;
 mod operate;
 mod place;
@@ -7,8 +8,10 @@ mod token;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+pub(super) use self::examples::EXAMPLES;
+use self::examples::with_examples;
 pub(super) use self::launch::{AdoptArgs, LaunchArgs};
 pub(super) use self::operate::{
     AdoptCommandArgs, CancelArgs, DeployArgs, DiffArgs, FollowArgs, LockArgs, ReasonArgs,
@@ -35,8 +38,13 @@ pub(super) struct Dploy {
     pub command: Command,
 }
 
-/// Where a help text lists what every command understands: below what is the command's own.
-const LAST: usize = 900;
+/// Where a help text lists what every command understands.
+const EVERYWHERE: &str = "Everywhere";
+
+/// The whole command line.
+pub(super) fn program() -> clap::Command {
+    with_examples(Dploy::command())
+}
 
 /// What every command understands.
 #[derive(Args, Clone)]
@@ -48,14 +56,14 @@ pub(super) struct Global {
         global = true,
         value_name = "folder",
         default_value = ".",
-        display_order = LAST
+        help_heading = EVERYWHERE, hide_short_help = true
     )]
     pub workspace: PathBuf,
     /// All there is to show: more columns in ls and ps, groups in ls, every app in status, every deploy in history
-    #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, display_order = LAST)]
+    #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, help_heading = EVERYWHERE, hide_short_help = true)]
     pub all: bool,
     /// JSON instead of text
-    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, display_order = LAST)]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, help_heading = EVERYWHERE, hide_short_help = true)]
     pub json: bool,
     /// Marathon; without it, the one that dploy.app names
     #[arg(
@@ -64,7 +72,8 @@ pub(super) struct Global {
         env = "DPLOY_MARATHON_URL",
         value_name = "url",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub marathon_url: Option<String>,
     /// User for Marathon: basic authentication, or a login where the address has a path (DC/OS)
@@ -74,7 +83,8 @@ pub(super) struct Global {
         env = "DPLOY_MARATHON_USER",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub marathon_user: Option<String>,
     /// The password of that user
@@ -84,7 +94,8 @@ pub(super) struct Global {
         env = "DPLOY_MARATHON_PASSWORD",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub marathon_password: Option<Secret>,
     /// DC/OS authentication token for Marathon
@@ -94,7 +105,8 @@ pub(super) struct Global {
         env = "DPLOY_MARATHON_TOKEN",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub marathon_token: Option<Secret>,
     /// User of Mesos' own basic authentication, to read what tasks wrote from its agents; the observer that run launches gets it too
@@ -104,7 +116,8 @@ pub(super) struct Global {
         env = "DPLOY_MESOS_USER",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub mesos_user: Option<String>,
     /// Password of that user of Mesos
@@ -114,7 +127,8 @@ pub(super) struct Global {
         env = "DPLOY_MESOS_PASSWORD",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub mesos_password: Option<Secret>,
     /// Mesos-DNS, asked for what nothing else names
@@ -125,7 +139,8 @@ pub(super) struct Global {
         value_name = "url",
         default_value = USUAL_MESOS_DNS,
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub mesos_dns: String,
     /// The observer; without it, the one that Marathon runs
@@ -135,7 +150,8 @@ pub(super) struct Global {
         env = "DPLOY_OBSERVER_URL",
         value_name = "url",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub observer: Option<String>,
     /// The observer's operator token; without it, .dploy-token in the workspace
@@ -145,7 +161,8 @@ pub(super) struct Global {
         env = "DPLOY_OBSERVER_TOKEN",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub token: Option<Secret>,
     /// GitHub's API; without it, that of the repository in dploy.app
@@ -155,7 +172,8 @@ pub(super) struct Global {
         env = "DPLOY_OBSERVER_GITHUB_API",
         value_name = "url",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub github_api: Option<String>,
     /// The GitHub token; without it, .pat in the workspace
@@ -165,7 +183,8 @@ pub(super) struct Global {
         env = "DPLOY_OBSERVER_GITHUB_PAT",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub pat: Option<Secret>,
     /// Certificate authorities to trust beside those of the system, in PEM: those of a company
@@ -175,11 +194,13 @@ pub(super) struct Global {
         env = "DPLOY_CA_CERT",
         value_name = "file",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub ca_cert: Option<PathBuf>,
     /// Seconds that Marathon, the observer and GitHub have for one answer
-    #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = "Where", value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = EVERYWHERE,
+        hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
 }
 
@@ -255,6 +276,14 @@ pub(super) enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Man pages of dploy and each of its commands, into a folder
+    Man {
+        /// The folder, which is made; without it, the page of dploy goes to standard output
+        folder: Option<PathBuf>,
+    },
+    /// The flags that every command has: where Marathon, the observer and GitHub are, what they are shown, how it is said
+    #[command(hide = true)]
+    Flags,
 }
 
 /// Shells that completions are made for.

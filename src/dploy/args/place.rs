@@ -18,7 +18,8 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix('#') {
-            Some(number) => deploy_number(number).map(Self::Deploy),
+            Some(number) if !number.starts_with('#') => deploy_number(number).map(Self::Deploy),
+            Some(_) => Err(no_number(text)),
             None if text.trim().is_empty() => Err("a commit is missing".to_owned()),
             None => Ok(Self::Commit(text.to_owned())),
         }
@@ -30,9 +31,12 @@ pub(in crate::dploy) fn deploy_number(text: &str) -> Result<DeployNumber, String
     let number = text.strip_prefix('#').unwrap_or(text);
     let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     let number = Some(number).filter(|_| digits).and_then(|n| n.parse().ok());
-    number.filter(|n| *n > 0).map(DeployNumber).ok_or_else(|| {
-        format!("{text:?} is no number of a deploy: they count from 1, write -deploy 40 or '#40'")
-    })
+    let number = number.filter(|n| *n > 0).map(DeployNumber);
+    number.ok_or_else(|| no_number(text))
+}
+
+fn no_number(text: &str) -> String {
+    format!("{text:?} is no number of a deploy: they count from 1, write -deploy 40 or '#40'")
 }
 
 /// A deploy by its number, where a commit may be named too.

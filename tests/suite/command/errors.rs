@@ -1175,19 +1175,3 @@ async fn an_observer_that_shows_nothing_to_strangers_is_read_with_the_token() {
     }
     town.end().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn completions_are_of_the_shell() {
-    let shell = Shell::new();
-    for name in ["bash", "zsh", "fish"] {
-        let out = shell.ok(&["completions", name]).await;
-        for word in ["dploy", "dryrun", "marathon-url", "detailed-exitcode"] {
-            assert!(out.contains(word), "{name}: no {word}");
-        }
-    }
-    let script = shell.ok(&["completions", "bash"]).await;
-    shell.write("dploy.bash", &script);
-    let check = shell.command("bash").args(["-n", "dploy.bash"]).output();
-    let (code, _, err) = crate::support::program::ended(check, "bash -n").await;
-    assert_eq!((code, err.as_str()), (0, ""));
-}

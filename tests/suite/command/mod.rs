@@ -7,6 +7,7 @@ mod following;
 mod launch;
 mod local;
 mod logs;
+mod manual;
 mod observer;
 mod places;
 mod programs;
