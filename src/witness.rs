@@ -17,7 +17,7 @@ use crate::marathon::LiveApp;
 use crate::mesos::{LogError, TaskAt};
 use crate::pulse::Pulse;
 use crate::rollout;
-use crate::secret::{looks_secret, password_in_url, plain};
+use crate::secret::{Redactor, looks_secret, password_in_url, plain};
 
 /// So many lines are kept.
 const LINES: usize = 50;
@@ -288,7 +288,7 @@ pub fn of_mesos(line: &str) -> bool {
 
 /// What must not be shown of what tasks write: what this process knows as secret, and what the environment of the service calls so.
 pub struct Hidden<'a> {
-    context: &'a Context,
+    known: &'a Redactor,
     values: Vec<String>,
 }
 
@@ -296,6 +296,12 @@ impl<'a> Hidden<'a> {
     /// Of a service as it runs.
     #[must_use]
     pub fn of(context: &'a Context, live: &LiveApp) -> Self {
+        Self::by(context.store.log().redactor(), live)
+    }
+
+    /// The same, and what somebody else knows to be secret.
+    #[must_use]
+    pub fn by(known: &'a Redactor, live: &LiveApp) -> Self {
         let env = live.raw.get("env").and_then(Value::as_object);
         let secret = env
             .into_iter()
@@ -303,7 +309,7 @@ impl<'a> Hidden<'a> {
             .filter(|(name, _)| looks_secret(name));
         let values = secret.filter_map(|(_, value)| value.as_str());
         Self {
-            context,
+            known,
             // what is shorter stands in any text; of what has several lines each is one
             values: values
                 .flat_map(str::lines)
@@ -325,8 +331,15 @@ impl<'a> Hidden<'a> {
         if let Some(password) = password.map(str::to_owned) {
             line = line.replace(&password, "••••");
         }
-        self.context.store.log().redactor().clean(&line)
+        self.known.clean(&line)
     }
+}
+
+/// Lines as people read them: what is no UTF-8 is shown as such, and nothing secret.
+#[must_use]
+pub fn lines(bytes: &[u8], hidden: &Hidden<'_>) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().map(|line| hidden.clean(line)).collect()
 }
 
 #[cfg(test)]

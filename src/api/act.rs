@@ -156,6 +156,32 @@ pub struct PlanBody {
     pub plan: String,
 }
 
+/// One service of a comparison.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct DiffService {
+    /// The service.
+    pub id: ServiceId,
+    /// `create`, `update` or `remove`.
+    pub change: String,
+    /// Which fields differ.
+    pub diff: Vec<crate::spec::Change>,
+}
+
+/// Answer to `GET /apps/{id}/diff`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct DiffBody {
+    /// The app.
+    pub app: AppId,
+    /// What is compared; null where nothing was deployed before.
+    pub from: Option<DeployRef>,
+    /// With what.
+    pub to: DeployRef,
+    /// The services that differ.
+    pub services: Vec<DiffService>,
+    /// How many do not.
+    pub unchanged: usize,
+}
+
 /// Answer to `DELETE /apps/{id}`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DestroyedBody {

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use access::{MadeTokenBody, NewTokenBody, SessionBody, SessionsBody, TokenBody, TokensBody};
 pub use act::{
-    ActBody, Came, DestroyedBody, PlanBody, PlanInstances, PlanService, QueuedBody, RegisterBody,
-    ResultBody,
+    ActBody, Came, DestroyedBody, DiffBody, DiffService, PlanBody, PlanInstances, PlanService,
+    QueuedBody, RegisterBody, ResultBody,
 };
 pub use deploy::{
     DeployBody, FailedTaskBody, FailureBody, LastWords, LogBody, RunsBody, ServiceBody, TaskBody,

@@ -12,6 +12,9 @@ pub enum ClientError {
     /// It understood and refused.
     #[error("{}", said(.0))]
     Refused(Box<Problem>),
+    /// A proxy answers that nobody is behind it, or the observer that it cannot. The call may have been carried out.
+    #[error("the observer at {0} does not answer: what stands in front of it says {1}")]
+    Away(String, u16),
     /// It answers what an observer does not.
     #[error("what answers at {0} is no observer: {1}")]
     Foreign(String, String),
@@ -25,6 +28,16 @@ fn said(problem: &Problem) -> String {
 }
 
 impl ClientError {
+    /// Whether another answer may come by itself: it is started again, or its log cannot be written for a moment.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable(..) | Self::Away(..) => true,
+            Self::Refused(problem) => problem.is(ProblemCode::LogUnavailable),
+            Self::Foreign(..) => false,
+        }
+    }
+
     /// Whether it refused for this reason.
     #[must_use]
     pub fn is(&self, code: ProblemCode) -> bool {

@@ -1,9 +1,11 @@
 //! The client of the observer's own HTTP API, as `dploy` uses it.
 
+mod act;
 mod error;
 
 use std::time::Duration;
 
+pub use act::Acted;
 pub use error::ClientError;
 use error::untrusted;
 use reqwest::{Method, StatusCode};
@@ -11,9 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::{
-    ActBody, AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, HookBody, LogBody,
-    MadeTokenBody, NewTokenBody, PlanBody, Problem, ProblemCode, QueuedBody, RegisterBody,
-    TokensBody, WhyBody,
+    AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, DiffBody, HookBody, LogBody,
+    MadeTokenBody, NewTokenBody, PlanBody, Problem, ProblemCode, RegisterBody, TokensBody, WhyBody,
 };
 use crate::id::{AppId, DeployNumber, ServiceId};
 use crate::secret::{Secret, plain};
@@ -21,17 +22,6 @@ use crate::transport::client_of;
 
 /// Answers larger than this are not the observer's.
 const LARGEST: usize = 16 * 1024 * 1024;
-
-/// What an action came to.
-#[derive(Debug)]
-pub enum Acted {
-    /// A deploy was queued.
-    Queued(QueuedBody),
-    /// What would be done.
-    Plan(Box<PlanBody>),
-    /// `unchanged`, `held` or `done`, and why.
-    Said(String, Option<String>),
-}
 
 /// The client. Without a token it reads what anybody may read.
 #[derive(Clone)]
@@ -155,12 +145,26 @@ impl Client {
         path: &str,
         body: Option<Value>,
     ) -> Result<(StatusCode, T), ClientError> {
+        self.keyed(method, path, body, None).await
+    }
+
+    /// The same under an `Idempotency-Key`.
+    async fn keyed<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        key: Option<&str>,
+    ) -> Result<(StatusCode, T), ClientError> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.base))
             .header("accept", "application/json");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
         }
         if let Some(body) = body {
             request = request.json(&body);
@@ -177,6 +181,10 @@ impl Client {
             Ok(mut problem) => {
                 problem.detail = plain(&problem.detail, 1000);
                 ClientError::Refused(Box::new(problem))
+            }
+            // a proxy that has nobody behind it
+            Err(_) if status.is_server_error() => {
+                ClientError::Away(self.base.clone(), status.as_u16())
             }
             Err(_) => self.foreign(&format!("{path} answers {status}")),
         })
@@ -243,6 +251,33 @@ impl Client {
         number: DeployNumber,
     ) -> Result<DeployBody, ClientError> {
         self.get(&format!("/apps/{app}/deploys/{}.json", number.0))
+            .await
+    }
+
+    /// In what two deploys or commits differ. Without the second it is what is live, without both what the last deploy changed.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn diff(
+        &self,
+        app: &AppId,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<DiffBody, ClientError> {
+        let side = |name: &str, place: Option<&str>| {
+            place.map(|place| {
+                let place = percent_encoding::utf8_percent_encode(
+                    place,
+                    percent_encoding::NON_ALPHANUMERIC,
+                );
+                format!("{name}={place}")
+            })
+        };
+        let sides: Vec<String> = [side("from", from), side("to", to)]
+            .into_iter()
+            .flatten()
+            .collect();
+        self.get(&format!("/apps/{app}/diff?{}", sides.join("&")))
             .await
     }
 
@@ -335,48 +370,6 @@ impl Client {
         let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
         let path = format!("/tokens/{name}");
         Ok(self.call(Method::DELETE, &path, None).await?.1)
-    }
-
-    /// Acts on an app: `deploy`, `rollback`, `cancel`, `lock` …
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn act(
-        &self,
-        app: &AppId,
-        action: &str,
-        body: &ActBody,
-    ) -> Result<Acted, ClientError> {
-        self.act_on(app.as_str(), action, body).await
-    }
-
-    /// Acts on an app, or on one service by its percent-encoded id.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn act_on(
-        &self,
-        target: &str,
-        action: &str,
-        body: &ActBody,
-    ) -> Result<Acted, ClientError> {
-        let body = serde_json::to_value(body).ok();
-        let path = format!("/apps/{target}/{action}");
-        let (_, answer): (_, Value) = self.call(Method::POST, &path, body).await?;
-        let unreadable = |e: serde_json::Error| self.foreign(&format!("{path}: {e}"));
-        if answer.get("result").is_some() {
-            let text = |key: &str| answer[key].as_str().map(str::to_owned);
-            let result = text("result").unwrap_or_default();
-            return Ok(Acted::Said(result, text("sentence")));
-        }
-        if answer.get("plan").is_some() {
-            return serde_json::from_value(answer)
-                .map(|plan| Acted::Plan(Box::new(plan)))
-                .map_err(unreadable);
-        }
-        serde_json::from_value(answer)
-            .map(Acted::Queued)
-            .map_err(unreadable)
     }
 
     /// Takes an app down; the answer says what is done and what is open.

@@ -3,12 +3,15 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use tokio::signal::unix::Signal;
 
+use super::absence::Absence;
+use super::failure::{FAILED, Failure, HELD, Word};
+use super::limit::Limit;
 use super::progress::{self, Line};
+use super::session::Session;
 use super::terminal::{GREEN, Progress, RED, Shown, Terminal, YELLOW, cancels, interrupts, paint};
-use crate::api::{ActBody, DeployBody};
+use crate::api::{ActBody, DeployBody, QueuedBody};
 use crate::client::{Client, ClientError};
 use crate::history::DeployState;
 use crate::id::{AppId, DeployNumber};
@@ -17,77 +20,149 @@ use crate::secret::plain;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// The observer may be silent for so many looks in a row, as while it is started again.
-const SILENT: u32 = 120;
+/// How to look at what is not followed any more.
+const LOOK_AT_IT: &str = "`dploy status -watch` shows how it goes, `dploy logs -f` what it writes.";
 
-/// Follows a deploy until it has ended; a deploy that was superseded leads to the one that overtook it.
-///
-/// # Errors
-/// When the observer is silent for a minute, or somebody does not want to look any longer.
-pub(super) async fn deploy(
-    terminal: Terminal,
-    observer: &Client,
-    app: &AppId,
-    number: DeployNumber,
-) -> anyhow::Result<ExitCode> {
-    let (mut number, mut silent) = (number, 0);
-    let mut interrupts = interrupts()?;
-    let mut progress = Progress::new(terminal);
-    loop {
-        match observer.deploy(app, number).await {
-            Ok(deploy) if deploy.state.ended() => {
-                progress.show(lines(&deploy));
-                if let Some(next) = superseded_by(&deploy) {
-                    terminal.note(format!("{number} was overtaken by {next}"));
+/// Who follows, and where.
+pub(super) struct Follower<'a> {
+    pub session: &'a Session,
+    pub client: Client,
+    pub app: &'a AppId,
+    pub limit: Limit,
+}
+
+impl Follower<'_> {
+    /// A deploy that was accepted: it is followed, or left alone.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn accepted(self, queued: QueuedBody) -> anyhow::Result<ExitCode> {
+        let terminal = self.session.terminal;
+        let line = format!("deploy {}  {}", queued.deploy, queued.url);
+        if !self.limit.detach {
+            terminal.note(line);
+            return self.deploy(queued.deploy).await;
+        }
+        if terminal.json {
+            terminal.data(&queued)?;
+        } else {
+            terminal.say(line);
+        }
+        terminal.hint(LOOK_AT_IT);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The same of one that was under way before.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn under_way(self, deploy: DeployNumber) -> anyhow::Result<ExitCode> {
+        if !self.limit.detach {
+            return self.deploy(deploy).await;
+        }
+        let url = format!(
+            "{}/apps/{}/deploys/{}",
+            self.client.base(),
+            self.app,
+            deploy.0
+        );
+        self.accepted(QueuedBody { deploy, url }).await
+    }
+
+    /// Follows a deploy until it has ended; a deploy that was superseded leads to the one that overtook it.
+    ///
+    /// # Errors
+    /// When it does not end well, the observer is silent for too long, or somebody does not want to look any longer.
+    pub async fn deploy(mut self, mut number: DeployNumber) -> anyhow::Result<ExitCode> {
+        let terminal = self.session.terminal;
+        let mut absence = Absence::limited(self.session);
+        let mut interrupts = interrupts()?;
+        let mut progress = Progress::new(terminal);
+        let (mut pause, mut last) = (Duration::ZERO, None);
+        loop {
+            let look = async {
+                tokio::time::sleep(pause).await;
+                self.client.deploy(self.app, number).await
+            };
+            let seen = tokio::select! {
+                seen = look => seen,
+                _ = interrupts.recv() => {
                     progress.keep();
-                    number = next;
+                    self.interrupted(&mut interrupts, number).await?;
                     continue;
                 }
+                () = self.limit.over() => {
+                    progress.keep();
+                    if let Some(deploy) = last.filter(|_| terminal.json) {
+                        terminal.data(&deploy)?;
+                    }
+                    return Err(self.limit.reached(&format!("deploy {number}"), LOOK_AT_IT).into());
+                }
+            };
+            pause = LOOK;
+            let deploy = match seen {
+                Ok(deploy) => deploy,
+                Err(error) => {
+                    let why = absence.lasts(&mut self.client, error).await;
+                    let why = why.map_err(|error| lost(&error, number))?;
+                    progress.show(Shown::alone("waiting".to_owned(), Some(why)));
+                    continue;
+                }
+            };
+            absence.ends();
+            progress.show(lines(&deploy));
+            if let Some(next) = superseded_by(&deploy) {
+                terminal.note(format!("{number} was overtaken by {next}"));
+                progress.keep();
+                number = next;
+            } else if deploy.state.ended() {
                 return ended(terminal, &deploy);
             }
-            Ok(deploy) => {
-                silent = 0;
-                progress.show(lines(&deploy));
-            }
-            Err(ClientError::Unreachable(..)) if silent < SILENT => silent += 1,
-            Err(error) => return Err(error.into()),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = interrupts.recv() => {
-                progress.keep();
-                interrupted(terminal, &mut interrupts, observer, app, number).await?;
-            }
+            last = Some(deploy);
         }
     }
+
+    /// Ctrl-C: to cancel is one thing, to look away another.
+    async fn interrupted(
+        &self,
+        interrupts: &mut Signal,
+        number: DeployNumber,
+    ) -> anyhow::Result<()> {
+        let question = format!(
+            "Cancel deploy {number} of {} at {}?",
+            self.app,
+            self.client.base()
+        );
+        let Some(cancelled) = cancels(self.session.terminal, interrupts, question).await else {
+            let why = format!("stopped looking; deploy {number} goes on");
+            return Err(Failure::of(Word::Interrupted, why).hint(LOOK_AT_IT).into());
+        };
+        if cancelled {
+            let body = ActBody {
+                deploy: Some(number.0.into()),
+                ..ActBody::default()
+            };
+            self.client.act(self.app, "cancel", &body).await?;
+        }
+        Ok(())
+    }
+}
+
+/// That nobody says any more how a deploy goes.
+fn lost(error: &ClientError, number: DeployNumber) -> Failure {
+    let mut failure = Failure::from_error_of(error);
+    if error.passes() {
+        failure = failure.hint(format!(
+            "Deploy {number} goes on as soon as the observer runs; `dploy doctor` looks closer."
+        ));
+    }
+    failure
 }
 
 fn superseded_by(deploy: &DeployBody) -> Option<DeployNumber> {
     let by = deploy.superseded_by.as_ref()?;
     by.deploy
         .filter(|_| deploy.state == DeployState::Superseded)
-}
-
-/// Ctrl-C: to cancel is one thing, to look away another.
-async fn interrupted(
-    terminal: Terminal,
-    interrupts: &mut Signal,
-    observer: &Client,
-    app: &AppId,
-    number: DeployNumber,
-) -> anyhow::Result<()> {
-    let Some(cancelled) = cancels(terminal, interrupts, format!("Cancel deploy {number}?")).await
-    else {
-        bail!("stopped looking; deploy {number} goes on, `dploy status` shows how");
-    };
-    if cancelled {
-        let body = ActBody {
-            deploy: Some(number.0.into()),
-            ..ActBody::default()
-        };
-        observer.act(app, "cancel", &body).await?;
-    }
-    Ok(())
 }
 
 fn lines(deploy: &DeployBody) -> Vec<Shown> {
@@ -120,14 +195,28 @@ fn ended(terminal: Terminal, deploy: &DeployBody) -> anyhow::Result<ExitCode> {
         || deploy.sentence.clone().unwrap_or_default(),
         |failure| format!("{}: {}", failure.code, failure.sentence),
     );
-    let (style, code) = match deploy.state {
-        DeployState::Succeeded | DeployState::Unchanged => (GREEN, ExitCode::SUCCESS),
-        DeployState::Superseded => (YELLOW, ExitCode::from(super::HELD)),
-        _ => (RED, ExitCode::from(super::FAILED)),
+    let said = format!("{what} {}", deploy.state.word());
+    let (style, failure) = match (deploy.state, &deploy.failure) {
+        (DeployState::Succeeded | DeployState::Unchanged, _) => (GREEN, None),
+        (DeployState::Superseded, _) => (YELLOW, Some(Word::Superseded.word())),
+        (DeployState::Cancelled, None) => (RED, Some(Word::Cancelled.word())),
+        (_, Some(failure)) => (RED, Some(failure.code.as_str())),
+        (_, None) => (RED, Some(Word::Error.word())),
     };
     if !terminal.json {
-        let word = paint(style, format!("{what} {}", deploy.state.word()));
+        let word = paint(style, &said);
         terminal.say(format!("{word}: {}", plain(&sentence, 1000)));
     }
-    Ok(code)
+    let exit = if deploy.state == DeployState::Superseded {
+        HELD
+    } else {
+        FAILED
+    };
+    match failure {
+        None => Ok(ExitCode::SUCCESS),
+        Some(code) => {
+            let detail = format!("{said}: {sentence}");
+            Err(Failure::new(code, exit, detail).told().into())
+        }
+    }
 }

@@ -9,6 +9,8 @@ use anyhow::bail;
 use serde_json::{Value, json};
 
 use super::args::ScaleArgs;
+use super::failure::{FAILED, Failure, Word};
+use super::limit::Limit;
 use super::ls;
 use super::operate::show_plan;
 use super::session::{Marathon, Observer, Session};
@@ -20,6 +22,7 @@ use crate::history::AppState;
 use crate::id::{AppId, ServiceId};
 use crate::marathon::{LiveApp, MarathonError};
 use crate::rollout::{self, Standings};
+use crate::sentence::{Code, Sentence};
 use crate::spec::LABEL_APP;
 
 /// How long `scale` waits for the new number.
@@ -219,7 +222,19 @@ pub(super) async fn scale(session: &Session, args: &ScaleArgs) -> anyhow::Result
             other => drop(other?),
         }
     }
-    scaled(session, &marathon.client, &id, args.instances).await
+    let limit = Limit::begins(&args.follow);
+    if limit.detach {
+        if session.terminal.json {
+            let body = json!({"id": id, "instances": args.instances, "result": "accepted"});
+            session.terminal.data(&body)?;
+        } else {
+            let said = format!("{id} is being scaled to {}.", args.instances);
+            session.terminal.say(said);
+        }
+        session.terminal.hint("`dploy ps` shows how far it is.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    scaled(session, &marathon.client, &id, args.instances, limit).await
 }
 
 /// The observer that deploys this app, if there is one: what it does not know of it would take for drift.
@@ -232,10 +247,11 @@ async fn deployed_by(
         return Ok(None);
     };
     if !observer.alive {
-        bail!(
+        let why = format!(
             "{}; scaled around it, the next deploy might scale back. `dploy doctor` looks closer",
             observer.silence()
         );
+        return Err(Failure::of(Word::ObserverUnreachable, why).into());
     }
     let observer = session.readable(observer, &workspace.app).await?;
     let page = observer.client.app(&workspace.app).await?;
@@ -262,7 +278,7 @@ async fn agreed(
     };
     show_plan(session, &plan)?;
     if !terminal.agrees(&format!("scale {app} by {}?", client.base())) {
-        bail!("nothing was changed");
+        return Err(Failure::of(Word::Declined, "nothing was changed").into());
     }
     (body.dry_run, body.plan) = (false, Some(plan.plan));
     Ok(())
@@ -274,6 +290,7 @@ async fn scaled(
     marathon: &crate::marathon::Client,
     id: &ServiceId,
     wanted: u32,
+    limit: Limit,
 ) -> anyhow::Result<ExitCode> {
     let until = tokio::time::Instant::now() + SCALED;
     let mut progress = super::terminal::Progress::new(session.terminal);
@@ -301,17 +318,21 @@ async fn scaled(
             return Ok(ExitCode::SUCCESS);
         }
         if standing.hopeless || tokio::time::Instant::now() > until {
-            let why = standing
-                .trouble
-                .map_or_else(|| "it takes too long".to_owned(), |t| t.sentence);
-            session
-                .terminal
-                .note(format!("dploy: {id} does not get to {wanted}: {why}"));
-            return Ok(super::FAILED.into());
+            let trouble = standing.trouble;
+            let why = trouble.unwrap_or_else(|| Sentence::new(Code::Deadline, "it takes too long"));
+            let detail = format!("{id} does not get to {wanted}: {}", why.sentence);
+            return Err(Failure::new(why.code, FAILED, detail).into());
         }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(500)) => {}
-            _ = tokio::signal::ctrl_c() => bail!("stopped looking; Marathon goes on with it"),
+            () = limit.over() => {
+                let what = format!("scaling {id} to {wanted}");
+                return Err(limit.reached(&what, "`dploy ps` shows how far it is.").into());
+            }
+            _ = tokio::signal::ctrl_c() => {
+                let why = "stopped looking; Marathon goes on with it";
+                return Err(Failure::of(Word::Interrupted, why).into());
+            }
         }
     }
 }

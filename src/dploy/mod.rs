@@ -1,17 +1,22 @@
 //! `dploy`: the command line that people type. It deploys a workspace to Marathon, launches the observer, and operates it.
 
+mod absence;
 mod args;
 mod begun;
 mod destroy;
+mod diff;
 mod direct;
 mod doctor;
 mod dryrun;
+mod failure;
 mod follow;
 mod init;
 mod launch;
+mod limit;
 mod list;
 mod logs;
 mod ls;
+mod manual;
 mod open;
 mod operate;
 mod preview;
@@ -29,34 +34,27 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches as _;
 
-use self::args::{Command, Dploy, Shell};
+use self::args::{Command, Dploy, program};
+use self::failure::{CHANGES, FAILED, Failure, HELD};
 use self::session::Session;
 use crate::cli::{command_first, go_style};
+use crate::secret::Redactor;
 
-/// Something would change, or the workspace is not what the branch has.
-const CHANGES: u8 = 2;
-/// The deploy failed.
-const FAILED: u8 = 3;
-/// Held or locked.
-const HELD: u8 = 4;
+pub use self::failure::Word;
 
 /// Runs the program. `arguments` begin with its name.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = command_first(go_style(arguments), &Dploy::command());
-    let matches = match Dploy::command().try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
-        }
-    };
-    let dploy = match Dploy::from_arg_matches(&matches) {
+    let arguments = command_first(go_style(arguments), &program());
+    let parsed = program().try_get_matches_from(&arguments);
+    let parsed = parsed.and_then(|matches| Dploy::from_arg_matches(&matches));
+    let dploy = match parsed {
         Ok(dploy) => dploy,
-        Err(error) => error.exit(),
+        Err(error) => return misread(&error, &arguments),
     };
+    let (json, secrets) = (dploy.global.json, dploy.global.secrets());
     // an error only says that somebody installed one before
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -73,11 +71,31 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match ended {
         Ok(code) => code,
-        Err(error) => {
-            anstream::eprintln!("dploy: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => Failure::from_error(&error).say(json, &secrets),
     }
+}
+
+/// What is said of a command line that is none, or of one that asks for help.
+fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let flags = arguments.iter().map_while(|a| a.to_str());
+    let mut flags = flags.take_while(|a| *a != "--");
+    let json = flags.any(|a| matches!(a, "--json" | "--json=true"));
+    if !json || !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::from(if error.use_stderr() { CHANGES } else { 0 });
+    }
+    let said = error.render().to_string();
+    let mut parts = said.split("\n\n");
+    let first = parts.next().unwrap_or_default();
+    let detail = first.strip_prefix("error: ").unwrap_or(first);
+    let detail = match error.kind() {
+        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        _ => detail,
+    };
+    let tip = parts.find_map(|p| p.trim().strip_prefix("tip: "));
+    let hint = tip.unwrap_or("`dploy help` lists the commands, --help what each takes");
+    let failure = Failure::of(Word::Usage, detail).hint(hint);
+    failure.say(true, &Redactor::default())
 }
 
 /// The certificate authorities of `-ca-cert`.
@@ -117,6 +135,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Adopt(args) => operate::adopt(&session, args).await,
         Command::Cancel(args) => operate::cancel(&session, args).await,
         Command::Why(args) => show::why(&session, args).await,
+        Command::Diff(args) => diff::run(&session, args).await,
         Command::Lock(args) => operate::lock(&session, args).await,
         Command::Unlock(args) => operate::go_on(&session, "unlock", args).await,
         Command::Resume(args) => operate::go_on(&session, "resume", args).await,
@@ -126,21 +145,13 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Token(command) => token::run(&session, command).await,
         Command::Doctor => doctor::run(&session).await,
         Command::Completions { shell } => {
-            complete(*shell);
+            manual::complete(*shell);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man { folder } => manual::man(&session, folder.as_deref()),
+        Command::Flags => {
+            manual::flags();
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-fn complete(shell: Shell) {
-    let mut command = Dploy::command();
-    let mut out = Vec::new();
-    let shell = match shell {
-        Shell::Bash => clap_complete::Shell::Bash,
-        Shell::Zsh => clap_complete::Shell::Zsh,
-        Shell::Fish => clap_complete::Shell::Fish,
-    };
-    clap_complete::generate(shell, &mut command, "dploy", &mut out);
-    // a reader that has seen enough is no error
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), &out);
 }

@@ -7,11 +7,15 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::args::{
-    AdoptCommandArgs, CancelArgs, DeployArgs, LockArgs, ReasonArgs, RedeployArgs, RollbackArgs,
+    AdoptCommandArgs, CancelArgs, DeployArgs, FollowArgs, LockArgs, Place, ReasonArgs,
+    RedeployArgs, RollbackArgs,
 };
-use super::session::{Observer, Session};
+use super::failure::{Failure, Word};
+use super::follow::Follower;
+use super::limit::Limit;
+use super::preview;
+use super::session::Session;
 use super::workspace::Workspace;
-use super::{follow, preview};
 use crate::api::{ActBody, DeployBody, PlanBody, ProblemCode};
 use crate::client::{Acted, Client, ClientError};
 use crate::clock::{self, stamp, typed_moment};
@@ -19,47 +23,15 @@ use crate::event::{ResumeWhen, Scale};
 use crate::history::DeployState;
 use crate::id::AppId;
 
-/// The workspace and the observer that deploys it.
-pub(super) async fn observed(session: &Session) -> anyhow::Result<(Workspace, Observer)> {
-    let workspace = session.workspace()?;
-    let named = session.global.observer.is_some();
-    let found = if named {
-        // the observer is enough: Marathon may be out of reach from here
-        let nowhere = super::session::Marathon::unasked(session)?;
-        session.observer(Some(&workspace), &nowhere).await?
-    } else {
-        let marathon = session.marathon(Some(&workspace)).await?;
-        session.observer(Some(&workspace), &marathon).await?
-    };
-    let Some(observer) = found else {
-        bail!(
-            "no observer deploys {}: `dploy run` launches one when dploy.app has repo_url and public_node and there is a .pat; -observer names one elsewhere",
-            workspace.app
-        );
-    };
-    if !observer.alive {
-        bail!("{}; `dploy doctor` looks closer", observer.silence());
-    }
-    Ok((workspace, observer))
-}
-
 /// What an action came to: a deploy is followed, anything else is said.
 pub(super) async fn acted(
-    session: &Session,
-    client: &Client,
-    app: &AppId,
+    follower: Follower<'_>,
     acted: Result<Acted, ClientError>,
     done: &str,
 ) -> anyhow::Result<ExitCode> {
+    let session = follower.session;
     match acted {
-        Ok(Acted::Queued(queued)) => {
-            if !session.terminal.json {
-                session
-                    .terminal
-                    .note(format!("deploy {}  {}", queued.deploy, queued.url));
-            }
-            follow::deploy(session.terminal, client, app, queued.deploy).await
-        }
+        Ok(Acted::Queued(queued)) => follower.accepted(queued).await,
         Ok(Acted::Said(result, sentence)) => {
             if session.terminal.json {
                 session
@@ -73,23 +45,16 @@ pub(super) async fn acted(
                         _ => done,
                     }));
             }
-            let held = result == "held";
-            Ok(if held {
-                super::HELD.into()
-            } else {
-                ExitCode::SUCCESS
-            })
+            if result == "held" {
+                return Err(Failure::of(Word::Held, sentence.unwrap_or(result))
+                    .told()
+                    .into());
+            }
+            Ok(ExitCode::SUCCESS)
         }
         Ok(Acted::Plan(plan)) => {
             show_plan(session, &plan)?;
             Ok(ExitCode::SUCCESS)
-        }
-        Err(error) if error.is(ProblemCode::Locked) => {
-            session.terminal.note(format!("dploy: {error}"));
-            session
-                .terminal
-                .hint("`dploy unlock` lifts the lock; -override-lock acts all the same.");
-            Ok(super::HELD.into())
         }
         Err(error) => Err(error.into()),
     }
@@ -100,12 +65,18 @@ async fn planned(
     session: &Session,
     action: &str,
     mut body: ActBody,
-    yes: bool,
+    (yes, follow): (bool, &FollowArgs),
     done: &str,
 ) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let (app, terminal) = (&workspace.app, session.terminal);
+    let follower = || Follower {
+        session,
+        client: client.clone(),
+        app,
+        limit: Limit::begins(follow),
+    };
     loop {
         if !yes && terminal.can_ask() && !terminal.json {
             body.dry_run = true;
@@ -121,10 +92,10 @@ async fn planned(
                     terminal.note(format!("There is no plan: {error}"));
                     format!("{action} {app} by {} without a plan?", client.base())
                 }
-                Err(error) => return acted(session, &client, app, Err(error), done).await,
+                Err(error) => return Err(error.into()),
             };
             if !terminal.agrees(&question) {
-                bail!("nothing was changed");
+                return Err(Failure::of(Word::Declined, "nothing was changed").into());
             }
             body.dry_run = false;
         }
@@ -138,7 +109,7 @@ async fn planned(
             body.plan = None;
             continue;
         }
-        return acted(session, &client, app, answer, done).await;
+        return acted(follower(), answer, done).await;
     }
 }
 
@@ -148,24 +119,44 @@ async fn act(
     body: ActBody,
     done: &str,
 ) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let answer = client.act(&workspace.app, action, &body).await;
-    acted(session, &client, &workspace.app, answer, done).await
+    let follower = Follower {
+        session,
+        client,
+        app: &workspace.app,
+        limit: Limit::default(),
+    };
+    acted(follower, answer, done).await
 }
 
-/// A bare number of up to three digits is a deploy: a commit has four digits at least, or a name that git knows.
-fn place(workspace: &Workspace, text: &str) -> String {
-    let number = text.trim_start_matches('#');
-    let short =
-        number.len() <= 3 && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    if short {
-        format!("#{number}")
-    } else {
-        workspace
-            .commit_called(text)
-            .unwrap_or_else(|| text.to_owned())
+/// A commit or a deploy as the observer reads it.
+///
+/// # Errors
+/// Where it is neither, as far as that can be known here.
+pub(super) fn place(
+    session: &Session,
+    workspace: &Workspace,
+    place: &Place,
+) -> anyhow::Result<String> {
+    let text = match place {
+        Place::Deploy(number) => return Ok(number.to_string()),
+        Place::Commit(text) => text,
+    };
+    let known = workspace.commit_called(text);
+    let number = text.bytes().all(|b| b.is_ascii_digit());
+    if number && known.as_ref().is_none_or(|known| known == text) {
+        let deploy = format!("the deploy of that number is -deploy {text}, or '#{text}'");
+        if known.is_none() {
+            let why = format!("{text} is no commit: 4 digits of one, or more; {deploy}");
+            return Err(Failure::of(Word::Usage, why).into());
+        }
+        session
+            .terminal
+            .hint(format!("{text} is taken for a commit; {deploy}."));
     }
+    Ok(known.unwrap_or_else(|| text.clone()))
 }
 
 /// A plan, as people read it.
@@ -242,7 +233,7 @@ async fn last_good(client: &Client, app: &AppId) -> anyhow::Result<String> {
 }
 
 pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::Result<ExitCode> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     let target = match &args.service {
         Some(service) => {
@@ -252,8 +243,8 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
         None => workspace.app.to_string(),
     };
     let mut body = ActBody {
-        to: Some(match &args.to {
-            Some(to) => place(&workspace, to),
+        to: Some(match args.deploy.or(args.to.as_ref()) {
+            Some(to) => place(session, &workspace, &to)?,
             None => last_good(&client, &workspace.app).await?,
         }),
         reason: args.reason.clone(),
@@ -273,10 +264,11 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
         }
         if !args.yes {
             if !terminal.can_ask() {
-                bail!("nobody can be asked here; -y rolls back without asking");
+                let why = "nobody can be asked here; -y rolls back without asking";
+                return Err(Failure::of(Word::Unasked, why).into());
             }
             if !terminal.agrees(&format!("Roll {} back?", workspace.app)) {
-                bail!("nothing was changed");
+                return Err(Failure::of(Word::Declined, "nothing was changed").into());
             }
         }
         (body.dry_run, body.plan) = (false, Some(plan.plan.clone()));
@@ -288,7 +280,13 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
             continue;
         }
         let queued = matches!(answer, Ok(Acted::Queued(_)));
-        let code = acted(session, &client, &workspace.app, answer, "Done.").await?;
+        let follower = Follower {
+            session,
+            client,
+            app: &workspace.app,
+            limit: Limit::begins(&args.follow),
+        };
+        let ended = acted(follower, answer, "Done.").await;
         if queued {
             let ends = if args.manual {
                 "`dploy resume` follows it again"
@@ -299,33 +297,49 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
                 "The app is pinned and does not follow its branch: {ends}."
             ));
         }
-        return Ok(code);
+        return ended;
     }
 }
 
 pub(super) async fn deploy(session: &Session, args: &DeployArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
+    let to = args.deploy.or(args.to.as_ref());
     let body = ActBody {
-        to: args.to.as_deref().map(|to| place(&workspace, to)),
+        to: to.map(|to| place(session, &workspace, &to)).transpose()?,
         reason: args.wish.reason.clone(),
         override_lock: args.wish.override_lock,
         force: args.wish.force,
         ..ActBody::default()
     };
-    planned(session, "deploy", body, args.wish.yes, "Done.").await
+    planned(
+        session,
+        "deploy",
+        body,
+        (args.wish.yes, &args.wish.follow),
+        "Done.",
+    )
+    .await
 }
 
 pub(super) async fn redeploy(session: &Session, args: &RedeployArgs) -> anyhow::Result<ExitCode> {
     let workspace = session.workspace()?;
+    let to = args.deploy.or(args.to.as_ref());
     let body = ActBody {
-        to: args.to.as_deref().map(|to| place(&workspace, to)),
+        to: to.map(|to| place(session, &workspace, &to)).transpose()?,
         reason: args.wish.reason.clone(),
         service: args.service.as_deref().map(absolute),
         override_lock: args.wish.override_lock,
         force: args.wish.force,
         ..ActBody::default()
     };
-    planned(session, "redeploy", body, args.wish.yes, "Done.").await
+    planned(
+        session,
+        "redeploy",
+        body,
+        (args.wish.yes, &args.wish.follow),
+        "Done.",
+    )
+    .await
 }
 
 /// An id of a service as Marathon writes it: people leave the first slash out.
@@ -340,16 +354,20 @@ pub(super) async fn adopt(session: &Session, args: &AdoptCommandArgs) -> anyhow:
         from: args.from.clone(),
         ..ActBody::default()
     };
-    planned(session, "adopt", body, args.yes, "They are this app's now.").await
+    planned(
+        session,
+        "adopt",
+        body,
+        (args.yes, &args.follow),
+        "They are this app's now.",
+    )
+    .await
 }
 
 pub(super) async fn cancel(session: &Session, args: &CancelArgs) -> anyhow::Result<ExitCode> {
-    let number = args
-        .deploy
-        .as_deref()
-        .map(|d| d.trim_start_matches('#').to_owned());
+    let number = args.deploy.deploy.or(args.to);
     let body = ActBody {
-        deploy: number.map(Into::into),
+        deploy: number.map(|number| number.0.into()),
         reason: args.reason.clone(),
         ..ActBody::default()
     };
@@ -400,5 +418,5 @@ pub(super) async fn go_on(
         "unlock" => "Unlocked; there was nothing to deploy.",
         _ => "The app follows its branch again; there was nothing to deploy.",
     };
-    planned(session, action, body, args.yes, done).await
+    planned(session, action, body, (args.yes, &args.follow), done).await
 }

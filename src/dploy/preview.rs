@@ -200,7 +200,7 @@ impl Preview {
 }
 
 /// A change as it is shown in a terminal, which may be a build log that others read.
-fn hide(mut change: Change) -> Change {
+pub(super) fn hide(mut change: Change) -> Change {
     for value in [&mut change.from, &mut change.to].into_iter().flatten() {
         hide_secrets(&change.path, value, &|_| HIDDEN.to_owned());
     }
@@ -255,7 +255,7 @@ pub(super) fn show(
     }
 }
 
-fn style(change: &str) -> anstyle::Style {
+pub(super) fn style(change: &str) -> anstyle::Style {
     match change {
         "create" => GREEN,
         "remove" => RED,
@@ -265,7 +265,7 @@ fn style(change: &str) -> anstyle::Style {
 }
 
 /// A changed field on one line.
-fn field(change: &Change) -> String {
+pub(super) fn field(change: &Change) -> String {
     let name = change.path.trim_start_matches('/').replace('/', ".");
     let text = |value: &Value| crate::secret::plain(&value.to_string(), 160);
     match (&change.from, &change.to) {

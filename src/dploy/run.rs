@@ -7,11 +7,14 @@ use anyhow::bail;
 use serde_json::json;
 
 use super::args::{LaunchArgs, RunArgs};
-use super::direct::{self, End, Rules};
+use super::direct::{self, Applied, Rules};
+use super::failure::{Failure, Word};
+use super::follow::Follower;
+use super::launch::{self, Launched};
+use super::limit::Limit;
 use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
 use super::workspace::{Compared, Workspace};
-use super::{follow, launch};
 use crate::api::{ActBody, AppPage, Health, RegisterBody};
 use crate::history::AppState;
 
@@ -40,9 +43,10 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
             return answer(session, &workspace, "relaunched", launched);
         }
         if !args.direct {
-            bail!(
+            let why = format!(
                 "{why}, so lock and pin are not known; `dploy doctor` looks closer, `dploy run -relaunch` launches it again, `dploy run -direct` goes around it"
             );
+            return Err(Failure::of(Word::ObserverUnreachable, why).into());
         }
         session
             .terminal
@@ -64,13 +68,15 @@ pub(super) async fn run(session: &Session, args: &RunArgs) -> anyhow::Result<Exi
     match observer.client.app(&workspace.app).await? {
         Some(page) if page.app.state != AppState::Destroyed => {
             if args.direct {
-                refuse_when_held(&page)?;
+                if let Some(why) = holds(&page) {
+                    return Err(Failure::of(Word::Held, why).into());
+                }
                 return deploy_directly(session, &workspace, &marathon, args).await;
             }
             through(session, &workspace, &observer, page, args).await
         }
         _ if workspace.descriptor.repo_url.is_some() && !args.direct => {
-            register(session, &workspace, &observer).await
+            register(session, &workspace, &observer, args).await
         }
         _ => deploy_directly(session, &workspace, &marathon, args).await,
     }
@@ -122,10 +128,7 @@ async fn deploy_directly(
     marathon: &Marathon,
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
-    let changed = match apply(session, workspace, marathon, args).await? {
-        End::Succeeded(changed) => changed,
-        End::Not(code) => return Ok(code),
-    };
+    let changed = apply(session, workspace, marathon, args).await?;
     if session.terminal.json {
         let body = json!({"app": workspace.app, "result": word(changed)});
         session.terminal.data(&body)?;
@@ -140,10 +143,12 @@ async fn deploy_and_launch(
     marathon: &Marathon,
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
-    let changed = match apply(session, workspace, marathon, args).await? {
-        End::Succeeded(changed) => changed,
-        End::Not(code) => return Ok(code),
-    };
+    let changed = apply(session, workspace, marathon, args).await?;
+    if changed == Applied::Begun {
+        let later = "The observer was not launched: `dploy run` without -detach does that.";
+        session.terminal.hint(later);
+        return answer(session, workspace, word(changed), Ok(Launched::default()));
+    }
     let launched = launch::launch(session, workspace, marathon, &args.launch, false).await;
     answer(session, workspace, word(changed), launched)
 }
@@ -152,7 +157,7 @@ fn answer(
     session: &Session,
     workspace: &Workspace,
     result: &str,
-    launched: anyhow::Result<launch::Launched>,
+    launched: anyhow::Result<Launched>,
 ) -> anyhow::Result<ExitCode> {
     let (observer, trouble) = match launched {
         Ok(launched) => (launched.observer, launched.trouble),
@@ -165,8 +170,12 @@ fn answer(
     trouble.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-fn word(changed: bool) -> &'static str {
-    if changed { "succeeded" } else { "unchanged" }
+fn word(applied: Applied) -> &'static str {
+    match applied {
+        Applied::Changed => "succeeded",
+        Applied::Unchanged => "unchanged",
+        Applied::Begun => "accepted",
+    }
 }
 
 async fn apply(
@@ -174,7 +183,7 @@ async fn apply(
     workspace: &Workspace,
     marathon: &Marathon,
     args: &RunArgs,
-) -> anyhow::Result<End> {
+) -> anyhow::Result<Applied> {
     let written = workspace.descriptor.deadline;
     let deadline = args.deadline.or(written).unwrap_or(600).max(1);
     let rules = Rules {
@@ -182,42 +191,40 @@ async fn apply(
         adopt: args.adopt.clone(),
         deadline: Duration::from_secs(deadline),
         settle: Duration::from_secs(args.settle),
+        limit: Limit::begins(&args.follow),
     };
     let (terminal, app) = (session.terminal, &workspace.app);
-    let end = direct::deploy(terminal, &marathon.client, workspace, &rules).await?;
-    match end {
-        End::Succeeded(_) if terminal.json => {}
-        End::Succeeded(true) => {
+    let applied = direct::deploy(terminal, &marathon.client, workspace, &rules).await?;
+    match applied {
+        _ if terminal.json => {}
+        Applied::Changed => {
             terminal.say(format!("{app} runs, all healthy."));
             terminal.hint("Now `dploy ps` shows what runs.");
         }
-        End::Succeeded(false) => {
-            terminal.say(format!("{app}: nothing to change, all healthy."));
-        }
-        End::Not(_) => {}
+        Applied::Unchanged => terminal.say(format!("{app}: nothing to change, all healthy.")),
+        Applied::Begun => terminal.say(format!("{app}: Marathon has accepted it.")),
     }
-    Ok(end)
+    Ok(applied)
 }
 
 /// A lock or a pin holds for everybody, also for who goes around the observer.
-fn refuse_when_held(page: &AppPage) -> anyhow::Result<()> {
-    if let Some(lock) = &page.app.lock {
-        bail!(
+fn holds(page: &AppPage) -> Option<String> {
+    let app = &page.app;
+    if let Some(lock) = &app.lock {
+        return Some(format!(
             "{} is locked by {}: {}; `dploy unlock` lifts it",
-            page.app.app,
+            app.app,
             who(&lock.by),
             lock.why()
-        );
+        ));
     }
-    if let Some(pin) = &page.app.pin {
-        bail!(
-            "{} is pinned to {} by {}; `dploy resume` ends that",
-            page.app.app,
-            pin.commit.short(),
-            who(&pin.by)
-        );
-    }
-    Ok(())
+    let pin = app.pin.as_ref()?;
+    Some(format!(
+        "{} is pinned to {} by {}; `dploy resume` ends that",
+        app.app,
+        pin.commit.short(),
+        who(&pin.by)
+    ))
 }
 
 /// Asks the observer to deploy what was pushed, and follows it.
@@ -229,6 +236,7 @@ async fn through(
     args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let branch = page.app.source.branch.clone();
+    let limit = Limit::begins(&args.follow);
     let until = tokio::time::Instant::now() + HEARING;
     let mut said = false;
     loop {
@@ -236,14 +244,12 @@ async fn through(
         match workspace.compared(head, &branch) {
             Compared::Equal => break,
             Compared::Unpushed(why) => {
-                session.terminal.note(format!(
-                    "dploy: an observer deploys {} from {branch} of {}, and {why}",
+                let why = format!(
+                    "an observer deploys {} from {branch} of {}, and {why}",
                     page.app.app, page.app.source.repository
-                ));
-                session.terminal.hint(
-                    "Commit, and `git push` deploys it; `dploy run -direct` goes around the observer.",
                 );
-                return Ok(super::CHANGES.into());
+                let hint = "Commit, and `git push` deploys it; `dploy run -direct` goes around the observer.";
+                return Err(Failure::of(Word::Unpushed, why).hint(hint).into());
             }
             Compared::Pushed(commit) if tokio::time::Instant::now() > until => bail!(
                 "{} is pushed, and the observer has not heard of it for {} s; `dploy doctor` looks at the webhook",
@@ -258,12 +264,19 @@ async fn through(
                     ));
                     said = true;
                 }
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(300)) => {}
+                    () = limit.over() => {
+                        let what = format!("the push of {}", commit.short());
+                        let look = "`dploy run` waits again, `dploy doctor` looks at the webhook.";
+                        return Err(limit.reached(&what, look).into());
+                    }
+                }
             }
         }
         page = fresh(observer, workspace).await?;
     }
-    deploy_head(session, workspace, observer, &page, args).await
+    deploy_head(session, workspace, observer, &page, (args, limit)).await
 }
 
 async fn fresh(observer: &Observer, workspace: &Workspace) -> anyhow::Result<AppPage> {
@@ -276,8 +289,14 @@ async fn deploy_head(
     workspace: &Workspace,
     observer: &Observer,
     page: &AppPage,
-    args: &RunArgs,
+    (args, limit): (&RunArgs, Limit),
 ) -> anyhow::Result<ExitCode> {
+    let follower = |client| Follower {
+        session,
+        client,
+        app: &workspace.app,
+        limit,
+    };
     let head = page.app.head.as_ref().map(|h| h.commit.clone());
     let open = [&page.app.running, &page.app.waiting];
     let under_way = open
@@ -290,10 +309,19 @@ async fn deploy_head(
     });
     let known = under_way.map(|d| d.deploy).or(done.map(|d| d.deploy));
     if let Some(number) = known {
-        return follow::deploy(session.terminal, &observer.client, &workspace.app, number).await;
+        let follower = follower(observer.client.clone());
+        // what has ended is told as it ended
+        return match under_way {
+            Some(deploy) => follower.under_way(deploy.deploy).await,
+            None => follower.deploy(number).await,
+        };
     }
-    if page.app.lock.is_some() || page.app.pin.is_some() {
-        return held(session, page);
+    if let Some(why) = holds(page) {
+        if session.terminal.json {
+            session.terminal.data(&page.app)?;
+        }
+        let head = head.map_or_else(String::new, |h| h.short().to_owned());
+        return Err(Failure::of(Word::Held, format!("{head} is held: {why}")).into());
     }
     let client = session.operator(observer)?;
     let action = if args.adopt.any() { "adopt" } else { "deploy" };
@@ -303,22 +331,7 @@ async fn deploy_head(
         ..ActBody::default()
     };
     let acted = client.act(&workspace.app, action, &body).await;
-    super::operate::acted(session, &client, &workspace.app, acted, "Done.").await
-}
-
-/// The head is held: by a lock, or by a pin.
-fn held(session: &Session, page: &AppPage) -> anyhow::Result<ExitCode> {
-    if session.terminal.json {
-        session.terminal.data(&page.app)?;
-    }
-    if let Err(why) = refuse_when_held(page) {
-        let head = page.app.head.as_ref().map(|h| h.commit.short().to_owned());
-        let head = head.unwrap_or_default();
-        session
-            .terminal
-            .note(format!("dploy: {head} is held: {why}"));
-    }
-    Ok(super::HELD.into())
+    super::operate::acted(follower(client), acted, "Done.").await
 }
 
 /// An observer runs and does not know this app: it gets it.
@@ -326,6 +339,7 @@ async fn register(
     session: &Session,
     workspace: &Workspace,
     observer: &Observer,
+    args: &RunArgs,
 ) -> anyhow::Result<ExitCode> {
     let Some(github) = session.github(workspace)? else {
         bail!("dploy.app: repo_url is missing");
@@ -344,8 +358,14 @@ async fn register(
         app.source.branch,
         client.base()
     ));
-    if let Some(deploy) = app.running.or(app.waiting) {
-        return follow::deploy(session.terminal, &client, &app.app, deploy.deploy).await;
-    }
-    Ok(ExitCode::SUCCESS)
+    let Some(deploy) = app.running.or(app.waiting) else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let follower = Follower {
+        session,
+        client,
+        app: &app.app,
+        limit: Limit::begins(&args.follow),
+    };
+    follower.under_way(deploy.deploy).await
 }

@@ -2,19 +2,19 @@
 
 use std::process::ExitCode;
 
-use super::args::{HistoryArgs, StatusArgs, WhyArgs};
-use super::operate::observed;
+use super::args::{HistoryArgs, Place, StatusArgs, WhyArgs};
+use super::failure::{Failure, Word};
 use super::session::{Observer, Session};
-use super::terminal::{DIM, GREEN, RED, YELLOW, paint, who};
+use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, paint, who};
 use super::workspace::Workspace;
-use crate::api::{AppBody, AppPage, DeployBody, Health};
+use crate::api::{AppBody, AppPage, AppsBody, DeployBody, Health};
 use crate::client::{Client, ClientError};
 use crate::history::AppState;
 use crate::id::AppId;
 use crate::secret::plain;
 
 pub(super) async fn readable(session: &Session) -> anyhow::Result<(Workspace, Observer)> {
-    let (workspace, observer) = observed(session).await?;
+    let (workspace, observer) = session.observed().await?;
     let observer = session.readable(observer, &workspace.app).await?;
     Ok((workspace, observer))
 }
@@ -41,42 +41,63 @@ fn time(at: &str) -> String {
     at.get(..19).unwrap_or(at).replace('T', " ")
 }
 
+/// Between two looks of `-watch`.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What there is to see.
+enum Seen {
+    Apps(Box<AppsBody>),
+    App(Box<(Client, AppPage)>),
+}
+
 /// How the app stands; with `-watch` again and again, through a restart of the observer too.
 pub(super) async fn watch(session: &Session, args: &StatusArgs) -> anyhow::Result<ExitCode> {
     if !args.watch {
-        return status(session).await;
+        return status(session.terminal, &seen(session).await?);
     }
+    let secrets = session.global.secrets();
     loop {
-        session.terminal.clear();
-        if let Err(error) = status(session).await {
-            session.terminal.note(format!("dploy: {error:#}"));
+        // what was seen last stays until there is something newer
+        match seen(session).await {
+            Ok(seen) => {
+                session.terminal.clear();
+                status(session.terminal, &seen)?;
+            }
+            Err(error) => {
+                Failure::from_error(&error).say(session.terminal.json, &secrets);
+            }
         }
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn status(session: &Session) -> anyhow::Result<ExitCode> {
-    let terminal = session.terminal;
+async fn seen(session: &Session) -> anyhow::Result<Seen> {
     if session.global.all {
         let (_, observer) = readable(session).await?;
         let apps = session.asks(&observer, async |client| client.apps().await);
-        let apps = apps.await?;
-        if terminal.json {
-            terminal.data(&apps)?;
-        } else {
-            terminal.table(
-                &["APP", "STATE", "HEALTH", "LIVE", "SENTENCE"],
-                apps.apps.iter().map(app_row).collect(),
-            );
-        }
-        return Ok(code_of(None));
+        return Ok(Seen::Apps(Box::new(apps.await?)));
     }
-    let (client, page) = page(session).await?;
+    Ok(Seen::App(Box::new(page(session).await?)))
+}
+
+fn status(terminal: Terminal, seen: &Seen) -> anyhow::Result<ExitCode> {
+    let (client, page) = match seen {
+        Seen::Apps(apps) => {
+            if terminal.json {
+                terminal.data(apps)?;
+            } else {
+                let head = ["APP", "STATE", "HEALTH", "LIVE", "SENTENCE"];
+                terminal.table(&head, apps.apps.iter().map(app_row).collect());
+            }
+            return Ok(code_of(None));
+        }
+        Seen::App(app) => &**app,
+    };
     if terminal.json {
-        terminal.data(&page)?;
+        terminal.data(page)?;
         return Ok(code_of(Some(&page.app)));
     }
-    for (name, value) in facts(&client, &page) {
+    for (name, value) in facts(client, page) {
         terminal.say(format!("{} {value}", paint(DIM, format!("{name:<10}"))));
     }
     for service in &page.services {
@@ -260,7 +281,7 @@ pub(super) async fn history(session: &Session, args: &HistoryArgs) -> anyhow::Re
         ],
         rows,
     );
-    terminal.hint("Go back with `dploy rollback <commit> -m <reason>`.");
+    terminal.hint("Go back with `dploy rollback -deploy <number> -m <reason>`.");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -294,11 +315,18 @@ async fn deploys(
 pub(super) async fn why(session: &Session, args: &WhyArgs) -> anyhow::Result<ExitCode> {
     let (workspace, observer) = readable(session).await?;
     let client = observer.client;
-    let Some(commit) = workspace.commit_called(&args.commit) else {
-        anyhow::bail!(
-            "{:?} is no commit: write 4 digits of it or more, or a name that git knows",
-            args.commit
-        );
+    let commit = match args.deploy.or(args.to.as_ref()) {
+        Some(Place::Deploy(number)) => {
+            let deploy = client.deploy(&workspace.app, number).await?;
+            deploy.commit.to_string()
+        }
+        Some(Place::Commit(text)) => workspace.commit_called(&text).ok_or_else(|| {
+            let why = format!(
+                "{text:?} is no commit: write 4 digits of it or more, or a name that git knows; a deploy is -deploy 40, or '#40'"
+            );
+            Failure::of(Word::Usage, why)
+        })?,
+        None => anyhow::bail!("a commit is missing"),
     };
     let mut why = client.why(&commit).await?;
     if !session.global.all {

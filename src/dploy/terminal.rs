@@ -54,7 +54,7 @@ impl Terminal {
         Self {
             json,
             redraws: redraws && !json,
-            asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
+            asks: !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             width: size.map_or(80, |(width, _)| usize::from(width.0)),
         }
     }
@@ -70,10 +70,11 @@ impl Terminal {
         }
     }
 
-    /// A line beside the answer: progress, warnings, hints. With `-json` only the answer is written to standard output.
-    #[expect(clippy::unused_self, reason = "as above")]
+    /// A line beside the answer: progress, warnings, hints. A program reads none: with `-json` standard error is for what failed.
     pub fn note(self, line: impl std::fmt::Display) {
-        let _ = writeln!(anstream::stderr(), "{line}");
+        if !self.json {
+            let _ = writeln!(anstream::stderr(), "{line}");
+        }
     }
 
     /// Begins a screen anew, where there is one.
@@ -87,9 +88,7 @@ impl Terminal {
 
     /// A hint for the next step.
     pub fn hint(self, line: impl std::fmt::Display) {
-        if !self.json {
-            self.note(paint(DIM, line));
-        }
+        self.note(paint(DIM, line));
     }
 
     /// The answer as JSON.
@@ -147,6 +146,12 @@ impl Terminal {
                 self.say(format!("  {name:<width$}  {cell}").trim_end());
             }
         }
+    }
+
+    /// The same where nobody is asked.
+    pub fn unasking(mut self) -> Self {
+        self.asks = false;
+        self
     }
 
     /// Whether somebody can be asked.

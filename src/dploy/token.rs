@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use jiff::tz::TimeZone;
 
 use super::args::{TokenAdd, TokenCommand};
-use super::operate::observed;
 use super::session::Session;
 use crate::api::{NewTokenBody, TokenBody};
 use crate::client::Client;
 use crate::clock::{self, stamp, typed_moment};
 
 pub(super) async fn run(session: &Session, command: &TokenCommand) -> anyhow::Result<ExitCode> {
-    let (_, observer) = observed(session).await?;
+    let (_, observer) = session.observed().await?;
     let client = session.operator(&observer)?;
     match command {
         TokenCommand::Add(args) => add(session, &client, args).await?,

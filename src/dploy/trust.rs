@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use reqwest::Url;
 
+use super::failure::{Failure, Word};
 use super::terminal::Terminal;
 use crate::id::ServiceId;
 
@@ -32,6 +33,8 @@ pub(super) struct Hosts {
 pub(super) enum What<'a> {
     /// The credentials for Marathon.
     MarathonLogin,
+    /// The credentials for Mesos, to the one that this Marathon names, and in the environment of the observer's app.
+    MesosLogin,
     /// The GitHub token, to GitHub's API.
     GithubToken,
     /// The GitHub token, in the environment of the observer's app.
@@ -67,6 +70,7 @@ impl What<'_> {
         let place = origin(url)?;
         Some(match self {
             Self::MarathonLogin => format!("marathon-login {place}"),
+            Self::MesosLogin => format!("mesos-login {place}"),
             Self::GithubToken => format!("github-token {place}"),
             Self::GithubTokenInMarathon => format!("github-token-in-marathon {place}"),
             Self::OperatorToken {
@@ -88,6 +92,7 @@ impl What<'_> {
     fn word(self) -> &'static str {
         match self {
             Self::MarathonLogin => "your credentials for Marathon",
+            Self::MesosLogin => "your credentials for Mesos, to the Mesos that it names",
             Self::GithubToken => "your GitHub token",
             Self::GithubTokenInMarathon => {
                 "your GitHub token, in the environment of the observer's app"
@@ -99,7 +104,7 @@ impl What<'_> {
     /// Who gets it.
     fn who(self) -> &'static str {
         match self {
-            Self::MarathonLogin | Self::GithubTokenInMarathon => "Marathon",
+            Self::MarathonLogin | Self::MesosLogin | Self::GithubTokenInMarathon => "Marathon",
             Self::GithubToken => "GitHub's API",
             Self::OperatorToken { .. } => "an observer",
         }
@@ -108,7 +113,7 @@ impl What<'_> {
     /// What names the address otherwise.
     fn flag(self) -> &'static str {
         match self {
-            Self::MarathonLogin | Self::GithubTokenInMarathon => {
+            Self::MarathonLogin | Self::MesosLogin | Self::GithubTokenInMarathon => {
                 "-marathon-url or DPLOY_MARATHON_URL"
             }
             Self::GithubToken => "-github-api or DPLOY_OBSERVER_GITHUB_API",
@@ -213,10 +218,11 @@ impl Hosts {
         let (who, what, flag) = (sent.who(), sent.word(), sent.flag());
         let ways = format!("name it yourself with {flag}");
         if !terminal.can_ask() {
-            bail!(
+            let why = format!(
                 "dploy.app leads to {who} at {url}, and nobody confirmed that {what} may go there: nothing was sent; \
                  {ways}, or run this in a terminal and confirm"
             );
+            return Err(Failure::of(Word::Unasked, why).into());
         }
         terminal.note(format!("dploy.app leads to {who} at {url}."));
         terminal.note(format!("It would be sent {what}."));
@@ -224,7 +230,8 @@ impl Hosts {
             terminal.note("This is plain HTTP: anybody on the way could read it.");
         }
         if !terminal.agrees("Send it there, now and from now on?") {
-            bail!("nothing was sent to {url}; {ways} if you want it");
+            let why = format!("nothing was sent to {url}; {ways} if you want it");
+            return Err(Failure::of(Word::Declined, why).into());
         }
         self.remember(sent, url)
     }

@@ -9,4 +9,4 @@ mod sandbox;
 pub use client::{Mesos, TaskAt};
 pub use door::Credentials;
 pub use error::LogError;
-pub use sandbox::{Part, Sandbox};
+pub use sandbox::{LONG, Part, Sandbox};

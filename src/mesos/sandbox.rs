@@ -12,6 +12,9 @@ const PAGE: u64 = 64 * 1024;
 /// So far back a tail is looked for.
 const FARTHEST: u64 = 1024 * 1024;
 
+/// A part of a file without the end of a line that is longer than this is given as it is, in bytes.
+pub const LONG: usize = 32 * 1024;
+
 /// The folder of a task on its agent.
 pub struct Sandbox {
     door: Door,
@@ -37,6 +40,19 @@ impl Part {
     #[must_use]
     pub fn end(&self) -> u64 {
         self.offset + self.bytes.len() as u64
+    }
+
+    /// The part without the line that is still being written, where the file goes on: it waits for its end. One that is very long
+    /// does not.
+    #[must_use]
+    pub fn whole_lines(mut self, goes_on: bool) -> Self {
+        let whole = self.bytes.iter().rposition(|byte| *byte == b'\n');
+        match whole {
+            Some(end) if goes_on => self.bytes.truncate(end + 1),
+            None if goes_on && self.bytes.len() < LONG => self.bytes.clear(),
+            _ => {}
+        }
+        self
     }
 }
 

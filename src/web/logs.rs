@@ -22,19 +22,16 @@ use crate::api::{AppBody, LogBody, ProblemCode};
 use crate::history::App;
 use crate::id::ServiceId;
 use crate::marathon::LiveApp;
-use crate::mesos::{LogError, Part, Sandbox, TaskAt};
+use crate::mesos::{LONG, LogError, Part, Sandbox, TaskAt};
 use crate::rollout;
 use crate::store::StoreError;
-use crate::witness::Hidden;
+use crate::witness::{Hidden, lines};
 
 /// So many lines are shown where nobody says how many.
 const USUAL: usize = 200;
 
 /// So many at most.
 const MOST: usize = 10_000;
-
-/// A part of a file without the end of a line that is longer than this is given as it is, in bytes.
-const LONG: usize = 32 * 1024;
 
 /// Who follows looks again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -262,12 +259,6 @@ fn task(service: &ServiceId, all: &[TaskAt], named: Option<&str>) -> Result<Task
     })
 }
 
-/// Lines as people read them: what is no UTF-8 is shown as such, and nothing secret.
-fn lines(bytes: &[u8], hidden: &Hidden<'_>) -> Vec<String> {
-    let text = String::from_utf8_lossy(bytes);
-    text.lines().map(|line| hidden.clean(line)).collect()
-}
-
 /// The lines as text.
 fn text_of(body: &LogBody) -> String {
     let lines = body.lines.iter().flat_map(|line| [line.as_str(), "\n"]);
@@ -281,13 +272,8 @@ impl Reading {
     }
 
     /// A part as it is answered. Where it goes on, the line that is still written waits for its end.
-    fn body(&self, mut part: Part, goes_on: bool) -> LogBody {
-        let whole = part.bytes.iter().rposition(|byte| *byte == b'\n');
-        match whole {
-            Some(end) if goes_on => part.bytes.truncate(end + 1),
-            None if goes_on && part.bytes.len() < LONG => part.bytes.clear(),
-            _ => {}
-        }
+    fn body(&self, part: Part, goes_on: bool) -> LogBody {
+        let part = part.whole_lines(goes_on);
         let hidden = Hidden::of(&self.web.context, &self.live);
         LogBody {
             service: self.service.clone(),

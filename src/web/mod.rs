@@ -5,6 +5,7 @@ mod action_body;
 mod adopt;
 mod banner;
 mod bodies;
+mod diff;
 mod error;
 mod events;
 mod extract;

@@ -17,8 +17,8 @@ use super::fresh::unless_changed;
 use super::negotiate::{Wants, wants};
 use super::people::{Operator, OverTls, Stranger, who};
 use super::{
-    Web, events, feed, hook, html, lifecycle, live, logs, openapi, operate, pages, seed, session,
-    tokens, webhook, why,
+    Web, diff, events, feed, hook, html, lifecycle, live, logs, openapi, operate, pages, seed,
+    session, tokens, webhook, why,
 };
 use crate::api::{Problem, ProblemCode};
 
@@ -34,6 +34,7 @@ pub fn router(web: Web) -> Router {
             get(pages::show_app).delete(lifecycle::destroy_app),
         )
         .route("/apps/{id}/deploys/{n}", get(pages::show_deploy))
+        .route("/apps/{id}/diff", get(diff::show))
         .route("/apps/{id}/hook", get(pages::show_hook))
         .route("/apps/{id}/hook.json", get(pages::show_hook))
         .route("/events", get(events::list_events))

@@ -23,6 +23,17 @@ pub(super) enum Wanted {
     Head,
 }
 
+impl Wanted {
+    /// As it was written.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Deploy(number) => format!("deploy {number}"),
+            Self::Commit(text) => text.clone(),
+            Self::Head => "the head".to_owned(),
+        }
+    }
+}
+
 /// Reads `to`, `commit` or `deploy` of a body.
 pub(super) fn wanted(body: &ActBody) -> Result<Wanted, Failure> {
     if body.deploy.is_some() && body.to.is_some() {
@@ -36,9 +47,14 @@ pub(super) fn wanted(body: &ActBody) -> Result<Wanted, Failure> {
     let text = by_number
         .map(|n| format!("#{}", n.trim_start_matches('#')))
         .or_else(|| body.to.clone());
-    let Some(text) = text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()) else {
-        return Ok(Wanted::Head);
-    };
+    match text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()) {
+        Some(text) => place(&text),
+        None => Ok(Wanted::Head),
+    }
+}
+
+/// Reads a deploy (`#40`) or a commit.
+pub(super) fn place(text: &str) -> Result<Wanted, Failure> {
     if let Some(number) = text.strip_prefix('#') {
         let number = number.parse().map_err(|_| {
             Failure::unprocessable(
@@ -53,7 +69,7 @@ pub(super) fn wanted(body: &ActBody) -> Result<Wanted, Failure> {
             .bytes()
             .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     if hex {
-        Ok(Wanted::Commit(text))
+        Ok(Wanted::Commit(text.to_owned()))
     } else {
         Err(Failure::unprocessable(
             ProblemCode::Invalid,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use dploy_observer::api::ProblemCode;
+use dploy_observer::dploy::Word;
 use dploy_observer::sentence::Code;
 use dploy_observer::settings::Settings;
 use dploy_observer::web::openapi;
@@ -189,8 +190,7 @@ fn every_flag_of_a_command_is_listed_as_its_help_has_it() {
             let names = names.map(|n| n.trim_end_matches(',').replace("--", "-"));
             let names: Vec<String> = names.map(|n| format!("`{n}`")).collect();
             let names = names.join(" ");
-            let everywhere = ["-workspace", "-all[=<bool>]", "-json[=<bool>]", "-help"];
-            if everywhere.iter().any(|e| names.contains(&format!("`{e}`"))) {
+            if names.contains("`-help`") {
                 continue;
             }
             let about = about.trim().replace(" [default: ", " (").replace(']', ")");
@@ -214,33 +214,39 @@ fn every_flag_of_a_command_is_listed_as_its_help_has_it() {
     );
 }
 
-/// Flags as a table has them: `-token`, the variable if there is one, what it is.
-fn flags(help: &str) -> Vec<String> {
-    let row = |line: &str| {
-        let (names, about) = line.trim().split_once("  ")?;
-        let (_, name) = names.split_once("--")?;
-        let name = name.split(' ').next()?;
-        let variable = about.split_once("[env: ").map(|(_, v)| v);
-        let variable = variable.and_then(|v| v.split([']', '=']).next());
-        let variable = variable.map_or(String::new(), |v| format!("`{v}` "));
-        let meaning = about.split(" [").next()?.trim();
-        Some(format!("| `-{name}` | {variable}| {meaning} |"))
-    };
-    let rows: Vec<String> = help.lines().filter_map(row).collect();
-    assert_eq!(rows.len(), help.lines().count(), "{help}");
-    rows
+/// Flags under a heading of a long help, as a table has them: `-token`, the variable if there is one, what it is.
+fn flags(help: &str, heading: &str) -> Vec<String> {
+    let (_, all) = help.split_once(&format!("\n{heading}:\n")).unwrap();
+    let own = |line: &&str| line.is_empty() || line.starts_with(' ');
+    let lines = all.lines().take_while(own).map(str::trim);
+    let mut flags: Vec<(String, String, String)> = Vec::new();
+    for line in lines.filter(|l| !l.is_empty()) {
+        if let Some((_, name)) = line.split_once("--").filter(|_| line.starts_with('-')) {
+            let name = name.split([' ', '[']).next().unwrap();
+            flags.push((name.to_owned(), String::new(), String::new()));
+            continue;
+        }
+        let (_, variable, meaning) = flags.last_mut().unwrap();
+        if let Some(name) = line.strip_prefix("[env: ") {
+            *variable = format!("`{}` ", name.trim_end_matches([']', '=']));
+        } else if !line.starts_with('[') {
+            meaning.push_str(line);
+        }
+    }
+    let row = |(name, variable, meaning)| format!("| `-{name}` | {variable}| {meaning} |");
+    flags.into_iter().map(row).collect()
 }
 
 #[test]
 fn what_dploy_is_told_by_flag_or_variable_is_listed_as_its_help_has_it() {
     let document = read("docs/dploy.md");
-    let help = help_of_dploy(&["run"]);
+    let help = help_of_dploy(&["run", "--help"]);
     for (heading, of_help) in [
-        ("## Where things are", "Where"),
+        ("## Where things are", "Everywhere"),
         ("## Launching the observer", "Launching the observer"),
     ] {
         let listed = rows(section(&document, heading));
-        assert_eq!(listed, flags(part(&help, of_help)));
+        assert_eq!(listed, flags(&help, of_help));
     }
 }
 
@@ -409,6 +415,16 @@ fn every_code_of_a_sentence_is_explained_as_the_program_has_it() {
         .map(|code| format!("| `{}` | {} |", code.word(), code.meaning()))
         .collect();
     assert_eq!(explained(&read("docs/deploying.md")), wanted);
+}
+
+#[test]
+fn every_word_of_an_error_of_dploy_is_explained_as_the_program_has_it() {
+    let wanted: Vec<String> = Word::all()
+        .map(|word| format!("| `{}` | {} |", word.word(), word.meaning()))
+        .collect();
+    let document = read("docs/dploy.md");
+    let listed = rows(section(&document, "## Errors for programs"));
+    assert_eq!(listed, wanted);
 }
 
 #[test]

@@ -1,19 +1,25 @@
 //! The arguments of `dploy`: one type a command, each flag with its help and its variable.
 
+mod examples;
 mod launch;
 mod operate;
+mod place;
 mod token;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
+pub(super) use self::examples::EXAMPLES;
+use self::examples::with_examples;
 pub(super) use self::launch::{AdoptArgs, LaunchArgs};
 pub(super) use self::operate::{
-    AdoptCommandArgs, CancelArgs, DeployArgs, LockArgs, ReasonArgs, RedeployArgs, RollbackArgs,
+    AdoptCommandArgs, CancelArgs, DeployArgs, DiffArgs, FollowArgs, LockArgs, ReasonArgs,
+    RedeployArgs, RollbackArgs,
 };
+pub(super) use self::place::{DeployArg, Place};
 pub(super) use self::token::{TokenAdd, TokenCommand};
-use crate::secret::Secret;
+use crate::secret::{Redactor, Secret};
 
 /// Where a cluster has its Mesos-DNS.
 pub(super) const USUAL_MESOS_DNS: &str = "http://leader.mesos:8123";
@@ -32,8 +38,13 @@ pub(super) struct Dploy {
     pub command: Command,
 }
 
-/// Where a help text lists what every command understands: below what is the command's own.
-const LAST: usize = 900;
+/// Where a help text lists what every command understands.
+const EVERYWHERE: &str = "Everywhere";
+
+/// The whole command line.
+pub(super) fn program() -> clap::Command {
+    with_examples(Dploy::command())
+}
 
 /// What every command understands.
 #[derive(Args, Clone)]
@@ -45,14 +56,14 @@ pub(super) struct Global {
         global = true,
         value_name = "folder",
         default_value = ".",
-        display_order = LAST
+        help_heading = EVERYWHERE, hide_short_help = true
     )]
     pub workspace: PathBuf,
     /// All there is to show: more columns in ls and ps, groups in ls, every app in status, every deploy in history
-    #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, display_order = LAST)]
+    #[arg(short, long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, help_heading = EVERYWHERE, hide_short_help = true)]
     pub all: bool,
     /// JSON instead of text
-    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, display_order = LAST)]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set, value_name = "bool", hide_default_value = true, help_heading = EVERYWHERE, hide_short_help = true)]
     pub json: bool,
     /// Marathon; without it, the one that dploy.app names
     #[arg(
@@ -61,7 +72,8 @@ pub(super) struct Global {
         env = "DPLOY_MARATHON_URL",
         value_name = "url",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub marathon_url: Option<String>,
     /// User for Marathon: basic authentication, or a login where the address has a path (DC/OS)
@@ -71,7 +83,8 @@ pub(super) struct Global {
         env = "DPLOY_MARATHON_USER",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub marathon_user: Option<String>,
     /// The password of that user
@@ -81,7 +94,8 @@ pub(super) struct Global {
         env = "DPLOY_MARATHON_PASSWORD",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub marathon_password: Option<Secret>,
     /// DC/OS authentication token for Marathon
@@ -91,9 +105,32 @@ pub(super) struct Global {
         env = "DPLOY_MARATHON_TOKEN",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub marathon_token: Option<Secret>,
+    /// User of Mesos' own basic authentication, to read what tasks wrote from its agents; the observer that run launches gets it too
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MESOS_USER",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = EVERYWHERE,
+        hide_short_help = true
+    )]
+    pub mesos_user: Option<String>,
+    /// Password of that user of Mesos
+    #[arg(
+        long,
+        global = true,
+        env = "DPLOY_MESOS_PASSWORD",
+        value_name = "string",
+        hide_env_values = true,
+        help_heading = EVERYWHERE,
+        hide_short_help = true
+    )]
+    pub mesos_password: Option<Secret>,
     /// Mesos-DNS, asked for what nothing else names
     #[arg(
         long,
@@ -102,7 +139,8 @@ pub(super) struct Global {
         value_name = "url",
         default_value = USUAL_MESOS_DNS,
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub mesos_dns: String,
     /// The observer; without it, the one that Marathon runs
@@ -112,7 +150,8 @@ pub(super) struct Global {
         env = "DPLOY_OBSERVER_URL",
         value_name = "url",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub observer: Option<String>,
     /// The observer's operator token; without it, .dploy-token in the workspace
@@ -122,7 +161,8 @@ pub(super) struct Global {
         env = "DPLOY_OBSERVER_TOKEN",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub token: Option<Secret>,
     /// GitHub's API; without it, that of the repository in dploy.app
@@ -132,7 +172,8 @@ pub(super) struct Global {
         env = "DPLOY_OBSERVER_GITHUB_API",
         value_name = "url",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub github_api: Option<String>,
     /// The GitHub token; without it, .pat in the workspace
@@ -142,7 +183,8 @@ pub(super) struct Global {
         env = "DPLOY_OBSERVER_GITHUB_PAT",
         value_name = "string",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub pat: Option<Secret>,
     /// Certificate authorities to trust beside those of the system, in PEM: those of a company
@@ -152,12 +194,32 @@ pub(super) struct Global {
         env = "DPLOY_CA_CERT",
         value_name = "file",
         hide_env_values = true,
-        help_heading = "Where"
+        help_heading = EVERYWHERE,
+        hide_short_help = true
     )]
     pub ca_cert: Option<PathBuf>,
     /// Seconds that Marathon, the observer and GitHub have for one answer
-    #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = "Where", value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, global = true, env = "DPLOY_TIMEOUT", value_name = "seconds", default_value_t = 30, hide_env_values = true, help_heading = EVERYWHERE,
+        hide_short_help = true, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub timeout: u64,
+}
+
+impl Global {
+    /// What must not stand in anything that is said.
+    pub fn secrets(&self) -> Redactor {
+        let secrets = Redactor::default();
+        let given = [
+            &self.marathon_password,
+            &self.marathon_token,
+            &self.mesos_password,
+            &self.token,
+            &self.pat,
+        ];
+        for secret in given.into_iter().flatten() {
+            secrets.learn(secret.expose());
+        }
+        secrets
+    }
 }
 
 #[derive(Subcommand)]
@@ -190,6 +252,8 @@ pub(super) enum Command {
     Cancel(CancelArgs),
     /// Why a commit is, or is not, live
     Why(WhyArgs),
+    /// In what two deploys differ, service by service; alone, what the last deploy changed
+    Diff(DiffArgs),
     /// Nobody deploys until unlock
     Lock(LockArgs),
     /// Let deploys go on
@@ -212,6 +276,14 @@ pub(super) enum Command {
         /// Which shell
         shell: Shell,
     },
+    /// Man pages of dploy and each of its commands, into a folder
+    Man {
+        /// The folder, which is made; without it, the page of dploy goes to standard output
+        folder: Option<PathBuf>,
+    },
+    /// The flags that every command has: where Marathon, the observer and GitHub are, what they are shown, how it is said
+    #[command(hide = true)]
+    Flags,
 }
 
 /// Shells that completions are made for.
@@ -266,6 +338,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "seconds", default_value_t = 10)]
     pub settle: u64,
     #[command(flatten)]
+    pub follow: FollowArgs,
+    #[command(flatten)]
     pub launch: LaunchArgs,
 }
 
@@ -296,6 +370,8 @@ pub(super) struct ScaleArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub follow: FollowArgs,
 }
 
 #[derive(Args)]
@@ -329,6 +405,9 @@ pub(super) struct LogsArgs {
 
 #[derive(Args)]
 pub(super) struct WhyArgs {
-    /// The commit, or a name that git knows, such as HEAD
-    pub commit: String,
+    /// The commit, or a name that git knows, such as HEAD; or a deploy such as '#40', whose commit is meant
+    #[arg(value_name = "commit", required_unless_present = "deploy")]
+    pub to: Option<Place>,
+    #[command(flatten)]
+    pub deploy: DeployArg,
 }

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::args::DestroyArgs;
+use super::failure::{Failure, Word};
 use super::operate::show_plan;
 use super::remove_service;
 use super::session::{Github, Marathon, Session};
@@ -124,10 +124,11 @@ fn agreed(session: &Session, workspace: &Workspace, args: &DestroyArgs) -> anyho
         return Ok(());
     }
     if !session.terminal.can_ask() {
-        bail!(
+        let why = format!(
             "nobody can be asked here; -yes destroys {} without asking",
             workspace.app
         );
+        return Err(Failure::of(Word::Unasked, why).into());
     }
     let what = if args.keep_services {
         "its webhook and its observer"
@@ -142,7 +143,7 @@ fn agreed(session: &Session, workspace: &Workspace, args: &DestroyArgs) -> anyho
         .terminal
         .ask(&format!("Type {} to go on:", workspace.app));
     if answer.as_deref() != Some(workspace.app.as_str()) {
-        bail!("nothing was destroyed");
+        return Err(Failure::of(Word::Declined, "nothing was destroyed").into());
     }
     Ok(())
 }
@@ -275,10 +276,11 @@ impl Task<'_> {
                 terminal.say(format!("{} is destroyed; {left}.", self.workspace.app));
             }
         }
-        Ok(if clean {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        if clean {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let left: Vec<&str> = report.left.iter().map(|(what, _)| what.as_str()).collect();
+        let left = format!("left: {}", left.join(", "));
+        Err(Failure::of(Word::Left, left).told().into())
     }
 }

@@ -29,7 +29,7 @@ impl Part {
     /// What an error of the observer means for who can do without it.
     fn of(error: ClientError) -> anyhow::Result<Self> {
         match error {
-            ClientError::Unreachable(..) | ClientError::Foreign(..) => {
+            ClientError::Unreachable(..) | ClientError::Away(..) | ClientError::Foreign(..) => {
                 Ok(Self::Silent(error.to_string()))
             }
             // as it is launched, unless told otherwise: nobody could ever destroy it from afar

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use serde_json::json;
 use tokio::signal::unix::Signal;
 use tokio::time::Instant;
 
-use super::{Direct, End, LOOK};
+use super::{Direct, LOOK, LOOK_AT_IT};
 use crate::clock;
+use crate::dploy::failure::{FAILED, Failure, Word};
 use crate::dploy::progress::{self, Line};
+use crate::dploy::remove_service;
 use crate::dploy::terminal::{Progress, Shown, cancels, interrupts};
-use crate::dploy::{FAILED, remove_service};
 use crate::id::ServiceId;
 use crate::marathon;
 use crate::rollout::{self, Given, Standing, Standings, Wiped, deadline_sentence};
@@ -20,7 +20,7 @@ use crate::sentence::{Code, Sentence};
 
 impl Direct<'_> {
     /// Follows the services until all are well, or it is clear that they will not be.
-    pub(super) async fn follow(self) -> anyhow::Result<End> {
+    pub(super) async fn follow(self) -> anyhow::Result<()> {
         let mut interrupts = interrupts()?;
         let mut progress = Progress::new(self.terminal);
         let mut standings = Standings::default();
@@ -31,7 +31,9 @@ impl Direct<'_> {
             let look = match rollout::look(self.marathon, ids).await {
                 Ok(look) => look,
                 Err(error) if progress_at.elapsed() >= self.rules.deadline => {
-                    bail!("{error}; what was begun goes on, and `dploy run` looks again")
+                    let why =
+                        format!("{error}; what was begun goes on, and `dploy run` looks again");
+                    return Err(Failure::of(Word::MarathonUnreachable, why).into());
                 }
                 Err(error) => {
                     if self
@@ -140,15 +142,19 @@ impl Direct<'_> {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => return Ok(false),
             () = event => return Ok(false),
+            () = self.rules.limit.over() => {
+                return Err(self.rules.limit.reached("the rollout", LOOK_AT_IT).into());
+            }
             _ = interrupts.recv() => {}
         }
         progress.keep();
         let answer = cancels(self.terminal, interrupts, "Cancel the rollout?".to_owned()).await;
-        answer.context("stopped looking; Marathon goes on with it, and `dploy run` looks again")
+        let why = "stopped looking; Marathon goes on with it, and `dploy run` looks again";
+        answer.ok_or_else(|| Failure::of(Word::Interrupted, why).into())
     }
 
     /// All is well: raised counts go back, services whose spec has left are removed.
-    async fn finish(&self, look: &rollout::Look) -> anyhow::Result<End> {
+    async fn finish(&self, look: &rollout::Look) -> anyhow::Result<()> {
         for (id, instances) in &self.raised {
             if look.apps.get(id).is_some_and(|a| a.instances != *instances) {
                 self.marathon.scale(id, *instances, false).await?;
@@ -157,11 +163,11 @@ impl Direct<'_> {
         for id in &self.removed {
             remove_service::service(self.marathon, id, false, self.rules.deadline).await?;
         }
-        Ok(End::Succeeded(true))
+        Ok(())
     }
 
     /// Ends a rollout that will not succeed without losing what is healthy, and says what runs.
-    async fn end(&self, why: Sentence) -> anyhow::Result<End> {
+    async fn end(&self, why: Sentence) -> anyhow::Result<()> {
         let ids: BTreeSet<ServiceId> = self.followed.keys().cloned().collect();
         let running = self.marathon.deployments().await?;
         let ours = |d: &&marathon::RunningDeployment| self.deployments.contains(&d.id);
@@ -203,8 +209,9 @@ impl Direct<'_> {
         self.terminal
             .note(format!("dploy: {}: {}{left}", why.code, why.sentence));
         self.terminal.note(format!("       {runs}"));
-        self.terminal
-            .hint("Repair it and `dploy run` again; `dploy ps` shows what runs.");
-        Ok(End::Not(FAILED.into()))
+        let hint = "Repair it and `dploy run` again; `dploy ps` shows what runs.";
+        self.terminal.hint(hint);
+        let failed = Failure::new(why.code, FAILED, format!("{}{left}; {runs}", why.sentence));
+        Err(failed.hint(hint).told().into())
     }
 }

@@ -4,16 +4,16 @@
 mod follow;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::args::AdoptArgs;
 use super::begun::Begun;
+use super::failure::{FAILED, Failure, HELD, Word};
+use super::limit::Limit;
 use super::preview::{self, Preview, preview};
 use super::terminal::{Progress, Shown, Terminal};
 use super::workspace::Workspace;
@@ -33,15 +33,22 @@ pub(super) struct Rules {
     pub adopt: AdoptArgs,
     pub deadline: Duration,
     pub settle: Duration,
+    pub limit: Limit,
 }
 
-/// How a direct deploy ended.
-pub(super) enum End {
-    /// What was wanted runs; whether anything had to be changed.
-    Succeeded(bool),
-    /// It ended otherwise; the exit code says how.
-    Not(ExitCode),
+/// What a direct deploy came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// It was so already.
+    Unchanged,
+    /// What was wanted runs.
+    Changed,
+    /// Marathon took it, and nobody looks how it goes.
+    Begun,
 }
+
+/// How what was begun is looked at, and ended.
+const LOOK_AT_IT: &str = "`dploy ps` shows what runs, `dploy run` follows it to its end.";
 
 /// Nothing is written down.
 struct Unlogged<'a>(&'a Client);
@@ -86,13 +93,13 @@ struct Direct<'a> {
 /// Applies a workspace.
 ///
 /// # Errors
-/// When Marathon does not answer or refuses before anything was changed.
+/// When Marathon does not answer or refuses, or what was changed does not come to health.
 pub(super) async fn deploy(
     terminal: Terminal,
     marathon: &Client,
     workspace: &Workspace,
     rules: &Rules,
-) -> anyhow::Result<End> {
+) -> anyhow::Result<Applied> {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard();
     let begun_before = Begun::of_user(&marathon.base().unwrap_or_default(), &workspace.app);
@@ -121,37 +128,52 @@ pub(super) async fn deploy(
         }
         let unwell = direct.take(&preview);
         if !preview.plan.changes() && unwell.is_empty() {
-            return Ok(End::Succeeded(false));
+            return Ok(Applied::Unchanged);
         }
         let why = match direct.apply(&preview).await? {
-            None => return direct.follow().await,
+            None if rules.limit.detach => {
+                terminal.hint(format!("Marathon goes on with it: {LOOK_AT_IT}"));
+                return Ok(Applied::Begun);
+            }
+            None => return direct.follow().await.map(|()| Applied::Changed),
             // Marathon understood it: the same spec is refused again
             Some(why) if why.is(Code::Rejected) => {
-                nothing_changed(terminal, "failed", &why)?;
-                return Ok(End::Not(super::FAILED.into()));
+                return Err(nothing_changed(terminal, "failed", &why, FAILED)?.into());
             }
             Some(why) => why,
         };
         if begun.elapsed() >= rules.deadline {
-            nothing_changed(terminal, "held", &why)?;
-            terminal.hint("Wait for it, or override it with `dploy run -force`.");
-            return Ok(End::Not(super::HELD.into()));
+            let held = nothing_changed(terminal, "held", &why, HELD)?;
+            let hint = "Wait for it, or override it with `dploy run -force`.";
+            return Err(held.hint(hint).into());
         }
         let sentence = Some(why.sentence.clone());
         progress.show(Shown::alone("waiting".to_owned(), sentence));
         tokio::select! {
             () = tokio::time::sleep(LOOK * 2) => {}
-            _ = tokio::signal::ctrl_c() => bail!("nothing was changed: {}", why.sentence),
+            () = rules.limit.over() => {
+                let why = format!("nothing was changed: {}; -wait is over", why.sentence);
+                return Err(Failure::of(Word::Held, why).into());
+            }
+            _ = tokio::signal::ctrl_c() => {
+                let why = format!("nothing was changed: {}", why.sentence);
+                return Err(Failure::of(Word::Interrupted, why).into());
+            }
         }
     }
 }
 
-fn nothing_changed(terminal: Terminal, result: &str, why: &Sentence) -> anyhow::Result<()> {
+fn nothing_changed(
+    terminal: Terminal,
+    result: &str,
+    why: &Sentence,
+    exit: u8,
+) -> anyhow::Result<Failure> {
     if terminal.json {
         terminal.data(&json!({"result": result, "code": why.code, "sentence": why.sentence}))?;
     }
-    terminal.note(format!("dploy: nothing was changed: {}", why.sentence));
-    Ok(())
+    let detail = format!("nothing was changed: {}", why.sentence);
+    Ok(Failure::new(&why.code, exit, detail))
 }
 
 impl Direct<'_> {
@@ -234,9 +256,12 @@ impl Direct<'_> {
             ))),
             Err(MarathonError::Busy(why)) => Ok(Some(Sentence::new(Code::MarathonBusy, why))),
             Err(MarathonError::Refused(why)) => Ok(Some(why)),
-            Err(MarathonError::Unreachable(why)) => bail!(
-                "{why}; the change may have been made all the same: `dploy ps` shows what runs, `dploy run` goes on"
-            ),
+            Err(MarathonError::Unreachable(why)) => {
+                let why = format!(
+                    "{why}; the change may have been made all the same: `dploy ps` shows what runs, `dploy run` goes on"
+                );
+                Err(Failure::of(Word::MarathonUnreachable, why).into())
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -66,15 +66,22 @@ impl Launch<'_> {
         stops: &mut Vec<String>,
     ) -> anyhow::Result<Option<Foreseen>> {
         let (session, marathon) = (self.session, self.marathon);
-        let unconfirmed = marathon.named == Named::Descriptor
-            && !session
-                .hosts
-                .knows(What::GithubTokenInMarathon, &marathon.url);
-        if unconfirmed && !session.terminal.can_ask() {
-            stops.push(format!(
-                "nobody confirmed that your GitHub token may go to Marathon at {}; name it with -marathon-url, or run it in a terminal",
-                marathon.url
-            ));
+        let unconfirmed = |what| {
+            let known = session.hosts.knows(what, &marathon.url);
+            marathon.named == Named::Descriptor && !known && !session.terminal.can_ask()
+        };
+        let mesos = session.global.mesos_user.as_ref();
+        let with_mesos = mesos.is_some_and(|user| !user.is_empty());
+        for (what, name, sent) in [
+            (What::GithubTokenInMarathon, "your GitHub token", true),
+            (What::MesosLogin, "your credentials for Mesos", with_mesos),
+        ] {
+            if sent && unconfirmed(what) {
+                stops.push(format!(
+                    "nobody confirmed that {name} may go to Marathon at {}; name it with -marathon-url, or run it in a terminal",
+                    marathon.url
+                ));
+            }
         }
         let mut spec = match self.spec().await {
             Ok((spec, _)) => spec,

@@ -35,6 +35,7 @@ const HEALTHY: Duration = Duration::from_mins(5);
 const TOKEN_NAME: &str = "DPLOY_OBSERVER_TOKEN_NAME";
 
 /// What a launch came to.
+#[derive(Default)]
 pub(super) struct Launched {
     /// For programs; `None` where nothing was launched.
     pub observer: Option<Value>,
@@ -73,6 +74,8 @@ pub(super) async fn launch(
         &marathon.url,
         What::GithubTokenInMarathon,
     )?;
+    // its credentials go into the environment of the observer's app too
+    session.mesos(marathon)?;
     launch.run(repairs).await
 }
 

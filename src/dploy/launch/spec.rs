@@ -166,6 +166,13 @@ impl Launch<'_> {
         if self.args.allow_plain_login {
             add("DPLOY_OBSERVER_ALLOW_PLAIN_LOGIN", "true".to_owned());
         }
+        let set = &self.session.global;
+        let secret = |given: &Option<Secret>| given.as_ref().map(|s| s.expose().to_owned());
+        // its agents are asked by address, wherever Marathon is found
+        let mut logins = vec![
+            ("DPLOY_MESOS_USER", set.mesos_user.clone()),
+            ("DPLOY_MESOS_PASSWORD", secret(&set.mesos_password)),
+        ];
         // inside of DC/OS Marathon is found by Mesos-DNS, and needs no login; behind a tunnel its address is ours alone
         let reached = reqwest::Url::parse(&self.marathon.url).is_ok_and(|u| {
             let here = matches!(u.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
@@ -173,16 +180,15 @@ impl Launch<'_> {
         });
         if local || reached {
             add("DPLOY_MARATHON_URL", self.marathon.url.clone());
-            let set = &self.session.global;
-            let secret = |given: &Option<Secret>| given.as_ref().map(|s| s.expose().to_owned());
-            for (name, value) in [
+            logins.extend([
                 ("DPLOY_MARATHON_USER", set.marathon_user.clone()),
                 ("DPLOY_MARATHON_PASSWORD", secret(&set.marathon_password)),
                 ("DPLOY_MARATHON_TOKEN", secret(&set.marathon_token)),
-            ] {
-                if let Some(value) = value.filter(|v| !v.is_empty()) {
-                    add(name, value);
-                }
+            ]);
+        }
+        for (name, value) in logins {
+            if let Some(value) = value.filter(|v| !v.is_empty()) {
+                add(name, value);
             }
         }
     }

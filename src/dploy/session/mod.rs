@@ -5,13 +5,13 @@ mod observer;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::bail;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
 pub(super) use self::observer::{LABEL, Observer, launched_for};
 use super::args::{Global, USUAL_MESOS_DNS};
+use super::failure::{Failure, Word};
 use super::terminal::Terminal;
 use super::trust::{Hosts, Named, What};
 pub(super) use super::workspace::TOKEN_FILE;
@@ -21,6 +21,7 @@ use crate::discovery;
 use crate::github;
 use crate::id::RepositoryName;
 use crate::marathon::{self, Credentials, MarathonError};
+use crate::mesos::{self, Mesos};
 use crate::secret::Secret;
 pub(super) use crate::transport::is_loopback;
 
@@ -96,9 +97,13 @@ pub(super) fn heard(url: &str, info: Result<Value, MarathonError>) -> anyhow::Re
     match info {
         Ok(info) if info["version"].is_string() => Ok(info),
         Ok(_) | Err(MarathonError::Missing(_)) => {
-            bail!("what answers at {url} is no Marathon; {way}")
+            let why = format!("what answers at {url} is no Marathon; {way}");
+            Err(Failure::of(Word::NotMarathon, why).into())
         }
-        Err(error @ MarathonError::Unreachable(_)) => bail!("{error}; {way}"),
+        Err(error @ MarathonError::Unreachable(_)) => {
+            let why = format!("{error}; {way}");
+            Err(Failure::of(Word::MarathonUnreachable, why).into())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -222,6 +227,25 @@ impl Session {
             url,
             named,
         })
+    }
+
+    /// What tasks wrote, at the agents of a Marathon: its Mesos is named by it.
+    ///
+    /// # Errors
+    /// When the credentials for Mesos may not go there.
+    pub fn mesos(&self, marathon: &Marathon) -> anyhow::Result<Mesos> {
+        let user = given(self.global.mesos_user.as_ref());
+        if user.is_some() {
+            let (named, url) = (marathon.named, &marathon.url);
+            self.hosts
+                .confirm(self.terminal, named, url, What::MesosLogin)?;
+        }
+        let password = given_secret(self.global.mesos_password.as_ref());
+        let credentials = user.map(|user| mesos::Credentials {
+            user: user.clone(),
+            password: password.unwrap_or_else(|| Secret::new("")),
+        });
+        Ok(Mesos::new(marathon.client.clone(), credentials))
     }
 
     /// The GitHub token.

@@ -1,12 +1,12 @@
 //! Finding the observer, reading there, and acting there.
 
-use anyhow::bail;
-
 use super::{Marathon, Session, given, given_secret};
 use crate::api::ProblemCode;
 use crate::client::{self, ClientError};
 use crate::discovery;
+use crate::dploy::failure::{Failure, Word};
 use crate::dploy::launch::{CERT, known_certificate};
+use crate::dploy::terminal::Terminal;
 use crate::dploy::trust::{Named, What};
 use crate::dploy::workspace::{TOKEN_FILE, Workspace, secret_in};
 use crate::id::{AppId, ServiceId};
@@ -93,6 +93,42 @@ async fn rank(found: &Observer, workspace: Option<&Workspace>) -> u8 {
 }
 
 impl Session {
+    /// The workspace, its Marathon, and the observer that deploys it, where one does.
+    ///
+    /// # Errors
+    /// When an address is none, or Marathon does not answer.
+    pub async fn sought(&self) -> anyhow::Result<(Workspace, Marathon, Option<Observer>)> {
+        let workspace = self.workspace()?;
+        let marathon = if self.global.observer.is_some() {
+            // the observer is enough: Marathon may be out of reach from here
+            Marathon::unasked(self)?
+        } else {
+            self.marathon(Some(&workspace)).await?
+        };
+        let observer = self.observer(Some(&workspace), &marathon).await?;
+        Ok((workspace, marathon, observer))
+    }
+
+    /// The workspace and the observer that deploys it.
+    ///
+    /// # Errors
+    /// When there is none, or it does not answer.
+    pub async fn observed(&self) -> anyhow::Result<(Workspace, Observer)> {
+        let (workspace, _, observer) = self.sought().await?;
+        let Some(observer) = observer else {
+            let why = format!(
+                "no observer deploys {}: `dploy run` launches one when dploy.app has repo_url and public_node and there is a .pat; -observer names one elsewhere",
+                workspace.app
+            );
+            return Err(Failure::of(Word::NoObserver, why).into());
+        };
+        if !observer.alive {
+            let why = format!("{}; `dploy doctor` looks closer", observer.silence());
+            return Err(Failure::of(Word::ObserverUnreachable, why).into());
+        }
+        Ok((workspace, observer))
+    }
+
     /// The observer: the one that is named, the local world's, or the one that Marathon runs.
     ///
     /// # Errors
@@ -237,6 +273,22 @@ impl Session {
     /// # Errors
     /// When there is none, or it may not.
     pub fn operator(&self, observer: &Observer) -> anyhow::Result<client::Client> {
+        self.operator_by(self.terminal, observer)
+    }
+
+    /// The same, where nobody is asked.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn operator_unasked(&self, observer: &Observer) -> anyhow::Result<client::Client> {
+        self.operator_by(self.terminal.unasking(), observer)
+    }
+
+    fn operator_by(
+        &self,
+        terminal: Terminal,
+        observer: &Observer,
+    ) -> anyhow::Result<client::Client> {
         let url = observer.client.base();
         let local = self
             .local
@@ -248,9 +300,10 @@ impl Session {
             (None, None) => secret_in(&self.folder.join(TOKEN_FILE))?.map(Secret::new),
         };
         let Some(token) = token else {
-            bail!(
+            let why = format!(
                 "the observer at {url} needs its operator token: copy {TOKEN_FILE} from the workspace that launched it, or set DPLOY_OBSERVER_TOKEN"
             );
+            return Err(Failure::of(Word::NoToken, why).into());
         };
         // whoever has its key is it, wherever it is
         if !observer.pinned {
@@ -258,8 +311,7 @@ impl Session {
                 id: observer.id.as_ref(),
                 marathon: &observer.marathon,
             };
-            self.hosts
-                .confirm(self.terminal, observer.named, url, sent)?;
+            self.hosts.confirm(terminal, observer.named, url, sent)?;
         }
         Ok(observer.client.with_token(token))
     }

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 
+use super::super::diff::Between;
 use super::super::events::EventsQuery;
 use super::super::lifecycle::DestroyBody;
 use super::super::live::OfApp;
@@ -10,7 +11,7 @@ use super::super::pages::Page;
 use super::operation::{Book, Who};
 use super::tags::{APPS, LOG};
 use crate::api::{
-    AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, EventsBody, LogBody, PlanBody,
+    AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, DiffBody, EventsBody, LogBody, PlanBody,
     RegisterBody, StatusBody, WhyBody,
 };
 
@@ -67,6 +68,16 @@ pub(super) fn apps(book: &mut Book) {
     .answers::<DeployBody>(StatusCode::OK, "the deploy")
     .only(StatusCode::NOT_MODIFIED, "as it was: `If-None-Match`")
     .page()
+    .done();
+    book.on(
+        "get",
+        "/apps/{id}/diff",
+        Who::Anyone,
+        APPS,
+        "In what the specs of two deploys differ, or of two commits",
+    )
+    .query::<Between>()
+    .answers::<DiffBody>(StatusCode::OK, "the services that differ")
     .done();
     book.on(
         "get",

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::support::program::DPLOY;
 use crate::support::proxies::Trap;
-use crate::support::shell::{Shell, line, shell_service};
-use crate::support::town::{TOKEN, Town, quick, service};
+use crate::support::shell::{Shell, clone_of, line, shell_service};
+use crate::support::town::{Town, quick, service};
 use test_kit::marathon::Marathon;
 use test_kit::wait::until;
 
@@ -977,17 +977,7 @@ async fn with_json_standard_output_is_one_document() {
     marathon.stop().await;
 }
 
-/// A workspace that is the clone of a town, and knows its observer.
-fn clone_of(town: &Town) -> Shell {
-    let mut shell = Shell::new()
-        .env("DPLOY_MARATHON_URL", &town.marathon_url)
-        .env("DPLOY_OBSERVER_URL", town.url())
-        .env("DPLOY_OBSERVER_TOKEN", TOKEN);
-    shell.dir.clone_from(&town.clone);
-    shell
-}
-
-/// The same, by somebody who has no token.
+/// A workspace that is the clone of a town, of somebody who has no token.
 fn clone_of_a_stranger(town: &Town) -> Shell {
     let mut shell = Shell::new()
         .env("DPLOY_MARATHON_URL", &town.marathon_url)
@@ -1184,20 +1174,4 @@ async fn an_observer_that_shows_nothing_to_strangers_is_read_with_the_token() {
         assert_eq!(code, 0, "{arguments:?}: {out}{err}");
     }
     town.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn completions_are_of_the_shell() {
-    let shell = Shell::new();
-    for name in ["bash", "zsh", "fish"] {
-        let out = shell.ok(&["completions", name]).await;
-        for word in ["dploy", "dryrun", "marathon-url", "detailed-exitcode"] {
-            assert!(out.contains(word), "{name}: no {word}");
-        }
-    }
-    let script = shell.ok(&["completions", "bash"]).await;
-    shell.write("dploy.bash", &script);
-    let check = shell.command("bash").args(["-n", "dploy.bash"]).output();
-    let (code, _, err) = crate::support::program::ended(check, "bash -n").await;
-    assert_eq!((code, err.as_str()), (0, ""));
 }

@@ -3,8 +3,13 @@
 mod access;
 mod destroy;
 mod errors;
+mod following;
 mod launch;
 mod local;
+mod logs;
+mod manual;
 mod observer;
+mod places;
+mod programs;
 mod transcript;
 mod trust;

@@ -35,6 +35,20 @@ enum Kind {
         about: Mutex<Option<String>>,
     },
     Cluster,
+    Troubled {
+        next: Mutex<Vec<(String, Trouble)>>,
+    },
+}
+
+/// What becomes of one request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody is behind the gate: 502, and a page of the gate's own.
+    Away,
+    /// It is carried out, and its answer is lost: 502 too.
+    Lost,
+    /// Of an app no task is listed, as for a moment when Marathon begins anew.
+    Unlisted,
 }
 
 struct Inner {
@@ -107,6 +121,28 @@ impl Gate {
     pub fn talking(upstream: &str) -> Self {
         let about = Mutex::default();
         Self::start(Kind::Silent { about }, upstream, false)
+    }
+
+    /// Everything goes on, until there is to be [`trouble`](Self::trouble).
+    pub fn troubled(upstream: &str) -> Self {
+        let next = Mutex::default();
+        Self::start(Kind::Troubled { next }, upstream, false)
+    }
+
+    /// The next so many requests whose method and path have this in them come to this.
+    pub fn trouble(&self, word: &str, trouble: Trouble, times: usize) {
+        if let Kind::Troubled { next } = &self.inner.kind {
+            let more = std::iter::repeat_n((word.to_owned(), trouble), times);
+            next.lock().unwrap().extend(more);
+        }
+    }
+
+    /// How much of that is still to come.
+    pub fn troubles(&self) -> usize {
+        match &self.inner.kind {
+            Kind::Troubled { next } => next.lock().unwrap().len(),
+            _ => 0,
+        }
     }
 
     /// It does not say that it is a local one.
@@ -232,6 +268,11 @@ impl Inner {
                 }
                 self.forward(&target, request).await
             }
+            Kind::Troubled { next } => {
+                let of = format!("{} {target}", request.method());
+                let trouble = taken(&mut next.lock().unwrap(), &of);
+                self.amid(trouble, &target, request).await
+            }
             Kind::Cluster if target.starts_with("/local/") => StatusCode::NOT_FOUND.into_response(),
             Kind::Basic { .. } | Kind::Standby { .. } | Kind::Cluster => {
                 self.forward(&target, request).await
@@ -243,6 +284,29 @@ impl Inner {
                     return self.refuse("oauthjwt");
                 }
                 self.routed(&target, request).await
+            }
+        }
+    }
+
+    async fn amid(&self, trouble: Option<Trouble>, target: &str, request: Request) -> Response {
+        let page = (StatusCode::BAD_GATEWAY, Html("<h1>502 Bad Gateway</h1>"));
+        match trouble {
+            None => self.forward(target, request).await,
+            Some(Trouble::Away) => page.into_response(),
+            Some(Trouble::Lost) => {
+                let answer = self.forward(target, request).await;
+                assert!(answer.status().is_success(), "{}", answer.status());
+                whole(answer.into_body()).await;
+                page.into_response()
+            }
+            Some(Trouble::Unlisted) => {
+                let answer = self.forward(target, request).await;
+                let body = whole(answer.into_body()).await;
+                let mut app: Value = serde_json::from_slice(&body).unwrap();
+                for service in app["services"].as_array_mut().unwrap() {
+                    service["tasks"] = json!([]);
+                }
+                Json(app).into_response()
             }
         }
     }
@@ -319,6 +383,12 @@ impl Inner {
             Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
         }
     }
+}
+
+/// The first trouble that is meant for a request.
+fn taken(next: &mut Vec<(String, Trouble)>, request: &str) -> Option<Trouble> {
+    let at = next.iter().position(|(word, _)| request.contains(word))?;
+    Some(next.remove(at).1)
 }
 
 /// The headers that are not of one connection alone.

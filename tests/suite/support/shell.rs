@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::program::{DPLOY, Ran, alone, ended};
+use super::town::{PAT, TOKEN, Town};
 
 /// A workspace and a home, and what every call finds in its environment.
 pub struct Shell {
@@ -121,6 +122,31 @@ impl Shell {
         (status.code().unwrap_or(-1), said)
     }
 
+    /// Runs it for a script where it fails: standard error must be one line of JSON and nothing else, and know the exit code. No
+    /// secret of a town stands there.
+    pub async fn refused(&self, arguments: &[&str]) -> Value {
+        let all = [arguments, &["-json"]].concat();
+        let (code, out, err) = self.run(&all).await;
+        assert_eq!(err.lines().count(), 1, "{all:?}: {out}{err}");
+        for secret in [TOKEN, PAT] {
+            assert!(!err.contains(secret), "{all:?}: {err}");
+        }
+        let said: Value =
+            serde_json::from_str(&err).unwrap_or_else(|e| panic!("{all:?}: {e}: {out:?} {err:?}"));
+        let fields: Vec<&String> = said.as_object().unwrap().keys().collect();
+        assert_eq!(
+            fields,
+            ["code", "detail", "exit", "hint"],
+            "{all:?}: {said}"
+        );
+        assert_eq!(said["exit"], code, "{all:?}: {said}");
+        assert!(
+            code != 0 && !said["detail"].as_str().unwrap().is_empty(),
+            "{all:?}: {said}"
+        );
+        said
+    }
+
     /// Runs it for a script: standard output must be one document of JSON and nothing else.
     pub async fn json(&self, arguments: &[&str]) -> (i32, Value) {
         let all = [arguments, &["-json"]].concat();
@@ -129,6 +155,16 @@ impl Shell {
         let value = value.unwrap_or_else(|e| panic!("{all:?}: {e}: {out:?} {err}"));
         (code, value)
     }
+}
+
+/// A workspace that is the clone of a town, and knows its observer.
+pub fn clone_of(town: &Town) -> Shell {
+    let mut shell = Shell::new()
+        .env("DPLOY_MARATHON_URL", &town.marathon_url)
+        .env("DPLOY_OBSERVER_URL", town.url())
+        .env("DPLOY_OBSERVER_TOKEN", TOKEN);
+    shell.dir.clone_from(&town.clone);
+    shell
 }
 
 /// The program with these arguments, as a line of a shell.

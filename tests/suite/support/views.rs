@@ -48,6 +48,7 @@ pub const VIEWS: &[View] = &[
         "/apps/shop/deploys/{n}.json",
         None,
     ),
+    open("/apps/{id}/diff", "/apps/shop/diff?to=%23{n}", None),
     closed(
         "/apps/{id}/rollback",
         "/apps/shop/rollback?deploy=1",
