@@ -8,9 +8,9 @@ use tokio::signal::unix::Signal;
 use super::absence::Absence;
 use super::failure::{FAILED, Failure, HELD, Word};
 use super::limit::Limit;
-use super::progress::{self, Line};
+use super::progress::{self, Line, Progress, Shown, Stage};
 use super::session::Session;
-use super::terminal::{GREEN, Progress, RED, Shown, Terminal, YELLOW, cancels, interrupts, paint};
+use super::terminal::{GREEN, RED, Terminal, YELLOW, cancels, interrupts, paint};
 use crate::api::{ActBody, DeployBody, QueuedBody};
 use crate::client::{Client, ClientError};
 use crate::history::DeployState;
@@ -79,6 +79,7 @@ impl Follower<'_> {
         let mut interrupts = interrupts()?;
         let mut progress = Progress::new(terminal);
         let (mut pause, mut last) = (Duration::ZERO, None);
+        let deadline = self.deadline().await;
         loop {
             let look = async {
                 tokio::time::sleep(pause).await;
@@ -105,21 +106,31 @@ impl Follower<'_> {
                 Err(error) => {
                     let why = absence.lasts(&mut self.client, error).await;
                     let why = why.map_err(|error| lost(&error, number))?;
-                    progress.show(Shown::alone("waiting".to_owned(), Some(why)));
+                    progress.waits(&why);
                     continue;
                 }
             };
             absence.ends();
-            progress.show(lines(&deploy));
+            progress.show(&stage(&deploy, deadline), lines(&deploy));
             if let Some(next) = superseded_by(&deploy) {
-                terminal.note(format!("{number} was overtaken by {next}"));
                 progress.keep();
+                terminal.note(format!("{number} was overtaken by {next}"));
                 number = next;
             } else if deploy.state.ended() {
+                progress.keep();
                 return ended(terminal, &deploy);
             }
             last = Some(deploy);
         }
+    }
+
+    /// After how many seconds without progress the deploy is given up, where that is seen and told.
+    async fn deadline(&self) -> Option<u64> {
+        if !self.session.terminal.redraws {
+            return None;
+        }
+        let page = self.client.app(self.app).await.ok()??;
+        page.settings.get("deadline")?.value.parse().ok()
     }
 
     /// Ctrl-C: to cancel is one thing, to look away another.
@@ -165,14 +176,22 @@ fn superseded_by(deploy: &DeployBody) -> Option<DeployNumber> {
         .filter(|_| deploy.state == DeployState::Superseded)
 }
 
-fn lines(deploy: &DeployBody) -> Vec<Shown> {
+fn stage(deploy: &DeployBody, deadline: Option<u64>) -> Stage {
     let (commit, state) = (deploy.commit.short(), deploy.state.word());
-    let head = format!("deploy {}  {commit}  {state}", deploy.deploy);
-    let waiting = deploy.waiting.as_ref().map(|w| plain(&w.sentence, 300));
-    let mut lines = Shown::alone(head, waiting);
+    let message = deploy.message.as_ref();
+    Stage {
+        text: format!("deploy {}  {commit}  {state}", deploy.deploy),
+        waiting: deploy.waiting.as_ref().map(|w| plain(&w.sentence, 300)),
+        said: true,
+        deadline,
+        about: deploy.reason.clone().or(message.map(|m| m.message.clone())),
+    }
+}
+
+fn lines(deploy: &DeployBody) -> Vec<Shown> {
     // while the commit is read there is nothing to say of services
     let services = deploy.services.iter().flatten();
-    lines.extend(services.filter(|s| s.state.is_some()).map(|s| {
+    let lines = services.filter(|s| s.state.is_some()).map(|s| {
         progress::line(&Line {
             id: s.id.as_str(),
             change: s.change.as_deref().unwrap_or_default(),
@@ -181,8 +200,8 @@ fn lines(deploy: &DeployBody) -> Vec<Shown> {
             wanted: s.wanted.or(s.healthy),
             sentence: s.sentence.as_deref(),
         })
-    }));
-    lines
+    });
+    lines.collect()
 }
 
 /// The end in words, and as an exit code.

@@ -13,7 +13,9 @@ use super::failure::{FAILED, Failure, Word};
 use super::limit::Limit;
 use super::ls;
 use super::operate::show_plan;
+use super::progress::{self, Progress, Stage};
 use super::session::{Marathon, Observer, Session};
+use super::terminal::interrupts;
 use super::workspace::Workspace;
 use crate::api::ActBody;
 use crate::client::{Acted, Client};
@@ -293,14 +295,15 @@ async fn scaled(
     limit: Limit,
 ) -> anyhow::Result<ExitCode> {
     let until = tokio::time::Instant::now() + SCALED;
-    let mut progress = super::terminal::Progress::new(session.terminal);
+    let mut progress = Progress::new(session.terminal);
+    let mut interrupts = interrupts()?;
     let mut standings = Standings::default();
     loop {
         let look = rollout::look(marathon, [id.clone()].into()).await?;
         let standing = standings.of(id, None, &look, clock::system().elapsed(), Duration::ZERO);
         let app = look.apps.get(id);
         let told = app.is_some_and(|a| a.instances == wanted && a.deployments().is_empty());
-        let line = super::progress::line(&super::progress::Line {
+        let line = progress::line(&progress::Line {
             id: id.as_str(),
             change: "scale",
             stage: if told { standing.stage } else { "starting" },
@@ -308,8 +311,9 @@ async fn scaled(
             wanted: Some(wanted),
             sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
         });
-        progress.show(vec![line]);
+        progress.show(&Stage::of(format!("scaling to {wanted}")), vec![line]);
         if told && standing.done {
+            progress.keep();
             if session.terminal.json {
                 session
                     .terminal
@@ -329,7 +333,7 @@ async fn scaled(
                 let what = format!("scaling {id} to {wanted}");
                 return Err(limit.reached(&what, "`dploy ps` shows how far it is.").into());
             }
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 let why = "stopped looking; Marathon goes on with it";
                 return Err(Failure::of(Word::Interrupted, why).into());
             }

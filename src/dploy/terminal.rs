@@ -37,17 +37,14 @@ pub(super) struct Terminal {
     /// JSON instead of text.
     pub json: bool,
     /// Standard error is a terminal: lines can be drawn again.
-    redraws: bool,
+    pub redraws: bool,
     /// Somebody can be asked.
     asks: bool,
-    /// The width of standard error, where progress goes.
-    width: usize,
 }
 
 impl Terminal {
     /// The terminal of this process.
     pub fn new(json: bool) -> Self {
-        let size = terminal_size::terminal_size_of(std::io::stderr());
         // where colours are not wanted, what moves the cursor is taken out too
         let escapes = anstream::AutoStream::choice(&std::io::stderr());
         let redraws = std::io::stderr().is_terminal() && escapes != anstream::ColorChoice::Never;
@@ -55,7 +52,6 @@ impl Terminal {
             json,
             redraws: redraws && !json,
             asks: !json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
-            width: size.map_or(80, |(width, _)| usize::from(width.0)),
         }
     }
 
@@ -112,8 +108,8 @@ impl Terminal {
             let last = head.len().saturating_sub(1);
             let widest = |column: usize| {
                 let cells = rows.iter().filter_map(|row| row.get(column));
-                let cells = cells.map(|cell| cell.chars().count());
-                cells.chain([head[column].chars().count()]).max()
+                let cells = cells.map(|cell| console::measure_text_width(cell));
+                cells.chain([head[column].len()]).max()
             };
             let before: usize = (0..last).filter_map(|c| widest(c).map(|w| w + 2)).sum();
             if before + NARROWEST > usize::from(width.0) {
@@ -204,151 +200,5 @@ pub(super) async fn cancels(
     tokio::select! {
         answer = asked => answer.ok().flatten(),
         _ = interrupts.recv() => None,
-    }
-}
-
-/// A line of a progress.
-pub(super) struct Shown {
-    /// What a change is judged by where lines are not drawn again.
-    pub key: String,
-    pub text: String,
-    /// A sentence that belongs to it: beside it in a pipe, below it on a terminal, where it has room.
-    pub below: Option<String>,
-}
-
-impl Shown {
-    /// A line of its own, and what there is to say of it.
-    pub fn alone(text: String, below: Option<String>) -> Vec<Self> {
-        let key = format!("{text} {below:?}");
-        vec![Self { key, text, below }]
-    }
-
-    fn fit(&self, width: usize) -> Vec<String> {
-        let mut lines = vec![cut(&self.text, width)];
-        let mut line = String::new();
-        for word in self.below.iter().flat_map(|b| b.split_whitespace()) {
-            if !line.is_empty() && line.chars().count() + word.chars().count() + 6 > width {
-                lines.push(cut(&format!("     {line}"), width));
-                line.clear();
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-        if !line.is_empty() {
-            lines.push(cut(&format!("     {line}"), width));
-        }
-        lines
-    }
-}
-
-/// Lines that change while something goes on. On a terminal they are drawn again in place; elsewhere a line is written
-/// when it has changed.
-pub(super) struct Progress {
-    terminal: Terminal,
-    shown: Vec<String>,
-}
-
-impl Progress {
-    pub fn new(terminal: Terminal) -> Self {
-        let shown = Vec::new();
-        Self { terminal, shown }
-    }
-
-    /// Shows these lines from now on.
-    pub fn show(&mut self, lines: Vec<Shown>) {
-        if !self.terminal.redraws {
-            let before = std::mem::take(&mut self.shown);
-            for line in lines {
-                if !before.contains(&line.key) {
-                    let below = line.below.map_or_else(String::new, |b| format!("  {b}"));
-                    self.terminal
-                        .note(format!("{}{below}", line.text).trim_end());
-                }
-                // what comes back later is news again
-                self.shown.push(line.key);
-            }
-            return;
-        }
-        let width = self.terminal.width.saturating_sub(1);
-        let lines: Vec<String> = lines.iter().flat_map(|l| l.fit(width)).collect();
-        if lines == self.shown {
-            return;
-        }
-        let mut out = anstream::stderr().lock();
-        if !self.shown.is_empty() {
-            let _ = write!(out, "\u{1b}[{}A\u{1b}[J", self.shown.len());
-        }
-        for line in &lines {
-            let _ = writeln!(out, "{line}");
-        }
-        let _ = out.flush();
-        self.shown = lines;
-    }
-
-    /// What was shown stays; the next lines begin below.
-    pub fn keep(&mut self) {
-        self.shown.clear();
-    }
-}
-
-/// A line that fits: what is drawn again must not wrap. Styles take no room and are kept whole.
-fn cut(line: &str, width: usize) -> String {
-    let mut out = String::new();
-    let fits = visible(line) <= width;
-    let (mut room, mut escape) = (width, false);
-    for c in line.chars() {
-        if c == '\u{1b}' {
-            escape = true;
-        }
-        if escape {
-            out.push(c);
-            escape = !c.is_ascii_alphabetic();
-        } else if room > 1 || (room == 1 && fits) {
-            out.push(c);
-            room -= 1;
-        } else if room == 1 {
-            out.push('…');
-            room = 0;
-        }
-    }
-    out
-}
-
-/// How many characters are seen.
-fn visible(line: &str) -> usize {
-    let mut escape = false;
-    let seen = line.chars().filter(|c| {
-        escape |= *c == '\u{1b}';
-        let hidden = escape;
-        escape &= !c.is_ascii_alphabetic();
-        !hidden
-    });
-    seen.count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_sentence_is_below_its_line_and_whole() {
-        let shown = Shown {
-            key: String::new(),
-            text: "a".to_owned(),
-            below: Some("one two three four".to_owned()),
-        };
-        assert_eq!(shown.fit(15), ["a", "     one two", "     three four"]);
-    }
-
-    #[test]
-    fn a_line_that_is_drawn_again_never_wraps_and_keeps_its_style() {
-        assert_eq!(cut("abc", 10), "abc");
-        assert_eq!(cut("abcdef", 4), "abc…");
-        assert_eq!(cut("abcd", 4), "abcd");
-        assert_eq!(cut(&paint(RED, "abcd"), 4), paint(RED, "abcd"));
-        let red = paint(RED, "abcdef");
-        assert!(cut(&red, 4).ends_with("\u{1b}[0m"), "{red:?}");
     }
 }

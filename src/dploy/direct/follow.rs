@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use super::{Direct, LOOK, LOOK_AT_IT};
 use crate::clock;
 use crate::dploy::failure::{FAILED, Failure, Word};
-use crate::dploy::progress::{self, Line};
+use crate::dploy::progress::{self, Line, Progress, Shown, Stage};
 use crate::dploy::remove_service;
-use crate::dploy::terminal::{Progress, Shown, cancels, interrupts};
+use crate::dploy::terminal::{cancels, interrupts};
 use crate::id::ServiceId;
 use crate::marathon;
 use crate::rollout::{self, Given, Standing, Standings, Wiped, deadline_sentence};
@@ -65,9 +65,16 @@ impl Direct<'_> {
                     )
                 })
                 .collect();
-            progress.show(self.lines(&now, &look));
+            let takes = now.iter().map(|(_, s)| s.takes()).max();
+            let deadline = self.rules.deadline.max(takes.unwrap_or_default());
+            let stage = Stage {
+                deadline: Some(deadline.as_secs()),
+                ..Stage::of("rollout")
+            };
+            progress.show(&stage, self.lines(&now, &look));
             let over = |id: &String| look.deployments.iter().all(|d| d.id != *id);
             if self.deployments.iter().all(over) && now.iter().all(|(_, s)| s.done) {
+                progress.keep();
                 return self.finish(&look).await;
             }
             let well = now.iter().map(|(_, s)| s.well).sum();
@@ -75,6 +82,7 @@ impl Direct<'_> {
                 (best, progress_at) = (well, Instant::now());
             }
             if let Some(why) = self.hopeless(&now, progress_at.elapsed()) {
+                progress.keep();
                 return self.end(why).await;
             }
             if self
@@ -132,7 +140,7 @@ impl Direct<'_> {
         progress: &mut Progress,
     ) -> anyhow::Result<bool> {
         if !trouble.is_empty() {
-            progress.show(Shown::alone("waiting".to_owned(), Some(trouble.to_owned())));
+            progress.waits(trouble);
         }
         let event = async {
             let _ = changes.changed().await;

@@ -15,7 +15,8 @@ use super::begun::Begun;
 use super::failure::{FAILED, Failure, HELD, Word};
 use super::limit::Limit;
 use super::preview::{self, Preview, preview};
-use super::terminal::{Progress, Shown, Terminal};
+use super::progress::Progress;
+use super::terminal::{Terminal, interrupts};
 use super::workspace::Workspace;
 use crate::event::Action;
 use crate::id::ServiceId;
@@ -118,6 +119,7 @@ pub(super) async fn deploy(
     };
     let mut shown = false;
     let mut progress = Progress::new(terminal);
+    let mut interrupts = interrupts()?;
     let begun = Instant::now();
     loop {
         let preview = preview(marathon, workspace, &rules.adopt).await?;
@@ -132,10 +134,14 @@ pub(super) async fn deploy(
         }
         let why = match direct.apply(&preview).await? {
             None if rules.limit.detach => {
+                progress.keep();
                 terminal.hint(format!("Marathon goes on with it: {LOOK_AT_IT}"));
                 return Ok(Applied::Begun);
             }
-            None => return direct.follow().await.map(|()| Applied::Changed),
+            None => {
+                progress.keep();
+                return direct.follow().await.map(|()| Applied::Changed);
+            }
             // Marathon understood it: the same spec is refused again
             Some(why) if why.is(Code::Rejected) => {
                 return Err(nothing_changed(terminal, "failed", &why, FAILED)?.into());
@@ -147,15 +153,14 @@ pub(super) async fn deploy(
             let hint = "Wait for it, or override it with `dploy run -force`.";
             return Err(held.hint(hint).into());
         }
-        let sentence = Some(why.sentence.clone());
-        progress.show(Shown::alone("waiting".to_owned(), sentence));
+        progress.waits(&why.sentence);
         tokio::select! {
             () = tokio::time::sleep(LOOK * 2) => {}
             () = rules.limit.over() => {
                 let why = format!("nothing was changed: {}; -wait is over", why.sentence);
                 return Err(Failure::of(Word::Held, why).into());
             }
-            _ = tokio::signal::ctrl_c() => {
+            _ = interrupts.recv() => {
                 let why = format!("nothing was changed: {}", why.sentence);
                 return Err(Failure::of(Word::Interrupted, why).into());
             }

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::{HEALTHY, Launch};
 use crate::api::{HookBody, ProblemCode, RegisterBody};
 use crate::clock;
-use crate::dploy::progress;
+use crate::dploy::failure::{Failure, Word};
+use crate::dploy::progress::{self, Progress, Stage};
 use crate::dploy::session::Observer;
-use crate::dploy::terminal::Progress;
+use crate::dploy::terminal::interrupts;
 use crate::history::AppState;
 use crate::id::ServiceId;
 use crate::marathon::MarathonError;
@@ -25,6 +26,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 impl Launch<'_> {
     pub(super) async fn healthy(&self, id: &ServiceId) -> anyhow::Result<()> {
         let mut progress = Progress::new(self.session.terminal);
+        let mut interrupts = interrupts()?;
         let mut standings = Standings::default();
         let until = Instant::now() + HEALTHY;
         loop {
@@ -37,14 +39,16 @@ impl Launch<'_> {
                 Err(error) => return Err(error.into()),
             };
             let standing = standings.of(id, None, &look, clock::system().elapsed(), Duration::ZERO);
-            progress.show(vec![progress::line(&progress::Line {
+            let stage = Stage::of("launching the observer");
+            let line = progress::line(&progress::Line {
                 id: id.as_str(),
                 change: "launch",
                 stage: standing.stage,
                 healthy: Some(standing.well),
                 wanted: Some(1),
                 sentence: standing.trouble.as_ref().map(|t| t.sentence.as_str()),
-            })]);
+            });
+            progress.show(&stage, vec![line]);
             if standing.done && standing.well > 0 {
                 return Ok(());
             }
@@ -56,7 +60,13 @@ impl Launch<'_> {
                     "the app runs, and its observer does not get healthy: {why}; Marathon keeps trying. `dploy run` launches it again with what is said then, `dploy destroy` removes both"
                 );
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                _ = interrupts.recv() => {
+                    let why = "stopped looking; Marathon goes on launching the observer, `dploy doctor` looks how it is";
+                    return Err(Failure::of(Word::Interrupted, why).into());
+                }
+            }
         }
     }
 

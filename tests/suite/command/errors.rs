@@ -831,7 +831,7 @@ async fn colours_are_for_terminals_that_want_them() {
     let (code, said) = shell.typed(&["run"], "", 60).await;
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("A\u{1b}[J"),
+        said.contains("\u{1b}[1A") && said.contains("\u{1b}[2K"),
         "lines are drawn again: {said:?}"
     );
     let shell = shell.env("NO_COLOR", "1");

@@ -792,7 +792,10 @@ async fn from_the_first_launch_on_it_speaks_tls_with_a_certificate_that_dploy_kn
     shop.push("dcos");
     run(&["run"]).await.code(0).says(&["#2 of"]);
     // the first rollback by API, over TLS, by dploy and by anybody who was given the certificate
-    run(&["rollback", "-y", "#1"]).await.code(0).says(&["#3 of"]);
+    run(&["rollback", "-y", "-deploy", "1"])
+        .await
+        .code(0)
+        .says(&["#3 of"]);
     let url = run(&["status", "-json"]).await;
     assert!(url.out.contains("operator:ana"), "{url:?}");
     let dashboard = said.text();

@@ -11,5 +11,6 @@ mod manual;
 mod observer;
 mod places;
 mod programs;
+mod progress;
 mod transcript;
 mod trust;

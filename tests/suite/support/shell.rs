@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 use test_kit::wait;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::program::{DPLOY, Ran, alone, ended};
 use super::town::{PAT, TOKEN, Town};
@@ -88,15 +88,7 @@ impl Shell {
         dialogue: &[(&str, &str)],
         columns: u16,
     ) -> (i32, String) {
-        let line = format!("stty rows 40 cols {columns} -echo; {line}");
-        let mut child = self
-            .command("script")
-            .env("SHELL", "/bin/sh")
-            .env("TERM", "xterm")
-            .args(["-qec", &line, "/dev/null"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("script is missing: {error}"));
+        let mut child = self.in_terminal(line, columns);
         // the keyboard stays: its end would be a typed Ctrl-D
         let mut keyboard = child.stdin.take().unwrap();
         let mut screen = child.stdout.take().unwrap();
@@ -116,6 +108,46 @@ impl Shell {
             }
         };
         let status = wait::ended(all).await;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let status = status.unwrap_or_else(|| panic!("{line} does not end: {said}"));
+        assert!(!said.contains("panicked"), "{line}: {said}");
+        (status.code().unwrap_or(-1), said)
+    }
+
+    /// A line of a shell in a terminal.
+    fn in_terminal(&self, line: &str, columns: u16) -> Child {
+        let line = format!("stty rows 40 cols {columns} -echo; {line}");
+        let mut script = self.command("script");
+        script.env("SHELL", "/bin/sh").env("TERM", "xterm");
+        script.args(["-qec", &line, "/dev/null"]);
+        let child = script.stdin(Stdio::piped()).spawn();
+        child.unwrap_or_else(|error| panic!("script is missing: {error}"))
+    }
+
+    /// Runs a line of a shell in a terminal where nobody types. What is to happen happens as soon as `marker` is seen.
+    pub async fn watched(
+        &self,
+        line: &str,
+        columns: u16,
+        marker: &str,
+        then: impl Future<Output = ()>,
+    ) -> (i32, String) {
+        let mut child = self.in_terminal(line, columns);
+        let _keyboard = child.stdin.take().unwrap();
+        let mut screen = child.stdout.take().unwrap();
+        let mut said = Vec::new();
+        let seen = async {
+            while !String::from_utf8_lossy(&said).contains(marker) {
+                assert!(
+                    screen.read_buf(&mut said).await.unwrap() > 0,
+                    "no {marker:?}: {said:?}"
+                );
+            }
+            then.await;
+            screen.read_to_end(&mut said).await.unwrap();
+            child.wait().await.unwrap()
+        };
+        let status = wait::ended(seen).await;
         let said = String::from_utf8_lossy(&said).into_owned();
         let status = status.unwrap_or_else(|| panic!("{line} does not end: {said}"));
         assert!(!said.contains("panicked"), "{line}: {said}");
