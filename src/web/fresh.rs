@@ -30,7 +30,7 @@ const KEPT: usize = 32;
 const SERVES: Duration = Duration::from_millis(500);
 
 /// A larger one is made for each who asks, in bytes.
-const LARGEST: usize = 512 * 1024;
+const LARGEST: usize = 4 * 1024 * 1024;
 
 /// Pages as they were made last, by their tag: a hundred who look at one page have it made once.
 #[derive(Default)]
@@ -75,11 +75,14 @@ impl Page {
     /// Of an answer, where that is a page that others may have too; else the answer.
     async fn of(answer: Response) -> Result<Self, Box<Response>> {
         let size = answer.body().size_hint().upper();
-        if answer.status() != StatusCode::OK || size.is_none_or(|s| s > LARGEST as u64) {
+        // how large it is when it is packed is known afterwards
+        let packed = answer.headers().contains_key(header::CONTENT_ENCODING);
+        let large = size.map_or(!packed, |size| size > LARGEST as u64);
+        if answer.status() != StatusCode::OK || large {
             return Err(Box::new(answer));
         }
         let (head, body) = answer.into_parts();
-        match axum::body::to_bytes(body, LARGEST).await {
+        match axum::body::to_bytes(body, usize::MAX).await {
             Ok(body) => Ok(Self {
                 headers: head.headers,
                 body,
@@ -111,7 +114,7 @@ async fn tag(web: &Web, parts: &Parts, person: Option<&Person>) -> String {
     } else {
         (now / TIMES, web.pulse.number())
     };
-    let accept = parts.headers.get(header::ACCEPT);
+    let accept = [header::ACCEPT, header::ACCEPT_ENCODING].map(|name| parts.headers.get(name));
     let of = format!(
         "{} {accept:?} {person:?} {} {} {picture} {minute}",
         parts.uri,

@@ -7,6 +7,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -41,9 +42,18 @@ pub fn router(web: Web) -> Router {
         .route("/events.json", get(events::list_events))
         .route("/feed.atom", get(feed::show))
         .route("/why/{sha}", get(why::explain_commit))
+        // within what is kept: a page that many look at is packed once
+        .route_layer(packing())
         .route_layer(from_fn_with_state(web.clone(), unless_changed));
+    let packed = Router::new()
+        .route("/events.jsonl", get(events::export_events))
+        .route("/openapi.json", get(openapi::show_document))
+        .route("/docs", get(openapi::browse))
+        .route("/static/{name}", get(asset))
+        .route_layer(packing());
     let people = Router::new()
         .merge(kept)
+        .merge(packed)
         .route(
             "/apps/{id}/rollback",
             get(operate::confirm_rollback).post(rollback),
@@ -58,10 +68,7 @@ pub fn router(web: Web) -> Router {
             "/apps/{id}/{action}",
             get(operate::confirm).post(operate::act),
         )
-        .route("/events.jsonl", get(events::export_events))
         .route("/live", get(live::listen))
-        .route("/openapi.json", get(openapi::show_document))
-        .route("/docs", get(openapi::browse))
         .route("/login", get(session::show_login).post(session::log_in))
         .route("/logout", post(session::log_out))
         .route("/tokens", get(tokens::list).post(tokens::make))
@@ -76,7 +83,6 @@ pub fn router(web: Web) -> Router {
         .route("/sessions/{id}", delete(session::end_session))
         .route("/sessions/{id}/end", post(session::end_session))
         .route("/sessions/end", post(session::end_all))
-        .route("/static/{name}", get(asset))
         .route("/status", get(seed::show_status))
         .route("/register", get(seed::moved))
         .route("/reset", get(seed::moved))
@@ -106,6 +112,12 @@ pub fn router(web: Web) -> Router {
         }).on_request(()).on_failure(()))
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .with_state(web)
+}
+
+/// What is sent packed to who takes it: pages and lists that are the same for all who are shown the same. No answer that has a token
+/// in it, and no stream whose next line somebody waits for.
+fn packing() -> CompressionLayer {
+    CompressionLayer::new().gzip(true)
 }
 
 async fn rollback(

@@ -154,3 +154,52 @@ async fn a_page_that_is_what_it_was_is_not_made_again_and_never_for_somebody_els
     assert_eq!(ask(None, Some(&same)).await.0, 200, "something happened");
     town.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_come_packed_to_who_takes_it_and_streams_never() {
+    use std::io::Read as _;
+    let town = Town::with(&[("web", service("/shop/web", 1, ""))]).await;
+    town.ended(1).await;
+    let ask = async |path: &str, packed: bool| {
+        let mut call = town.http.get(format!("{}{path}", town.url()));
+        call = call.header("accept", "text/html").bearer_auth(TOKEN);
+        if packed {
+            call = call.header("accept-encoding", "gzip, br");
+        }
+        call.send().await.unwrap()
+    };
+    for path in [
+        "/",
+        "/apps/shop",
+        "/apps.json",
+        "/events.jsonl",
+        "/openapi.json",
+        "/static/app.css",
+    ] {
+        let (plain, packed) = (ask(path, false).await, ask(path, true).await);
+        let encoding = |a: &reqwest::Response| a.headers().get("content-encoding").cloned();
+        assert_eq!(encoding(&plain), None, "{path}");
+        assert_eq!(encoding(&packed).unwrap(), "gzip", "{path}");
+        assert_eq!(packed.headers()["vary"], "accept-encoding", "{path}");
+        // each form has a name of its own
+        let tag = packed.headers().get(ETAG).cloned();
+        assert!(
+            tag.is_none() || tag != plain.headers().get(ETAG).cloned(),
+            "{path}"
+        );
+        let (plain, packed) = (plain.bytes().await.unwrap(), packed.bytes().await.unwrap());
+        let mut whole = Vec::new();
+        flate2::read::GzDecoder::new(&packed[..])
+            .read_to_end(&mut whole)
+            .unwrap();
+        assert!(
+            packed.len() < plain.len() && whole.len().abs_diff(plain.len()) < 50,
+            "{path}"
+        );
+    }
+    let live = ask("/live", true).await;
+    assert!(live.headers().get("content-encoding").is_none());
+    let log = ask("/apps/shop/logs?follow=1", true).await;
+    assert!(log.headers().get("content-encoding").is_none());
+    town.end().await;
+}

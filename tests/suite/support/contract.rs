@@ -38,7 +38,11 @@ async fn look(request: Request, next: Next, broken: Broken) -> Response {
     }
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, LARGEST).await.unwrap();
-    let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let value = match parts.headers.get(header::CONTENT_ENCODING) {
+        Some(_) => serde_json::from_reader(flate2::read::GzDecoder::new(&bytes[..])),
+        None => serde_json::from_slice(&bytes),
+    };
+    let value = value.unwrap_or(Value::Null);
     let wrong = judge(&method, &path, status, &media, Some(&value)).err();
     noted(
         Response::from_parts(parts, Body::from(bytes)),
