@@ -28,6 +28,7 @@ mod show;
 mod terminal;
 mod token;
 mod trust;
+mod why;
 mod workspace;
 
 use std::ffi::OsString;
@@ -134,7 +135,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Redeploy(args) => operate::redeploy(&session, args).await,
         Command::Adopt(args) => operate::adopt(&session, args).await,
         Command::Cancel(args) => operate::cancel(&session, args).await,
-        Command::Why(args) => show::why(&session, args).await,
+        Command::Why(args) => why::run(&session, args).await,
         Command::Diff(args) => diff::run(&session, args).await,
         Command::Lock(args) => operate::lock(&session, args).await,
         Command::Unlock(args) => operate::go_on(&session, "unlock", args).await,
