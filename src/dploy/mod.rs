@@ -36,6 +36,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::FromArgMatches as _;
+use clap::error::ErrorKind;
 
 use self::args::{Command, Dploy, program};
 use self::failure::{CHANGES, FAILED, Failure, HELD};
@@ -90,7 +91,9 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let first = parts.next().unwrap_or_default();
     let detail = first.strip_prefix("error: ").unwrap_or(first);
     let detail = match error.kind() {
-        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            "a command is missing"
+        }
         _ => detail,
     };
     let tip = parts.find_map(|p| p.trim().strip_prefix("tip: "));
