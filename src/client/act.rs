@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Client, ClientError};
-use crate::api::{ActBody, PlanBody, QueuedBody};
+use crate::api::{ActBody, DestroyedBody, PlanBody, QueuedBody};
 use crate::id::AppId;
 use crate::secret::Secret;
 
@@ -69,6 +69,38 @@ impl Client {
         serde_json::from_value(answer)
             .map(Acted::Queued)
             .map_err(unreadable)
+    }
+
+    /// Takes an app down; the answer says what is done and what is open.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn destroy(
+        &self,
+        app: &AppId,
+        keep_services: bool,
+        override_lock: bool,
+        plan: Option<&str>,
+    ) -> Result<DestroyedBody, ClientError> {
+        let plan = plan.map(|plan| format!("&plan={plan}"));
+        let path = format!(
+            "/apps/{app}?keep_services={keep_services}&override_lock={override_lock}{}",
+            plan.unwrap_or_default()
+        );
+        Ok(self.call(Method::DELETE, &path, None).await?.1)
+    }
+
+    /// What a destroy would take down.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn destroy_plan(
+        &self,
+        app: &AppId,
+        keep_services: bool,
+    ) -> Result<PlanBody, ClientError> {
+        let path = format!("/apps/{app}?keep_services={keep_services}&dry_run=true");
+        Ok(self.call(Method::DELETE, &path, None).await?.1)
     }
 
     /// Sends it under one key until there is an answer: whether the first sending was carried out nobody knows but the log.

@@ -13,8 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::{
-    AppBody, AppPage, AppsBody, DeployBody, DestroyedBody, DiffBody, HookBody, LogBody,
-    MadeTokenBody, NewTokenBody, PlanBody, Problem, ProblemCode, RegisterBody, TokensBody, WhyBody,
+    AppBody, AppPage, AppsBody, DeployBody, DiffBody, HookBody, LogBody, MadeTokenBody,
+    NewTokenBody, Problem, ProblemCode, RegisterBody, TokensBody, WhyBody,
 };
 use crate::id::{AppId, DeployNumber, ServiceId};
 use crate::secret::{Secret, plain};
@@ -369,38 +369,6 @@ impl Client {
     pub async fn revoke_token(&self, name: &str) -> Result<Value, ClientError> {
         let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
         let path = format!("/tokens/{name}");
-        Ok(self.call(Method::DELETE, &path, None).await?.1)
-    }
-
-    /// Takes an app down; the answer says what is done and what is open.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn destroy(
-        &self,
-        app: &AppId,
-        keep_services: bool,
-        override_lock: bool,
-        plan: Option<&str>,
-    ) -> Result<DestroyedBody, ClientError> {
-        let plan = plan.map(|plan| format!("&plan={plan}"));
-        let path = format!(
-            "/apps/{app}?keep_services={keep_services}&override_lock={override_lock}{}",
-            plan.unwrap_or_default()
-        );
-        Ok(self.call(Method::DELETE, &path, None).await?.1)
-    }
-
-    /// What a destroy would take down.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn destroy_plan(
-        &self,
-        app: &AppId,
-        keep_services: bool,
-    ) -> Result<PlanBody, ClientError> {
-        let path = format!("/apps/{app}?keep_services={keep_services}&dry_run=true");
         Ok(self.call(Method::DELETE, &path, None).await?.1)
     }
 }

@@ -161,13 +161,15 @@ impl Follower<'_> {
 
 /// That nobody says any more how a deploy goes.
 fn lost(error: &ClientError, number: DeployNumber) -> Failure {
-    let mut failure = Failure::from_error_of(error);
-    if error.passes() {
-        failure = failure.hint(format!(
+    let failure = Failure::from_error_of(error);
+    // a token that ended, or another refusal, stops no deploy
+    failure.hint(if error.passes() {
+        format!(
             "Deploy {number} goes on as soon as the observer runs; `dploy doctor` looks closer."
-        ));
-    }
-    failure
+        )
+    } else {
+        format!("Deploy {number} is not ended by that; `dploy status` shows how it is.")
+    })
 }
 
 fn superseded_by(deploy: &DeployBody) -> Option<DeployNumber> {

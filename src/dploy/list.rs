@@ -12,7 +12,7 @@ use super::args::ScaleArgs;
 use super::failure::{FAILED, Failure, Word};
 use super::limit::Limit;
 use super::ls;
-use super::operate::show_plan;
+use super::preview::show_plan;
 use super::progress::{self, Progress, Stage};
 use super::session::{Marathon, Observer, Session};
 use super::terminal::interrupts;
@@ -278,7 +278,7 @@ async fn agreed(
     let Acted::Plan(plan) = client.act(app, "scale", body).await? else {
         bail!("the observer did not answer with a plan");
     };
-    show_plan(session, &plan)?;
+    show_plan(session.terminal, &plan)?;
     if !terminal.agrees(&format!("scale {app} by {}?", client.base())) {
         return Err(Failure::of(Word::Declined, "nothing was changed").into());
     }

@@ -28,6 +28,7 @@ mod show;
 mod terminal;
 mod token;
 mod trust;
+mod why;
 mod workspace;
 
 use std::ffi::OsString;
@@ -35,6 +36,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::FromArgMatches as _;
+use clap::error::ErrorKind;
 
 use self::args::{Command, Dploy, program};
 use self::failure::{CHANGES, FAILED, Failure, HELD};
@@ -89,7 +91,9 @@ fn misread(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let first = parts.next().unwrap_or_default();
     let detail = first.strip_prefix("error: ").unwrap_or(first);
     let detail = match error.kind() {
-        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing",
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            "a command is missing"
+        }
         _ => detail,
     };
     let tip = parts.find_map(|p| p.trim().strip_prefix("tip: "));
@@ -134,7 +138,7 @@ async fn dispatch(dploy: Dploy) -> anyhow::Result<ExitCode> {
         Command::Redeploy(args) => operate::redeploy(&session, args).await,
         Command::Adopt(args) => operate::adopt(&session, args).await,
         Command::Cancel(args) => operate::cancel(&session, args).await,
-        Command::Why(args) => show::why(&session, args).await,
+        Command::Why(args) => why::run(&session, args).await,
         Command::Diff(args) => diff::run(&session, args).await,
         Command::Lock(args) => operate::lock(&session, args).await,
         Command::Unlock(args) => operate::go_on(&session, "unlock", args).await,

@@ -13,10 +13,10 @@ use super::args::{
 use super::failure::{Failure, Word};
 use super::follow::Follower;
 use super::limit::Limit;
-use super::preview;
+use super::preview::show_plan;
 use super::session::Session;
 use super::workspace::Workspace;
-use crate::api::{ActBody, DeployBody, PlanBody, ProblemCode};
+use crate::api::{ActBody, DeployBody, ProblemCode};
 use crate::client::{Acted, Client, ClientError};
 use crate::clock::{self, stamp, typed_moment};
 use crate::event::{ResumeWhen, Scale};
@@ -53,7 +53,7 @@ pub(super) async fn acted(
             Ok(ExitCode::SUCCESS)
         }
         Ok(Acted::Plan(plan)) => {
-            show_plan(session, &plan)?;
+            show_plan(session.terminal, &plan)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => Err(error.into()),
@@ -82,7 +82,7 @@ async fn planned(
             body.dry_run = true;
             let question = match client.act(app, action, &body).await {
                 Ok(Acted::Plan(plan)) => {
-                    show_plan(session, &plan)?;
+                    show_plan(session.terminal, &plan)?;
                     body.plan = Some(plan.plan.clone());
                     format!("{action} {app} by {}?", client.base())
                 }
@@ -159,51 +159,6 @@ pub(super) fn place(
     Ok(known.unwrap_or_else(|| text.clone()))
 }
 
-/// A plan, as people read it.
-pub(super) fn show_plan(session: &Session, plan: &PlanBody) -> anyhow::Result<()> {
-    let terminal = session.terminal;
-    let mut plan = plan.clone();
-    let services = std::mem::take(&mut plan.services);
-    plan.services = services.into_iter().map(preview::hidden).collect();
-    let plan = &plan;
-    if terminal.json {
-        return terminal.data(plan);
-    }
-    let name = |d: &crate::event::DeployRef| {
-        let number = d.deploy.map(|n| format!(" ({n})")).unwrap_or_default();
-        format!("{}{number}", d.commit.short())
-    };
-    let back = if plan.undoes.is_empty() { "" } else { "back " };
-    terminal.say(match (&plan.from, &plan.to) {
-        (_, None) => format!("{}: nothing is left", plan.app),
-        // what is to be left behind never came to be live
-        (Some(from), Some(to)) if from.commit == to.commit => {
-            format!("{}: {back}to {}", plan.app, name(to))
-        }
-        (Some(from), Some(to)) => {
-            format!("{}: from {} {back}to {}", plan.app, name(from), name(to))
-        }
-        (None, Some(to)) => format!("{}: from nothing {back}to {}", plan.app, name(to)),
-    });
-    if !plan.undoes.is_empty() {
-        let undone: Vec<&str> = plan
-            .undoes
-            .iter()
-            .take(10)
-            .map(crate::id::CommitId::short)
-            .collect();
-        terminal.say(format!("undoes     {}", undone.join(", ")));
-    }
-    for line in &plan.also {
-        terminal.say(format!("also       {}", crate::secret::plain(line, 300)));
-    }
-    preview::show(terminal, &plan.services, &[], &plan.warnings);
-    if plan.services.is_empty() {
-        terminal.say("No service changes.");
-    }
-    Ok(())
-}
-
 /// The last deploy that worked; where nothing came after it that touched Marathon, it is what runs, and the one before it is meant.
 async fn last_good(client: &Client, app: &AppId) -> anyhow::Result<String> {
     let Some(page) = client.app(app).await? else {
@@ -260,7 +215,7 @@ pub(super) async fn rollback(session: &Session, args: &RollbackArgs) -> anyhow::
             bail!("the observer did not answer with a plan");
         };
         if !terminal.json {
-            show_plan(session, &plan)?;
+            show_plan(session.terminal, &plan)?;
         }
         if !args.yes {
             if !terminal.can_ask() {

@@ -8,14 +8,16 @@ use serde_json::Value;
 use super::args::AdoptArgs;
 use super::terminal::{DIM, GREEN, RED, Terminal, YELLOW, paint};
 use super::workspace::Workspace;
-use crate::api::{PlanInstances, PlanService};
-use crate::event::{Action, AppSettings, Cause, DeployQueued, Scale, Source, Visibility};
+use crate::api::{PlanBody, PlanInstances, PlanService};
+use crate::event::{
+    Action, AppSettings, Cause, DeployQueued, DeployRef, Scale, Source, Visibility,
+};
 use crate::history::{App, ServiceRecord};
 use crate::id::{CommitId, ServiceId};
 use crate::marathon::{Client, LiveApp};
 use crate::plan::{Bounds, Obstacle, Plan, Running, as_specified, plan};
 use crate::rollout::{self, Look};
-use crate::secret::{HIDDEN, hide_secrets};
+use crate::secret::{HIDDEN, hide_secrets, plain};
 use crate::sentence::Sentence;
 use crate::spec::{Change, LABEL_APP, Service, diff_of_running, in_shape_of, rendering};
 
@@ -213,6 +215,45 @@ pub(super) fn hidden(mut service: PlanService) -> PlanService {
     service
 }
 
+/// A plan, as people read it.
+pub(super) fn show_plan(terminal: Terminal, plan: &PlanBody) -> anyhow::Result<()> {
+    let mut plan = plan.clone();
+    let services = std::mem::take(&mut plan.services);
+    plan.services = services.into_iter().map(hidden).collect();
+    let plan = &plan;
+    if terminal.json {
+        return terminal.data(plan);
+    }
+    let name = |d: &DeployRef| {
+        let number = d.deploy.map(|n| format!(" ({n})")).unwrap_or_default();
+        format!("{}{number}", d.commit.short())
+    };
+    let back = if plan.undoes.is_empty() { "" } else { "back " };
+    terminal.say(match (&plan.from, &plan.to) {
+        (_, None) => format!("{}: nothing is left", plan.app),
+        // what is to be left behind never came to be live
+        (Some(from), Some(to)) if from.commit == to.commit => {
+            format!("{}: {back}to {}", plan.app, name(to))
+        }
+        (Some(from), Some(to)) => {
+            format!("{}: from {} {back}to {}", plan.app, name(from), name(to))
+        }
+        (None, Some(to)) => format!("{}: from nothing {back}to {}", plan.app, name(to)),
+    });
+    if !plan.undoes.is_empty() {
+        let undone: Vec<&str> = plan.undoes.iter().take(10).map(CommitId::short).collect();
+        terminal.say(format!("undoes     {}", undone.join(", ")));
+    }
+    for line in &plan.also {
+        terminal.say(format!("also       {}", plain(line, 300)));
+    }
+    show(terminal, &plan.services, &[], &plan.warnings);
+    if plan.services.is_empty() {
+        terminal.say("No service changes.");
+    }
+    Ok(())
+}
+
 /// Shows a plan: a line a service, then the fields that change, then what to beware of.
 pub(super) fn show(
     terminal: Terminal,
@@ -267,7 +308,7 @@ pub(super) fn style(change: &str) -> anstyle::Style {
 /// A changed field on one line.
 pub(super) fn field(change: &Change) -> String {
     let name = change.path.trim_start_matches('/').replace('/', ".");
-    let text = |value: &Value| crate::secret::plain(&value.to_string(), 160);
+    let text = |value: &Value| plain(&value.to_string(), 160);
     match (&change.from, &change.to) {
         (Some(from), Some(to)) => format!("{name}: {} -> {}", text(from), text(to)),
         (None, Some(to)) => format!("{name}: {} (new)", text(to)),

@@ -18,7 +18,9 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.strip_prefix('#') {
-            Some(number) if !number.starts_with('#') => deploy_number(number).map(Self::Deploy),
+            Some(number) if !number.starts_with('#') => deploy_number(number)
+                .map(Self::Deploy)
+                .map_err(|_| no_number(text)),
             Some(_) => Err(no_number(text)),
             None if text.trim().is_empty() => Err("a commit is missing".to_owned()),
             None => Ok(Self::Commit(text.to_owned())),

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::args::DestroyArgs;
 use super::failure::{Failure, Word};
-use super::operate::show_plan;
+use super::preview::show_plan;
 use super::remove_service;
 use super::session::{Github, Marathon, Session};
 use super::terminal::{GREEN, RED, paint};
@@ -83,7 +83,7 @@ pub(super) async fn run(session: &Session, args: &DestroyArgs) -> anyhow::Result
         None
     };
     if let Some(plan) = &plan {
-        show_plan(session, plan)?;
+        show_plan(session.terminal, plan)?;
     }
     agreed(session, &workspace, args)?;
     let task = Task {

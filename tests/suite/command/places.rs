@@ -16,7 +16,7 @@ async fn a_number_is_a_deploy_only_where_it_says_so() {
     }
     // what is neither, or both, is wrong before anybody is asked
     for (arguments, word) in [
-        (&["rollback", "#x"][..], "count from 1"),
+        (&["rollback", "#x"][..], "\"#x\" is no number of a deploy"),
         (&["rollback", "-deploy", "0"], "count from 1"),
         (&["deploy", "-deploy=x"], "count from 1"),
         (&["cancel", "#0"], "count from 1"),

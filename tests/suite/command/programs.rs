@@ -29,7 +29,7 @@ async fn with_json_a_wrong_command_line_is_one_line() {
     says(&shell, &["deploi"], "usage", 2, "deploi").await;
     says(&shell, &["scale", "-pid=x"], "usage", 2, "instances").await;
     says(&shell, &["status", "-timeout=soon"], "usage", 2, "soon").await;
-    says(&shell, &[], "usage", 2, "command").await;
+    says(&shell, &[], "usage", 2, "a command is missing").await;
     let told = says(&shell, &["status", "-tokn", TOKEN], "usage", 2, "--tokn").await;
     assert!(told["hint"].as_str().unwrap().contains("--token"), "{told}");
     // asked for help it helps
