@@ -44,18 +44,19 @@ fn made(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     Ok(python)
 }
 
-/// Runs schemathesis; answers what it said, and whether it found nothing. `None` where `DPLOY_TEST_SKIP` names `clients`.
+/// Runs schemathesis in this folder, where it leaves what it remembers; answers what it said, and whether it found nothing. `None` where `DPLOY_TEST_SKIP` names `clients`.
 ///
 /// # Panics
 /// Where it cannot be installed.
-pub async fn schemathesis(arguments: Vec<String>) -> Option<(bool, String)> {
+pub async fn schemathesis(folder: PathBuf, arguments: Vec<String>) -> Option<(bool, String)> {
     if is_left_out("clients") {
         return None;
     }
     let run = move || {
         let python = made("schemathesis-venv", SCHEMATHESIS).unwrap_or_else(|why| panic!("{why}"));
         let mut command = Command::new(python.with_file_name("schemathesis"));
-        let output = command.args(arguments).env("NO_COLOR", "1").output();
+        command.args(arguments).env("NO_COLOR", "1");
+        let output = command.current_dir(folder).output();
         let output = output.unwrap();
         let said = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
         (output.status.success(), said.concat())

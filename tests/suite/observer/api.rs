@@ -64,7 +64,11 @@ async fn whoever_knows_the_document_alone_finds_what_it_says() {
         "--header",
         &format!("Authorization: Bearer {TOKEN}"),
     ];
-    let said = schemathesis(arguments.map(str::to_owned).to_vec()).await;
+    let said = schemathesis(
+        town.dir.path().to_owned(),
+        arguments.map(str::to_owned).to_vec(),
+    )
+    .await;
     if let Some((good, said)) = said {
         assert!(good, "{said}");
     }

@@ -7,6 +7,7 @@ use dploy_observer::event::{Action, CommitInfo, DeployRef, Fact, Planned, Via};
 use dploy_observer::history::{Command, Push};
 use dploy_observer::id::{AppId, CommitId, DeployNumber, ServiceId};
 use dploy_observer::store::Store;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::data_folder::{
@@ -31,7 +32,7 @@ fn service(app: &AppId) -> ServiceId {
     format!("/fleet/{app}").parse().unwrap()
 }
 
-fn commit(app: usize, version: usize) -> CommitId {
+pub fn commit(app: usize, version: u32) -> CommitId {
     dploy_observer::spec::sha256_hex(format!("{app} {version}").as_bytes())[..40]
         .parse()
         .unwrap()
@@ -51,50 +52,78 @@ pub fn group(apps: usize) -> Value {
 
 /// Registers so many apps and lets each have two deploys; each twentieth is something else than well.
 pub async fn settle(data: &Path, apps: usize) {
-    let fails = Arc::new(|why: &str| panic!("{why}"));
-    let store = Store::open(data, dploy_observer::clock::system(), fails);
-    let store = store.await.unwrap();
-    for n in 0..apps {
-        let id = app(n);
-        let Command::Register(mut new) = register(&id, 1) else {
-            unreachable!("it registers")
-        };
-        new.head = commit(n, 1);
-        new.info = Some(info(n, 1));
-        new.source.repository_id = 1_000 + n as u64;
-        tell(&store, &id, OBSERVER, Command::Register(new)).await;
-        ends(&store, &id, 1, &commit(n, 1), true).await;
-        let second = Push {
-            via: Via::Webhook,
-            after: commit(n, 2),
-            info: Some(info(n, 2)),
-            before: Some(commit(n, 1)),
-            ..push(1, 2)
-        };
-        tell(&store, &id, GITHUB, Command::Push(Box::new(second))).await;
-        if n % 20 != 7 {
-            ends(&store, &id, 2, &commit(n, 2), n % 20 != 3).await;
-        }
-        match n % 20 {
-            11 => drop(tell(&store, &id, OPERATOR, lock("the audit until Monday")).await),
-            15 => {
-                let mut back = target(1);
-                back.to = DeployRef {
-                    deploy: Some(DeployNumber(1)),
-                    commit: commit(n, 1),
-                };
-                tell(&store, &id, OPERATOR, Command::Rollback(Box::new(back))).await;
-                ends(&store, &id, 3, &commit(n, 1), true).await;
-            }
-            _ => {}
-        }
-    }
+    let store = opened(data).await;
+    settled(&store, apps, 1).await;
     store.close().await;
 }
 
-fn info(n: usize, version: usize) -> CommitInfo {
+/// The log of this folder.
+pub async fn opened(data: &Path) -> Store {
+    let fails = Arc::new(|why: &str| panic!("{why}"));
+    let store = Store::open(data, dploy_observer::clock::system(), fails);
+    store.await.unwrap()
+}
+
+/// The same, after so many deploys that went well, all apps side by side.
+pub async fn settled(store: &Store, apps: usize, deploys: u32) {
+    let all = (0..apps).map(|n| one(store, n, deploys));
+    let mut all = futures_util::stream::iter(all).buffer_unordered(64);
+    while all.next().await.is_some() {}
+}
+
+async fn one(store: &Store, n: usize, deploys: u32) {
+    let id = app(n);
+    let Command::Register(mut new) = register(&id, 1) else {
+        unreachable!("it registers")
+    };
+    new.head = commit(n, 1);
+    new.info = Some(info(n, 1));
+    new.source.repository_id = repository(n);
+    tell(store, &id, OBSERVER, Command::Register(new)).await;
+    ends(store, &id, 1, &commit(n, 1), true).await;
+    for version in 2..=deploys {
+        pushed(store, n, version).await;
+        ends(store, &id, version, &commit(n, version), true).await;
+    }
+    let last = deploys + 1;
+    pushed(store, n, last).await;
+    if n % 20 != 7 {
+        ends(store, &id, last, &commit(n, last), n % 20 != 3).await;
+    }
+    match n % 20 {
+        11 => drop(tell(store, &id, OPERATOR, lock("the audit until Monday")).await),
+        15 => {
+            let mut back = target(1);
+            back.to = DeployRef {
+                deploy: Some(DeployNumber(1)),
+                commit: commit(n, 1),
+            };
+            tell(store, &id, OPERATOR, Command::Rollback(Box::new(back))).await;
+            ends(store, &id, last + 1, &commit(n, 1), true).await;
+        }
+        _ => {}
+    }
+}
+
+/// The repository of an app.
+pub fn repository(n: usize) -> u64 {
+    1_000 + n as u64
+}
+
+async fn pushed(store: &Store, n: usize, version: u32) {
+    let moved = Push {
+        via: Via::Webhook,
+        after: commit(n, version),
+        info: Some(info(n, version)),
+        before: Some(commit(n, version - 1)),
+        ..push(1, 2)
+    };
+    tell(store, &app(n), GITHUB, Command::Push(Box::new(moved))).await;
+}
+
+fn info(n: usize, version: u32) -> CommitInfo {
     CommitInfo {
-        message: MESSAGES[(n + version) % MESSAGES.len()].to_owned(),
+        message: MESSAGES[(n + version as usize) % MESSAGES.len()].to_owned(),
         author: ["Ana", "Ben", "Chidi"][n % 3].to_owned(),
         url: None,
     }
