@@ -6,6 +6,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 # cargo reads the manifests of the whole workspace, also of what is not built
 COPY crates ./crates
+COPY benches ./benches
 # the sources are compiled in: SQL migrations, page templates, static files and the app spec too
 COPY src ./src
 COPY migrations ./migrations
