@@ -222,7 +222,10 @@ fn hide_github_tokens(text: &str) -> String {
 #[must_use]
 pub fn plain(text: &str, limit: usize) -> String {
     let harmless = |c: char| {
-        !(c.is_control()
+        // no text has these, and XML forbids them
+        let none = matches!(c, '\u{fffe}' | '\u{ffff}');
+        !(none
+            || c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}'))
     };
     let cleaned = text

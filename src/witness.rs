@@ -108,7 +108,7 @@ impl Witness {
                 && is_open(&app)
                 && let Ok(_room) = self.room.acquire().await
             {
-                let _ = tokio::time::timeout(PATIENCE, self.look(&app)).await;
+                self.look(&app).await;
             }
             let mut busy = self.busy();
             match busy.get_mut(id) {
@@ -124,23 +124,28 @@ impl Witness {
     /// Where a deploy's services do not come up, their last words are read and kept.
     async fn look(&self, app: &App) {
         for (deploy, service) in self.troubled(app).await {
-            let Ok(Some(live)) = self.context.marathon.app(&service).await else {
-                continue;
-            };
-            if !rollout::is_of(&live, &app.id) {
-                continue;
-            }
-            let Some(at) = failed(&live) else {
-                continue;
-            };
-            let known = kept_of(&self.context, app, deploy, &service).await;
-            if known.is_some_and(|known| known.task == at.task) {
-                continue;
-            }
-            match words(&self.context, &service, &live, &at).await {
-                Ok(words) => self.keep(app, deploy, &words).await,
-                Err(error) => tracing::debug!(%error, task = at.task, "no last words"),
-            }
+            // one that takes long is given up: the next failure is looked at then, and the other services now
+            let _ = tokio::time::timeout(PATIENCE, self.look_at(app, deploy, &service)).await;
+        }
+    }
+
+    async fn look_at(&self, app: &App, deploy: DeployNumber, service: &ServiceId) {
+        let Ok(Some(live)) = self.context.marathon.app(service).await else {
+            return;
+        };
+        if !rollout::is_of(&live, &app.id) {
+            return;
+        }
+        let Some(at) = failed(&live) else {
+            return;
+        };
+        let known = kept_of(&self.context, app, deploy, service).await;
+        if known.is_some_and(|known| known.task == at.task) {
+            return;
+        }
+        match words(&self.context, service, &live, &at).await {
+            Ok(words) => self.keep(app, deploy, &words).await,
+            Err(error) => tracing::debug!(%error, task = at.task, "no last words"),
         }
     }
 

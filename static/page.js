@@ -20,6 +20,13 @@ function tick() {
   if (sessionStorage.getItem("notify") === location.pathname) put(bell, "You will be told when it ends");
 }
 setInterval(tick, 1000);
+
+// what was done is said once: neither a reload nor what changes next says it again
+if (new URLSearchParams(location.search).has("did")) {
+  const here = new URL(location);
+  here.searchParams.delete("did");
+  history.replaceState(history.state, "", here);
+}
 tick();
 
 {

@@ -79,7 +79,11 @@ impl Follower<'_> {
         let mut interrupts = interrupts()?;
         let mut progress = Progress::new(terminal);
         let (mut pause, mut last) = (Duration::ZERO, None);
-        let deadline = self.deadline().await;
+        let limit = self.limit;
+        let deadline = tokio::select! {
+            deadline = self.deadline() => deadline,
+            () = limit.over() => None,
+        };
         loop {
             let look = async {
                 tokio::time::sleep(pause).await;
@@ -104,7 +108,16 @@ impl Follower<'_> {
             let deploy = match seen {
                 Ok(deploy) => deploy,
                 Err(error) => {
-                    let why = absence.lasts(&mut self.client, error).await;
+                    let why = tokio::select! {
+                        why = absence.lasts(&mut self.client, error) => why,
+                        // the next round says so
+                        () = limit.over() => continue,
+                        _ = interrupts.recv() => {
+                            progress.keep();
+                            self.interrupted(&mut interrupts, number).await?;
+                            continue;
+                        }
+                    };
                     let why = why.map_err(|error| lost(&error, number))?;
                     progress.waits(&why);
                     continue;

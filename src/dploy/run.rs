@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use serde_json::json;
 
+use super::absence::Absence;
 use super::args::{LaunchArgs, RunArgs};
 use super::direct::{self, Applied, Rules};
 use super::failure::{Failure, Word};
@@ -16,6 +17,7 @@ use super::session::{Marathon, Observer, Session};
 use super::terminal::who;
 use super::workspace::{Compared, Workspace};
 use crate::api::{ActBody, AppPage, Health, RegisterBody};
+use crate::client::Client;
 use crate::history::AppState;
 
 /// How long the observer may take to hear of a push that is at GitHub.
@@ -239,6 +241,8 @@ async fn through(
     let limit = Limit::begins(&args.follow);
     let until = tokio::time::Instant::now() + HEARING;
     let mut said = false;
+    let mut client = observer.client.clone();
+    let mut absence = Absence::limited(session);
     loop {
         let head = page.app.head.as_ref().map(|h| &h.commit);
         match workspace.compared(head, &branch) {
@@ -274,14 +278,33 @@ async fn through(
                 }
             }
         }
-        page = fresh(observer, workspace).await?;
+        page = tokio::select! {
+            page = fresh(&mut client, &mut absence, workspace) => page?,
+            // the next round says so
+            () = limit.over() => continue,
+        };
     }
     deploy_head(session, workspace, observer, &page, (args, limit)).await
 }
 
-async fn fresh(observer: &Observer, workspace: &Workspace) -> anyhow::Result<AppPage> {
-    let page = observer.client.app(&workspace.app).await?;
-    page.ok_or_else(|| anyhow::anyhow!("{} is not at the observer any more", workspace.app))
+/// The app as it is now; an observer that is away for a moment is waited for.
+async fn fresh(
+    client: &mut Client,
+    absence: &mut Absence<'_>,
+    workspace: &Workspace,
+) -> anyhow::Result<AppPage> {
+    loop {
+        match client.app(&workspace.app).await {
+            Ok(page) => {
+                absence.ends();
+                return page.ok_or_else(|| {
+                    anyhow::anyhow!("{} is not at the observer any more", workspace.app)
+                });
+            }
+            Err(error) => drop(absence.lasts(client, error).await?),
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
 }
 
 async fn deploy_head(

@@ -81,8 +81,8 @@ impl Branches {
             Ok(head) => head,
             Err(error) => return trouble(context, app, &error).await,
         };
-        context.store.observe(&app.id, "polled", "ok").await?;
-        context.store.observe(&app.id, "trouble", "").await?;
+        context.store.observe_later(&app.id, "polled", "ok").await?;
+        context.store.observe_later(&app.id, "trouble", "").await?;
         let Some(head) = head.filter(|h| known.is_none_or(|k| k.commit != *h)) else {
             return Ok(());
         };
@@ -125,7 +125,7 @@ async fn trouble(context: &Context, app: &App, error: &GithubError) -> Result<()
     let why = Sentence::new(error.code(), error.to_string());
     context
         .store
-        .observe(&app.id, "trouble", &why.to_string())
+        .observe_later(&app.id, "trouble", &why.to_string())
         .await
 }
 

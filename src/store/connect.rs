@@ -124,6 +124,18 @@ fn foreign(file: &Path) -> StoreError {
     ))
 }
 
+/// One that reads a whole log, rows ahead of who takes them.
+pub(super) async fn walker(file: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(5))
+        .pragma("query_only", "on")
+        .row_buffer_size(2000)
+        .disable_statement_logging();
+    Ok(SqliteConnection::connect_with(&options).await?)
+}
+
 /// A small pool of connections that only read.
 pub(super) async fn readers(file: &Path) -> Result<SqlitePool, StoreError> {
     let options = SqliteConnectOptions::new()

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use super::StoreError;
 use super::batch::{CommandRequest, Touched, Written};
+use super::later::Later;
 use super::memory::Memory;
 use super::unlogged::Unlogged;
 use crate::access::Person;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, stamp};
 use crate::history::{Answer, Command};
 use crate::id::{AppId, BlobId};
 use crate::secret::Redactor;
@@ -46,6 +47,9 @@ pub struct Log {
     touched: broadcast::Sender<Touched>,
     /// When the log was last seen to take a write, for who asks whether it does.
     written: Arc<Mutex<Option<Instant>>>,
+    /// What rides along with the next commit.
+    pub(super) later: Later,
+    clock: Option<SharedClock>,
     /// Where there is no file.
     pub(super) memory: Option<Arc<Memory>>,
 }
@@ -62,6 +66,8 @@ impl Log {
             redactor,
             touched,
             written: Arc::default(),
+            later: Later::default(),
+            clock: None,
             memory: Some(Arc::new(memory)),
         };
         (log, follow)
@@ -72,12 +78,16 @@ impl Log {
         queue: mpsc::Sender<Work>,
         redactor: Redactor,
         touched: broadcast::Sender<Touched>,
+        later: Later,
+        clock: SharedClock,
     ) -> Self {
         Self {
             queue,
             redactor,
             touched,
             written: Arc::default(),
+            later,
+            clock: Some(clock),
             memory: None,
         }
     }
@@ -215,6 +225,19 @@ impl Log {
             return Ok(());
         }
         self.send(|answer| Work::Unlogged(write, answer)).await
+    }
+
+    /// Keeps an observation without a commit of its own.
+    pub(super) async fn unlogged_later(
+        &self,
+        key: String,
+        value: String,
+    ) -> Result<(), StoreError> {
+        let Some(clock) = &self.clock else {
+            return self.unlogged(Unlogged::Observation { key, value }).await;
+        };
+        self.later.put(key, (value, stamp(clock.now())));
+        Ok(())
     }
 
     /// Names each app that a committed transaction changed. It only wakes: what is owed is asked of the tables.

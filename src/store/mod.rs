@@ -6,6 +6,7 @@ mod clean;
 mod connect;
 mod events;
 mod known;
+mod later;
 mod log;
 mod memory;
 mod projection;
@@ -14,6 +15,7 @@ mod rows;
 mod tokens;
 mod unlogged;
 mod verify;
+mod walk;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -97,7 +99,7 @@ impl Store {
         let mut conn = connect::writer(&file).await?;
         connect::check_and_migrate(&mut conn).await?;
         connect::check_kinds(&mut conn).await?;
-        projection::renew_if_older(&mut conn).await?;
+        verify::renew_if_older(&file, &mut conn).await?;
         let readers = connect::readers(&file).await?;
         let (log, head) = writer::start(conn, file, clock, on_fatal).await?;
         Ok(Self {

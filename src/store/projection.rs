@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::StoreError;
-use crate::event::{Lists, NewEvent, PushReceived};
+use crate::event::{NewEvent, PushReceived};
 use crate::history::{App, Deploy, RowChange, apply};
 use crate::id::{AppId, CommitId, DeployNumber, ServiceId};
 
@@ -86,18 +86,13 @@ impl Changes {
                 write_services(conn, before.get(id), app).await?;
             }
         }
-        for ((app, _), deploy) in &self.deploys {
-            write_deploy(conn, app, deploy).await?;
-        }
+        write_deploys(conn, &self.deploys).await?;
         // before the pushes of this run, which may be of the same commits
         for ((app, commit), outcome) in &self.outcomes {
             sqlx::query("update push set outcome = ? where seq = (select max(seq) from push where app = ? and commit_id = ?)")
                 .bind(outcome).bind(app.as_str()).bind(commit.as_str()).execute(&mut *conn).await?;
         }
-        for (seq, line) in &self.pushes {
-            write_push(conn, *seq, line).await?;
-        }
-        Ok(())
+        write_pushes(conn, &self.pushes).await
     }
 }
 
@@ -145,41 +140,72 @@ async fn write_services(
     Ok(())
 }
 
-async fn write_deploy(
+/// So many rows are written by one statement.
+const ROWS: usize = 100;
+
+async fn write_deploys(
     conn: &mut SqliteConnection,
-    app: &AppId,
-    deploy: &Deploy,
+    deploys: &BTreeMap<(AppId, DeployNumber), Deploy>,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "insert into deploy (app, number, commit_id, state, data) values (?, ?, ?, ?, ?) \
-         on conflict (app, number) do update set commit_id = excluded.commit_id, state = excluded.state, data = excluded.data",
-    )
-    .bind(app.as_str())
-    .bind(i64::from(deploy.number.0))
-    .bind(deploy.wanted.commit.as_str())
-    .bind(deploy.state().word())
-    .bind(serde_json::to_string(deploy)?)
-    .execute(conn)
-    .await?;
+    let all: Vec<_> = deploys.iter().collect();
+    for chunk in all.chunks(ROWS) {
+        let data = chunk
+            .iter()
+            .map(|(_, deploy)| serde_json::to_string(deploy));
+        let data = data.collect::<Result<Vec<String>, _>>()?;
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "insert into deploy (app, number, commit_id, state, data) ",
+        );
+        insert.push_values(
+            chunk.iter().zip(&data),
+            |mut row, (((app, _), deploy), data)| {
+                row.push_bind(app.as_str())
+                    .push_bind(i64::from(deploy.number.0))
+                    .push_bind(deploy.wanted.commit.as_str())
+                    .push_bind(deploy.state().word())
+                    .push_bind(data);
+            },
+        );
+        insert.push(
+            " on conflict (app, number) do update set commit_id = excluded.commit_id, state = excluded.state, data = excluded.data",
+        );
+        let insert = insert.build().persistent(known(chunk.len()));
+        insert.execute(&mut *conn).await?;
+    }
     Ok(())
 }
 
-async fn write_push(
+async fn write_pushes(
     conn: &mut SqliteConnection,
-    seq: i64,
-    line: &PushLine,
+    pushes: &BTreeMap<i64, PushLine>,
 ) -> Result<(), StoreError> {
-    sqlx::query("insert into push (seq, app, at, commit_id, body, outcome, data) values (?, ?, ?, ?, ?, ?, ?)")
-        .bind(seq)
-        .bind(line.app.as_str())
-        .bind(&line.at)
-        .bind(line.push.after.as_str())
-        .bind(&line.push.body)
-        .bind(&line.outcome)
-        .bind(serde_json::to_string(&line.push)?)
-        .execute(conn)
-        .await?;
+    let all: Vec<_> = pushes.iter().collect();
+    for chunk in all.chunks(ROWS) {
+        let data = chunk
+            .iter()
+            .map(|(_, line)| serde_json::to_string(&line.push));
+        let data = data.collect::<Result<Vec<String>, _>>()?;
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "insert into push (seq, app, at, commit_id, body, outcome, data) ",
+        );
+        insert.push_values(chunk.iter().zip(&data), |mut row, ((seq, line), data)| {
+            row.push_bind(**seq)
+                .push_bind(line.app.as_str())
+                .push_bind(&line.at)
+                .push_bind(line.push.after.as_str())
+                .push_bind(&line.push.body)
+                .push_bind(&line.outcome)
+                .push_bind(data);
+        });
+        let insert = insert.build().persistent(known(chunk.len()));
+        insert.execute(&mut *conn).await?;
+    }
     Ok(())
+}
+
+/// Statements of one row and of whole chunks come again: they are prepared once.
+fn known(rows: usize) -> bool {
+    rows == 1 || rows == ROWS
 }
 
 /// All apps, as the table has them.
@@ -193,55 +219,4 @@ pub(super) async fn load(conn: &mut SqliteConnection) -> Result<BTreeMap<AppId, 
             Ok((app.id.clone(), app))
         })
         .collect()
-}
-
-/// The fold of the whole log, as it should stand in the tables.
-pub(super) async fn fold_all(
-    conn: &mut SqliteConnection,
-) -> Result<(BTreeMap<AppId, App>, Changes), StoreError> {
-    let (mut apps, mut changes, mut seq) = (BTreeMap::new(), Changes::default(), 0);
-    let mut lists = Lists::default();
-    loop {
-        let page = super::events::page(conn, seq, 2000).await?;
-        let Some(last) = page.last() else { break };
-        seq = last.seq;
-        for event in &page {
-            changes.fold(&mut apps, event.seq, &event.at, &lists.whole(event)?);
-        }
-    }
-    Ok((apps, changes))
-}
-
-/// Makes the projections anew from the log, in one transaction. Answers how many events were folded.
-pub(super) async fn rebuild(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
-    use sqlx::Connection;
-    let mut tx = conn.begin_with("begin immediate").await?;
-    let (apps, changes) = fold_all(&mut tx).await?;
-    for table in ["app", "deploy", "push", "service"] {
-        QueryBuilder::<Sqlite>::new(format!("delete from {table}"))
-            .build()
-            .execute(&mut *tx)
-            .await?;
-    }
-    changes.write(&mut tx, &BTreeMap::new(), &apps).await?;
-    sqlx::query("insert into meta (key, value) values ('projections', ?) on conflict (key) do update set value = excluded.value")
-        .bind(GENERATION).execute(&mut *tx).await?;
-    let folded: i64 = sqlx::query_scalar("select ifnull(max(seq), 0) from event")
-        .fetch_one(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(folded)
-}
-
-/// Makes the projections anew where an older release made them.
-pub(super) async fn renew_if_older(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let made_by: Option<String> =
-        sqlx::query_scalar("select value from meta where key = 'projections'")
-            .fetch_optional(&mut *conn)
-            .await?;
-    if made_by.as_deref() != Some(GENERATION) {
-        let folded = rebuild(conn).await?;
-        tracing::info!(events = folded, "projections made anew");
-    }
-    Ok(())
 }

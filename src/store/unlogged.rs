@@ -130,6 +130,20 @@ impl Store {
             .await
     }
 
+    /// Remembers something that may be lost where the process is killed: it costs no commit, and is on the disk within a minute.
+    ///
+    /// # Errors
+    /// When there is no file and the memory cannot be written.
+    pub async fn observe_later(
+        &self,
+        app: &AppId,
+        what: &str,
+        value: &str,
+    ) -> Result<(), StoreError> {
+        let key = format!("{app}/{what}");
+        self.log.unlogged_later(key, value.to_owned()).await
+    }
+
     /// What was remembered, and when.
     ///
     /// # Errors
@@ -142,11 +156,12 @@ impl Store {
         if let Some(memory) = &self.log.memory {
             return Ok(memory.observed(&format!("{app}/{what}")));
         }
+        let key = format!("{app}/{what}");
+        if let Some(seen) = self.log.later.get(&key) {
+            return Ok(Some(seen));
+        }
         let found = sqlx::query_as("select value, at from observation where key = ?");
-        Ok(found
-            .bind(format!("{app}/{what}"))
-            .fetch_optional(&self.readers)
-            .await?)
+        Ok(found.bind(key).fetch_optional(&self.readers).await?)
     }
 
     /// What a delivery or an idempotency key of an app came to: the deploy that it began, if it began one; `None` where it never came.

@@ -1,18 +1,16 @@
 //! `observer verify` and `observer rebuild`: whether the file is what the events say, and making it so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::{Connection, SqliteConnection};
 
-use super::projection::{Changes, fold_all};
+use super::projection::GENERATION;
+use super::walk::{Fold, Walk};
 use super::{StoreError, connect, database};
 use crate::event::{Event, GENESIS};
-use crate::history::App;
-use crate::id::{AppId, BlobId};
-
-/// How many events are read at once.
-const PAGE: i64 = 2000;
+use crate::id::BlobId;
 
 /// What `verify` looked at, and what is wrong.
 #[derive(Debug, Clone, Default)]
@@ -48,9 +46,45 @@ async fn open(folder: &Path) -> Result<(connect::FolderLock, SqliteConnection), 
 /// When an observer runs on the folder, or the file cannot be read.
 pub async fn rebuild(folder: &Path) -> Result<i64, StoreError> {
     let (_lock, mut conn) = open(folder).await?;
-    let events = super::projection::rebuild(&mut conn).await?;
+    let events = made_anew(&database(folder), &mut conn).await?;
     conn.close().await?;
     Ok(events)
+}
+
+/// Makes the projections anew from the log, in one transaction. Answers how many events were folded.
+async fn made_anew(file: &Path, conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+    let mut tx = conn.begin_with("begin immediate").await?;
+    for table in ["app", "deploy", "push", "service"] {
+        let all = sqlx::AssertSqlSafe(format!("delete from {table}"));
+        sqlx::query(all).execute(&mut *tx).await?;
+    }
+    let (mut walk, mut fold, mut events) = (Walk::start(file).await?, Fold::default(), 0);
+    while let Some(page) = walk.next().await {
+        let page = page.map_err(|(_, error)| error)?;
+        events = page.last().map_or(events, |last| last.seq);
+        fold.page(&mut tx, &page).await?;
+    }
+    fold.write(&mut tx).await?;
+    sqlx::query("insert into meta (key, value) values ('projections', ?) on conflict (key) do update set value = excluded.value")
+        .bind(GENERATION).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(events)
+}
+
+/// Makes the projections anew where an older release made them.
+pub(super) async fn renew_if_older(
+    file: &Path,
+    conn: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    let made_by: Option<String> =
+        sqlx::query_scalar("select value from meta where key = 'projections'")
+            .fetch_optional(&mut *conn)
+            .await?;
+    if made_by.as_deref() != Some(GENERATION) {
+        let folded = made_anew(file, conn).await?;
+        tracing::info!(events = folded, "projections made anew");
+    }
+    Ok(())
 }
 
 /// Walks the chain, hashes every blob, and compares every projection with a fresh fold.
@@ -72,51 +106,70 @@ pub async fn verify(folder: &Path) -> Result<Report, StoreError> {
             .filter(|c| c != "ok")
             .map(|c| format!("SQLite: {c}")),
     );
-    chain(&mut conn, &mut report).await?;
-    blobs(&mut conn, &mut report).await?;
+    sqlx::raw_sql(FRESH).execute(&mut conn).await?;
+    let mut tx = conn.begin().await?;
+    let outcome = chain(&database(folder), &mut tx, &mut report).await?;
+    blobs(&mut tx, &mut report).await?;
     if report.wrong.is_empty() {
-        projections(&mut conn, &mut report).await?;
+        outcome?;
+        for (table, key, same, on) in COMPARED {
+            compare(&mut tx, &mut report, table, key, same, on).await?;
+        }
     }
+    tx.rollback().await?;
     conn.close().await?;
     Ok(report)
 }
 
-async fn chain(conn: &mut SqliteConnection, report: &mut Report) -> Result<(), StoreError> {
-    let (mut seq, mut limit) = (0, PAGE);
-    loop {
-        let page = match super::events::page(conn, seq, limit).await {
-            Ok(page) => page,
-            // one by one, to name the event that cannot be read
-            Err(_) if limit > 1 => {
-                limit = 1;
-                continue;
-            }
-            Err(StoreError::Unusable(what)) => {
+/// Walks the chain; while one page is hashed it is folded too, into tables that shadow those of the file. Answers whether it could be
+/// folded, which is of no interest where something is wrong with the chain.
+async fn chain(
+    file: &Path,
+    conn: &mut SqliteConnection,
+    report: &mut Report,
+) -> Result<Result<(), StoreError>, StoreError> {
+    let (mut walk, mut fold) = (Walk::start(file).await?, Fold::default());
+    let (mut seq, mut folded) = (0, Ok(()));
+    while let Some(page) = walk.next().await {
+        let page = match page {
+            Ok(page) => Arc::new(page),
+            Err((_, StoreError::Unusable(what))) => {
                 report.wrong.push(what);
-                return Ok(());
+                break;
             }
-            Err(other) => {
-                report
-                    .wrong
-                    .push(format!("the event after event {seq} is damaged: {other}"));
-                return Ok(());
+            Err((after, other)) => {
+                let what = format!("the event after event {after} is damaged: {other}");
+                report.wrong.push(what);
+                break;
             }
         };
-        if page.is_empty() {
-            return Ok(());
+        let hashed = page.clone();
+        let hashing = tokio::task::spawn_blocking(move || {
+            let changed = hashed.iter().filter(|e| e.hash != e.computed_hash());
+            changed.map(|e| e.seq).collect::<BTreeSet<i64>>()
+        });
+        if folded.is_ok() && report.wrong.is_empty() {
+            folded = fold.page(conn, &page).await;
         }
-        for event in &page {
-            link(event, seq, report);
+        let changed = hashing.await.map_err(|error| {
+            StoreError::Unusable(format!("the chain could not be hashed: {error}"))
+        })?;
+        for event in page.iter() {
+            link(event, seq, changed.contains(&event.seq), report);
             seq = event.seq;
             if report.wrong.len() >= 20 {
-                return Ok(());
+                return Ok(folded);
             }
         }
     }
+    if folded.is_ok() && report.wrong.is_empty() {
+        folded = fold.write(conn).await;
+    }
+    Ok(folded)
 }
 
 /// Whether the event is itself and follows the one before it, which is the head of the report.
-fn link(event: &Event, before: i64, report: &mut Report) {
+fn link(event: &Event, before: i64, changed: bool, report: &mut Report) {
     let seq = event.seq;
     if seq != before + 1 {
         report.wrong.push(format!(
@@ -128,7 +181,7 @@ fn link(event: &Event, before: i64, report: &mut Report) {
             "event {seq} does not follow the event before it: prev_hash differs"
         ));
     }
-    if event.hash != event.computed_hash() {
+    if changed {
         report.wrong.push(format!(
             "event {seq} was changed: its hash is not the hash of its content"
         ));
@@ -162,126 +215,76 @@ async fn blobs(conn: &mut SqliteConnection, report: &mut Report) -> Result<(), S
     }
 }
 
-/// Compares every column: what a query looks up by must be right, not only what it shows.
-async fn projections(conn: &mut SqliteConnection, report: &mut Report) -> Result<(), StoreError> {
-    let (apps, changes) = fold_all(conn).await?;
-    let tables = [
-        (
-            "app",
-            "select cast(id as blob), cast(repository_id || char(10) || branch || char(10) || destroyed \
-             || char(10) || public || char(10) || state as blob) from app",
-            app_rows(&apps)?,
-        ),
-        (
-            "deploy",
-            "select cast(app || '#' || number as blob), cast(commit_id || char(10) || state || char(10) || data as blob) \
-             from deploy",
-            deploy_rows(&changes)?,
-        ),
-        (
-            "push",
-            "select cast(seq as blob), cast(app || char(10) || at || char(10) || commit_id || char(10) \
-             || ifnull(body, '') || char(10) || ifnull(outcome, '') || char(10) || data as blob) from push",
-            push_rows(&changes)?,
-        ),
-        (
-            "service",
-            "select cast(app || id as blob), cast(data as blob) from service",
-            service_rows(&apps)?,
-        ),
-    ];
-    for (table, query, wanted) in tables {
-        compare(conn, report, table, query, &wanted).await?;
-    }
-    Ok(())
-}
+/// Tables in which the fold is written anew: under these names they stand before those of the file.
+const FRESH: &str = "
+pragma temp_store = file;
+create temp table app (id text primary key, repository_id integer, branch text, destroyed integer, public integer, state text) without rowid;
+create temp table deploy (app text, number integer, commit_id text, state text, data text, primary key (app, number)) without rowid;
+create temp table push (seq integer primary key, app text, at text, commit_id text, body text, outcome text, data text);
+create index temp.fresh_push_commit on push (app, commit_id, seq);
+create temp table service (app text, id text, data text, primary key (app, id)) without rowid;
+";
 
-/// Rows by their key. Bytes, because a damaged text may be no text any more.
-type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+/// Each table, how a row is called, which columns must be the same, and which rows belong together. Every column: what a query looks
+/// up by must be right, not only what it shows.
+const COMPARED: [(&str, &str, &[&str], &[&str]); 4] = [
+    (
+        "app",
+        "id",
+        &["repository_id", "branch", "destroyed", "public", "state"],
+        &["id"],
+    ),
+    (
+        "deploy",
+        "app || '#' || {}number",
+        &["commit_id", "state", "data"],
+        &["app", "number"],
+    ),
+    (
+        "push",
+        "seq",
+        &["app", "at", "commit_id", "body", "outcome", "data"],
+        &["seq"],
+    ),
+    ("service", "app || {}id", &["data"], &["app", "id"]),
+];
 
-fn row(key: String, columns: &[&str]) -> (Vec<u8>, Vec<u8>) {
-    (key.into_bytes(), columns.join("\n").into_bytes())
-}
-
-fn app_rows(apps: &BTreeMap<AppId, App>) -> Result<Rows, StoreError> {
-    apps.values()
-        .map(|a| {
-            let repository = a.source.repository_id.cast_signed().to_string();
-            let flag = |is: bool| if is { "1" } else { "0" };
-            let (destroyed, public) = (flag(a.destroyed), flag(a.is_public()));
-            let state = serde_json::to_string(a)?;
-            let branch = a.source.branch.as_str();
-            let columns = [&repository, branch, destroyed, public, &state];
-            Ok(row(a.id.to_string(), &columns))
-        })
-        .collect()
-}
-
-fn deploy_rows(changes: &Changes) -> Result<Rows, StoreError> {
-    changes
-        .deploys
-        .iter()
-        .map(|((app, n), d)| {
-            let data = serde_json::to_string(d)?;
-            let columns = [d.wanted.commit.as_str(), d.state().word(), &data];
-            Ok(row(format!("{app}{n}"), &columns))
-        })
-        .collect()
-}
-
-fn push_rows(changes: &Changes) -> Result<Rows, StoreError> {
-    changes
-        .pushes
-        .iter()
-        .map(|(seq, l)| {
-            let data = serde_json::to_string(&l.push)?;
-            let columns = [
-                l.app.as_str(),
-                &l.at,
-                l.push.after.as_str(),
-                l.push.body.as_deref().unwrap_or(""),
-                l.outcome.as_deref().unwrap_or(""),
-                &data,
-            ];
-            Ok(row(seq.to_string(), &columns))
-        })
-        .collect()
-}
-
-fn service_rows(apps: &BTreeMap<AppId, App>) -> Result<Rows, StoreError> {
-    apps.values()
-        .flat_map(|a| a.services.iter().map(move |(id, record)| (a, id, record)))
-        .map(|(a, id, record)| {
-            Ok(row(
-                format!("{}{id}", a.id),
-                &[&serde_json::to_string(record)?],
-            ))
-        })
-        .collect()
-}
-
+/// Compares a table of the file with the fresh one, row by row, in SQLite. As bytes: a damaged text may be no text any more.
 async fn compare(
     conn: &mut SqliteConnection,
     report: &mut Report,
     table: &str,
-    query: &'static str,
-    wanted: &Rows,
+    key: &str,
+    same: &[&str],
+    on: &[&str],
 ) -> Result<(), StoreError> {
-    let stored: Rows = sqlx::query_as::<_, (Vec<u8>, Vec<u8>)>(query)
-        .fetch_all(conn)
-        .await?
-        .into_iter()
-        .collect();
-    let keys: BTreeSet<&Vec<u8>> = stored.keys().chain(wanted.keys()).collect();
-    let wrong: Vec<&&Vec<u8>> = keys
+    let named = |of: &str| format!("{of}.{}", key.replace("{}", &format!("{of}.")));
+    let together: Vec<String> = on
         .iter()
-        .filter(|k| stored.get(**k) != wanted.get(**k))
+        .map(|c| format!("stored.{c} = fresh.{c}"))
         .collect();
-    if let Some(first) = wrong.first() {
+    let differ = same
+        .iter()
+        .map(|c| format!("cast(stored.{c} as blob) is not cast(fresh.{c} as blob)"));
+    let alone = [
+        format!("stored.{} is null", on[0]),
+        format!("fresh.{} is null", on[0]),
+    ];
+    let differ: Vec<String> = differ.chain(alone).collect();
+    let query = format!(
+        "select count(*), min(cast(coalesce({}, {}) as blob)) from main.{table} as stored full join temp.{table} as fresh on {} where {}",
+        named("stored"),
+        named("fresh"),
+        together.join(" and "),
+        differ.join(" or "),
+    );
+    let (wrong, first): (i64, Option<Vec<u8>>) = sqlx::query_as(sqlx::AssertSqlSafe(query))
+        .fetch_one(conn)
+        .await?;
+    if let Some(first) = first.filter(|_| wrong > 0) {
         report.wrong.push(format!(
-            "{} of the table {table} differ from the events, first {}; `observer rebuild` makes them anew",
-            wrong.len(),
-            String::from_utf8_lossy(first)
+            "{wrong} of the table {table} differ from the events, first {}; `observer rebuild` makes them anew",
+            String::from_utf8_lossy(&first)
         ));
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use sqlx::{Connection, SqliteConnection};
@@ -10,13 +11,18 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use super::StoreError;
 use super::batch::{Batch, CommandRequest, Tip, Touched, Written};
+use super::later::Later;
 use super::log::{Log, Work};
+use super::unlogged::Unlogged;
 use crate::clock::{SharedClock, stamp};
 use crate::history::Decision;
 use crate::secret::Redactor;
 
 /// How many commands one transaction takes at most.
 const BATCH: usize = 128;
+
+/// What waits for a commit gets one of its own after so long without any.
+const RIDE: Duration = Duration::from_mins(1);
 
 /// How many commands may wait; more are refused as unavailable.
 const QUEUE: usize = 1024;
@@ -33,6 +39,7 @@ struct Writer {
     tip: Tip,
     head: watch::Sender<i64>,
     touched: broadcast::Sender<Touched>,
+    later: Later,
 }
 
 pub(super) async fn start(
@@ -45,6 +52,8 @@ pub(super) async fn start(
     let (head, follow) = watch::channel(tip.seq);
     let (queue, inbox) = mpsc::channel(QUEUE);
     let redactor = Redactor::default();
+    let later = Later::default();
+    let shared_clock = clock.clone();
     let (touched, _) = broadcast::channel(1024);
     let writer = Writer {
         conn: Some(conn),
@@ -55,6 +64,7 @@ pub(super) async fn start(
         tip,
         head,
         touched: touched.clone(),
+        later: later.clone(),
     };
     let fatal = writer.on_fatal.clone();
     tokio::spawn(async move {
@@ -63,13 +73,25 @@ pub(super) async fn start(
             fatal("the writer of the log panicked; stopping, the next start goes on");
         }
     });
-    Ok((Log::of_file(queue, redactor, touched), follow))
+    Ok((
+        Log::of_file(queue, redactor, touched, later, shared_clock),
+        follow,
+    ))
 }
 
 impl Writer {
     async fn run(mut self, mut inbox: mpsc::Receiver<Work>) {
         let mut work = Vec::with_capacity(BATCH);
-        while inbox.recv_many(&mut work, BATCH).await > 0 {
+        loop {
+            match tokio::time::timeout(RIDE, inbox.recv_many(&mut work, BATCH)).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                // nothing came by that they could ride with
+                Err(_) => {
+                    self.ride().await;
+                    continue;
+                }
+            }
             let mut closing = Vec::new();
             let mut open = Vec::with_capacity(work.len());
             for item in work.drain(..) {
@@ -91,7 +113,19 @@ impl Writer {
         self.finish().await;
     }
 
+    /// Writes what waits for a commit.
+    async fn ride(&mut self) {
+        if self.later.waiting().is_empty() {
+            return;
+        }
+        if let Err(error) = self.transaction(&[]).await {
+            self.conn = None;
+            tracing::warn!(%error, "what was observed could not be written; it is tried again");
+        }
+    }
+
     async fn finish(&mut self) {
+        self.ride().await;
         if let Some(mut conn) = self.conn.take() {
             let _ = sqlx::query("pragma wal_checkpoint(truncate)")
                 .execute(&mut conn)
@@ -165,6 +199,9 @@ impl Writer {
                 }
                 Work::Unlogged(write, _) => {
                     dirty = true;
+                    if let Unlogged::Observation { key, .. } = write {
+                        self.later.forget(key);
+                    }
                     match write.run(&mut tx, &at).await {
                         Err(StoreError::Sqlite(e)) if !undone_alone(&e) => return Err(e.into()),
                         done => done.map(|()| Written::nothing()),
@@ -173,12 +210,18 @@ impl Writer {
                 Work::Close(_) => Ok(Written::nothing()),
             });
         }
-        if batch.is_empty() && !dirty {
+        let riding = if batch.is_empty() && !dirty && !work.is_empty() {
+            Vec::new()
+        } else {
+            self.later.waiting()
+        };
+        if batch.is_empty() && !dirty && riding.is_empty() {
             tx.rollback().await?;
             self.conn = Some(conn);
             return Ok(answers);
         }
         batch.write(&mut tx).await?;
+        super::later::write(&mut tx, &riding).await?;
         if let Err(error) = tx.commit().await {
             return Err(self.commit_failed(error));
         }
@@ -186,6 +229,7 @@ impl Writer {
             let _ = self.touched.send(touched);
         }
         self.head.send_replace(self.tip.seq);
+        self.later.written(riding);
         self.conn = Some(conn);
         Ok(answers)
     }

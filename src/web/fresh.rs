@@ -24,13 +24,13 @@ use crate::secret::Secret;
 const TIMES: i64 = 60;
 
 /// So many pages are kept for others who ask for the same.
-const KEPT: usize = 32;
+const KEPT: usize = 16;
 
 /// So long they serve others: what is asked for when something happened comes within this, and what no event tells of is as old at most.
 const SERVES: Duration = Duration::from_millis(500);
 
 /// A larger one is made for each who asks, in bytes.
-const LARGEST: usize = 4 * 1024 * 1024;
+const LARGEST: usize = 1024 * 1024;
 
 /// Pages as they were made last, by their tag: a hundred who look at one page have it made once.
 #[derive(Default)]
@@ -40,8 +40,11 @@ struct Kept {
     tag: String,
     /// When it was asked for first.
     since: Duration,
-    page: Arc<OnceCell<Page>>,
+    page: Place,
 }
+
+/// Where a page is kept once it is made; `None` where it is not one for others, and each makes their own.
+type Place = Arc<OnceCell<Option<Page>>>;
 
 /// A page as it was made.
 #[derive(Clone)]
@@ -52,7 +55,7 @@ struct Page {
 
 impl Made {
     /// The place of a page; whoever is first makes it, and the others wait.
-    fn page(&self, tag: &str, now: Duration) -> Arc<OnceCell<Page>> {
+    fn page(&self, tag: &str, now: Duration) -> Place {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|k| now.saturating_sub(k.since) < SERVES);
         if let Some(known) = kept.iter().find(|k| k.tag == tag) {
@@ -72,24 +75,28 @@ impl Made {
 }
 
 impl Page {
-    /// Of an answer, where that is a page that others may have too; else the answer.
-    async fn of(answer: Response) -> Result<Self, Box<Response>> {
+    /// The answer, and the page that others may have too, where it is one.
+    async fn of(answer: Response) -> (Response, Option<Self>) {
         let size = answer.body().size_hint().upper();
         // how large it is when it is packed is known afterwards
         let packed = answer.headers().contains_key(header::CONTENT_ENCODING);
         let large = size.map_or(!packed, |size| size > LARGEST as u64);
         if answer.status() != StatusCode::OK || large {
-            return Err(Box::new(answer));
+            return (answer, None);
         }
         let (head, body) = answer.into_parts();
         match axum::body::to_bytes(body, usize::MAX).await {
-            Ok(body) => Ok(Self {
-                headers: head.headers,
-                body,
-            }),
+            Ok(body) => {
+                let page = Self {
+                    headers: head.headers,
+                    body,
+                };
+                let small = page.body.len() <= LARGEST;
+                (page.answer(), small.then_some(page))
+            }
             Err(error) => {
                 tracing::error!(%error, "a page could not be made");
-                Err(Box::new(StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+                (StatusCode::INTERNAL_SERVER_ERROR.into_response(), None)
             }
         }
     }
@@ -150,6 +157,27 @@ fn head_of(request: &Request) -> Parts {
     head.into_parts().0
 }
 
+/// The page of this place; answers whether it was made for this request.
+async fn made_once(place: &Place, request: Request, next: Next) -> (Response, bool) {
+    let (mut own, mut left) = (None, Some((request, next)));
+    let making = async {
+        let (request, next) = left.take()?;
+        let (answer, page) = Page::of(next.run(request).await).await;
+        own = Some(answer);
+        page
+    };
+    let kept = place.get_or_init(|| making).await;
+    if let Some(own) = own {
+        return (own, true);
+    }
+    match (kept, left) {
+        (Some(page), _) => (page.answer(), false),
+        // what is no page for others each makes, side by side
+        (None, Some((request, next))) => (next.run(request).await, true),
+        (None, None) => (StatusCode::INTERNAL_SERVER_ERROR.into_response(), true),
+    }
+}
+
 /// Answers 304 to whoever has the page as it is.
 pub(super) async fn unless_changed(
     State(web): State<Web>,
@@ -170,19 +198,11 @@ pub(super) async fn unless_changed(
     let same = known.is_some_and(|k| k.split(',').any(|k| k.trim() == tag));
     let value = HeaderValue::from_str(&tag);
     let private = HeaderValue::from_static("private, no-cache");
-    let mut made = false;
-    let mut answer = if same {
-        StatusCode::NOT_MODIFIED.into_response()
+    let (mut answer, made) = if same {
+        (StatusCode::NOT_MODIFIED.into_response(), false)
     } else {
-        let page = web.made.page(&tag, web.context.clock.elapsed());
-        let making = async {
-            made = true;
-            Page::of(next.run(request).await).await
-        };
-        match page.get_or_try_init(|| making).await {
-            Ok(page) => page.answer(),
-            Err(other) => *other,
-        }
+        let place = web.made.page(&tag, web.context.clock.elapsed());
+        made_once(&place, request, next).await
     };
     // whoever made it was counted there
     if !made

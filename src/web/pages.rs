@@ -111,7 +111,14 @@ pub(super) async fn show_app(
     }
     let mut chrome = web.chrome(viewer.person, &format!("/apps/{}", app.id));
     chrome.live = Some(format!("/live?app={}", app.id));
-    chrome.did = html::did(uri.query());
+    // and only as long as it is so
+    chrome.did = html::did(uri.query()).filter(|_| {
+        let query = uri.query().unwrap_or_default();
+        let is = |act: &str| query.contains(&format!("did={act}-"));
+        !(is("lock") && app.lock.is_none()
+            || is("unlock") && app.lock.is_some()
+            || is("resume") && app.pin.is_some())
+    });
     let trial = web.trial.as_ref().filter(|trial| trial.app == app.id);
     chrome.trial = trial.cloned();
     chrome.banners.extend(web.app_banners(&app).await);
@@ -188,7 +195,8 @@ pub(super) async fn show_deploy(
         &format!("/apps/{}/deploys/{}", app.id, number.0),
     );
     chrome.live = Some(format!("/live?app={}", app.id));
-    chrome.did = html::did(uri.query());
+    // what it came to is said by the deploy itself
+    chrome.did = html::did(uri.query()).filter(|_| !deploy.state().ended());
     chrome.banners.extend(web.app_banners(&app).await);
     let shown = AppBody::from(&app);
     Ok(respond(wants(&uri, &headers), &body, || {

@@ -11,7 +11,7 @@ use crate::id::DeployNumber;
 const PAGE: usize = 50;
 
 /// So many are looked at for one page; what is older is on the next.
-const LOOKED_AT: usize = 2_000;
+const LOOKED_AT: usize = 400;
 
 /// So many are read at once.
 const READ: i64 = 200;
@@ -38,9 +38,10 @@ impl Web {
                 if !sought.shows(deploy.state(), deploy.wanted.cause) {
                     continue;
                 }
-                let message = self.message(&app.id, &deploy.wanted.commit).await;
-                let body = DeployBody::of(&app.id, deploy, message);
-                if sought.says(&body) {
+                let mut body = DeployBody::of(&app.id, deploy, None);
+                let known = sought.says(&body);
+                body.message = self.message(&app.id, &deploy.wanted.commit).await;
+                if known || sought.says(&body) {
                     found.push(body);
                 }
             }

@@ -2,12 +2,13 @@
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 use tower_http::csrf::CsrfLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -116,8 +117,11 @@ pub fn router(web: Web) -> Router {
 
 /// What is sent packed to who takes it: pages and lists that are the same for all who are shown the same. No answer that has a token
 /// in it, and no stream whose next line somebody waits for.
-fn packing() -> CompressionLayer {
-    CompressionLayer::new().gzip(true)
+fn packing() -> CompressionLayer<impl Predicate> {
+    // a refusal is still to be put in words
+    let good = |status: StatusCode, _: Version, _: &HeaderMap, _: &Extensions| status.is_success();
+    let what = DefaultPredicate::new().and(good);
+    CompressionLayer::new().gzip(true).compress_when(what)
 }
 
 async fn rollback(

@@ -8,6 +8,7 @@ use super::error::Failure;
 use crate::api::{ActBody, ProblemCode};
 use crate::context::{Commit, ReadError};
 use crate::event::{DeployQueued, DeployRef};
+use crate::github::GithubError;
 use crate::history::{App, Deploy, DeployState, Target};
 use crate::id::{CommitId, DeployNumber, ServiceId};
 use crate::plan::digest;
@@ -166,10 +167,10 @@ impl Web {
 
     async fn never_deployed(&self, app: &App, text: &str) -> Result<Resolved, Failure> {
         let (github, repository) = (&self.context.github, app.source.repository_id);
-        let unknown = |e: crate::github::GithubError| {
-            not_rollbackable(format!(
-                "{text} was never deployed here, and GitHub does not vouch for it: {e}"
-            ))
+        let unknown = |e: GithubError| {
+            let why =
+                format!("{text} was never deployed here, and GitHub does not vouch for it: {e}");
+            asked_of_github(&e, why)
         };
         let commit = github.expand(repository, text).await.map_err(unknown)?;
         let head = app
@@ -253,14 +254,21 @@ pub(super) fn would_queue(target: &Target, cause: crate::event::Cause) -> Deploy
     }
 }
 
+/// What GitHub would have to say of a commit. Where it says nothing, that is no word about the commit.
+fn asked_of_github(error: &GithubError, why: String) -> Failure {
+    match error {
+        GithubError::Unreachable(_) | GithubError::Limited(..) => {
+            Failure::new(StatusCode::BAD_GATEWAY, ProblemCode::Github, why)
+                .hint("try again when GitHub answers; what was deployed here needs no GitHub")
+        }
+        _ => not_rollbackable(why),
+    }
+}
+
 fn unreadable(error: ReadError) -> Failure {
     match error {
         ReadError::Store(error) => error.into(),
-        ReadError::Github(error) => Failure::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            ProblemCode::NotRollbackable,
-            error.to_string(),
-        ),
+        ReadError::Github(error) => asked_of_github(&error, error.to_string()),
         ReadError::Invalid(why) => not_rollbackable(format!("its specs are not valid: {why}")),
     }
 }

@@ -13,7 +13,7 @@ use super::negotiate::{respond, wants};
 use super::people::Viewer;
 use crate::api::{ProblemCode, VerdictBody, WhyBody, WhyLineBody};
 use crate::history::{App, Deploy, DeployState};
-use crate::id::AppId;
+use crate::id::{AppId, CommitId, DeployNumber};
 use crate::store::PushRow;
 
 /// Why a commit is, or is not, live.
@@ -46,14 +46,22 @@ pub(super) async fn explain_commit(
             apps.insert(id.clone(), app);
         }
     }
-    let verdicts: Vec<Verdict> = apps
-        .values()
-        .map(|app| {
-            let mut of_it = deploys.iter().filter(|(id, _)| *id == app.id);
-            let push = pushes.iter().find(|p| p.app == app.id);
-            verdict(app, &text, of_it.next().map(|(_, d)| d), push)
-        })
-        .collect();
+    // a few digits may be the beginning of several
+    let commits = pushes.iter().map(|p| &p.push.after);
+    let commits = commits.chain(deploys.iter().map(|(_, d)| &d.wanted.commit));
+    let commits: BTreeSet<CommitId> = commits.cloned().collect();
+    let mut verdicts = Vec::new();
+    for commit in &commits {
+        for app in apps.values() {
+            let of_it = |id: &AppId, d: &Deploy| *id == app.id && d.wanted.commit == *commit;
+            let deploy = deploys.iter().find(|(id, d)| of_it(id, d));
+            let is_it = |p: &&PushRow| p.app == app.id && p.push.after == *commit;
+            let push = pushes.iter().find(is_it);
+            if deploy.is_some() || push.is_some() {
+                verdicts.push(verdict(app, commit, deploy.map(|(_, d)| d), push));
+            }
+        }
+    }
     for push in pushes {
         let Some(app) = apps.get(&push.app) else {
             continue;
@@ -129,68 +137,92 @@ fn verdict_body(verdict: &Verdict) -> VerdictBody {
 }
 
 /// What there is to say of a commit in one app, and what to do about it; `deploy` is its newest.
-fn verdict(app: &App, commit: &str, deploy: Option<&Deploy>, push: Option<&PushRow>) -> Verdict {
-    let is = |id: &crate::id::CommitId| id.as_str().starts_with(commit);
-    let (id, page) = (&app.id, format!("/apps/{}", app.id));
-    let short = &commit[..commit.len().min(7)];
-    let live = app.live.as_ref().filter(|l| is(&l.commit));
-    let open = |deploy: &Deploy| format!("{page}/deploys/{}", deploy.number.0);
+fn verdict(
+    app: &App,
+    commit: &CommitId,
+    deploy: Option<&Deploy>,
+    push: Option<&PushRow>,
+) -> Verdict {
+    let (id, short) = (&app.id, commit.short());
+    let live = app.live.as_ref().filter(|l| l.commit == *commit);
+    let see = |number: DeployNumber, word: &str| {
+        let page = format!("/apps/{id}/deploys/{}", number.0);
+        Some((page, format!("{word} {number}")))
+    };
     let (sentence, step) = if app.destroyed {
         (format!("{short} is not live: {id} is gone."), None)
     } else if let Some(live) = live {
-        let of = format!("{page}/deploys/{}", live.deploy.0);
         let said = format!("{short} is live in {id}, by deploy {}.", live.deploy);
-        (said, Some((of, format!("See {}", live.deploy))))
-    } else if let Some(deploy) = app.running.as_ref().filter(|d| is(&d.wanted.commit)) {
+        (said, see(live.deploy, "See"))
+    } else if let Some(deploy) = app.running.as_ref().filter(|d| d.wanted.commit == *commit) {
         let waits = deploy.waiting.as_ref();
         let waits = waits.map_or_else(String::new, |w| format!(" {}", w.sentence));
         let said = format!(
             "{short} is being deployed now, as {}.{waits}",
             deploy.number
         );
-        (
-            said,
-            Some((open(deploy), format!("Watch {}", deploy.number))),
-        )
-    } else if let Some(deploy) = app.waiting.as_ref().filter(|d| is(&d.wanted.commit)) {
+        (said, see(deploy.number, "Watch"))
+    } else if let Some(deploy) = app.waiting.as_ref().filter(|d| d.wanted.commit == *commit) {
         let said = format!(
             "{short} is next in {id}: {} waits for the deploy before it.",
             deploy.number
         );
-        (
-            said,
-            Some((open(deploy), format!("Watch {}", deploy.number))),
-        )
+        (said, see(deploy.number, "Watch"))
     } else if let Some(deploy) = deploy {
         not_live(app, short, deploy)
     } else {
-        let came = push.and_then(|p| p.outcome.clone());
-        let came = came.unwrap_or_else(|| "recorded, and nothing more".to_owned());
-        let said = format!("{short} is not live in {id}: it was {came}.");
-        let step = if app.pin.is_some() {
-            Some((
-                format!("{page}/resume"),
-                "Follow the branch again…".to_owned(),
-            ))
-        } else if app.lock.is_some() {
-            Some((format!("{page}/unlock"), "Unlock…".to_owned()))
-        } else {
-            None
-        };
-        (said, step)
+        never_deployed(app, commit, push)
     };
     Verdict {
         app: id.clone(),
         live: live.is_some() && !app.destroyed,
+        open: step
+            .as_ref()
+            .is_some_and(|(page, _)| page.contains("/deploys/")),
         sentence,
         step,
     }
 }
 
-/// Of a commit that was deployed and does not run.
-fn not_live(app: &App, short: &str, deploy: &Deploy) -> (String, Option<(String, String)>) {
+/// What somebody presses, and where that leads.
+type Next = Option<(String, String)>;
+
+/// Of a commit that was pushed and is not deployed: the gate that holds it, as long as nothing came after it.
+fn never_deployed(app: &App, commit: &CommitId, push: Option<&PushRow>) -> (String, Next) {
+    let (id, short) = (&app.id, commit.short());
+    let came = push.and_then(|p| p.outcome.clone());
+    let came = came.unwrap_or_else(|| "recorded, and nothing more".to_owned());
+    let head = app.head.as_ref();
+    if let Some(later) = head.filter(|head| head.commit != *commit) {
+        let later = later.commit.short();
+        let said =
+            format!("{short} is not live in {id}: it was {came}, and {later} came after it.");
+        return (said, None);
+    }
+    let said = format!("{short} is not live in {id}: it was {came}.");
+    let page = |act: &str, label: &str| Some((format!("/apps/{id}/{act}"), label.to_owned()));
+    let step = if app.lock.is_some() {
+        page("unlock", "Unlock…")
+    } else if app.pin.is_some() {
+        page("resume", "Follow the branch again…")
+    } else {
+        None
+    };
+    (said, step)
+}
+
+/// Of a commit that was deployed and is not what the app is at.
+fn not_live(app: &App, short: &str, deploy: &Deploy) -> (String, Next) {
     let (id, number) = (&app.id, deploy.number);
-    let to = |act: &str| format!("/apps/{id}/{act}?deploy={}", number.0);
+    let only = deploy.wanted.only.as_ref();
+    let service = only.map_or_else(String::new, |only| {
+        let only = percent_encoding::utf8_percent_encode(
+            only.as_str(),
+            percent_encoding::NON_ALPHANUMERIC,
+        );
+        format!("&service={only}")
+    });
+    let to = |act: &str| format!("/apps/{id}/{act}?deploy={}{service}", number.0);
     let live = app.live.as_ref();
     let now = live.map_or_else(
         || "nothing is live".to_owned(),
@@ -215,7 +247,14 @@ fn not_live(app: &App, short: &str, deploy: &Deploy) -> (String, Option<(String,
             (said, Some((to("rollback"), "Deploy it anyway…".to_owned())))
         }
         _ => {
-            let said = format!("{short} is not live in {id} any more: it was, by {number}; {now}.");
+            let said = match only {
+                Some(only) => format!(
+                    "{short} was deployed to {only} alone, by {number}; of the whole of {id} {now}."
+                ),
+                None => {
+                    format!("{short} is not live in {id} any more: it was, by {number}; {now}.")
+                }
+            };
             (
                 said,
                 Some((to("rollback"), format!("Roll back to {number}…"))),

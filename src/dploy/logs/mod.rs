@@ -163,7 +163,11 @@ impl Tasks {
                     reading.over = !reading.listed;
                     read_any = true;
                 }
-                Err(trouble @ Trouble::Passes(_)) => return Err(trouble),
+                // who is the only one to ask is asked again; of several agents the others may answer
+                Err(trouble @ Trouble::Passes(_)) if source.is_one() => return Err(trouble),
+                Err(Trouble::Passes(why)) if args.follow || several => {
+                    said = Some(format!("{}: {why}", short(task)));
+                }
                 Err(trouble) if !args.follow && !several => return Err(trouble),
                 // what is gone is not read any more
                 Err(trouble) => {

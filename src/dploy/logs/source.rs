@@ -102,6 +102,11 @@ impl<'a> Source<'a> {
         }))
     }
 
+    /// Whether one answers for all tasks.
+    pub fn is_one(&self) -> bool {
+        matches!(self, Self::Observer(_))
+    }
+
     /// What there is; `None` where Marathon does not say.
     ///
     /// # Errors

@@ -262,6 +262,11 @@ impl Session {
         if let Ok(operator) = self.operator(observer) {
             match ask(&operator).await {
                 Err(error) if error.is(ProblemCode::PlainHttp) => {}
+                // what everybody may see is still there
+                Err(error) if error.is(ProblemCode::Token) => {
+                    let why = format!("dploy: {error}; asked without it");
+                    self.terminal.note(why);
+                }
                 answer => return answer,
             }
         }

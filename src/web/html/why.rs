@@ -30,6 +30,8 @@ pub struct Verdict {
     pub live: bool,
     /// Why.
     pub sentence: String,
+    /// Whether that is for anybody.
+    pub open: bool,
     /// Where to go on: address and label.
     pub step: Option<(String, String)>,
 }

@@ -66,30 +66,6 @@ const ACTS: &[(&str, &str, &str, Who)] = &[
     ),
 ];
 
-/// Those of one service.
-const OF_SERVICE: &[(&str, &str, &str)] = &[
-    (
-        "/apps/{id}/{service}/rollback",
-        "rollback",
-        "Roll back one service",
-    ),
-    (
-        "/apps/{id}/{service}/deploy",
-        "deploy",
-        "Deploy one service",
-    ),
-    (
-        "/apps/{id}/{service}/redeploy",
-        "redeploy",
-        "Deploy one service once more",
-    ),
-    (
-        "/apps/{id}/{service}/scale",
-        "scale",
-        "Set its number of instances",
-    ),
-];
-
 const KEY: &str = "Sent again, the action is answered as before and does nothing; with another action or body it is refused.";
 
 pub(super) fn actions(book: &mut Book) {
@@ -103,9 +79,6 @@ pub(super) fn actions(book: &mut Book) {
                 .done();
         }
         act(book, path, action, says, *who);
-    }
-    for (path, action, says) in OF_SERVICE {
-        act(book, path, action, says, Who::Operator);
     }
     book.on(
         "get",

@@ -78,6 +78,7 @@ pub(super) fn apps(book: &mut Book) {
     )
     .query::<Between>()
     .answers::<DiffBody>(StatusCode::OK, "the services that differ")
+    .only(StatusCode::NOT_MODIFIED, "as it was: `If-None-Match`")
     .done();
     book.on(
         "get",

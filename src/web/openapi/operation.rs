@@ -129,6 +129,9 @@ impl Book {
     }
 }
 
+/// What is also done to one service.
+const OF_SERVICES: [&str; 4] = ["/rollback", "/deploy", "/redeploy", "/scale"];
+
 /// The parts of a path in braces.
 fn path_parameters(path: &str, schemas: &mut SchemaGenerator) -> Vec<Value> {
     let parts = path.split('{').skip(1);
@@ -136,13 +139,15 @@ fn path_parameters(path: &str, schemas: &mut SchemaGenerator) -> Vec<Value> {
     names
         .map(|name| {
             let (schema, says): (Schema, &str) = match name {
+                "id" if OF_SERVICES.iter().any(|act| path.ends_with(act)) => {
+                    let app = schemas.subschema_for::<AppId>();
+                    let service = schemas.subschema_for::<ServiceId>();
+                    let either = schemars::json_schema!({ "anyOf": [app, service] });
+                    (either, "The app; or one service of it, encoded: `%2Fshop%2Fweb`.")
+                }
                 "id" if path.starts_with("/apps") => {
                     (schemas.subschema_for::<AppId>(), "The app.")
                 }
-                "service" => (
-                    schemas.subschema_for::<ServiceId>(),
-                    "The service, encoded: `%2Fshop%2Fweb`.",
-                ),
                 "n" => (
                     number(1),
                     "The number of the deploy, with or without `.json`.",
@@ -299,6 +304,14 @@ fn fields<T: JsonSchema>() -> Vec<(String, Value)> {
     settings.inline_subschemas = true;
     settings.meta_schema = None;
     let schema = settings.into_generator().into_root_schema_for::<T>();
-    let properties = schema.get("properties").and_then(Value::as_object).cloned();
-    properties.unwrap_or_default().into_iter().collect()
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let mut properties = properties.cloned().unwrap_or_default();
+    // serde's other name for it, which the schema of the type does not say
+    let acts = properties.contains_key("override_lock");
+    if let Some(mut twin) = properties.get("to").filter(|_| acts).cloned() {
+        twin["description"] = json!("The same as `to`.");
+        twin["deprecated"] = json!(true);
+        properties.insert("commit".to_owned(), twin);
+    }
+    properties.into_iter().collect()
 }

@@ -1060,3 +1060,39 @@ async fn a_known_secret_never_reaches_the_file() {
     grep("afterwards");
     assert_eq!(wrong(&folder).await, "");
 }
+
+#[tokio::test]
+async fn what_is_worth_no_commit_is_read_at_once_and_rides_with_the_next() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let app = name("shop");
+    let on_disk = async |what: &str| -> i64 {
+        let mut conn = folder.raw().await;
+        let query = "select count(*) from observation where key = 'shop/' || ?";
+        let count = sqlx::query_scalar(query).bind(what).fetch_one(&mut conn);
+        let count = count.await.unwrap();
+        conn.close().await.unwrap();
+        count
+    };
+    store.observe_later(&app, "polled", "ok").await.unwrap();
+    let seen = async |what: &str| {
+        let seen = store.observed(&app, what).await.unwrap();
+        seen.map(|(value, _)| value)
+    };
+    assert_eq!(seen("polled").await.as_deref(), Some("ok"));
+    assert_eq!(on_disk("polled").await, 0);
+    tell(&store, &app, OBSERVER, register(&app, 1)).await;
+    assert_eq!(on_disk("polled").await, 1);
+    assert_eq!(seen("polled").await.as_deref(), Some("ok"));
+    // what is written by itself is newer than what waits
+    store.observe_later(&app, "polled", "old").await.unwrap();
+    store.observe(&app, "polled", "new").await.unwrap();
+    assert_eq!(seen("polled").await.as_deref(), Some("new"));
+    store.observe_later(&app, "trouble", "none").await.unwrap();
+    close(store).await;
+    assert_eq!(on_disk("trouble").await, 1);
+    let store = folder.open().await;
+    let seen = store.observed(&app, "polled").await.unwrap();
+    assert_eq!(seen.map(|(value, _)| value).as_deref(), Some("new"));
+    close(store).await;
+}

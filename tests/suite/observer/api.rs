@@ -18,15 +18,14 @@ fn of(town: &Value, commits: &[String]) -> Value {
             parameters.retain(|p| p["name"] != "follow");
             for parameter in parameters {
                 let known = match parameter["name"].as_str().unwrap() {
+                    "id" if path.ends_with("/scale") => json!(["/shop/web", "shop", "none"]),
                     "id" if path.starts_with("/apps") && !ends => json!(["shop", "none"]),
                     "id" if path.starts_with("/apps") => json!(["none"]),
-                    "service" => json!(["/shop/web", "/shop/none"]),
                     "n" => json!([1, 2, 77]),
                     "sha" | "to" => json!(commits),
                     _ => continue,
                 };
-                let kind = parameter["schema"]["type"].clone();
-                parameter["schema"] = json!({ "type": kind, "enum": known });
+                parameter["schema"] = json!({ "enum": known });
             }
         }
     }

@@ -197,6 +197,10 @@ async fn pages_come_packed_to_who_takes_it_and_streams_never() {
             "{path}"
         );
     }
+    let refused = ask("/events.json?since=abc", true).await;
+    assert_eq!(refused.status(), 400);
+    let refused = refused.text().await.unwrap();
+    assert!(refused.contains("since: invalid digit"), "{refused}");
     let live = ask("/live", true).await;
     assert!(live.headers().get("content-encoding").is_none());
     let log = ask("/apps/shop/logs?follow=1", true).await;

@@ -188,14 +188,12 @@ fn operation<'d>(document: &'d Value, method: &Method, path: &str) -> Option<(St
 fn is_of(template: &str, path: &str) -> bool {
     let (template, path): (Vec<&str>, Vec<&str>) =
         (template.split('/').collect(), path.split('/').collect());
-    // the id of a service may stand there plain
-    if let [head @ .., "{service}", act] = template.as_slice() {
-        return path.len() > template.len() - 1
-            && path.last() == Some(act)
-            && head
-                .iter()
-                .zip(&path)
-                .all(|(t, p)| t.starts_with('{') || t == p);
+    // the id of a service may stand there with its slashes
+    let of_services = ["rollback", "deploy", "redeploy", "scale"];
+    if let ["", "apps", "{id}", act] = template.as_slice()
+        && of_services.contains(act)
+    {
+        return path.len() >= 4 && path[..2] == ["", "apps"] && path.last() == Some(act);
     }
     template.len() == path.len()
         && template

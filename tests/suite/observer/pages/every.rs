@@ -121,6 +121,7 @@ pub fn pages(words: &str, operator: bool) -> Vec<(String, String)> {
     let verdict = |live| Verdict {
         app: "shop".parse().unwrap(),
         live,
+        open: live,
         sentence: words.to_owned(),
         step: Some(("/apps/shop/redeploy?deploy=3".to_owned(), words.to_owned())),
     };
