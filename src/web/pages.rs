@@ -27,6 +27,8 @@ pub(super) struct Page {
     after: Option<String>,
     /// The deploys before this one.
     before: Option<String>,
+    /// Which page of a hundred apps of the overview, from 1.
+    page: Option<usize>,
     /// What is looked for: on the overview in names, repositories, commits and sentences; in an app's history in commits, messages, actors,
     /// reasons and failures.
     #[serde(default)]
@@ -81,6 +83,7 @@ pub(super) async fn list_apps(
     let sought = html::Sought {
         words: page.q.trim(),
         show: page.show.trim(),
+        page: page.page.unwrap_or(1),
     };
     let wants = wants(&uri, &headers);
     if wants == Wants::Json {

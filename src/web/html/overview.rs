@@ -17,6 +17,10 @@ struct View<'a> {
     apps: Vec<&'a AppBody>,
     /// Those of them that are looked for.
     found: Vec<&'a AppBody>,
+    /// How many were found, on all pages.
+    all: usize,
+    /// The page that is shown, from 1.
+    at: usize,
     sought: &'a Sought<'a>,
     next: Option<&'a String>,
     registering: Option<&'a RegisteringBody>,
@@ -28,7 +32,12 @@ pub struct Sought<'a> {
     pub words: &'a str,
     /// `attention`, `deploying`, `pinned` or `locked`; empty: all.
     pub show: &'a str,
+    /// Which page of what was found, from 1.
+    pub page: usize,
 }
+
+/// So many apps on a page.
+const SHOWN: usize = 100;
 
 impl Sought<'_> {
     /// Whether an app is one of those.
@@ -59,6 +68,25 @@ impl Sought<'_> {
 }
 
 impl View<'_> {
+    /// Where another page of what was found is.
+    fn page(&self, number: usize) -> String {
+        let encoded = |text: &str| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+                .to_string()
+        };
+        let (q, show) = (encoded(self.sought.words), encoded(self.sought.show));
+        let page = format!("page={number}");
+        let known = [(q, "q"), (show, "show")].into_iter();
+        let known = known.filter(|(value, _)| !value.is_empty());
+        let parts = known.map(|(value, name)| format!("{name}={value}"));
+        format!("/?{}", parts.chain([page]).collect::<Vec<_>>().join("&"))
+    }
+
+    /// The first of those that are shown, from 1.
+    fn first(&self) -> usize {
+        (self.at - 1) * SHOWN + 1
+    }
+
     fn is_all(&self) -> bool {
         self.sought.words.is_empty() && self.sought.show.is_empty()
     }
@@ -109,15 +137,25 @@ fn urgency(app: &AppBody) -> u8 {
 pub fn overview(chrome: &Chrome, page: &AppsBody, sought: &Sought<'_>) -> String {
     let mut apps: Vec<&AppBody> = page.apps.iter().collect();
     apps.sort_by(|a, b| urgency(a).cmp(&urgency(b)).then_with(|| a.app.cmp(&b.app)));
+    let found: Vec<&AppBody> = apps
+        .iter()
+        .copied()
+        .filter(|app| sought.finds(app))
+        .collect();
+    let all = found.len();
+    // beyond the last page there is the last
+    let at = sought.page.clamp(1, all.div_ceil(SHOWN).max(1));
     render(&View {
         chrome,
         title: "Apps",
         json: Some("/apps.json".to_owned()),
-        found: apps
-            .iter()
-            .copied()
-            .filter(|app| sought.finds(app))
+        found: found
+            .into_iter()
+            .skip((at - 1) * SHOWN)
+            .take(SHOWN)
             .collect(),
+        all,
+        at,
         apps,
         sought,
         next: page.next.as_ref(),

@@ -40,7 +40,7 @@ pub(super) fn apps(book: &mut Book) {
         APPS,
         "An app: what runs, services, deploys; for operators its settings",
     )
-    .query_of::<Page>(&|name| name != "after")
+    .query_of::<Page>(&|name| !matches!(name, "after" | "page"))
     .answers::<AppPage>(StatusCode::OK, "the app")
     .only(StatusCode::NOT_MODIFIED, "as it was: `If-None-Match`")
     .page()

@@ -82,6 +82,7 @@ fn diffs(words: &str, operator: bool) -> [DiffLine; 2] {
 const ALL: Sought<'static> = Sought {
     words: "",
     show: "",
+    page: 1,
 };
 
 /// The overview, of many apps, of none, and of those that are looked for.
@@ -103,6 +104,7 @@ fn overviews(c: &Chrome, words: &str) -> Vec<(&'static str, String)> {
                 &Sought {
                     words,
                     show: "pinned",
+                    page: 1,
                 },
             ),
         ),
