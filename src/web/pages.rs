@@ -22,7 +22,7 @@ use crate::store::EventFilter;
 use crate::witness;
 
 #[derive(Deserialize, JsonSchema)]
-pub(super) struct Page {
+pub(super) struct ListQuery {
     /// The apps after this one.
     after: Option<String>,
     /// The deploys before this one.
@@ -54,7 +54,7 @@ pub(super) async fn list_apps(
     viewer: Viewer,
     uri: Uri,
     headers: HeaderMap,
-    Query(page): Query<Page>,
+    Query(page): Query<ListQuery>,
 ) -> Result<Response, Failure> {
     let seq = *web.context.store.head().borrow();
     let after = page.after.as_deref().unwrap_or_default();
@@ -100,7 +100,7 @@ pub(super) async fn show_app(
     Path(name): Path<String>,
     uri: Uri,
     headers: HeaderMap,
-    Query(page): Query<Page>,
+    Query(page): Query<ListQuery>,
 ) -> Result<Response, Failure> {
     let app = web.app_shown(&viewer, &name).await?;
     let before = page

@@ -7,7 +7,7 @@ use super::super::events::EventsQuery;
 use super::super::lifecycle::DestroyBody;
 use super::super::live::OfApp;
 use super::super::logs::LogsQuery;
-use super::super::pages::Page;
+use super::super::pages::ListQuery;
 use super::operation::{Book, Who};
 use super::tags::{APPS, LOG};
 use crate::api::{
@@ -19,7 +19,7 @@ pub(super) fn apps(book: &mut Book) {
     for path in ["/", "/apps", "/apps.json"] {
         let list = book.on("get", path, Who::Anyone, APPS, "All apps");
         let list = list
-            .query_of::<Page>(&|name| name != "before")
+            .query_of::<ListQuery>(&|name| name != "before")
             .answers::<AppsBody>(StatusCode::OK, "the apps");
         let list = list.only(StatusCode::NOT_MODIFIED, "as it was: `If-None-Match`");
         match path {
@@ -40,7 +40,7 @@ pub(super) fn apps(book: &mut Book) {
         APPS,
         "An app: what runs, services, deploys; for operators its settings",
     )
-    .query_of::<Page>(&|name| !matches!(name, "after" | "page"))
+    .query_of::<ListQuery>(&|name| !matches!(name, "after" | "page"))
     .answers::<AppPage>(StatusCode::OK, "the app")
     .only(StatusCode::NOT_MODIFIED, "as it was: `If-None-Match`")
     .page()
