@@ -29,7 +29,7 @@ impl Program {
                 format!("--listen=127.0.0.1:{port}"),
                 format!("--token={TOKEN}"),
                 "--pat=a-github-token-of-benchmarks".to_owned(),
-                "--connections-of-peer=0".to_owned(),
+                "--connections-of-peer=1000".to_owned(),
                 "--requests-of-peer=0".to_owned(),
                 "--loglevel=error".to_owned(),
             ])
