@@ -64,6 +64,9 @@ async fn made_anew(file: &Path, conn: &mut SqliteConnection) -> Result<i64, Stor
         events = page.last().map_or(events, |last| last.seq);
         fold.page(&mut tx, &page).await?;
     }
+    if events != Walk::end(&mut tx).await? {
+        return Err(broken_off(events));
+    }
     fold.write(&mut tx).await?;
     sqlx::query("insert into meta (key, value) values ('projections', ?) on conflict (key) do update set value = excluded.value")
         .bind(GENERATION).execute(&mut *tx).await?;
@@ -162,10 +165,19 @@ async fn chain(
             }
         }
     }
-    if folded.is_ok() && report.wrong.is_empty() {
-        folded = fold.write(conn).await;
+    if report.wrong.is_empty() {
+        if seq != Walk::end(conn).await? {
+            return Err(broken_off(seq));
+        }
+        if folded.is_ok() {
+            folded = fold.write(conn).await;
+        }
     }
     Ok(folded)
+}
+
+fn broken_off(after: i64) -> StoreError {
+    StoreError::Unusable(format!("the log could not be read on after event {after}"))
 }
 
 /// Whether the event is itself and follows the one before it, which is the head of the report.

@@ -36,6 +36,12 @@ impl Walk {
         Ok(Self(walk))
     }
 
+    /// The number of the newest event: a walk that ends before it was broken off.
+    pub async fn end(conn: &mut SqliteConnection) -> Result<i64, StoreError> {
+        let newest = sqlx::query_scalar("select ifnull(max(seq), 0) from event");
+        Ok(newest.fetch_one(conn).await?)
+    }
+
     /// The next page; `None` at the end.
     pub async fn next(&mut self) -> Option<Page> {
         self.0.recv().await

@@ -1,6 +1,8 @@
 //! What pages need to know at once: what runs, as Marathon showed it last, and a beat for whoever looks when that or the log changes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod left;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::left::Left;
 use crate::context::Context;
 use crate::history::App;
 use crate::id::{AppId, ServiceId};
@@ -35,9 +38,6 @@ pub const OLD: i64 = 20;
 
 /// While somebody looks, what runs is looked at so often, also where Marathon says nothing.
 const EVERY: Duration = Duration::from_secs(10);
-
-/// So many tasks that left are remembered.
-const LEFT: usize = 1000;
 
 /// So many beats wait for whoever is slow; who misses some looks again.
 const BEATS: usize = 256;
@@ -150,9 +150,7 @@ impl Pulse {
     /// A task that Marathon does not list any more, and did a moment ago: what it wrote last can still be read.
     #[must_use]
     pub fn left(&self, task: &str) -> Option<(ServiceId, TaskAt)> {
-        let left = locked(&self.0.left);
-        let found = left.0.iter().find(|(_, at)| at.task == task);
-        found.cloned()
+        locked(&self.0.left).of(task)
     }
 
     /// What runs: as it is now, or where Marathon does not say in time, as it was seen last.
@@ -239,7 +237,7 @@ impl Pulse {
                 return newer.clone();
             }
             if let Some(before) = last.as_ref() {
-                locked(&inner.left).take_leave(before, &snapshot);
+                locked(&inner.left).take_leave(&before.look.apps, &snapshot);
             }
             let changed = locked(&inner.parts).changed(LABEL_APP, Some(&snapshot));
             let seen = Arc::new(Seen::of(snapshot, inner.context.clock.now()));
@@ -356,30 +354,6 @@ struct Beside {
     of: u64,
     /// Each service, or that there is none.
     known: BTreeMap<ServiceId, Option<LiveApp>>,
-}
-
-/// The newest of those that left.
-#[derive(Default)]
-struct Left(VecDeque<(ServiceId, TaskAt)>);
-
-impl Left {
-    fn take_leave(&mut self, before: &Seen, now: &Snapshot) {
-        for (service, app) in &before.look.apps {
-            let listed = now.apps.get(service.as_str()).map(|app| &app.tasks);
-            for task in &app.tasks {
-                let gone = listed.is_none_or(|tasks| tasks.iter().all(|t| t.id != task.id));
-                if let (true, Some(agent)) = (gone, &task.agent) {
-                    let at = TaskAt {
-                        task: task.id.clone(),
-                        agent: agent.clone(),
-                    };
-                    self.0.push_back((service.clone(), at));
-                }
-            }
-        }
-        let many = self.0.len().saturating_sub(LEFT);
-        self.0.drain(..many);
-    }
 }
 
 impl Seen {
