@@ -173,12 +173,13 @@ impl Pulse {
         } else {
             PATIENCE
         };
-        if let Ok(Ok(Some(seen))) = tokio::time::timeout(patience, looking).await {
-            *locked(&self.0.in_vain) = None;
-            return Some(seen);
+        let looked = tokio::time::timeout(patience, looking).await;
+        // a refusal that comes at once is no wait
+        *locked(&self.0.in_vain) = looked.is_err().then(|| clock.elapsed());
+        match looked {
+            Ok(Ok(Some(seen))) => Some(seen),
+            _ => last(),
         }
-        *locked(&self.0.in_vain) = Some(clock.elapsed());
-        last()
     }
 
     /// Services that a picture does not show because nobody put the label on them: asked for one by one, and once for all who look at it.
